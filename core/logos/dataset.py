@@ -1,0 +1,258 @@
+"""Data sets of logos: a folder of the user's, or the built-in set, loaded, checked and split.
+
+Knows nothing of training. Guarantees: a broken file never stops the rest, it is listed with its reason; and no
+picture, nor its copy under another name, is in two splits.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.logos.classify import classify
+from core.logos.pictures import FORMATS, PictureError, decode_picture, read_picture
+from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
+from core.tracing.features import picture_features
+from core.tracing.picture import encode_png, fit
+
+BUILTIN = "builtin"
+SPLITS = ("train", "validation", "test")
+MAX_LOGOS = 20_000
+_IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
+
+
+class LogosError(ValueError):
+    """Raised when a folder of logos is missing or holds no picture that can be traced."""
+
+
+@dataclass(frozen=True)
+class Logo:
+    """One logo at work size. ``pixels``: uint8 RGB, shape (height, width, 3); ``digest``: of the pixels."""
+
+    name: str
+    category: str
+    split: str
+    brand: str
+    source: str
+    pixels: NDArray[np.uint8] = field(repr=False, compare=False)
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LogoSet:
+    """Logos in a fixed order (by name), and what was left out."""
+
+    path: str
+    logos: tuple[Logo, ...]
+    skipped: tuple[Skipped, ...]
+
+    def of_split(self, split: str) -> list[Logo]:
+        return [logo for logo in self.logos if logo.split == split]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{category: {split: number of logos}}."""
+        found = Counter((logo.category, logo.split) for logo in self.logos)
+        return {c: {s: found[c, s] for s in SPLITS} for c in CATEGORIES if any(found[c, s] for s in SPLITS)}
+
+    def digest(self) -> str:
+        """A hash of every logo's pixels, category and split."""
+        text = "\n".join(f"{logo.digest} {logo.category} {logo.split}" for logo in self.logos)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of validation and test where no manifest names the split; the rest is train."""
+
+    validation: float = 0.2
+    test: float = 0.1
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    category: str | None
+    split: str | None
+    brand: str
+    source: str
+    read: Callable[[int], NDArray[np.uint8]]  # given the longest side at which to draw an SVG, in pixels
+
+
+def load_logos(path: str, longest_side: int = 256, shares: Shares = Shares(), seed: int = 7, n_per_category: int = 60) -> LogoSet:
+    """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
+
+    Raises:
+        LogosError: no such folder, or no picture in it that can be traced.
+    """
+    skipped: list[Skipped] = []
+    entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped)
+    if len(entries) > MAX_LOGOS:
+        raise LogosError(f"{path} holds {len(entries)} pictures; the limit is {MAX_LOGOS}: use a smaller folder")
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda entry: _load(entry, longest_side, shares), entries))
+    skipped += [r for r in results if isinstance(r, Skipped)]
+    logos = sorted((r for r in results if isinstance(r, Logo)), key=lambda logo: (logo.name, logo.source))
+    logos = _unique(logos, skipped)
+    if not logos:
+        reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
+        raise LogosError(f"{path} holds no picture that can be traced" + (f" ({reasons})" if reasons else ""))
+    return LogoSet(path, tuple(_with_both_splits(logos)), tuple(sorted(skipped, key=lambda s: s.source)))
+
+
+def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
+    return [
+        _Entry(
+            made.name,
+            made.category,
+            _builtin_split(seed, made),
+            "",
+            f"{BUILTIN}:{made.name}",
+            lambda side, svg=made.svg: decode_picture(svg.encode(), is_svg=True, svg_side=side),  # type: ignore[misc]
+        )
+        for made in make_logos(seed, n_per_category)
+    ]
+
+
+def _builtin_split(seed: int, made: MadeLogo) -> str:
+    """Of every ten logos of a category seven train, two validation, one test, whatever the set's size."""
+    block, place = divmod(int(made.name.rsplit("-", 1)[1]), 10)
+    order = np.random.default_rng([seed, 9, CATEGORIES.index(made.category), block]).permutation(10)
+    return "train" if order[place] < 7 else "validation" if order[place] < 9 else "test"
+
+
+def _folder_entries(folder: Path, skipped: list[Skipped]) -> list[_Entry]:
+    if not folder.is_dir():
+        raise LogosError(f"logos.path = {str(folder)!r} is no folder; give a folder of pictures or {BUILTIN!r}")
+    manifest = folder / "manifest.csv"
+    if manifest.is_file():
+        return list(_manifest_entries(folder, manifest, skipped))
+    entries = []
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        parts = file.relative_to(folder).parts
+        if any(part.startswith(".") for part in parts) or file.name.lower() in _IGNORED:
+            continue
+        category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
+        name = "/".join(parts[1 if category else 0 : -1] + (file.stem,))
+        entries.append(_Entry(name, category, None, "", str(file), lambda side, file=file: read_picture(file, svg_side=side)))  # type: ignore[misc]
+    return entries
+
+
+def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> Iterable[_Entry]:
+    try:
+        rows = list(csv.DictReader(manifest.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LogosError(f"{manifest} can't be read: {error}") from error
+    for number, row in enumerate(rows, start=2):
+        name, category = (row.get("name") or "").strip(), (row.get("category") or "").strip().lower()
+        where = f"{manifest}:{number}"
+        if not name:
+            skipped.append(Skipped(where, "no name in this row"))
+            continue
+        if category and category not in CATEGORIES:
+            skipped.append(Skipped(where, f"category {category!r} is none of {', '.join(CATEGORIES)}"))
+            continue
+        split = (row.get("split") or "").strip().lower() or None
+        if split is not None and split not in SPLITS:
+            skipped.append(Skipped(where, f"split {split!r} is none of {', '.join(SPLITS)}"))
+            continue
+        file = _find(folder, category, name)
+        if file is None:
+            skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
+            continue
+        brand = (row.get("brand") or "").strip()
+        yield _Entry(name, category or None, split, brand, str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
+
+
+def _find(folder: Path, category: str, name: str) -> Path | None:
+    if "/" in name or "\\" in name or name in (".", ".."):
+        return None
+    for parent in (folder / category, folder):
+        for candidate in [parent / name, *(parent / f"{name}{suffix}" for suffix in FORMATS)]:
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def _load(entry: _Entry, longest_side: int, shares: Shares) -> Logo | Skipped:
+    try:
+        pixels = fit(entry.read(2 * longest_side), longest_side)
+    except PictureError as error:
+        return Skipped(entry.source, str(error))
+    digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
+    category = entry.category or classify(picture_features(pixels))
+    split = entry.split or split_of(f"brand:{entry.brand}" if entry.brand else digest, shares)
+    return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest)
+
+
+def split_of(key: str, shares: Shares) -> str:
+    """The split of a brand or of a picture's digest: the same key is in the same split for ever."""
+    draw = int(hashlib.sha256(key.encode()).hexdigest()[:12], 16) / 16**12
+    if draw < shares.validation:
+        return "validation"
+    return "test" if draw < shares.validation + shares.test else "train"
+
+
+def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
+    """Leave out copies of a picture, and tell same-named logos apart."""
+    first: dict[str, Logo] = {}
+    names: Counter[str] = Counter()
+    kept = []
+    for logo in logos:
+        if logo.digest in first:
+            skipped.append(Skipped(logo.source, f"same picture as {first[logo.digest].name} ({first[logo.digest].split})"))
+            continue
+        first[logo.digest] = logo
+        names[logo.name] += 1
+        kept.append(logo if names[logo.name] == 1 else replace(logo, name=f"{logo.name}~{names[logo.name]}"))
+    return kept
+
+
+def _with_both_splits(logos: list[Logo]) -> list[Logo]:
+    """A small folder may hash wholly into one split: move one brand so that train and validation each have some."""
+    for wanted in ("train", "validation"):
+        if len(logos) > 1 and not any(logo.split == wanted for logo in logos):
+            sizes = Counter(logo.split for logo in logos)
+            donor = "test" if sizes["test"] else sizes.most_common(1)[0][0]
+            moved = min((logo for logo in logos if logo.split == donor), key=lambda logo: logo.digest)
+            group = {moved.brand} if moved.brand else set()
+            logos = [replace(x, split=wanted) if x is moved or (x.brand and x.brand in group) else x for x in logos]
+    return logos
+
+
+def write_logos(folder: Path, seed: int = 7, n_per_category: int = 60, longest_side: int = 512) -> int:
+    """Write the built-in set as a folder: PNG and SVG of each, and a manifest.csv. Returns the number of logos.
+
+    Raises:
+        LogosError: the folder exists and is not empty.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise LogosError(f"{folder} is not empty; give a new folder")
+    made = make_logos(seed, n_per_category)
+    rows = []
+    for logo in made:
+        pixels = fit(decode_picture(logo.svg.encode(), is_svg=True, svg_side=2 * longest_side), longest_side)
+        for path, data in ((folder / logo.category / f"{logo.name}.png", encode_png(pixels)), (folder / "svg" / logo.category / f"{logo.name}.svg", logo.svg.encode())):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        rows.append({"name": logo.name, "category": logo.category, "width": pixels.shape[1], "height": pixels.shape[0], "licence": "MIT", "svg_bytes": len(logo.svg)})
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(made)

@@ -1,0 +1,133 @@
+"""The seven VTracer parameters: range, unit, default and meaning, each described once.
+
+Owns the mapping between actions in [-1, 1]^7 and parameters. Imports nothing of the package. Guarantee: whatever
+finite action comes in, the parameters that go out are inside the ranges below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ParamSpec:
+    """One parameter: ``low`` and ``high`` are inclusive and in ``unit``."""
+
+    name: str
+    low: float
+    high: float
+    default: float
+    is_integer: bool
+    unit: str
+    meaning: str
+
+
+SPECS: tuple[ParamSpec, ...] = (
+    ParamSpec("color_precision", 1, 8, 6, True, "bits", "Bits kept of each colour channel: fewer bits, fewer colours."),
+    ParamSpec("layer_difference", 0, 128, 16, True, "levels", "Colour distance that starts a new layer of a gradient."),
+    ParamSpec("corner_threshold", 0, 180, 60, True, "degrees", "Smallest turn of an outline that is kept as a corner."),
+    ParamSpec("length_threshold", 3.5, 10, 4, False, "pixels", "Longest segment left after subdividing an outline."),
+    ParamSpec("max_iterations", 1, 20, 10, True, "rounds", "Rounds of smoothing of an outline."),
+    ParamSpec("splice_threshold", 0, 180, 45, True, "degrees", "Turn at which a spline is cut into two."),
+    ParamSpec("path_precision", 0, 8, 2, True, "decimals", "Decimals written of each coordinate."),
+)
+NAMES: tuple[str, ...] = tuple(spec.name for spec in SPECS)
+N_PARAMS = len(SPECS)
+LOW = np.array([spec.low for spec in SPECS])
+HIGH = np.array([spec.high for spec in SPECS])
+
+
+class ParamError(ValueError):
+    """Raised when a parameter is unknown, no number, or outside its range."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """One setting of the seven. The defaults are VTracer's own.
+
+    Values may lie outside the ranges (a baseline shows what such values do): call :meth:`check` on what users give.
+    """
+
+    color_precision: int = 6
+    layer_difference: int = 16
+    corner_threshold: int = 60
+    length_threshold: float = 4.0
+    max_iterations: int = 10
+    splice_threshold: int = 45
+    path_precision: int = 2
+
+    @classmethod
+    def from_values(cls, values: NDArray[np.floating[Any]] | list[float]) -> Params:
+        """Build from seven numbers in the order of :data:`NAMES`; whole-number parameters are rounded."""
+        return cls(*(round(float(v)) if spec.is_integer else float(v) for spec, v in zip(SPECS, values, strict=True)))  # type: ignore[arg-type]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Params:
+        """Build from a mapping; parameters that are left out keep VTracer's defaults.
+
+        Raises:
+            ParamError: an unknown name, no number, or a value outside its range.
+        """
+        unknown = sorted(set(values) - set(NAMES))
+        if unknown:
+            raise ParamError(f"unknown parameter {unknown[0]!r}; the seven are {', '.join(NAMES)}")
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ParamError(f"{name} = {value!r} is no number")
+        params = replace(cls(), **dict(values))
+        params.check()
+        return params
+
+    def check(self) -> None:
+        """Raise :class:`ParamError` for the first value outside its range."""
+        for spec in SPECS:
+            value = getattr(self, spec.name)
+            if not spec.low <= value <= spec.high or (spec.is_integer and value != round(value)):
+                kind = "a whole number" if spec.is_integer else "a number"
+                raise ParamError(f"{spec.name} = {value:g} is not {kind} in [{spec.low:g}, {spec.high:g}] {spec.unit}")
+
+    def clamped(self) -> Params:
+        """The nearest parameters inside the ranges."""
+        return Params.from_values(np.clip(self.values(), LOW, HIGH))
+
+    def values(self) -> NDArray[np.float64]:
+        """The seven as an array, shape (7,), in the order of :data:`NAMES`."""
+        return np.array([getattr(self, f.name) for f in fields(self)], dtype=np.float64)
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+DEFAULTS = Params()
+# The best single setting for all logos: found by TPE over 50 training logos (about 80 conversions of each).
+BEST_SINGLE = Params(4, 53, 40, 9.5, 9, 42, 0)
+
+
+class ActionMap:
+    """Maps actions to parameters, one number in [-1, 1] a parameter, in the order of :data:`NAMES`.
+
+    Action 0 is ``centre``; -1 and 1 are the ends of the range; each side is linear, so that every parameter value
+    has an action. Starting a policy at a good setting rather than mid-range saves most of early training.
+    """
+
+    def __init__(self, centre: Params | None = None) -> None:
+        middle = (LOW + HIGH) / 2
+        self.centre = middle if centre is None else np.clip(centre.values(), LOW, HIGH)
+
+    def to_params(self, action: NDArray[np.floating[Any]]) -> Params:
+        """Parameters of an action, shape (7,). Values outside [-1, 1] are clipped; NaN counts as 0."""
+        a = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
+        values = self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre))
+        return Params.from_values(np.clip(values, LOW, HIGH))
+
+    def to_action(self, params: Params) -> NDArray[np.float32]:
+        """The action that gives ``params`` (clipped into range), shape (7,), each in [-1, 1]."""
+        d = np.clip(params.values(), LOW, HIGH) - self.centre
+        span = np.where(d < 0, self.centre - LOW, HIGH - self.centre)
+        return np.divide(d, span, out=np.zeros_like(d), where=span > 0).astype(np.float32)

@@ -1,0 +1,138 @@
+"""SVG to pixels with ThorVG's software canvas, which comes whole in its wheel.
+
+Guarantee: never loads what an SVG refers to outside itself (no resource path is handed over), and always returns
+opaque RGB on the given background. The C functions are declared here once: the wheel's own Python layer declares
+them anew at every call, which breaks under threads and leaves a ctypes type behind for every length of SVG.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import threading
+from ctypes import POINTER, c_bool, c_char_p, c_float, c_uint8, c_uint32, c_void_p
+
+import numpy as np
+import thorvg_python.engine
+from numpy.typing import NDArray
+
+MAX_SIDE = 8192
+MAX_SURFACES = 64
+_ABGR8888 = 0  # bytes in memory: R, G, B, A
+_EXTERNAL = re.compile(rb"""(?:xlink:)?href\s*=\s*["']\s*(?!#|data:)[^"']*["']""", re.IGNORECASE)
+_PROTOTYPES: dict[str, tuple[list[type], type]] = {
+    "tvg_engine_init": ([c_uint32], c_uint32),
+    "tvg_swcanvas_create": ([c_uint8], c_void_p),
+    "tvg_swcanvas_set_target": ([c_void_p, c_void_p, c_uint32, c_uint32, c_uint32, c_uint8], c_uint32),
+    "tvg_canvas_destroy": ([c_void_p], c_uint32),
+    "tvg_canvas_add": ([c_void_p, c_void_p], c_uint32),
+    "tvg_canvas_remove": ([c_void_p, c_void_p], c_uint32),
+    "tvg_canvas_update": ([c_void_p], c_uint32),
+    "tvg_canvas_draw": ([c_void_p, c_bool], c_uint32),
+    "tvg_canvas_sync": ([c_void_p], c_uint32),
+    "tvg_picture_new": ([], c_void_p),
+    "tvg_picture_load_data": ([c_void_p, c_char_p, c_uint32, c_char_p, c_char_p, c_bool], c_uint32),
+    "tvg_picture_set_size": ([c_void_p, c_float, c_float], c_uint32),
+    "tvg_picture_get_size": ([c_void_p, POINTER(c_float), POINTER(c_float)], c_uint32),
+    "tvg_paint_unref": ([c_void_p, c_bool], c_uint32),
+}
+
+
+class RasterError(ValueError):
+    """Raised when an SVG can't be parsed or has no size."""
+
+
+def _open_library() -> ctypes.CDLL:
+    found = thorvg_python.engine.THORVG_LIB
+    if found is None:
+        raise RasterError("ThorVG's library can't be loaded: install thorvg-python again")
+    library = ctypes.CDLL(found._name)  # a handle of our own: the wheel's layer changes its argument types
+    for name, (arguments, result) in _PROTOTYPES.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, result
+    library.tvg_engine_init(0)
+    return library
+
+
+class _Surface:
+    """A canvas of fixed size and a NumPy view of its buffer, shape (height, width, 4), RGBA order."""
+
+    def __init__(self, library: ctypes.CDLL, width: int, height: int) -> None:
+        self.pixels = np.zeros((height, width, 4), dtype=np.uint8)
+        self.canvas = library.tvg_swcanvas_create(0)
+        library.tvg_swcanvas_set_target(self.canvas, self.pixels.ctypes.data, width, width, height, _ABGR8888)
+
+
+class Rasterizer:
+    """Draws SVGs; any thread may call it, one draws at a time."""
+
+    def __init__(self) -> None:
+        self._library = _open_library()
+        self._surfaces: dict[tuple[int, int], _Surface] = {}
+        self._lock = threading.Lock()
+
+    def draw(self, svg: bytes, width: int, height: int, background: int = 255) -> NDArray[np.uint8]:
+        """Draw ``svg`` scaled to ``width`` x ``height`` pixels; returns RGB, shape (height, width, 3).
+
+        Raises:
+            RasterError: the SVG can't be parsed, or the size is out of range.
+        """
+        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+            raise RasterError(f"a picture of {width} x {height} pixels can't be drawn; sides are 1 to {MAX_SIDE}")
+        library = self._library
+        with self._lock:
+            surface = self._surface(width, height)
+            picture = self._load(svg)
+            library.tvg_picture_set_size(picture, width, height)
+            surface.pixels[...] = background
+            library.tvg_canvas_add(surface.canvas, picture)
+            library.tvg_canvas_update(surface.canvas)
+            library.tvg_canvas_draw(surface.canvas, False)
+            library.tvg_canvas_sync(surface.canvas)
+            library.tvg_canvas_remove(surface.canvas, picture)
+            return np.ascontiguousarray(surface.pixels[:, :, :3])
+
+    def size(self, svg: bytes) -> tuple[float, float]:
+        """Width and height that the SVG asks for, in pixels."""
+        width, height = c_float(), c_float()
+        with self._lock:
+            picture = self._load(svg)
+            self._library.tvg_picture_get_size(picture, width, height)
+            self._library.tvg_paint_unref(picture, True)
+        if not (width.value > 0 and height.value > 0):
+            raise RasterError("the SVG has no width or height")
+        return width.value, height.value
+
+    def _surface(self, width: int, height: int) -> _Surface:
+        key = (width, height)
+        if key not in self._surfaces:
+            if len(self._surfaces) >= MAX_SURFACES:
+                oldest = next(iter(self._surfaces))
+                self._library.tvg_canvas_destroy(self._surfaces.pop(oldest).canvas)
+            self._surfaces[key] = _Surface(self._library, width, height)
+        return self._surfaces[key]
+
+    def _load(self, svg: bytes) -> int:
+        picture: int = self._library.tvg_picture_new()
+        if self._library.tvg_picture_load_data(picture, svg, len(svg), b"svg", None, True) != 0:
+            self._library.tvg_paint_unref(picture, True)
+            raise RasterError("not an SVG that can be parsed")
+        return picture
+
+
+_shared: Rasterizer | None = None
+_shared_lock = threading.Lock()
+
+
+def rasterizer() -> Rasterizer:
+    """The rasterizer of this process."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Rasterizer()
+        return _shared
+
+
+def without_references(svg: bytes) -> bytes:
+    """The SVG with every reference to something outside itself removed."""
+    return _EXTERNAL.sub(b"", svg)

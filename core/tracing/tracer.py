@@ -1,0 +1,69 @@
+"""One VTracer call: PNG bytes and parameters in, SVG or a typed failure out.
+
+Knows nothing of scores. Guarantee: no VTracer panic, blank or huge result reaches the caller as an exception; each
+becomes a :class:`Trace` with ``failure`` set.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import vtracer
+
+from core.tracing.params import Params
+
+Failure = Literal["panic", "blank", "oversized"]
+MAX_SVG_BYTES = 4_000_000
+FILTER_SPECKLE = 4  # VTracer's default: areas below 4 x 4 pixels are dropped
+_PATH = re.compile("<path ")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The result of one call. ``svg`` is empty where ``failure`` is "panic" or "oversized"."""
+
+    svg: str
+    n_bytes: int
+    n_paths: int
+    cpu_s: float
+    failure: Failure | None = None
+    reason: str = ""
+
+
+def trace(png: bytes, params: Params) -> Trace:
+    """Convert an opaque PNG. ``cpu_s`` is this thread's CPU time, so that waiting for a core does not count.
+
+    The binding checks nothing: what it panics on arrives as a BaseException that ``except Exception`` misses.
+    """
+    started = time.thread_time()
+    try:
+        svg = vtracer.convert_raw_image_to_svg(
+            png,
+            img_format="png",
+            colormode="color",
+            hierarchical="stacked",
+            mode="spline",
+            filter_speckle=FILTER_SPECKLE,
+            color_precision=int(params.color_precision),
+            layer_difference=int(params.layer_difference),
+            corner_threshold=int(params.corner_threshold),
+            length_threshold=float(params.length_threshold),
+            max_iterations=int(params.max_iterations),
+            splice_threshold=int(params.splice_threshold),
+            path_precision=int(params.path_precision),
+        )
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:  # pyo3's PanicException derives from BaseException
+        return Trace("", 0, 0, time.thread_time() - started, "panic", str(error).splitlines()[0][:200] if str(error) else "")
+    cpu_s = time.thread_time() - started
+    n_bytes = len(svg)
+    n_paths = len(_PATH.findall(svg))
+    if n_paths == 0:
+        return Trace(svg, n_bytes, 0, cpu_s, "blank", "no path in the SVG")
+    if n_bytes > MAX_SVG_BYTES:
+        return Trace("", n_bytes, n_paths, cpu_s, "oversized", f"{n_bytes} bytes, limit {MAX_SVG_BYTES}")
+    return Trace(svg, n_bytes, n_paths, cpu_s)
