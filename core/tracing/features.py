@@ -47,7 +47,7 @@ class Features:
 
 
 MIN_REGION = 16  # pixels: VTracer's own filter_speckle of 4, squared
-MAX_REGION_COLOURS = 12
+MAX_REGION_COLOURS = 8
 N_FEATURES = len(Features.__dataclass_fields__)
 _SCALE = {
     "unique_colors": lambda v: np.log2(v) / 16,

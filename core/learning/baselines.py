@@ -1,0 +1,47 @@
+"""Fixed settings and formulas that the agent is compared with.
+
+Method 1 derives each parameter from picture features by a formula. As written its values leave the valid ranges
+(``method1_raw``); clamped it is a fair baseline (``method1``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from core.tracing.features import Features
+from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
+
+# VTracer's own presets, as its command line documents them
+POSTER = Params(8, 16, 60, 4.0, 10, 45, 2)
+PHOTO = Params(8, 48, 180, 4.0, 10, 45, 2)
+
+
+def method1_raw(features: Features) -> Params:
+    """The formulas as written."""
+    f = features
+    return Params(
+        color_precision=round(float(np.clip(2 + np.log2(max(f.unique_colors, 1)), 2, 10))),
+        layer_difference=DEFAULTS.layer_difference,
+        corner_threshold=round(float(np.clip(110 - 800 * f.edge_density, 10, 110))),
+        length_threshold=float(np.clip(1 + 100 * f.corner_density, 1, 20)),
+        max_iterations=round(float(np.clip(5 + 15 * f.complexity, 5, 20))),
+        splice_threshold=round(float(np.clip(10 + 90 * f.gradient_strength, 10, 100))),
+        path_precision=round(float(np.clip(20 * (1 - f.entropy), 1, 20))),
+    )
+
+
+def method1(features: Features) -> Params:
+    """The formulas, clamped to the ranges that VTracer can use."""
+    return method1_raw(features).clamped()
+
+
+BASELINES: dict[str, Callable[[Features], Params]] = {
+    "default": lambda _: DEFAULTS,
+    "poster": lambda _: POSTER,
+    "photo": lambda _: PHOTO,
+    "method1": method1,
+    "method1_raw": method1_raw,
+    "single": lambda _: BEST_SINGLE,
+}

@@ -1,0 +1,188 @@
+"""What happens beside learning: episodes and metrics into the event log, stages, evaluations, checkpoints.
+
+Public ``on_step`` keeps the books, private ``_on_step`` is ours; returning False is the whole stop protocol. A
+boundary is the moment between two updates: all of evaluation, checkpoint and stopping early happens there, so that a
+checkpoint is always a state from which training goes on exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter
+
+from core.learning.curriculum import Curriculum, StageEnd
+from core.learning.episode import PreparedLogo
+from core.learning.workers import COLUMN, FAILURES, WorkerPool
+from core.runs.events import EventWriter
+from core.tracing.params import NAMES
+
+_PARAMS = slice(COLUMN[NAMES[0]], COLUMN[NAMES[-1]] + 1)
+
+
+class EventLogWriter(KVWriter):
+    """Stable-baselines3's metrics into the event log; skips what is no finite-or-NaN number."""
+
+    def __init__(self, events: EventWriter) -> None:
+        self._events = events
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        values = {
+            key: float(value)
+            for key, value in sorted(key_values.items())
+            if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        }
+        if values:
+            self._events.write("metrics", step, values)
+
+    def close(self) -> None:
+        pass
+
+
+class GradientNorm:
+    """The gradient's norm before clipping, mean over an update's minibatches."""
+
+    def __init__(self, policy: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self._squares: list[float] = []
+        self._norms: list[float] = []
+        for parameter in policy.parameters():
+            if parameter.requires_grad:
+                parameter.register_post_accumulate_grad_hook(self._add)
+        optimizer.register_step_pre_hook(lambda *_: self._close())
+
+    def _add(self, parameter: torch.Tensor) -> None:
+        if parameter.grad is not None:
+            self._squares.append(float(parameter.grad.square().sum()))
+
+    def _close(self) -> None:
+        self._norms.append(sum(self._squares) ** 0.5)
+        self._squares.clear()
+
+    def take(self) -> float | None:
+        """Mean norm since the last call, None without any update."""
+        mean = float(np.mean(self._norms)) if self._norms else None
+        self._norms.clear()
+        return mean
+
+
+class EpisodeRecorder(BaseCallback):
+    """Writes an event an episode, moves the curriculum on, and hands each boundary to the trainer."""
+
+    def __init__(
+        self,
+        events: EventWriter,
+        pool: WorkerPool,
+        logos: list[PreparedLogo],
+        curriculum: Curriculum,
+        on_boundary: Callable[[], bool],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        super().__init__()
+        self._events, self._pool, self._logos, self._curriculum = events, pool, logos, curriculum
+        self._on_boundary, self._is_stopping = on_boundary, is_stopping
+        self.n_episodes = 0
+        self.is_ended_by_boundary = False
+        self._gradient: GradientNorm | None = None
+        self._sums: dict[str, list[float]] = {}
+        self._updates_seen = 0
+        self._update_started = 0.0
+
+    def _init_callback(self) -> None:
+        self._gradient = GradientNorm(self.model.policy, self.model.policy.optimizer)
+        self._updates_seen = self.model._n_updates
+
+    def set_eligible(self) -> None:
+        """Let the environments draw from the stage's categories."""
+        wanted = set(self._curriculum.stage.categories)
+        indices = [i for i, logo in enumerate(self._logos) if i < self.n_train and logo.category in wanted]
+        self._pool.set_eligible(np.array(indices or range(self.n_train), dtype=np.int64))
+
+    n_train = 0  # the first so many of the pool's logos are for training
+
+    def _on_step(self) -> bool:
+        if self._is_stopping() or self.is_ended_by_boundary:
+            return False
+        records = self._pool.records
+        for row in np.flatnonzero(records[:, COLUMN["done"]]):
+            self._write_episode(int(row), records[row])
+        return not self._curriculum.is_finished
+
+    def _write_episode(self, env: int, r: Any) -> None:
+        self.n_episodes += 1
+        curriculum, logo = self._curriculum, self._logos[int(r[COLUMN["logo"]])]
+        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), FAILURES[int(r[COLUMN["failure"]])]
+        is_success = failure is None and curriculum.is_success(ssim, gain)
+        data = {
+            "episode": self.n_episodes,
+            "env": env,
+            "logo": logo.name,
+            "category": logo.category,
+            "stage": curriculum.stage.name,
+            "reward": float(r[COLUMN["trained_gain"]]),
+            "quality": float(r[COLUMN["quality"]]),
+            "size": float(r[COLUMN["size"]]),
+            "speed": float(r[COLUMN["speed"]]),
+            "length": int(r[COLUMN["length"]]),
+            "end": failure or "max_steps",
+            "ssim": ssim,
+            "bytes": int(r[COLUMN["bytes"]]),
+            "paths": int(r[COLUMN["paths"]]),
+            "cpu_s": round(float(r[COLUMN["cpu_s"]]), 6),
+            "gain": gain,
+            "success": is_success,
+            "params": [round(float(v), 4) for v in r[_PARAMS]],
+        }
+        self._events.write("episode", self.num_timesteps, data)
+        for key in ("quality", "size", "speed"):
+            self._sums.setdefault(f"reward/{key}", []).append(data[key])  # type: ignore[arg-type]
+        for key, value in (("ssim", ssim), ("gain", gain), ("bytes", data["bytes"]), ("cpu_s", data["cpu_s"]), ("failed_share", float(failure is not None))):
+            self._sums.setdefault(f"trace/{key}", []).append(float(value))  # type: ignore[arg-type]
+        end = curriculum.record(is_success)
+        if end is not None:
+            self._change_stage(end)
+
+    def _change_stage(self, end: StageEnd) -> None:
+        self._events.write(
+            "stage_ended",
+            self.num_timesteps,
+            {"stage": end.stage, "name": end.name, "reason": end.reason, "success_share": end.success_share, "n_episodes": end.n_episodes},
+        )
+        if not self._curriculum.is_finished:
+            self.write_stage_start()
+            self.set_eligible()
+
+    def write_stage_start(self) -> None:
+        stage = self._curriculum.stage
+        data = stage.model_dump(mode="json") | {"stage": self._curriculum.index, "gain_needed": stage.gain_needed()}
+        self._events.write("stage_started", self.num_timesteps, data)
+
+    def _on_rollout_start(self) -> None:
+        """Called before the first rollout and after every update."""
+        if self.model._n_updates > self._updates_seen:
+            self.logger.record("time/update_s", time.monotonic() - self._update_started)
+            self.flush()
+            if not self._on_boundary():
+                self.is_ended_by_boundary = True
+
+    def _on_rollout_end(self) -> None:
+        self._update_started = time.monotonic()
+        for key, values in self._sums.items():
+            self.logger.record(key, float(np.mean(values)))
+        self._sums.clear()
+        if self._curriculum.is_enabled:
+            self.logger.record("curriculum/stage", self._curriculum.index)
+            self.logger.record("curriculum/success_share", self._curriculum.success_share)
+            self.logger.record("curriculum/episodes_in_stage", self._curriculum.n_episodes)
+
+    def flush(self) -> None:
+        """Write what an update recorded now: stable-baselines3 itself would dump it one rollout later."""
+        self._updates_seen = self.model._n_updates
+        norm = self._gradient.take() if self._gradient else None
+        if norm is not None:
+            self.logger.record("train/grad_norm", norm)
+        self.logger.dump(self.num_timesteps)

@@ -1,0 +1,82 @@
+"""The Gymnasium environment: choose the seven parameters for a logo drawn at random.
+
+Observation (float32, clipped to [-3, 3]):
+
+| index | meaning | range |
+| --- | --- | --- |
+| 0-22 | picture features (core/tracing/features.py), scaled | about [-1, 1] |
+| 23 | ln SSIM error of VTracer's defaults on it / 4 + 1 | [-0.8, 1.2] |
+| 24 | ln bytes of the defaults' SVG / 4 - 2.25 | about [-1, 1.5] |
+| 25 | log2 paths of the defaults' SVG / 8 | [0, 2] |
+| 26-47 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
+
+Action: Box(-1, 1, (7,)), one number a parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
+gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, never truncated.
+Guarantee: the same seed and actions give the same episodes to the bit (with a speed weight of 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learning.episode import Episode, EnvSpec, PreparedLogo
+from core.tracing.outcome import Outcome
+from core.tracing.params import N_PARAMS, Params
+
+
+class Measure(Protocol):
+    """Traces logo ``index`` with ``params`` and measures the result."""
+
+    def __call__(self, index: int, params: Params) -> Outcome: ...
+
+
+class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """See the module's table."""
+
+    metadata: dict[str, Any] = {"render_modes": []}
+
+    def __init__(self, logos: Sequence[PreparedLogo], measure: Measure, spec: EnvSpec) -> None:
+        if not logos:
+            raise ValueError("an environment needs at least one logo")
+        self.logos = logos
+        self.spec = spec
+        self._measure = measure
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32)
+        self.observation_space = gym.spaces.Box(-3.0, 3.0, (spec.n_observation,), np.float32)
+        self._eligible = np.arange(len(logos))
+        self.index = 0
+        self.episode = Episode(logos[0], spec)
+
+    def set_eligible(self, indices: NDArray[np.int64]) -> None:
+        """Draw from these logos from the next reset on."""
+        self._eligible = np.asarray(indices)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        super().reset(seed=seed)
+        self.index = int(self._eligible[self.np_random.integers(len(self._eligible))])
+        self.episode = Episode(self.logos[self.index], self.spec)
+        return self.episode.observation(), {"logo": self.logos[self.index].name}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        params = self.episode.params_of(action)
+        outcome = self._measure(self.index, params)
+        reward, terms = self.episode.record(action, params, outcome)
+        info = {"params": params, "outcome": outcome, "terms": terms, "logo": self.episode.logo.name}
+        return self.episode.observation(), reward, self.episode.is_done, False, info
+
+    def dump(self) -> dict[str, Any]:
+        """Everything that decides what comes next, as plain data."""
+        return {"rng": self.np_random.bit_generator.state, "index": self.index, "tries": self.episode.dump()}
+
+    def restore(self, state: dict[str, Any]) -> NDArray[np.float32]:
+        """Go back to a dumped state; returns the observation there."""
+        self.np_random.bit_generator.state = state["rng"]
+        self.index = int(state["index"])
+        self.episode = Episode(self.logos[self.index], self.spec)
+        self.episode.restore(state["tries"])
+        return self.episode.observation()

@@ -1,0 +1,127 @@
+"""One episode as plain state: what was tried, what came of it, what the policy sees, what a step is worth.
+
+Pure: no tracing, no random numbers, no Gymnasium. The environment and the evaluation share it, so that what is
+trained is what is evaluated.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.tracing.features import N_FEATURES, Features, feature_vector
+from core.tracing.outcome import EPSILON, HEADLINE, Gain, Outcome, Weights, gain
+from core.tracing.params import N_PARAMS, ActionMap, Params
+
+N_PICTURE = N_FEATURES + 3  # features and the defaults' outcome
+N_MEMORY = 4 + 2 * N_PARAMS + 4  # share of steps left, best gain, last gain and failure; both actions; last outcome, best outcome
+_GAIN_CLIP = 3.0
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What defines an environment beside its logos."""
+
+    max_steps: int
+    centre: Params | None
+    weights: Weights
+
+    @property
+    def n_observation(self) -> int:
+        return N_PICTURE + (N_MEMORY if self.max_steps > 1 else 0)
+
+
+@dataclass(frozen=True)
+class PreparedLogo:
+    """What is known of a logo before anything is tried on it."""
+
+    name: str
+    category: str
+    digest: str
+    features: Features
+    defaults: Outcome
+
+    def picture_observation(self) -> NDArray[np.float32]:
+        """Features and the defaults' outcome, scaled; shape (N_PICTURE,)."""
+        outcome = [*outcome_features(self.defaults), math.log2(max(self.defaults.n_paths, 1)) / 8]
+        return np.concatenate([feature_vector(self.features), np.array(outcome, dtype=np.float32)])
+
+
+def outcome_features(outcome: Outcome) -> list[float]:
+    """ln of the SSIM error and of the bytes, scaled to about [-1, 1]."""
+    return [math.log(1 - min(outcome.ssim, 1.0) + EPSILON) / 4 + 1, math.log(max(outcome.n_bytes, 1)) / 4 - 2.25]
+
+
+@dataclass(frozen=True)
+class Try:
+    """One conversion of an episode."""
+
+    action: NDArray[np.float32]
+    params: Params
+    outcome: Outcome
+    gain: float  # under the training weights
+    headline: float
+
+
+class Episode:
+    """An episode on one logo."""
+
+    def __init__(self, logo: PreparedLogo, spec: EnvSpec) -> None:
+        self.logo = logo
+        self.spec = spec
+        self.tries: list[Try] = []
+        self.best: Try | None = None
+        self._actions = ActionMap(spec.centre)
+        self._picture = logo.picture_observation()
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.tries) >= self.spec.max_steps
+
+    def params_of(self, action: NDArray[np.floating[Any]]) -> Params:
+        return self._actions.to_params(action)
+
+    def record(self, action: NDArray[np.floating[Any]], params: Params, outcome: Outcome) -> tuple[float, Gain]:
+        """Take in the outcome of a step; returns its reward and the gain's terms.
+
+        The reward is the improvement of the best gain so far (of the first step, the gain), so the return is the
+        best gain of the episode.
+        """
+        terms = gain(outcome, self.logo.defaults, self.spec.weights)
+        headline = gain(outcome, self.logo.defaults, HEADLINE).total
+        tried = Try(np.clip(np.asarray(action, dtype=np.float32), -1, 1), params, outcome, terms.total, headline)
+        reward = tried.gain if self.best is None else max(tried.gain - self.best.gain, 0.0)
+        if self.best is None or tried.gain > self.best.gain:
+            self.best = tried
+        self.tries.append(tried)
+        return reward, terms
+
+    def observation(self) -> NDArray[np.float32]:
+        """Shape (spec.n_observation,), float32, in [-3, 3]."""
+        if self.spec.max_steps == 1:
+            return np.clip(self._picture, -3, 3)
+        memory = np.zeros(N_MEMORY, dtype=np.float32)
+        memory[0] = 1 - len(self.tries) / self.spec.max_steps
+        if self.tries and self.best is not None:
+            last = self.tries[-1]
+            memory[1] = np.clip(self.best.gain, -_GAIN_CLIP, _GAIN_CLIP)
+            memory[2] = np.clip(last.gain, -_GAIN_CLIP, _GAIN_CLIP)
+            memory[3] = float(last.outcome.failure is not None)
+            memory[4 : 4 + N_PARAMS] = last.action
+            memory[4 + N_PARAMS : 4 + 2 * N_PARAMS] = self.best.action
+            memory[-4:-2] = outcome_features(last.outcome)
+            memory[-2:] = outcome_features(self.best.outcome)
+        return np.clip(np.concatenate([self._picture, memory]), -3, 3)
+
+    def dump(self) -> list[dict[str, Any]]:
+        """The tries as plain data, for a checkpoint."""
+        return [{"action": t.action.tolist(), "params": t.params.as_dict(), "outcome": t.outcome.as_dict()} for t in self.tries]
+
+    def restore(self, tries: list[dict[str, Any]]) -> None:
+        """Take in dumped tries again."""
+        for t in tries:
+            self.record(np.array(t["action"], dtype=np.float32), Params(**t["params"]), Outcome(**t["outcome"]))

@@ -1,0 +1,442 @@
+"""One training run, from its folder to its last event. The only writer of the run's log.
+
+Guarantees: whatever ends a run (done, a signal, an error), the log says so with the reason, unless the process was
+killed; and after every update there is a checkpoint from which training goes on exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.learning.curriculum import Curriculum
+from core.learning.episode import EnvSpec, PreparedLogo
+from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, evaluate_settings, spread_over_categories, summarise
+from core.learning.picture_store import PictureStore
+from core.learning.workers import WorkerPool
+from core.logos.dataset import Logo, LogoSet, LogosError, Shares, load_logos
+from core.runs.config import RunConfig
+from core.runs.events import EventWriter, read_events
+from core.runs.run_dir import Process, RunDir, RunError, write_aside
+from core.runs.status import Status
+from core.tracing.outcome import Weights
+from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.picture import encode_png
+
+log = logging.getLogger("tracewright")
+HEARTBEAT_S = 2.0
+REFERENCE_METHODS = ("method1", "single")
+_PACKAGES = ("torch", "stable-baselines3", "gymnasium", "vtracer", "numpy", "thorvg-python", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended."""
+
+    status: Status
+    reason: str
+    gain: float | None
+
+
+def env_spec(config: RunConfig) -> EnvSpec:
+    """The environment that a config describes."""
+    r = config.reward
+    centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
+    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
+
+
+def load_set(config: RunConfig) -> LogoSet:
+    """The logos that a config names."""
+    c = config.logos
+    return load_logos(c.path, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
+
+
+class Heartbeat:
+    """Writes the trainer's pulse every two seconds from a thread of its own."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run, self._process = run, Process.of(os.getpid())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.step, self.phase = 0, "starting"
+
+    def __enter__(self) -> Heartbeat:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._run.write_heartbeat(self.step, self.phase, self._process)
+        except OSError as error:  # a full disk: the run goes on, the next beat tries again
+            log.warning("heartbeat not written: %s", error)
+
+
+class StopFlag:
+    """Set by SIGTERM or Ctrl-C; a second signal ends the process at once."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.reason)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if self.reason:
+            os._exit(130)
+        self.reason = f"asked to stop ({signal.Signals(number).name})"
+        log.info("stopping: %s", self.reason)
+
+
+def train(run: RunDir, resume: bool = False) -> Ending:
+    """Run a training in this process until it ends."""
+    stop = StopFlag()
+    with EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
+        trainer = Trainer(run, run.read_config(), events, pulse, stop)
+        try:
+            ending = trainer.run_to_end(resume)
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            events.write("ended", pulse.step, {"status": Status.FAILED, "reason": reason[:500], "error": type(error).__name__})
+            events.sync()
+            raise
+        data = {"status": ending.status, "reason": ending.reason, "gain": ending.gain, "best_gain": trainer.best_gain}
+        events.write("ended", pulse.step, data)
+        events.sync()
+    log.info("%s: %s", ending.status, ending.reason)
+    return ending
+
+
+class Trainer:
+    """The parts of one attempt."""
+
+    def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, pulse: Heartbeat, stop: StopFlag) -> None:
+        self.run, self.config, self.events, self.pulse, self.stop = run, config, events, pulse, stop
+        self.spec = env_spec(config)
+        self.best_gain: float | None = None
+        self.last_gain: float | None = None
+        self._n_without_best = 0
+        self._end_reason = ""
+        self._last_evaluated = -1
+        self._last_periodic = 0
+
+    def run_to_end(self, resume: bool) -> Ending:
+        import torch
+
+        torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
+        from core.learning.agent import read_checkpoint
+
+        restored: dict[str, Any] | None = None
+        folder = last_checkpoint(self.run) if resume else None
+        if folder is not None:
+            _, restored = read_checkpoint(folder)
+        from_step = int(restored["step"]) if restored else 0
+        self.pulse.step = from_step
+        self._write_start(from_step, folder)
+        logos = self._load_logos(restored)
+        with_pool = self._open_pool(logos)
+        try:
+            return self._learn(with_pool, folder, restored)
+        finally:
+            with_pool.close()
+
+    def _write_start(self, from_step: int, folder: Path | None) -> None:
+        process = Process.of(os.getpid())
+        versions = {name: metadata.version(name) for name in _PACKAGES}
+        data = {
+            "pid": process.pid,
+            "create_time": process.create_time,
+            "from_step": from_step,
+            "from_checkpoint": folder.name if folder else None,
+            "host": platform.node(),
+            "python": platform.python_version(),
+            "versions": versions,
+            "seed": self.config.seed,
+            "total_timesteps": self.config.total_timesteps,
+        }
+        self.events.write("attempt_started", from_step, data)
+
+    def _phase(self, text: str) -> None:
+        self.pulse.phase = text
+        self.events.write("phase", self.pulse.step, {"phase": text})
+        log.info("%s", text)
+
+    def _load_logos(self, restored: dict[str, Any] | None) -> LogoSet:
+        self._phase("loading logos")
+        found = load_set(self.config)
+        if restored and restored.get("logos_digest") not in (None, found.digest()):
+            raise LogosError(f"the logos in {self.config.logos.path} differ from those this run was trained on; restore them or start a new run")
+        skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
+        for item in skipped:
+            log.warning("left out %s: %s", item["source"], item["reason"])
+        data = {"path": self.config.logos.path, "counts": found.counts(), "skipped": skipped, "digest": found.digest(), "n_logos": len(found.logos)}
+        self.events.write("logos_loaded", self.pulse.step, data)
+        self._logos_digest = found.digest()
+        return found
+
+    def _open_pool(self, found: LogoSet) -> WorkerPool:
+        """Train logos first, then the validation logos of each evaluation."""
+        train, validation = found.of_split("train"), found.of_split("validation")
+        if not train:
+            raise LogosError(f"{self.config.logos.path} leaves no logo to train on: it holds {len(found.logos)}; add pictures")
+        places = spread_over_categories(validation, range(len(validation)), self.config.evaluation.max_logos)
+        self.pictures: list[Logo] = [*train, *(validation[i] for i in places)]
+        self.n_train = len(train)
+        self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, self.config.evaluation.max_logos)))
+        if not validation:
+            self.events.write("warning", self.pulse.step, {"text": "no validation logos: evaluations use the training logos and do not show generalisation"})
+        self._phase(f"preparing {len(self.pictures)} logos")
+        pool = WorkerPool(PictureStore.create(self.pictures), self.config.n_workers, self.spec, self.config.n_envs)
+        try:
+            names = [(logo.name, logo.category, logo.digest) for logo in self.pictures]
+            self.logos: list[PreparedLogo] = pool.prepare(names)
+            pool.open_environments(self.logos)
+            self._keep_pictures(pool)
+        except BaseException:
+            pool.close()
+            raise
+        return pool
+
+    def _keep_pictures(self, pool: WorkerPool) -> None:
+        """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""
+        missing = [i for i in self.evaluated if not self.run.default_svg_file(self.logos[i].digest).exists()]
+        for result, i in zip(evaluate_settings(pool, self.logos, missing, lambda _: DEFAULTS), missing, strict=True):
+            digest = self.logos[i].digest
+            write_aside(self.run.picture_file(digest), encode_png(self.pictures[i].pixels))
+            write_aside(self.run.default_svg_file(digest), result.svg.encode())
+
+    def _learn(self, pool: WorkerPool, folder: Path | None, restored: dict[str, Any] | None) -> Ending:
+        from stable_baselines3.common.logger import Logger
+
+        from core.learning.agent import Policy, build_agent, load_weights, restore_rng, wrap
+        from core.learning.callbacks import EpisodeRecorder, EventLogWriter
+        from core.learning.vec_env import PoolVecEnv
+
+        self.pool = pool
+        self.vec_env = PoolVecEnv(pool, self.config.seed)
+        self.agent = build_agent(self.config, wrap(self.config, self.vec_env))
+        self.agent.set_logger(Logger(folder=None, output_formats=[EventLogWriter(self.events)]))
+        self.policy = Policy(self.agent)
+        self.curriculum = Curriculum(self.config.curriculum)
+        self.recorder = EpisodeRecorder(self.events, pool, self.logos, self.curriculum, self._on_boundary, lambda: bool(self.stop))
+        self.recorder.n_train = self.n_train
+        if restored is not None and folder is not None:
+            load_weights(folder, self.agent, restored)
+            self._restore(restored)
+        self.recorder.set_eligible()
+        if restored is None:
+            self._write_references()
+            self._evaluate()
+        else:
+            restore_rng(restored["rng"])
+        self.pulse.phase = "training"
+        if not self.stop and self.agent.num_timesteps < self.config.total_timesteps and not self.curriculum.is_finished:
+            if restored is None:
+                self.recorder.num_timesteps = 0
+                self.recorder.write_stage_start()
+            else:
+                self._put_environments_back(restored)
+            # With the counter kept, learn() adds what is given here to it: the horizon of the schedules stays.
+            remaining = self.config.total_timesteps - self.agent.num_timesteps
+            self.agent.learn(remaining, callback=self.recorder, reset_num_timesteps=False, progress_bar=False)
+        return self._finish()
+
+    def _restore(self, restored: dict[str, Any]) -> None:
+        trainer = restored["trainer"]
+        self.curriculum.restore(trainer["curriculum"])
+        self.recorder.n_episodes = int(trainer["n_episodes"])
+        self.best_gain, self.last_gain = trainer["best_gain"], trainer["last_gain"]
+        self._n_without_best = int(trainer["n_without_best"])
+        self._last_evaluated, self._last_periodic = int(trainer["last_evaluated"]), int(trainer["last_periodic"])
+
+    def _put_environments_back(self, restored: dict[str, Any]) -> None:
+        from collections import deque
+
+        from stable_baselines3.common.vec_env import VecNormalize
+
+        self.vec_env.reset()
+        observations = self.vec_env.restore(restored["environments"])
+        env = self.agent.get_env()
+        if isinstance(env, VecNormalize):
+            env.old_obs = observations
+            observations = env.normalize_obs(observations)  # type: ignore[assignment]
+        self.agent._last_obs = observations
+        starts = restored["agent"]["episode_starts"]
+        self.agent._last_episode_starts = np.array(starts, dtype=bool) if starts is not None else np.ones(self.config.n_envs, dtype=bool)
+        window = self.agent._stats_window_size
+        self.agent.ep_info_buffer = deque(restored["agent"]["ep_info"], maxlen=window)
+        self.agent.ep_success_buffer = deque(maxlen=window)
+
+    def _on_boundary(self) -> bool:
+        """Between two updates. Returns whether to go on."""
+        step = self.agent.num_timesteps
+        self.pulse.step = step
+        if step - max(self._last_evaluated, 0) >= self.config.evaluation.every_steps:
+            self._evaluate()
+        self._save("last")
+        if step - self._last_periodic >= self.config.checkpoint.every_steps:
+            self._last_periodic = step
+            self._save(f"step-{step:010d}")
+            self._prune()
+        if self.config.early_stop.enabled and self._n_without_best >= self.config.early_stop.patience:
+            self._end_reason = f"stopped early: {self._n_without_best} evaluations without a new best"
+            return False
+        return True
+
+    def _write_references(self) -> None:
+        """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
+        self._phase("measuring the baselines")
+        for method in REFERENCE_METHODS:
+            results = evaluate_baseline(self.pool, self.logos, self.evaluated, method)
+            self.events.write("baseline", 0, {"method": method} | summarise(results))
+
+    def _evaluate(self) -> None:
+        step = self.agent.num_timesteps
+        self.pulse.phase = "evaluating"
+        started = time.monotonic()
+        results = evaluate_policy(self.pool, self.logos, self.evaluated, self.spec, self.policy)
+        summary = summarise(results)
+        gain = float(summary["gain"])
+        is_best = self.best_gain is None or gain > self.best_gain
+        is_better_enough = self.best_gain is None or gain > self.best_gain + self.config.early_stop.min_improvement
+        self._n_without_best = 0 if is_better_enough else self._n_without_best + 1
+        for result in results:
+            self.events.write("evaluated", step, self._evaluated_data(step, result))
+        self.events.write("evaluation", step, summary | {"is_best": is_best, "seconds": round(time.monotonic() - started, 3)})
+        log.info("step %d: validation gain %.3f on %d logos", step, gain, len(results))
+        self._last_evaluated, self.last_gain = step, gain
+        if is_best:
+            self.best_gain = gain
+            self._save("best")
+        self.pulse.phase = "training"
+
+    def _evaluated_data(self, step: int, result: LogoResult) -> dict[str, Any]:
+        outcome, defaults, svg = result.outcome, result.logo.defaults, ""
+        if self.config.evaluation.keep_svgs and result.svg:
+            path = self.run.svg_file(step, result.logo.digest)
+            write_aside(path, result.svg.encode())
+            svg = self.run.relative(path)
+        return {
+            "logo": result.logo.name,
+            "category": result.logo.category,
+            "digest": result.logo.digest,
+            "gain": result.gain,
+            "ssim": outcome.ssim,
+            "bytes": outcome.n_bytes,
+            "paths": outcome.n_paths,
+            "cpu_s": round(outcome.cpu_s, 6),
+            "failure": outcome.failure,
+            "ssim_default": defaults.ssim,
+            "bytes_default": defaults.n_bytes,
+            "paths_default": defaults.n_paths,
+            "params": [round(float(v), 4) for v in result.params.values()],
+            "svg": svg,
+        }
+
+    def _save(self, name: str) -> None:
+        from core.learning.agent import save_checkpoint
+
+        trainer = {
+            "curriculum": self.curriculum.dump(),
+            "n_episodes": self.recorder.n_episodes,
+            "best_gain": self.best_gain,
+            "last_gain": self.last_gain,
+            "n_without_best": self._n_without_best,
+            "last_evaluated": self._last_evaluated,
+            "last_periodic": self._last_periodic,
+        }
+        is_begun = self.agent._last_obs is not None
+        extra = {
+            "trainer": trainer,
+            "environments": self.vec_env.dump() if is_begun else None,
+            "logos_digest": self._logos_digest,
+            "param_names": list(NAMES),
+        }
+        save_checkpoint(self.run.checkpoints / name, self.agent, self.config, extra)
+        if name != "last":
+            self.events.write("checkpoint", self.agent.num_timesteps, {"name": name, "gain": self.last_gain})
+            self.events.sync()
+
+    def _prune(self) -> None:
+        periodic = sorted(self.run.checkpoints.glob("step-*"))
+        for folder in periodic[: -self.config.checkpoint.keep]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _finish(self) -> Ending:
+        step = self.agent.num_timesteps
+        is_update_new = self.agent._n_updates > self.recorder._updates_seen
+        if is_update_new:  # learn() ends with an update that no rollout follows
+            self.recorder.flush()
+        self.pulse.step = step
+        if self.stop:
+            kept = last_checkpoint(self.run)
+            return Ending(Status.STOPPED, f"{self.stop.reason}; resumes from {kept.name if kept else 'the start'}", self.last_gain)
+        if self._last_evaluated < step:
+            self._evaluate()
+        self._save("last")
+        reason = self._end_reason or ("the last stage ended" if self.curriculum.is_finished else "all steps done")
+        return Ending(Status.COMPLETED, reason, self.last_gain)
+
+
+def last_checkpoint(run: RunDir) -> Path | None:
+    """The newest checkpoint to resume from; where a crash left only its predecessor, that."""
+    for name in ("last", "last.old"):
+        folder = run.checkpoints / name
+        if (folder / "checksums.json").is_file():
+            return folder
+    return None
+
+
+def check_resumable(run: RunDir) -> None:
+    """Raise :class:`core.runs.run_dir.RunError` where a run can't be gone on with."""
+    from core.runs.status import run_state
+
+    state = run_state(run)
+    if state.status is Status.RUNNING and state.reason != "starting":
+        raise RunError(f"{run.run_id} is running already")
+    if state.status is Status.COMPLETED:
+        raise RunError(f"{run.run_id} is complete: {state.reason}; clone it as a new run to train more")
+
+
+def best_checkpoint(run: RunDir) -> Path | None:
+    """The checkpoint with the best validation gain, else the last."""
+    best = run.checkpoints / "best"
+    return best if (best / "checksums.json").is_file() else last_checkpoint(run)
+
+
+def count_events(run: RunDir, kind: str) -> int:
+    """Events of one kind in a run's log."""
+    return sum(event.kind == kind for event in read_events(run.events_file))
