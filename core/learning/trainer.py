@@ -124,7 +124,7 @@ class StopFlag:
 def train(run: RunDir, resume: bool = False) -> Ending:
     """Run a training in this process until it ends."""
     stop = StopFlag()
-    with EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
+    with run.training_lock(), EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
         trainer = Trainer(run, run.read_config(), events, pulse, stop)
         try:
             ending = trainer.run_to_end(resume)

@@ -1,0 +1,110 @@
+"""What a user takes home: the same tables for the pages' buttons and for the command line.
+
+Guarantee: both come from the queries below, so a CSV from the page equals the one from the command line.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.runs.run_dir import RunDir, write_aside
+from core.runs.status import run_state
+from storage import queries
+from storage.ingest import read_new
+from storage.store import Store
+
+FORMATS = ("csv", "json")
+
+
+def open_index(run: RunDir) -> Store:
+    """An index in memory over one run: the same answers without the console's database."""
+    store = Store(None)
+    read_new(store, run.run_id, run.events_file, {})
+    return store
+
+
+def episodes(store: Store, run: str) -> pd.DataFrame:
+    """Every episode in order; what a resumed attempt did again is there once."""
+    return store.query("SELECT * EXCLUDE (run, run_id, seq) FROM current_episodes WHERE run_id = ? ORDER BY seq", [run])
+
+
+def metrics(store: Store, run: str) -> pd.DataFrame:
+    """Every metric: step, name, value."""
+    return store.query(
+        "SELECT attempt, ts, step, minutes, name, value FROM current_metrics WHERE run_id = ? ORDER BY seq, name", [run]
+    )
+
+
+def evaluations(store: Store, run: str) -> pd.DataFrame:
+    """Every logo of every evaluation."""
+    return queries.evaluated_logos(store, run).drop(columns=["run_id"])
+
+
+def summary(store: Store, run: str) -> pd.DataFrame:
+    """One row a evaluation, with the baselines beside."""
+    frame = queries.evaluations(store, [run]).drop(columns=["run_id"], errors="ignore")
+    for _, row in queries.baselines(store, [run]).iterrows():
+        frame[f"gain_{row['method']}"] = row["gain"]
+    return frame
+
+
+TABLES: dict[str, Callable[[Store, str], pd.DataFrame]] = {
+    "episodes": episodes,
+    "metrics": metrics,
+    "evaluations": evaluations,
+    "summary": summary,
+}
+
+
+def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
+    """Status, figures and config of a run as plain data."""
+    state = run_state(run)
+    totals = queries.run_totals(store, run.run_id)
+    label = run.read_label()
+    config = run.read_config()
+    return {
+        "run_id": run.run_id,
+        "name": label.get("name") or config.name or run.run_id,
+        "path": str(run.path),
+        "status": state.status.value,
+        "reason": state.reason,
+        **{key: totals.get(key) for key in ("step", "total_timesteps", "episodes", "stage", "minutes", "best_gain", "last_gain", "best_step", "n_attempts", "n_bad")},
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 CSV; floats as their shortest exact text. Text that a spreadsheet would run as a formula is quoted with '."""
+    safe = frame.copy()
+    for column in safe.columns:
+        if safe[column].dtype == object or pd.api.types.is_string_dtype(safe[column]):
+            safe[column] = safe[column].map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" and v else v)
+    buffer = io.StringIO()
+    safe.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue().encode()
+
+
+def to_json(frame: pd.DataFrame) -> bytes:
+    records = json.loads(frame.to_json(orient="records", double_precision=15))
+    return json.dumps(records, ensure_ascii=False, indent=1).encode()
+
+
+def export_run(run: RunDir, form: str, out: Path) -> dict[str, tuple[Path, int]]:
+    """Write every table and the summary to ``out``: {table: (file, rows)}."""
+    written: dict[str, tuple[Path, int]] = {}
+    with open_index(run) as store:
+        for table, read in TABLES.items():
+            frame = read(store, run.run_id)
+            path = out / f"{run.run_id}-{table}.{form}"
+            write_aside(path, to_csv(frame) if form == "csv" else to_json(frame))
+            written[table] = (path, len(frame))
+        about = out / f"{run.run_id}-run.json"
+        write_aside(about, json.dumps(run_summary(store, run), ensure_ascii=False, indent=1, default=float).encode())
+        written["run"] = (about, 1)
+    return written

@@ -1,0 +1,115 @@
+"""Follows the event logs of a folder of runs and takes them into the store, with one thread.
+
+watchdog wakes it at an append; a scan every second finds what a watch misses (overflow, network drives, a folder that
+was not there). Guarantee: a torn last line waits for the next read; a log that was replaced is read anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from core.runs.run_dir import all_runs
+from storage.store import Store
+
+log = logging.getLogger("tracewright.ingest")
+SCAN_S = 1.0
+MIN_PAUSE_S = 0.05  # bursts of appends become one transaction
+CHUNK_BYTES = 8_000_000
+
+
+def catch_up(store: Store, home: Path, offsets: dict[str, int]) -> int:
+    """Take in all whole lines that are new; ``offsets`` is kept up to date. Returns the number of events."""
+    n_events, seen = 0, set()
+    for run in all_runs(home):
+        seen.add(run.run_id)
+        n_events += read_new(store, run.run_id, run.events_file, offsets)
+    for gone in set(offsets) - seen:
+        store.forget(gone)
+        del offsets[gone]
+    return n_events
+
+
+def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> int:
+    """Take in one log's new lines."""
+    at, n_events = offsets.get(run_id, 0), 0
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if size < at:  # not the log that was read: a run of that name was deleted and made again
+                store.forget(run_id)
+                at = offsets[run_id] = 0
+            while at < size:
+                file.seek(at)
+                chunk = file.read(min(CHUNK_BYTES, size - at))
+                end = chunk.rfind(b"\n") + 1
+                if end == 0 and len(chunk) == CHUNK_BYTES:
+                    chunk += file.readline()
+                    end = chunk.rfind(b"\n") + 1
+                if end == 0:
+                    break
+                n_events += store.take_in(run_id, chunk[:end], at)
+                at += end
+                offsets[run_id] = at
+    except FileNotFoundError:
+        pass
+    return n_events
+
+
+class _Wake(FileSystemEventHandler):
+    def __init__(self, wake: threading.Event) -> None:
+        self._wake = wake
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in ("modified", "created", "deleted", "moved"):
+            self._wake.set()
+
+
+class Ingest:
+    """The thread. Enter it to start, leave it to stop."""
+
+    def __init__(self, store: Store, home: Path) -> None:
+        self._store, self._home = store, home
+        self._offsets = store.offsets()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
+        self._observer: BaseObserver | None = None
+        self.error = ""
+
+    def __enter__(self) -> Self:
+        self._home.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # no watches left: the scan does it alone
+            self._observer = Observer()
+            self._observer.schedule(_Wake(self._wake), str(self._home), recursive=True)
+            self._observer.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._wake.set()
+        if self._observer is not None and self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join(10)
+        self._thread.join(30)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                catch_up(self._store, self._home, self._offsets)
+                self.error = ""
+            except Exception as error:  # one bad run must not end the thread; the next scan tries again
+                self.error = str(error)
+                log.exception("ingest failed; it tries again in %g s", SCAN_S)
+                self._offsets = self._store.offsets()
+            self._stop.wait(MIN_PAUSE_S)
+            self._wake.wait(SCAN_S)

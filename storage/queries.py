@@ -1,0 +1,240 @@
+"""Every question the pages and the command line ask: Store -> tidy DataFrame.
+
+Series are down-sampled here, in SQL, with minimum and maximum kept per bucket, so that a chart of a million points
+costs what a chart of a thousand does. Buckets are fixed by powers of two, so that points do not jitter as rows come.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pandas as pd
+
+from storage.schema import PARAMS
+from storage.store import Store
+
+Axis = Literal["step", "episode", "minutes"]
+EPISODE_COLUMNS = ("reward", "gain", "ssim", "quality", "size", "speed", "bytes", "paths", "cpu_s", "length", "success", *PARAMS)
+MAX_POINTS = 1000
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def run_overview(store: Store) -> pd.DataFrame:
+    """One row a run: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
+    n_bad, n_attempts, ended_status."""
+    return store.query(
+        """
+        WITH e AS (SELECT run_id, count(*) AS episodes, max(step) AS step, arg_max(stage, step) AS stage FROM current_episodes GROUP BY 1),
+             v AS (SELECT run_id, max(gain) AS best_gain, arg_max(gain, step) AS last_gain, arg_max(step, gain) AS best_step,
+                          max(step) AS step FROM current_evaluations GROUP BY 1),
+             a AS (SELECT run, min(started_ts) AS started_ts, max(last_ts) AS last_ts, sum(last_ts - started_ts) / 60 AS minutes,
+                          count(*) AS n_attempts FROM attempts GROUP BY 1),
+             t AS (SELECT run, arg_max((data->>'total_timesteps')::BIGINT, attempt) AS total_timesteps FROM events
+                   WHERE kind = 'attempt_started' GROUP BY 1)
+        SELECT r.run_id, a.started_ts, a.last_ts, a.minutes, a.n_attempts, greatest(coalesce(e.step, 0), coalesce(v.step, 0)) AS step,
+               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad
+        FROM runs r LEFT JOIN e USING (run_id) LEFT JOIN v USING (run_id) LEFT JOIN a USING (run) LEFT JOIN t USING (run)
+             LEFT JOIN sources s USING (run) ORDER BY a.started_ts DESC NULLS FIRST
+        """
+    )
+
+
+def _series(store: Store, source: str, value: str, runs: list[str], x: str, names: list[str] | None, max_points: int) -> pd.DataFrame:
+    """Columns run_id, name, x, mean, low, high, n."""
+    name = "name" if names is not None else f"'{value}'"
+    where = f"run_id IN ({_marks(runs)})" + (f" AND name IN ({_marks(names)})" if names is not None else "")
+    parameters: list[Any] = [*runs, *(names or [])]
+    return store.query(
+        f"""
+        WITH p AS (SELECT run_id, {name} AS name, ({x})::DOUBLE AS x, ({value})::DOUBLE AS y FROM {source} WHERE {where}),
+             w AS (SELECT run_id, name, pow(2, ceil(log2(greatest((max(x) - min(x)) / ?, 1e-9)))) AS width, count(*) AS n
+                   FROM p GROUP BY ALL)
+        SELECT run_id, name, CASE WHEN any_value(w.n) <= ? THEN avg(x) ELSE max(x) END AS x,
+               avg(y) AS mean, min(y) AS low, max(y) AS high, count(*) AS n
+        FROM p JOIN w USING (run_id, name)
+        GROUP BY run_id, name, CASE WHEN w.n <= ? THEN x ELSE floor(x / w.width) END ORDER BY run_id, name, x
+        """,
+        [*parameters, max_points, max_points, max_points],
+    )
+
+
+def metric_series(store: Store, runs: list[str], names: list[str], axis: Axis = "step", max_points: int = MAX_POINTS) -> pd.DataFrame:
+    """Metrics by name: run_id, name, x, mean, low, high, n. For "episode" the x is the episodes done by then."""
+    if not runs or not names:
+        return pd.DataFrame(columns=["run_id", "name", "x", "mean", "low", "high", "n"])
+    if axis == "episode":
+        source = (
+            "(SELECT m.*, e.episode FROM current_metrics m ASOF JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes "
+            "GROUP BY ALL) e ON m.run_id = e.run_id AND m.step >= e.step)"
+        )
+        return _series(store, source, "value", runs, "episode", names, max_points)
+    return _series(store, "current_metrics", "value", runs, axis, names, max_points)
+
+
+def metric_names(store: Store, runs: list[str]) -> list[str]:
+    """The names of all metrics of some runs."""
+    if not runs:
+        return []
+    found = store.rows(f"SELECT DISTINCT name FROM current_metrics WHERE run_id IN ({_marks(runs)}) ORDER BY name", list(runs))
+    return [str(row[0]) for row in found]
+
+
+def episode_series(store: Store, runs: list[str], column: str, axis: Axis = "step", max_points: int = MAX_POINTS) -> pd.DataFrame:
+    """A column of the episodes over time: run_id, name, x, mean, low, high, n."""
+    if column not in EPISODE_COLUMNS:
+        raise ValueError(f"{column} is none of {', '.join(EPISODE_COLUMNS)}")
+    if not runs:
+        return pd.DataFrame(columns=["run_id", "name", "x", "mean", "low", "high", "n"])
+    return _series(store, "current_episodes", column, runs, axis, None, max_points)
+
+
+def evaluations(store: Store, runs: list[str]) -> pd.DataFrame:
+    """One row an evaluation: run_id, attempt, step, episode, minutes, gain, gain_low, gain_high, ..., and the gain of each
+    category as gain_<category>."""
+    if not runs:
+        return pd.DataFrame(columns=["run_id", "step", "minutes", "episode", "gain", "gain_low", "gain_high"])
+    frame = store.query(
+        f"""
+        SELECT v.run_id, v.attempt, v.step, coalesce(e.episode, 0) AS episode, v.minutes, v.ts, v.gain, v.gain_low, v.gain_high, v.gain_median,
+               v.share_better, v.ssim, v.ssim_default, v.bytes, v.bytes_default, v.n_logos, v.n_failed, v.is_best, v.by_category
+        FROM current_evaluations v ASOF LEFT JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes GROUP BY ALL) e
+             ON v.run_id = e.run_id AND v.step >= e.step
+        WHERE v.run_id IN ({_marks(runs)}) ORDER BY v.run_id, v.step
+        """,
+        list(runs),
+    )
+    shares = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("by_category")]
+    for category in sorted({c for share in shares for c in share}):
+        frame[f"gain_{category}"] = [share.get(category) for share in shares]
+    return frame
+
+
+def evaluated_logos(store: Store, run: str, step: int | None = None) -> pd.DataFrame:
+    """Every logo of a run's evaluations, or of the one at ``step``."""
+    where = "run_id = ?" + ("" if step is None else " AND step = ?")
+    columns = (
+        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
+        f"paths_default, svg, {', '.join(PARAMS)}"
+    )
+    return store.query(f"SELECT {columns} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step])
+
+
+def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
+    """Reference methods measured on a run's validation logos: run_id, method, gain."""
+    if not runs:
+        return pd.DataFrame(columns=["run_id", "method", "gain"])
+    return store.query(
+        f"SELECT run_id, data->>'method' AS method, any_value((data->>'gain')::DOUBLE) AS gain FROM current_events "
+        f"WHERE kind = 'baseline' AND run_id IN ({_marks(runs)}) GROUP BY ALL ORDER BY ALL",
+        list(runs),
+    )
+
+
+def success_by(store: Store, run: str, by: Literal["category", "stage"], axis: Axis = "step", n_buckets: int = 60) -> pd.DataFrame:
+    """Share of successes over time: group, x, success, gain, n."""
+    return store.query(
+        f"""
+        WITH p AS (SELECT {by} AS "group", ({axis})::DOUBLE AS x, success, gain FROM current_episodes WHERE run_id = ?),
+             w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / ?, 1e-9)))) AS width FROM p)
+        SELECT "group", floor(x / width) * width + width / 2 AS x, avg(success::INTEGER) AS success, avg(gain) AS gain, count(*) AS n
+        FROM p, w GROUP BY ALL ORDER BY ALL
+        """,
+        [run, n_buckets],
+    )
+
+
+def param_density(store: Store, run: str, param: str, low: float, high: float, axis: Axis = "step", n_x: int = 48, n_y: int = 24) -> pd.DataFrame:
+    """Explored values over time, in cells: x, x2, y, y2, n, share (of the column), gain (mean)."""
+    if param not in PARAMS:
+        raise ValueError(f"{param} is none of {', '.join(PARAMS)}")
+    n_y = int(min(n_y, high - low + 1)) if param != "length_threshold" else n_y
+    return store.query(
+        f"""
+        WITH p AS (SELECT ({axis})::DOUBLE AS x, {param} AS y, gain FROM current_episodes WHERE run_id = $run),
+             w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / $nx, 1e-9)))) AS wx, ($high::DOUBLE - $low) / $ny AS wy FROM p),
+             c AS (SELECT floor(x / wx) * wx AS x, any_value(wx) AS wx, any_value(wy) AS wy,
+                          least(floor((y - $low) / wy), $ny - 1) AS cell, count(*) AS n, avg(gain) AS gain FROM p, w GROUP BY 1, cell)
+        SELECT x, x + wx AS x2, $low + cell * wy AS y, $low + (cell + 1) * wy AS y2, n, n / sum(n) OVER (PARTITION BY x) AS share, gain
+        FROM c ORDER BY x, y
+        """,
+        {"run": run, "nx": n_x, "ny": n_y, "low": low, "high": high},  # type: ignore[arg-type]
+    )
+
+
+def gain_by_value(store: Store, run: str, param: str, n_buckets: int = 24) -> pd.DataFrame:
+    """Mean gain by the value of a parameter: value, gain, q25, q75, n."""
+    if param not in PARAMS:
+        raise ValueError(f"{param} is none of {', '.join(PARAMS)}")
+    return store.query(
+        f"""
+        WITH p AS (SELECT {param} AS y, gain FROM current_episodes WHERE run_id = ?),
+             w AS (SELECT greatest((max(y) - min(y)) / ?, 1e-9) AS width, min(y) AS low FROM p)
+        SELECT avg(y) AS value, avg(gain) AS gain, quantile_cont(gain, 0.25) AS q25, quantile_cont(gain, 0.75) AS q75, count(*) AS n
+        FROM p, w GROUP BY least(floor((y - low) / width), ? - 1) ORDER BY value
+        """,
+        [run, n_buckets, n_buckets],
+    )
+
+
+def reward_histogram(store: Store, run: str, last: int = 2000, n_buckets: int = 40) -> pd.DataFrame:
+    """Distribution of rewards, first and last ``last`` episodes: part, low, high, n, share."""
+    return store.query(
+        """
+        WITH e AS (SELECT reward, row_number() OVER (ORDER BY step, seq) AS i, count(*) OVER () AS total FROM current_episodes WHERE run_id = ?),
+             p AS (SELECT reward, 'first' AS part FROM e WHERE i <= least(?, total // 2) UNION ALL
+                   SELECT reward, 'latest' FROM e WHERE i > total - least(?, greatest(total // 2, 1))),
+             w AS (SELECT quantile_cont(reward, 0.005) AS low, greatest((quantile_cont(reward, 0.995) - quantile_cont(reward, 0.005)) / ?, 1e-6) AS width FROM p),
+             h AS (SELECT part, greatest(least(floor((reward - low) / width), ?), 0) AS cell, any_value(low) AS low, any_value(width) AS width, count(*) AS n
+                   FROM p, w GROUP BY ALL)
+        SELECT part, low + cell * width AS low, low + (cell + 1) * width AS high, n, n / sum(n) OVER (PARTITION BY part) AS share FROM h ORDER BY ALL
+        """,
+        [run, last, last, n_buckets, n_buckets - 1],
+    )
+
+
+def end_reasons(store: Store, run: str) -> pd.DataFrame:
+    """How episodes ended: end_reason, n."""
+    return store.query("SELECT end_reason, count(*) AS n FROM current_episodes WHERE run_id = ? GROUP BY 1 ORDER BY n DESC", [run])
+
+
+def events_of(store: Store, run: str, kinds: list[str] | None = None) -> list[dict[str, Any]]:
+    """Events that are neither episodes, metrics nor evaluations: {attempt, ts, step, minutes, kind, data}, in order."""
+    where = f" AND kind IN ({_marks(kinds)})" if kinds else ""
+    found = store.rows(
+        f"SELECT attempt, ts, step, minutes, kind, data FROM current_events WHERE run_id = ?{where} ORDER BY seq", [run, *(kinds or [])]
+    )
+    return [dict(zip(("attempt", "ts", "step", "minutes", "kind", "data"), (*row[:5], json.loads(row[5])), strict=True)) for row in found]
+
+
+def run_totals(store: Store, run: str) -> dict[str, Any]:
+    """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
+    frame = run_overview(store)
+    frame = frame[frame.run_id == run]
+    return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.iloc[0].items()}
+
+
+def recent_rate(store: Store, run: str, last: int = 5) -> float | None:
+    """Steps a second over the last updates of the newest attempt, None before two updates."""
+    found = store.rows(
+        "SELECT (max(step) - min(step)) / nullif(max(ts) - min(ts), 0) FROM (SELECT DISTINCT ON (step) step, ts FROM current_metrics WHERE run_id = ? "
+        "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?) AND name = 'train/loss' ORDER BY step DESC LIMIT ?)",
+        [run, run, last],
+    )
+    return None if not found or found[0][0] is None else float(found[0][0])
+
+
+def recent_episodes(store: Store, run: str, n: int = 100) -> pd.DataFrame:
+    """The last episodes of a run, newest first."""
+    return store.query("SELECT * EXCLUDE (run) FROM current_episodes WHERE run_id = ? ORDER BY seq DESC LIMIT ?", [run, n])
+
+
+def counts(store: Store, run: str) -> dict[str, int]:
+    """Rows of each table that a run's log gave, superseded attempts included."""
+    return {
+        table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0])
+        for table in ("episodes", "metrics", "evaluated", "evaluations", "events")
+    }

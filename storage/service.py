@@ -1,0 +1,114 @@
+"""What exists once a server process: the store, its ingest, the routes and headers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.runs.run_dir import runs_home
+from storage.ingest import Ingest
+from storage.store import DATABASE, Store
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self' blob:",  # blob: = components without a build step; no 'unsafe-inline', no 'unsafe-eval'
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "frame-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Console:
+    """The parts of a running console."""
+
+    home: Path
+    store: Store
+    ingest: Ingest
+
+
+_console: Console | None = None
+
+
+def database_file(home: Path) -> Path:
+    """The index beside the runs."""
+    return home / DATABASE
+
+
+def console() -> Console:
+    """The console of this process.
+
+    Raises:
+        RuntimeError: called outside :func:`serve`.
+    """
+    if _console is None:
+        raise RuntimeError("No console is open in this process. Start it with 'make run' (streamlit run app.py).")
+    return _console
+
+
+@contextlib.contextmanager
+def serve(home: Path) -> Iterator[Console]:
+    """Own ``home`` for the duration of the block: open its database and follow its event logs."""
+    global _console
+    if _console is not None:
+        raise RuntimeError(f"This process already serves {_console.home}.")
+    home.mkdir(parents=True, exist_ok=True)
+    with Store(database_file(home)) as store, Ingest(store, home) as ingest:
+        _console = Console(home, store, ingest)
+        try:
+            yield _console
+        finally:
+            _console = None
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
+    with serve(runs_home()) as opened:
+        yield {"console": opened}
+
+
+async def health(_request: Request) -> JSONResponse:
+    """For scripts and tests: whether the server is up and how much it has read."""
+    opened = console()
+    offsets = opened.store.offsets()
+    return JSONResponse({"status": "ok", "pid": os.getpid(), "runs": len(offsets), "read_bytes": sum(offsets.values()), "ingest_error": opened.ingest.error})
+
+
+class SecurityHeaders:
+    """Add the security headers to every HTTP response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+ROUTES = [Route("/api/health", health)]
+MIDDLEWARE = [Middleware(SecurityHeaders)]

@@ -1,0 +1,196 @@
+"""Owns the DuckDB file: its lock, its cursors, and the one transaction that takes in lines of an event log.
+
+Only one process may open the file; inside it every call works on a cursor of its own. Guarantee: rows and the read
+offset are committed together, so a line is taken in exactly once, whatever is killed.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from storage.schema import PARAMS, migrate
+
+CLOSE_PATIENCE_S = 5.0
+DATABASE = "index.duckdb"
+_TABLES = ("metrics", "episodes", "evaluated", "evaluations", "events", "attempts", "sources", "runs")
+_OWN_TABLE = ("metrics", "episode", "evaluated", "evaluation")
+
+
+class StoreError(RuntimeError):
+    """Raised when the database can't be opened, with what to do about it."""
+
+
+def _struct(types: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{key}": "{kind}"' for key, kind in types.items()) + "}"
+
+
+_LINE = _struct({"seq": "BIGINT", "attempt": "INTEGER", "ts": "DOUBLE", "kind": "VARCHAR", "step": "BIGINT", "data": "JSON"})
+_EPISODE = {
+    "episode": "BIGINT", "env": "INTEGER", "logo": "VARCHAR", "category": "VARCHAR", "stage": "VARCHAR", "reward": "DOUBLE",
+    "quality": "DOUBLE", "size": "DOUBLE", "speed": "DOUBLE", "length": "INTEGER", "end": "VARCHAR", "ssim": "DOUBLE",
+    "bytes": "BIGINT", "paths": "BIGINT", "cpu_s": "DOUBLE", "gain": "DOUBLE", "success": "BOOLEAN",
+}  # fmt: skip
+_EVALUATED = {
+    "logo": "VARCHAR", "category": "VARCHAR", "digest": "VARCHAR", "gain": "DOUBLE", "ssim": "DOUBLE", "bytes": "BIGINT",
+    "paths": "BIGINT", "cpu_s": "DOUBLE", "failure": "VARCHAR", "ssim_default": "DOUBLE", "bytes_default": "BIGINT",
+    "paths_default": "BIGINT", "svg": "VARCHAR",
+}  # fmt: skip
+_EVALUATION = {
+    "gain": "DOUBLE", "gain_low": "DOUBLE", "gain_high": "DOUBLE", "gain_median": "DOUBLE", "share_better": "DOUBLE",
+    "ssim": "DOUBLE", "ssim_default": "DOUBLE", "bytes": "DOUBLE", "bytes_default": "DOUBLE", "n_logos": "INTEGER",
+    "n_failed": "INTEGER", "is_best": "BOOLEAN", "by_category": "JSON",
+}  # fmt: skip
+_HEAD = "?::INTEGER, attempt, seq, ts, step"
+
+
+def _take(table: str, kind: str, types: dict[str, str], has_params: bool) -> str:
+    all_types = types | ({"params": "DOUBLE[]"} if has_params else {})
+    columns = [f'd."{key}"' for key in types] + [f"d.params[{i}]" for i in range(1, len(PARAMS) + 1) if has_params]
+    shape = "{" + ", ".join(f'"{k}": {_json_type(t)}' for k, t in all_types.items()) + "}"
+    return (
+        f"INSERT INTO {table} SELECT {_HEAD}, {', '.join(columns)} FROM "
+        f"(SELECT *, json_transform(data, '{shape}') AS d FROM batch WHERE kind = '{kind}')"
+    )
+
+
+def _json_type(kind: str) -> str:
+    return f'["{kind[:-2]}"]' if kind.endswith("[]") else f'"{kind}"'
+
+
+_STATEMENTS = {
+    "episode": _take("episodes", "episode", _EPISODE, has_params=True),
+    "evaluated": _take("evaluated", "evaluated", _EVALUATED, has_params=True),
+    "evaluation": _take("evaluations", "evaluation", _EVALUATION, has_params=False),
+    "metrics": f"INSERT INTO metrics SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
+    "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')",
+}
+
+
+class Store:
+    """The index of one folder of runs; ``path`` None keeps it in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = duckdb.connect(str(path) if path else ":memory:")
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            raise StoreError(f"{path} is open in another process: a console runs already on these runs. Use that one, or stop it first.") from error
+        migrate(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; waits for pages that are still reading, since DuckDB refuses to close under a query."""
+        deadline = time.monotonic() + CLOSE_PATIENCE_S
+        while True:
+            try:
+                self._connection.close()
+                return
+            except duckdb.Error:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def query(self, sql: str, parameters: list[Any] | None = None) -> pd.DataFrame:
+        """Run a query on a cursor of its own."""
+        with self._connection.cursor() as cursor:
+            return cursor.execute(sql, parameters or []).df()
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """The same as plain tuples, for small results."""
+        with self._connection.cursor() as cursor:
+            return cursor.execute(sql, parameters or []).fetchall()
+
+    def offsets(self) -> dict[str, int]:
+        """{run id: bytes of its log that were taken in}."""
+        return dict(self.rows("SELECT run_id, read_bytes FROM sources JOIN runs USING (run)"))  # type: ignore[arg-type]
+
+    def take_in(self, run_id: str, lines: bytes, at: int) -> int:
+        """Take in whole lines that start at byte ``at`` of the run's log; returns the number of events.
+
+        Rows and the new offset become visible together or not at all. Lines that are no events are counted.
+        """
+        batch = pa.table({"line": pa.array(lines.split(b"\n")[:-1], pa.binary()).cast(pa.string(), safe=False)})
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                run = self._run_key(cursor, run_id)
+                stored = cursor.execute("SELECT read_bytes FROM sources WHERE run = ?", [run]).fetchall()[0][0]
+                if stored != at:
+                    raise StoreError(f"{run_id}: bytes from {at} were offered, those from {stored} are due")
+                n_events = self._insert(cursor, run, batch)
+                n_bad = batch.num_rows - n_events
+                cursor.execute(
+                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ? WHERE run = ?",
+                    [at + len(lines), n_events, n_bad, run],
+                )
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+        return n_events
+
+    def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> int:
+        cursor.register("lines", table)
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE batch AS SELECT e.* FROM (SELECT json_transform(line, "
+            f"'{_LINE}') AS e FROM lines WHERE json_valid(line)) WHERE e.seq IS NOT NULL AND e.kind IS NOT NULL AND e.attempt IS NOT NULL"
+        )
+        cursor.unregister("lines")
+        kinds = dict(cursor.execute("SELECT kind, count(*) FROM batch GROUP BY kind").fetchall())
+        for kind, statement in _STATEMENTS.items():
+            if kind in kinds:
+                cursor.execute(statement, [run])
+        if set(kinds) - set(_OWN_TABLE):
+            own = ", ".join(f"'{kind}'" for kind in _OWN_TABLE)
+            cursor.execute(f"INSERT INTO events SELECT {_HEAD}, kind, data FROM batch WHERE kind NOT IN ({own})", [run])
+        if "attempt_started" in kinds:
+            cursor.execute(
+                "INSERT INTO attempts SELECT ?, attempt, ts, ts, (data->>'from_step')::BIGINT FROM batch WHERE kind = 'attempt_started'",
+                [run],
+            )
+        cursor.execute(
+            "UPDATE attempts SET last_ts = greatest(last_ts, b.ts) FROM (SELECT attempt, max(ts) AS ts FROM batch GROUP BY attempt) b "
+            "WHERE attempts.run = ? AND attempts.attempt = b.attempt",
+            [run],
+        )
+        return int(sum(kinds.values()))
+
+    @staticmethod
+    def _run_key(cursor: duckdb.DuckDBPyConnection, run_id: str) -> int:
+        found = cursor.execute("SELECT run FROM runs WHERE run_id = ?", [run_id]).fetchall()
+        if found:
+            return int(found[0][0])
+        key = int(cursor.execute("SELECT coalesce(max(run), 0) + 1 FROM runs").fetchall()[0][0])
+        cursor.execute("INSERT INTO runs VALUES (?, ?)", [key, run_id])
+        cursor.execute("INSERT INTO sources VALUES (?, 0, 0, 0)", [key])
+        return key
+
+    def forget(self, run_id: str) -> None:
+        """Remove every row of a run."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                found = cursor.execute("SELECT run FROM runs WHERE run_id = ?", [run_id]).fetchall()
+                for (run,) in found:
+                    for table in _TABLES:
+                        cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
