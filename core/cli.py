@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -65,7 +65,7 @@ def _clear_errors() -> Iterator[None]:
         _fail(RuntimeError(f"{error.filename or ''}: {error.strerror}".lstrip(": ")), 1)
 
 
-def _fail(error: Exception, code: int) -> None:
+def _fail(error: Exception, code: int) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     raise typer.Exit(code)
 
@@ -95,9 +95,15 @@ def train(
         try:
             ending = train_run(run, resume is not None)
         except (WorkerError, MemoryError) as error:
-            return _fail(error, 1)
+            _fail(error, 1)
         data = {"run": run.run_id, "path": str(run.path), "status": ending.status.value, "reason": ending.reason, "gain": ending.gain}
-        _result(data, as_json, lambda: print(f"{ending.status}: {ending.reason}" + (f"; validation gain {ending.gain:.3f}" if ending.gain is not None else "")))
+        _result(
+            data,
+            as_json,
+            lambda: print(
+                f"{ending.status}: {ending.reason}" + (f"; validation gain {ending.gain:.3f}" if ending.gain is not None else "")
+            ),
+        )
 
 
 def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None, resume: str | None) -> RunDir:
@@ -126,7 +132,9 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="A run (its best checkpoint) or a checkpoint folder.")] = None,
     images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
-    methods: Annotated[str, typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, policy.")] = "default,method1,single,policy",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, policy.")
+    ] = "default,method1,single,policy",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with a row a logo and method, and the SVGs.")] = None,
     as_json: Json = False,
@@ -162,7 +170,12 @@ def export(
         out.mkdir(parents=True, exist_ok=True)
         written = export_run(find_run(run, runs_home()), form, out)
         data = {table: {"file": str(path), "rows": rows} for table, (path, rows) in written.items()}
-        _result(data, as_json, lambda: [print(f"{rows:>8} rows  {path}") for path, rows in written.values()] and None)
+
+        def text() -> None:
+            for path, rows in written.values():
+                print(f"{rows:>8} rows  {path}")
+
+        _result(data, as_json, text)
 
 
 @app.command()
@@ -216,7 +229,14 @@ def _run_row(run: RunDir) -> dict[str, Any]:
         total: int | None = run.read_config().total_timesteps
     except ConfigError:
         total = None
-    return {"run_id": run.run_id, "status": state.status.value, "reason": state.reason, "step": step, "total_timesteps": total, "best_gain": best}
+    return {
+        "run_id": run.run_id,
+        "status": state.status.value,
+        "reason": state.reason,
+        "step": step,
+        "total_timesteps": total,
+        "best_gain": best,
+    }
 
 
 @runs_app.command("show")
@@ -260,7 +280,11 @@ def resume_run(run: RunName, as_json: Json = False) -> None:
     with _clear_errors():
         found = find_run(run, runs_home())
         local.resume(found)
-        _result({"run": found.run_id, "log": str(found.log_file)}, as_json, lambda: print(f"{found.run_id} goes on; its output is in {found.log_file}"))
+        _result(
+            {"run": found.run_id, "log": str(found.log_file)},
+            as_json,
+            lambda: print(f"{found.run_id} goes on; its output is in {found.log_file}"),
+        )
 
 
 @runs_app.command("delete")

@@ -36,9 +36,7 @@ def episodes(store: Store, run: str) -> pd.DataFrame:
 
 def metrics(store: Store, run: str) -> pd.DataFrame:
     """Every metric: step, name, value."""
-    return store.query(
-        "SELECT attempt, ts, step, minutes, name, value FROM current_metrics WHERE run_id = ? ORDER BY seq, name", [run]
-    )
+    return store.query("SELECT attempt, ts, step, minutes, name, value FROM current_metrics WHERE run_id = ? ORDER BY seq, name", [run])
 
 
 def evaluations(store: Store, run: str) -> pd.DataFrame:
@@ -74,7 +72,21 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
         "path": str(run.path),
         "status": state.status.value,
         "reason": state.reason,
-        **{key: totals.get(key) for key in ("step", "total_timesteps", "episodes", "stage", "minutes", "best_gain", "last_gain", "best_step", "n_attempts", "n_bad")},
+        **{
+            key: totals.get(key)
+            for key in (
+                "step",
+                "total_timesteps",
+                "episodes",
+                "stage",
+                "minutes",
+                "best_gain",
+                "last_gain",
+                "best_step",
+                "n_attempts",
+                "n_bad",
+            )
+        },
         "config": config.model_dump(mode="json"),
     }
 

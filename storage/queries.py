@@ -147,7 +147,9 @@ def success_by(store: Store, run: str, by: Literal["category", "stage"], axis: A
     )
 
 
-def param_density(store: Store, run: str, param: str, low: float, high: float, axis: Axis = "step", n_x: int = 48, n_y: int = 24) -> pd.DataFrame:
+def param_density(
+    store: Store, run: str, param: str, low: float, high: float, axis: Axis = "step", n_x: int = 48, n_y: int = 24
+) -> pd.DataFrame:
     """Explored values over time, in cells: x, x2, y, y2, n, share (of the column), gain (mean)."""
     if param not in PARAMS:
         raise ValueError(f"{param} is none of {', '.join(PARAMS)}")

@@ -89,7 +89,9 @@ async def health(_request: Request) -> JSONResponse:
     """For scripts and tests: whether the server is up and how much it has read."""
     opened = console()
     offsets = opened.store.offsets()
-    return JSONResponse({"status": "ok", "pid": os.getpid(), "runs": len(offsets), "read_bytes": sum(offsets.values()), "ingest_error": opened.ingest.error})
+    return JSONResponse(
+        {"status": "ok", "pid": os.getpid(), "runs": len(offsets), "read_bytes": sum(offsets.values()), "ingest_error": opened.ingest.error}
+    )
 
 
 class SecurityHeaders:

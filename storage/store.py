@@ -85,7 +85,9 @@ class Store:
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
                 raise
-            raise StoreError(f"{path} is open in another process: a console runs already on these runs. Use that one, or stop it first.") from error
+            raise StoreError(
+                f"{path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
+            ) from error
         migrate(self._connection)
 
     def __enter__(self) -> Self:

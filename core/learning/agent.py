@@ -17,7 +17,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -27,8 +27,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from core.tracing.params import N_PARAMS
 from core.runs.config import PPOConfig, RunConfig, parse_yaml, to_yaml, validate
+from core.tracing.params import N_PARAMS
 
 CHECKPOINT_VERSION = 1
 _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU}
@@ -140,7 +140,7 @@ def _agent_state(agent: PPO) -> dict[str, Any]:
     if isinstance(env, VecNormalize):
         normaliser = {
             name: {"mean": np.asarray(rms.mean).tolist(), "var": np.asarray(rms.var).tolist(), "count": float(rms.count)}
-            for name, rms in (("obs", env.obs_rms), ("ret", env.ret_rms))
+            for name, rms in cast(list[tuple[str, Any]], [("obs", env.obs_rms), ("ret", env.ret_rms)])
             if rms is not None
         }
         normaliser["returns"] = env.returns.tolist()

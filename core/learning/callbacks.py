@@ -52,7 +52,7 @@ class GradientNorm:
         self._norms: list[float] = []
         for parameter in policy.parameters():
             if parameter.requires_grad:
-                parameter.register_post_accumulate_grad_hook(self._add)
+                parameter.register_post_accumulate_grad_hook(self._add)  # type: ignore[no-untyped-call]
         optimizer.register_step_pre_hook(lambda *_: self._close())
 
     def _add(self, parameter: torch.Tensor) -> None:
@@ -140,7 +140,13 @@ class EpisodeRecorder(BaseCallback):
         self._events.write("episode", self.num_timesteps, data)
         for key in ("quality", "size", "speed"):
             self._sums.setdefault(f"reward/{key}", []).append(data[key])  # type: ignore[arg-type]
-        for key, value in (("ssim", ssim), ("gain", gain), ("bytes", data["bytes"]), ("cpu_s", data["cpu_s"]), ("failed_share", float(failure is not None))):
+        for key, value in (
+            ("ssim", ssim),
+            ("gain", gain),
+            ("bytes", data["bytes"]),
+            ("cpu_s", data["cpu_s"]),
+            ("failed_share", float(failure is not None)),
+        ):
             self._sums.setdefault(f"trace/{key}", []).append(float(value))  # type: ignore[arg-type]
         end = curriculum.record(is_success)
         if end is not None:

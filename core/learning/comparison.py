@@ -43,7 +43,9 @@ class Comparison:
             summary = summarise(results)
             budget = str(self.n_steps if method == "policy" else 1)
             by_category = summary.pop("by_category")
-            gain[method] = {budget: {"mean": summary["gain"], "low": summary["gain_low"], "high": summary["gain_high"], "by_category": by_category}}
+            gain[method] = {
+                budget: {"mean": summary["gain"], "low": summary["gain_low"], "high": summary["gain_high"], "by_category": by_category}
+            }
             measures[method] = summary
         return {
             "model": self.model,
@@ -145,7 +147,17 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
             name = r.logo.name.replace("/", "_")
             if r.svg:
                 write_aside(out / method / f"{name}.svg", r.svg.encode())
-            row = {"method": method, "logo": r.logo.name, "category": r.logo.category, "gain": r.gain, "ssim": r.outcome.ssim, "bytes": r.outcome.n_bytes, "paths": r.outcome.n_paths, "cpu_s": r.outcome.cpu_s, "failure": r.outcome.failure or ""}
+            row = {
+                "method": method,
+                "logo": r.logo.name,
+                "category": r.logo.category,
+                "gain": r.gain,
+                "ssim": r.outcome.ssim,
+                "bytes": r.outcome.n_bytes,
+                "paths": r.outcome.n_paths,
+                "cpu_s": r.outcome.cpu_s,
+                "failure": r.outcome.failure or "",
+            }
             rows.append(row | {key: float(value) for key, value in zip(NAMES, r.params.values(), strict=True)})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from core.runs.config import CATEGORIES, CurriculumConfig, StageConfig
 
 EndReason = Literal["passed", "episode_limit"]
-NO_CURRICULUM = StageConfig(name="all_logos", categories=list(CATEGORIES), difficulty=0.5, target_ssim=0.0, required_gain=0.0, max_episodes=100_000_000)  # type: ignore[arg-type]
+NO_CURRICULUM = StageConfig(
+    name="all_logos", categories=list(CATEGORIES), difficulty=0.5, target_ssim=0.0, required_gain=0.0, max_episodes=100_000_000
+)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ class Curriculum:
         return end
 
     def dump(self) -> dict[str, Any]:
-        return {"index": self.index, "n_episodes": self.n_episodes, "window": [int(s) for s in self._window], "is_finished": self.is_finished}
+        return {
+            "index": self.index,
+            "n_episodes": self.n_episodes,
+            "window": [int(s) for s in self._window],
+            "is_finished": self.is_finished,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.index, self.n_episodes, self.is_finished = int(state["index"]), int(state["n_episodes"]), bool(state["is_finished"])

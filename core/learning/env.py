@@ -24,7 +24,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.episode import Episode, EnvSpec, PreparedLogo
+from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.tracing.outcome import Outcome
 from core.tracing.params import N_PARAMS, Params
 
@@ -44,7 +44,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         if not logos:
             raise ValueError("an environment needs at least one logo")
         self.logos = logos
-        self.spec = spec
+        self.env_spec = spec
         self._measure = measure
         self.action_space = gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32)
         self.observation_space = gym.spaces.Box(-3.0, 3.0, (spec.n_observation,), np.float32)
@@ -59,7 +59,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
         super().reset(seed=seed)
         self.index = int(self._eligible[self.np_random.integers(len(self._eligible))])
-        self.episode = Episode(self.logos[self.index], self.spec)
+        self.episode = Episode(self.logos[self.index], self.env_spec)
         return self.episode.observation(), {"logo": self.logos[self.index].name}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -77,6 +77,6 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Go back to a dumped state; returns the observation there."""
         self.np_random.bit_generator.state = state["rng"]
         self.index = int(state["index"])
-        self.episode = Episode(self.logos[self.index], self.spec)
+        self.episode = Episode(self.logos[self.index], self.env_spec)
         self.episode.restore(state["tries"])
         return self.episode.observation()

@@ -27,7 +27,7 @@ from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, evaluate_settings, spread_over_categories, summarise
 from core.learning.picture_store import PictureStore
 from core.learning.workers import WorkerPool
-from core.logos.dataset import Logo, LogoSet, LogosError, Shares, load_logos
+from core.logos.dataset import Logo, LogosError, LogoSet, Shares, load_logos
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter, read_events
 from core.runs.run_dir import Process, RunDir, RunError, write_aside
@@ -198,11 +198,19 @@ class Trainer:
         self._phase("loading logos")
         found = load_set(self.config)
         if restored and restored.get("logos_digest") not in (None, found.digest()):
-            raise LogosError(f"the logos in {self.config.logos.path} differ from those this run was trained on; restore them or start a new run")
+            raise LogosError(
+                f"the logos in {self.config.logos.path} differ from those this run was trained on; restore them or start a new run"
+            )
         skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
         for item in skipped:
             log.warning("left out %s: %s", item["source"], item["reason"])
-        data = {"path": self.config.logos.path, "counts": found.counts(), "skipped": skipped, "digest": found.digest(), "n_logos": len(found.logos)}
+        data = {
+            "path": self.config.logos.path,
+            "counts": found.counts(),
+            "skipped": skipped,
+            "digest": found.digest(),
+            "n_logos": len(found.logos),
+        }
         self.events.write("logos_loaded", self.pulse.step, data)
         self._logos_digest = found.digest()
         return found
@@ -217,7 +225,11 @@ class Trainer:
         self.n_train = len(train)
         self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, self.config.evaluation.max_logos)))
         if not validation:
-            self.events.write("warning", self.pulse.step, {"text": "no validation logos: evaluations use the training logos and do not show generalisation"})
+            self.events.write(
+                "warning",
+                self.pulse.step,
+                {"text": "no validation logos: evaluations use the training logos and do not show generalisation"},
+            )
         self._phase(f"preparing {len(self.pictures)} logos")
         pool = WorkerPool(PictureStore.create(self.pictures), self.config.n_workers, self.spec, self.config.n_envs)
         try:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,7 +210,9 @@ class WorkerPool:
         self._processes: list[Any] = []
         for k, rows in enumerate(self._rows):
             here, there = context.Pipe()
-            process = context.Process(target=_worker_main, args=(there, store.handle, layout, rows, os.getpid()), name=f"worker-{k}", daemon=True)
+            process = context.Process(
+                target=_worker_main, args=(there, store.handle, layout, rows, os.getpid()), name=f"worker-{k}", daemon=True
+            )
             process.start()
             there.close()
             self._pipes.append(here)
@@ -272,14 +274,15 @@ class WorkerPool:
 
     def _spread(self, requests: list[tuple[str, Any]]) -> Iterator[tuple[int, Any]]:
         """Hand requests to whichever worker is free; yields (index, reply) as they come."""
-        waiting, busy = iter(enumerate(requests)), {}
+        waiting = iter(enumerate(requests))
+        busy: dict[Connection, int] = {}
         for pipe in self._pipes:
             if (item := next(waiting, None)) is not None:
                 self._send(pipe, *item[1])
                 busy[pipe] = item[0]
         while busy:
-            for pipe in wait(list(busy)):
-                assert isinstance(pipe, Connection)
+            for ready in wait(list(busy)):
+                pipe = cast(Connection, ready)
                 index = busy.pop(pipe)
                 reply = self._receive(pipe)
                 if (item := next(waiting, None)) is not None:

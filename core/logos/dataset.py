@@ -148,7 +148,7 @@ def _folder_entries(folder: Path, skipped: list[Skipped]) -> list[_Entry]:
         if any(part.startswith(".") for part in parts) or file.name.lower() in _IGNORED:
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
-        name = "/".join(parts[1 if category else 0 : -1] + (file.stem,))
+        name = "/".join((*parts[1 if category else 0 : -1], file.stem))
         entries.append(_Entry(name, category, None, "", str(file), lambda side, file=file: read_picture(file, svg_side=side)))  # type: ignore[misc]
     return entries
 
@@ -247,10 +247,22 @@ def write_logos(folder: Path, seed: int = 7, n_per_category: int = 60, longest_s
     rows = []
     for logo in made:
         pixels = fit(decode_picture(logo.svg.encode(), is_svg=True, svg_side=2 * longest_side), longest_side)
-        for path, data in ((folder / logo.category / f"{logo.name}.png", encode_png(pixels)), (folder / "svg" / logo.category / f"{logo.name}.svg", logo.svg.encode())):
+        for path, data in (
+            (folder / logo.category / f"{logo.name}.png", encode_png(pixels)),
+            (folder / "svg" / logo.category / f"{logo.name}.svg", logo.svg.encode()),
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        rows.append({"name": logo.name, "category": logo.category, "width": pixels.shape[1], "height": pixels.shape[0], "licence": "MIT", "svg_bytes": len(logo.svg)})
+        rows.append(
+            {
+                "name": logo.name,
+                "category": logo.category,
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "licence": "MIT",
+                "svg_bytes": len(logo.svg),
+            }
+        )
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

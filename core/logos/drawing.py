@@ -61,10 +61,7 @@ def number(value: float) -> str:
 
 
 def polygon_points(cx: float, cy: float, radius: float, n: int, turn: float = 0.0) -> list[tuple[float, float]]:
-    return [
-        (cx + radius * math.sin(2 * math.pi * (k / n + turn)), cy - radius * math.cos(2 * math.pi * (k / n + turn)))
-        for k in range(n)
-    ]
+    return [(cx + radius * math.sin(2 * math.pi * (k / n + turn)), cy - radius * math.cos(2 * math.pi * (k / n + turn))) for k in range(n)]
 
 
 def star_points(cx: float, cy: float, outer: float, inner: float, n: int, turn: float = 0.0) -> list[tuple[float, float]]:

@@ -294,9 +294,7 @@ def _folded(rng: Rng) -> str:
     n = int(rng.integers(4, 9))
     defs = "".join(d.gradient(rng, f"g{k}", _stops(rng), False) for k in range(n))
     outer, inner = d.polygon_points(MID, MID, 225, n), d.polygon_points(MID, MID, rng.uniform(60, 140), n, rng.uniform(0, 0.2))
-    body = "".join(
-        d.path(d.line_path([outer[k], outer[(k + 1) % n], inner[(k + 1) % n], inner[k]]), f"url(#g{k})") for k in range(n)
-    )
+    body = "".join(d.path(d.line_path([outer[k], outer[(k + 1) % n], inner[(k + 1) % n], inner[k]]), f"url(#g{k})") for k in range(n))
     return d.document(SIZE, SIZE, body, defs)
 
 
@@ -373,7 +371,7 @@ def _landscape(rng: Rng) -> str:
     colours = [d.hsl(rng.uniform(0.5, 0.7), 0.5, x) for x in (0.85, 0.7, 0.5, 0.35, 0.2)]
     body = d.circle(MID, MID, 226, colours[0]) + d.circle(rng.uniform(180, 330), 170, rng.uniform(35, 60), d.hsl(0.12, 0.9, 0.6))
     for layer in range(1, 5):
-        y = 210 + layer * 40
+        y = 210.0 + layer * 40
         xs = np.linspace(60, 452, int(rng.integers(5, 11)))
         points = [(60.0, 420.0), *((float(x), y + rng.uniform(-55, 45)) for x in xs), (452.0, 420.0)]
         body += d.path(d.line_path(points), colours[layer])
@@ -389,7 +387,9 @@ def _shield(rng: Rng) -> str:
     colours = d.palette(rng, 6)
     outline = "M256 36L450 96V250C450 370 360 440 256 480C152 440 62 370 62 250V96Z"
     stripes = "".join(d.rect(62 + k * 48.5, 30, 24, 460, colours[1 + k % 3]) for k in range(8))
-    body = d.path(outline, colours[0]) + f'<g clip-path="url(#c)" transform="translate(256 256) scale(0.9) translate(-256 -256)">{stripes}</g>'
+    body = (
+        d.path(outline, colours[0]) + f'<g clip-path="url(#c)" transform="translate(256 256) scale(0.9) translate(-256 -256)">{stripes}</g>'
+    )
     body += d.circle(MID, 250, 110, "#ffffff") + d.ring(MID, 250, 104, 6, colours[4])
     letter, typeface = d.word(rng, 1)[:2].upper(), d.pick(rng, ["didone", "slab", "script", "capitals"])
     size = 120.0

@@ -19,7 +19,7 @@ _C1 = np.float32((0.01 * 255) ** 2 * _N * _N)
 _C2 = np.float32((0.03 * 255) ** 2 * _N * (_N - 1))
 
 
-def _box(image: NDArray[np.generic], depth: int) -> NDArray[np.int32]:
+def _box(image: NDArray[np.uint8], depth: int) -> NDArray[np.int32]:
     """Sums over each 7 x 7 window that lies wholly inside, shape (height - 6, width - 6, 3)."""
     sums = cv2.boxFilter(image, depth, (WINDOW, WINDOW), normalize=False, borderType=cv2.BORDER_REPLICATE)
     return sums[_PAD:-_PAD, _PAD:-_PAD]  # type: ignore[return-value]

@@ -1,0 +1,353 @@
+"""A run as it happens: status, stages, curves, parameters, log. Updates every two seconds while it is live."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.runs.run_dir import all_runs
+from core.runs.status import Status, run_state
+from core.tracing.params import NAMES, SPECS
+from pages.views import actions, charts, tables
+from pages.views.shell import begin, path_of
+from storage import queries
+from storage.queries import Axis
+
+REFRESH_S = 2
+REWARD_POINTS = 240
+METHOD_LABELS = {"method1": "Method 1", "single": "best single setting"}
+LOSSES = {
+    "train/value_loss": "value loss",
+    "train/policy_gradient_loss": "policy loss",
+    "train/entropy_loss": "entropy loss",
+    "train/approx_kl": "KL divergence",
+    "train/clip_fraction": "clip fraction",
+    "train/explained_variance": "explained variance",
+    "train/grad_norm": "gradient norm",
+    "train/learning_rate": "learning rate",
+    "train/std": "exploration deviation",
+}
+
+console = begin("Live")
+runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
+if not runs:
+    st.info("No run yet. Start the quick run: in under four minutes it shows what this page is for.")
+    with st.container(horizontal=True):
+        if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
+            actions.start_preset(console.home, "quick")
+        st.page_link(path_of("runs"), label="All runs")
+    st.stop()
+
+labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
+ids = [run.run_id for run in runs]
+wanted = st.query_params.get("run")
+if wanted and wanted not in ids:
+    st.warning(f"There is no run {wanted}. It may have been deleted; the newest is shown.")
+
+
+def long_label(run_id: str) -> str:
+    return f"{labels[run_id]}  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else labels[run_id]
+
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    run_id = st.selectbox("Run", ids, format_func=long_label, key="run", bind="query-params", width=340)
+    others = st.multiselect(
+        "Compare with",
+        [i for i in ids if i != run_id],
+        format_func=long_label,
+        key="with",
+        bind="query-params",
+        width=340,
+        placeholder="other runs",
+    )
+    axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
+    smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params", width=180)
+
+run = runs[ids.index(run_id)]
+shown = [run_id, *others]
+colours = charts.run_colours(shown, ids)
+is_live = any(run_state(runs[ids.index(i)]).status is Status.RUNNING for i in shown)
+clock = f"{REFRESH_S}s" if is_live else None
+
+
+def heading(row: tables.RunRow) -> None:
+    """Status, progress and what can be done."""
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    with left, st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
+        st.markdown(row.state.reason or "")
+        if row.state.is_stalled:
+            st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        if row.state.status is Status.RUNNING:
+            st.button("Stop", on_click=actions.stop, args=(run,), icon=":material/stop:", key="stop")
+        elif row.state.status.can_resume:
+            st.button("Resume", on_click=actions.resume, args=(run,), icon=":material/play_arrow:", key="resume", type="primary")
+        st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run_id})
+    if row.config_error:
+        st.error(row.config_error)
+
+
+def figures(row: tables.RunRow) -> None:
+    rate = queries.recent_rate(console.store, run_id)
+    is_running = row.state.status is Status.RUNNING
+    left_text = "–"
+    if is_running and rate and row.total:
+        left_text = tables.duration_text(max(row.total - row.step, 0) / rate / 60)
+    of = f" of {row.total:,}" if row.step < row.total else ""
+    st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
+    with st.grid(5, min_column_width=130):
+        st.metric(
+            "Best validation gain",
+            tables.gain_text(row.best_gain),
+            help="Mean over the validation logos, over VTracer's defaults. 0 is as good as they are; +0.69 is half the error at equal size.",
+        )
+        st.metric("Latest gain", tables.gain_text(row.last_gain))
+        st.metric("Episodes", f"{row.episodes:,}")
+        st.metric("Steps a second", f"{rate:.0f}" if rate else "–")
+        st.metric("Training time", tables.duration_text(row.minutes) if row.minutes else "–")
+
+
+def stages(row: tables.RunRow) -> None:
+    """The curriculum as a strip, with what ended each stage."""
+    if row.config is None or not row.config.curriculum.enabled:
+        return
+    found = queries.events_of(console.store, run_id, ["stage_started", "stage_ended"])
+    x_of = {"step": "step", "minutes": "minutes"}.get(axis, "step")
+    strip: list[dict[str, Any]] = []
+    for event in found:
+        if event["kind"] == "stage_started":
+            strip.append(
+                {
+                    "name": event["data"]["name"],
+                    "x": event[x_of],
+                    "x2": max(row.step, 1) if x_of == "step" else row.minutes,
+                    "reason": "running",
+                }
+            )
+        elif strip:
+            share = event["data"]["success_share"]
+            strip[-1] |= {
+                "x2": event[x_of],
+                "reason": f"{event['data']['reason'].replace('_', ' ')}, {share:.0%} successes after {event['data']['n_episodes']} episodes",
+            }
+    if strip:
+        st.altair_chart(charts.stage_strip(pd.DataFrame(strip), x_of), key="stages")
+        share_now = queries.metric_series(console.store, [run_id], ["curriculum/success_share"], "step", 10)
+        stage = next((s for s in row.config.curriculum.stages if s.name == strip[-1]["name"]), None)
+        if stage is not None:
+            now = f", now {share_now['mean'].iloc[-1]:.0%}" if len(share_now) else ""
+            st.caption(
+                f"Stage **{stage.name}** passes at {stage.success_threshold:.0%} successes{now}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}."
+            )
+
+
+def waiting(row: tables.RunRow) -> bool:
+    """What to show before there is anything to draw; returns whether that is now."""
+    if row.episodes or row.best_gain is not None:
+        return False
+    if row.state.status is Status.RUNNING:
+        st.info(f"Getting ready: {row.state.reason}. The first point comes within 20 seconds.", icon=":material/hourglass_top:")
+    elif row.state.status is Status.FAILED:
+        st.error(f"This run failed before its first step: {row.state.reason}")
+    else:
+        st.info("This run has no episodes yet.")
+    return True
+
+
+def warnings_of(run_id: str) -> None:
+    for event in queries.events_of(console.store, run_id, ["warning", "logos_loaded"]):
+        if event["kind"] == "warning":
+            st.warning(event["data"]["text"])
+        elif event["data"]["skipped"]:
+            left_out = event["data"]["skipped"]
+            with st.expander(f"{len(left_out)} files were left out", icon=":material/warning:"):
+                st.dataframe(left_out, hide_index=True)
+
+
+def curves() -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Gain on validation logos")
+        evaluations = queries.evaluations(console.store, shown)
+        references = queries.baselines(console.store, [run_id])
+        lines = [
+            (0.0, "VTracer's defaults"),
+            *zip(references["gain"], [METHOD_LABELS.get(m, m) for m in references["method"]], strict=True),
+        ]
+        if evaluations.empty:
+            st.caption("The first evaluation is on its way.")
+        else:
+            floor = min(0.0, float(evaluations["gain_low"].min())) - 0.1
+            near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
+            st.altair_chart(charts.evaluation_line(evaluations, colours, axis, labels, near), key="evaluations")
+            far = [f"{label} {gain:+.3f}" for gain, label in lines if gain < floor]
+            st.caption(
+                f"Mean over {int(evaluations['n_logos'].iloc[-1])} logos with its 95 % interval."
+                + (f" Below the chart: {', '.join(far)}." if far else "")
+            )
+    with right:
+        st.subheader("Reward of an episode")
+        series = queries.episode_series(console.store, shown, "reward", axis, REWARD_POINTS)
+        if series.empty:
+            st.caption("No episode yet.")
+        else:
+            st.altair_chart(
+                charts.line(series, colours, axis, "reward", labels=labels, smoothing=max(smoothing, 0.01), height=charts.HEIGHT + 40),
+                key="reward",
+            )
+            _thinned(series)
+
+
+def _thinned(series: pd.DataFrame) -> None:
+    n = int(series["n"].sum())
+    if n > len(series):
+        st.caption(f"{n:,} episodes in {len(series):,} points, each a mean.")
+
+
+def success() -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Success by category")
+        found = queries.success_by(console.store, run_id, "category", axis)
+        if found.empty:
+            st.caption("No episode yet.")
+        else:
+            st.altair_chart(charts.success_lines(found, axis), key="success")
+    with right:
+        st.subheader("Gain by category: first and best")
+        frame = queries.evaluations(console.store, [run_id])
+        columns = [c for c in frame.columns if c in {f"gain_{name}" for name in charts.CATEGORY_COLOURS}]
+        if frame.empty or not columns:
+            st.caption("No evaluation yet.")
+        else:
+            picked = {"first": frame.iloc[0], "best": frame.loc[frame["gain"].idxmax()]}
+            bars = [{"category": c.removeprefix("gain_"), "gain": r[c], "when": when} for when, r in picked.items() for c in columns]
+            st.altair_chart(charts.category_bars(pd.DataFrame(bars)), key="bars")
+
+
+def parameters() -> None:
+    st.subheader("What the agent explores")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Parameter", NAMES, key="param", bind="query-params", width=220)
+        by = st.segmented_control("Colour", ["share", "gain"], default="share", key="by", bind="query-params", required=True)
+    spec = next(s for s in SPECS if s.name == name)
+    st.caption(spec.meaning)
+    left, right = st.columns(2)
+    cells = queries.param_density(console.store, run_id, name, spec.low, spec.high, axis)
+    values = queries.gain_by_value(console.store, run_id, name)
+    if cells.empty:
+        st.caption("No episode yet.")
+        return
+    left.altair_chart(charts.param_heatmap(cells, axis, name, spec.unit, str(by)), key="heatmap")
+    right.altair_chart(charts.gain_by_value(values, name, spec.unit), key="by_value")
+
+
+def distribution() -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Rewards: first and latest episodes")
+        cells = queries.reward_histogram(console.store, run_id)
+        if cells.empty:
+            st.caption("No episode yet.")
+        else:
+            st.altair_chart(charts.histogram(cells, "reward"), key="histogram")
+    with right:
+        st.subheader("Reward by term")
+        terms = queries.metric_series(console.store, [run_id], ["reward/quality", "reward/size", "reward/speed"], axis)
+        if terms.empty:
+            st.caption("The first update is on its way.")
+        else:
+            st.altair_chart(charts.term_lines(terms, axis), key="terms")
+
+
+def losses() -> None:
+    st.subheader("Losses and health")
+    series = queries.metric_series(console.store, shown, list(LOSSES), axis)
+    if series.empty:
+        st.caption("The first update is on its way.")
+        return
+    with st.grid(3, min_column_width=300):
+        for name, title in LOSSES.items():
+            part = series[series["name"] == name]
+            if not part.empty:
+                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, smoothing=smoothing, height=190), key=f"loss.{name}")
+
+
+def events() -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Events")
+        skipped = ("logos_loaded",)
+        found = [e for e in queries.events_of(console.store, run_id) if e["kind"] not in skipped]
+        rows = [
+            {"when": datetime.fromtimestamp(e["ts"]), "step": e["step"], "event": e["kind"].replace("_", " "), "detail": detail(e)}
+            for e in reversed(found)
+        ]
+        st.dataframe(
+            rows,
+            hide_index=True,
+            height=300,
+            column_config={
+                "when": st.column_config.DatetimeColumn("when", format="HH:mm:ss", width="small"),
+                "step": st.column_config.NumberColumn("step", width="small", format="localized"),
+                "event": st.column_config.TextColumn(width="small"),
+            },
+        )
+    with right:
+        st.subheader("Log")
+        st.code("\n".join(run.log_tail(60)) or "nothing written yet", language=None, height=300)
+
+
+def detail(event: dict[str, Any]) -> str:
+    data = event["data"]
+    if event["kind"] == "attempt_started":
+        where = data.get("from_checkpoint")
+        return f"attempt {event['attempt']}, pid {data['pid']}" + (f", from checkpoint {where}" if where else "")
+    if event["kind"] == "checkpoint":
+        return f"{data['name']} (gain {tables.gain_text(data.get('gain'))})"
+    if event["kind"] == "baseline":
+        return f"{METHOD_LABELS.get(data['method'], data['method'])}: gain {tables.gain_text(data['gain'])}"
+    for key in ("phase", "text", "reason", "name"):
+        if data.get(key):
+            return str(data[key])
+    return ""
+
+
+@st.fragment(run_every=clock)
+def top() -> None:
+    row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
+    now_live = any(run_state(runs[ids.index(i)]).status is Status.RUNNING for i in shown)
+    if now_live != is_live:
+        st.rerun()  # ended or begun since the page was drawn: the clock follows
+    heading(row)
+    figures(row)
+    stages(row)
+    if waiting(row):
+        return
+    warnings_of(run_id)
+    curves()
+    if is_live:
+        st.caption(f"As of {time.strftime('%H:%M:%S')}; updates every {REFRESH_S} s.")
+
+
+@st.fragment(run_every="5s" if is_live else None)
+def below() -> None:
+    tab_names = ["Success", "Parameters", "Rewards", "Losses", "Events and log", "Export"]
+    for tab, draw in zip(st.tabs(tab_names), (success, parameters, distribution, losses, events, exports), strict=True):
+        with tab:
+            draw()
+
+
+def exports() -> None:
+    st.caption("Everything that is drawn here, as tables. What a resumed run did twice is there once.")
+    with st.container(width=320):
+        actions.export_buttons(console.store, run_id, "live")
+
+
+top()
+below()

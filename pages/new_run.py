@@ -1,0 +1,205 @@
+"""Set up a run: preset, logos, hyperparameters, curriculum; see what it will do; start it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from core.logos.dataset import BUILTIN, LogosError, load_logos
+from core.runs.config import ConfigError, RunConfig, load_config, parse_yaml, problems, to_yaml, validate
+from core.runs.run_dir import RunError, find_run
+from pages.views import actions, forms, tables
+from pages.views.shell import begin
+
+# Measured where nothing is known of this machine yet: steps a second and core at 256 px.
+FALLBACK_RATE = 45.0
+STARTUP_MINUTES = 0.25
+
+console = begin("New run")
+
+
+def source() -> tuple[str, dict[str, Any], str]:
+    """(version, settings, a sentence) of what the form starts from: an upload, a cloned run or a preset."""
+    uploaded = st.session_state.get("upload")
+    if uploaded is not None:
+        text = uploaded.getvalue()
+        digest = hashlib.sha256(text).hexdigest()[:8]
+        try:
+            config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
+            return f"upload.{digest}", config.model_dump(mode="json"), f"From the file {uploaded.name}."
+        except ConfigError as error:
+            st.error(f"{uploaded.name} is not used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+    clone = st.query_params.get("clone")
+    if clone:
+        try:
+            config = find_run(Path(clone).name, console.home).read_config()
+            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}; change what you like."
+        except (RunError, ConfigError) as error:
+            st.error(f"{clone} can't be cloned: {error}")
+    name = str(st.session_state.get("preset") or "quick")
+    path = actions.presets().get(name, next(iter(actions.presets().values())))
+    about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
+    head = about.split(" Version of this format")[0]
+    return f"preset.{name}", load_config(path).model_dump(mode="json"), head
+
+
+@st.cache_data(max_entries=20, show_spinner="Looking at the logos …", ttl=60)
+def look_at_logos(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
+    """(number, counts, left out, problem) of a folder."""
+    try:
+        found = load_logos(path, 64, n_per_category=n_per_category, seed=seed)
+    except LogosError as error:
+        return 0, {}, [], str(error)
+    return len(found.logos), found.counts(), [(s.source, s.reason) for s in found.skipped], ""
+
+
+def check(data: dict[str, Any]) -> tuple[RunConfig | None, dict[str, str]]:
+    """The config, or what is wrong by setting."""
+    try:
+        return RunConfig.model_validate(data), {}
+    except ValidationError as error:
+        found: dict[str, str] = {}
+        for name, text in problems(error):
+            found.setdefault(name, text)
+        return None, found
+
+
+def centre_choice(data: dict[str, Any], version: str) -> None:
+    """What action 0 stands for."""
+    best = RunConfig().env.centre
+    options = {"best single setting": best, "middle of each range": None}
+    current = data["env"]["centre"]
+    if current is not None and current != best:
+        options["as in the file"] = current
+    names = list(options)
+    index = next((i for i, name in enumerate(names) if options[name] == current), 0)
+    help_text = "`env.centre` — The parameters that action 0 stands for; a good setting saves most of early training."
+    data["env"]["centre"] = options[
+        st.selectbox("Action 0 stands for", names, index=index, help=help_text, key=f"set.{version}.centre", persist_state="session")
+    ]
+
+
+def estimate(config: RunConfig) -> str:
+    """How long it will take, from this machine's own runs where there are any."""
+    cores = config.n_workers or len(os.sched_getaffinity(0))
+    known = console.store.rows("SELECT median(value) FROM (SELECT value FROM metrics WHERE name = 'time/fps' ORDER BY ts DESC LIMIT 50)")
+    measured = known[0][0] if known and known[0][0] else None
+    rate = float(measured) if measured else FALLBACK_RATE * cores
+    rate *= (256 / config.logos.work_size) ** 2
+    minutes = config.total_timesteps / rate / 60 + STARTUP_MINUTES
+    basis = (
+        f"at the {rate:.0f} steps a second of this machine's last runs"
+        if measured
+        else f"at a typical {rate:.0f} steps a second; this machine has no run yet"
+    )
+    return f"About **{tables.duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
+
+
+names = list(actions.presets())
+left, right = st.columns([2, 1], gap="large")
+with left:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Start from",
+            names,
+            default=names[0],
+            key="preset",
+            bind="query-params",
+            required=True,
+            format_func=lambda n: n.replace("_", " "),
+        )
+        with st.popover("YAML file", icon=":material/upload:"):
+            st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
+    version, settings, about = source()
+    st.caption(about)
+    _, errors = check(st.session_state.get(f"draft.{version}", settings))
+
+    forms.fields(forms.basic_names(), settings, version, errors)
+    with st.expander("Curriculum", icon=":material/stairs:", expanded=bool(settings["curriculum"]["enabled"])):
+        st.caption(
+            "Stages in order. An episode succeeds when it reaches the stage's SSIM and the required gain; enough successes in the window pass the stage."
+        )
+        forms.fields(["curriculum.enabled", "curriculum.window", "curriculum.min_episodes"], settings, version, errors, 3)
+        settings["curriculum"]["stages"] = forms.stage_editor(settings["curriculum"]["stages"], version)
+        for name, text in errors.items():
+            if name.startswith("curriculum.stages"):
+                st.caption(f":red[{text}]")
+    sections = {
+        "PPO": "ppo",
+        "Environment and reward": "env",
+        "Logos": "logos",
+        "Evaluation": "evaluation",
+        "Checkpoints and stopping": "checkpoint",
+    }
+    with st.expander("Advanced", icon=":material/settings:"):
+        for tab, section in zip(st.tabs([*sections, "Run"]), [*sections.values(), "run"], strict=True):
+            with tab:
+                if section == "run":
+                    forms.fields(["note", "n_envs", "device"], settings, version, errors)
+                    continue
+                own = forms.section_names(section)
+                if section == "env":
+                    centre_choice(settings, version)
+                    own += forms.section_names("reward")
+                if section == "checkpoint":
+                    own += ["early_stop.enabled", *[n for n in forms.section_names("early_stop") if n != "early_stop.enabled"]]
+                forms.fields(own, settings, version, errors)
+
+st.session_state[f"draft.{version}"] = settings
+config, errors_now = check(settings)
+if set(errors_now) != set(errors):
+    st.rerun()  # so that each message stands at its setting
+
+with right, st.container(border=True):
+    n_logos, counts, skipped, problem = look_at_logos(
+        settings["logos"]["path"] or "", int(settings["logos"]["n_per_category"] or 60), int(settings["logos"]["builtin_seed"] or 0)
+    )
+    if problem:
+        st.error(problem)
+    else:
+        source_text = "built-in logos" if settings["logos"]["path"] == BUILTIN else "logos in this folder"
+        st.markdown(f"**{n_logos} {source_text}**")
+        st.caption(" · ".join(f"{sum(splits.values())} {category}" for category, splits in counts.items()))
+        if skipped:
+            with st.expander(f"{len(skipped)} files left out", icon=":material/warning:"):
+                st.dataframe([{"file": Path(s).name, "reason": reason} for s, reason in skipped], hide_index=True)
+    if config is None:
+        st.error("Not ready to start:\n\n" + "\n".join(f"- {text}" for text in errors_now.values()))
+    else:
+        st.markdown(estimate(config))
+    if (
+        st.button(
+            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"
+        )
+        and config
+    ):
+        st.session_state.pop(f"draft.{version}", None)
+        actions.start(console.home, config)
+
+if config is not None:
+    with right:
+        st.caption("The same from the command line")
+        preset_path = actions.presets().get(version.removeprefix("preset."))
+        if preset_path is not None:
+            base = load_config(preset_path)
+            changes = [
+                f"--set {shlex.quote(f'{name}={value}')}"
+                for name, _, value in tables.differences(base, config)
+                if not isinstance(value, list | dict)
+            ]
+            is_plain = all(not isinstance(value, list | dict) for _, _, value in tables.differences(base, config))
+            command = f"python -m core train --config configs/{preset_path.name}" + "".join(f" \\\n  {c}" for c in changes)
+        else:
+            is_plain, command = False, ""
+        st.code(command if is_plain else "python -m core train --config run.yaml", language="bash", wrap_lines=True)
+        st.download_button(
+            "run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="yaml"
+        )
+        with st.expander("Show the YAML"):
+            st.code(to_yaml(config), language="yaml", height=360)

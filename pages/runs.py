@@ -1,0 +1,120 @@
+"""Home: all runs, what they reached, and what can be done with them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs.run_dir import RunDir, all_runs
+from core.runs.status import Status
+from pages.views import actions, tables
+from pages.views.shell import begin, path_of
+from storage import export, queries
+
+PAGE_SIZE = 15
+COLUMNS = [2.6, 1.2, 1.5, 2.0, 0.9, 1.2, 1.7]
+
+console = begin("Runs")
+
+
+def first_visit() -> None:
+    """What a newcomer sees: what this is, and one button."""
+    with st.container(border=True):
+        st.subheader("Watch an agent learn to trace logos")
+        st.markdown(
+            "VTracer turns a picture into an SVG under seven parameters, and the right seven differ from logo to logo. "
+            "The **quick run** trains an agent on the 240 built-in logos, in under four minutes on two cores. "
+            "You see its reward rise, then compare its SVGs with those of VTracer's defaults."
+        )
+        with st.container(horizontal=True):
+            if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
+                actions.start_preset(console.home, "quick")
+            st.page_link(path_of("new_run"), label="Set up a run of your own", icon=":material/tune:")
+
+
+def header_row() -> None:
+    for column, text in zip(st.columns(COLUMNS), ("Run", "Status", "Stage", "Progress", "Best gain", "Duration", ""), strict=True):
+        column.caption(text)
+
+
+def run_row(row: tables.RunRow) -> None:
+    run = row.run
+    name, status, stage, progress, gain, duration, buttons = st.columns(COLUMNS, vertical_alignment="center")
+    name.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
+    status.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
+    stage.markdown(row.stage.replace("_", " ") or "–")
+    progress.progress(row.progress, text=f"{row.step:,} / {row.total:,}" if row.step < row.total else f"{row.step:,} steps")
+    gain.markdown(f"**{tables.gain_text(row.best_gain)}**")
+    duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
+    with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+        if row.state.status is Status.RUNNING:
+            st.button("Stop", key=f"stop.{run.run_id}", on_click=actions.stop, args=(run,), icon=":material/stop:")
+        elif row.state.status.can_resume:
+            st.button("Resume", key=f"resume.{run.run_id}", on_click=actions.resume, args=(run,), icon=":material/play_arrow:")
+        with st.popover("", icon=":material/more_vert:", help="More"):
+            more(row)
+
+
+def more(row: tables.RunRow) -> None:
+    """Everything else that can be done with a run."""
+    run = row.run
+    if row.config_error:
+        st.warning(row.config_error)
+    if row.state.reason:
+        st.caption(row.state.reason)
+    if row.n_bad:
+        st.caption(f"{row.n_bad} lines of its log could not be read and are left out.")
+    st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
+    st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
+    st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
+    st.text_input(
+        "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80
+    )
+    actions.export_buttons(console.store, run.run_id, f"runs.{run.run_id}")
+    is_live = row.state.status is Status.RUNNING
+    sure = st.checkbox("Delete this run and all its files", key=f"sure.{run.run_id}", disabled=is_live)
+    st.button(
+        "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live or not sure, icon=":material/delete:"
+    )
+
+
+def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
+    return tables.run_rows(runs, queries.run_overview(console.store))
+
+
+first_rows = read_rows(list(all_runs(console.home)))
+is_any_live = any(row.state.status is Status.RUNNING for row in first_rows)
+
+
+@st.fragment(run_every="2s" if is_any_live else None)
+def table() -> None:
+    rows = read_rows(list(all_runs(console.home)))
+    if is_any_live != any(row.state.status is Status.RUNNING for row in rows):
+        st.rerun()  # the last live run ended (or one began): stop (or start) the clock
+    if not rows:
+        first_visit()
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
+        wanted = [row for row in rows if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage}".lower()]
+        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, under four minutes."):
+            actions.start_preset(console.home, "quick")
+        st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
+        st.download_button(
+            "Export CSV",
+            lambda: export.to_csv(tables.table_frame(wanted)),
+            "runs.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="export.runs",
+        )
+    n_pages = max((len(wanted) - 1) // PAGE_SIZE + 1, 1)
+    page = st.pagination(n_pages, key="page") if n_pages > 1 and hasattr(st, "pagination") else 1
+    header_row()
+    for row in wanted[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
+        run_row(row)
+    if not wanted:
+        st.info(f"No run matches “{text}”.")
+
+
+table()

@@ -1,0 +1,210 @@
+"""A config model's fields -> widgets -> plain data. Label, range, unit and help come from the model.
+
+The widgets themselves limit nothing: what they return is checked by the model, so that the page says exactly what
+the command line says.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pandas as pd
+import streamlit as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from core.runs.config import CATEGORIES, StageConfig, is_basic, range_text, unit, walk_fields
+
+Data = dict[str, Any]
+
+
+def get_setting(data: Data, name: str) -> Any:
+    """The value at a dotted name."""
+    value: Any = data
+    for part in name.split("."):
+        value = value[part]
+    return value
+
+
+def put_setting(data: Data, name: str, value: Any) -> None:
+    *parents, last = name.split(".")
+    target = data
+    for part in parents:
+        target = target[part]
+    target[last] = value
+
+
+LABELS = {
+    "logos.path": "Logos",
+    "logos.n_per_category": "Built-in logos a category",
+    "reward.quality": "Weight of quality",
+    "reward.size": "Weight of size",
+    "reward.speed": "Weight of speed",
+    "env.max_steps": "Conversions an episode",
+    "n_envs": "Environments",
+    "n_workers": "Workers (0: all cores)",
+    "ppo.n_steps": "Rollout steps an environment",
+    "ppo.n_epochs": "Epochs",
+    "ppo.ent_coef": "Entropy coefficient",
+    "ppo.vf_coef": "Value coefficient",
+    "ppo.gae_lambda": "GAE lambda",
+    "ppo.target_kl": "Target KL",
+    "ppo.lr_end": "Learning rate at the end",
+    "ppo.lr_schedule": "Learning rate schedule",
+    "ppo.net_arch_pi": "Policy layers",
+    "ppo.net_arch_vf": "Value layers",
+    "ppo.log_std_init": "First log deviation",
+    "evaluation.every_steps": "Evaluate every (steps)",
+    "evaluation.max_logos": "Logos an evaluation",
+    "evaluation.keep_svgs": "Keep the SVGs",
+    "checkpoint.every_steps": "Checkpoint every (steps)",
+    "checkpoint.keep": "Periodic checkpoints kept",
+    "early_stop.enabled": "Stop early",
+    "early_stop.patience": "Patience (evaluations)",
+    "curriculum.enabled": "Use the curriculum",
+    "curriculum.window": "Window (episodes)",
+    "curriculum.min_episodes": "Shortest stage (episodes)",
+}
+
+
+def label_of(name: str) -> str:
+    """What stands above a setting's widget."""
+    if name in LABELS:
+        return LABELS[name]
+    text = name.rsplit(".", 1)[-1].replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def _kind(info: FieldInfo) -> Any:
+    """The annotation without None."""
+    annotation = info.annotation
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(a for a in get_args(annotation) if a is not type(None))
+    return annotation
+
+
+def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "") -> Any:
+    """Draw one setting and return what is in it."""
+    kind, key = _kind(info), f"set.{version}.{name}"
+    about = info.description or ""
+    allowed = range_text(info)
+    help_text = f"`{name}` — {about}" + (f" Allowed: {allowed}." if allowed else "")
+    label = label_of(name)
+    if kind in (int, float) and unit(info) and name not in LABELS and unit(info) not in label.lower():
+        label += f" ({unit(info)})"
+    common: dict[str, Any] = {"help": help_text, "key": key, "persist_state": "session"}
+    if get_origin(kind) is Literal:
+        options = list(get_args(kind))
+        result: Any = st.selectbox(label, options, index=options.index(value) if value in options else 0, **common)
+    elif kind is bool:
+        result = st.toggle(label, value=bool(value), **common)
+    elif kind is int:
+        result = st.number_input(label, value=None if value is None else int(value), step=1, **common)
+    elif kind is float:
+        result = st.number_input(
+            label, value=None if value is None else float(value), format="%g", step=_step(value), placeholder="off", **common
+        )
+    elif get_origin(kind) is list:
+        text = st.text_input(label, value=", ".join(str(v) for v in value), **common)
+        result = _int_list(text)
+    else:
+        result = st.text_input(label, value="" if value is None else str(value), **common)
+    if error:
+        st.caption(f":red[{error}]")
+    return result
+
+
+def _step(value: Any) -> float:
+    """A step of a number's own size: 0.0003 moves by 0.0001."""
+    if not value:
+        return 0.01
+    size = 1.0
+    while abs(value) < size and size > 1e-7:
+        size /= 10
+    return size
+
+
+def _int_list(text: str) -> Any:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return [int(part) for part in parts]
+    except ValueError:
+        return text  # the model says what is wrong with it
+
+
+def fields(names: Iterable[str], data: Data, version: str, errors: dict[str, str], n_columns: int = 2) -> None:
+    """Draw settings in columns and put what is in them into ``data``."""
+    infos = dict(walk_fields())
+    columns = st.columns(n_columns)
+    for i, name in enumerate(names):
+        with columns[i % n_columns]:
+            put_setting(data, name, field(name, infos[name], get_setting(data, name), version, errors.get(name, "")))
+
+
+def names_where(keep: Callable[[str, FieldInfo], bool]) -> list[str]:
+    return [name for name, info in walk_fields() if keep(name, info)]
+
+
+def basic_names() -> list[str]:
+    """The settings most people change."""
+    return names_where(lambda name, info: is_basic(info) and not name.startswith("curriculum."))
+
+
+def section_names(section: str) -> list[str]:
+    """The advanced settings of a section."""
+    skipped = {"env.centre", "curriculum.stages", "curriculum.enabled"}
+    return names_where(lambda name, info: name.startswith(f"{section}.") and name not in skipped and not is_basic(info))
+
+
+_STAGE_HELP = {name: info.description or "" for name, info in StageConfig.model_fields.items()}
+
+
+def stage_editor(stages: list[Data], version: str) -> list[Data]:
+    """The curriculum as an editable table; rows can be added, changed and removed."""
+    rows = [
+        {
+            "name": s["name"],
+            **{c: c in s["categories"] for c in CATEGORIES},
+            **{k: s[k] for k in ("difficulty", "target_ssim", "required_gain", "max_episodes", "success_threshold")},
+        }
+        for s in stages
+    ]
+    frame = pd.DataFrame(rows).astype({"required_gain": "float64"})
+    config: dict[str, Any] = {
+        "name": st.column_config.TextColumn("Stage", help=_STAGE_HELP["name"], required=True, width="medium"),
+        **{c: st.column_config.CheckboxColumn(c.capitalize(), help=f"Draw {c} logos", width="small", default=True) for c in CATEGORIES},
+        "difficulty": st.column_config.NumberColumn("Difficulty", help=_STAGE_HELP["difficulty"], width="small", default=1.0),
+        "target_ssim": st.column_config.NumberColumn("Target SSIM", help=_STAGE_HELP["target_ssim"], width="small", default=0.9),
+        "required_gain": st.column_config.NumberColumn("Required gain", help=_STAGE_HELP["required_gain"], width="small"),
+        "max_episodes": st.column_config.NumberColumn("Episodes", help=_STAGE_HELP["max_episodes"], width="small", default=10_000),
+        "success_threshold": st.column_config.NumberColumn("Success", help=_STAGE_HELP["success_threshold"], width="small", default=0.7),
+    }
+    edited = st.data_editor(frame, column_config=config, num_rows="dynamic", hide_index=True, key=f"stages.{version}")
+    return [_stage_data(row) for row in edited.to_dict("records")]
+
+
+def _stage_data(row: dict[Any, Any]) -> Data:
+    def number(key: str) -> Any:
+        value = row.get(key)
+        if value is None or pd.isna(value):
+            return None
+        return int(value) if key == "max_episodes" and float(value).is_integer() else float(value)
+
+    name = row.get("name")
+    return {
+        "name": "" if name is None or pd.isna(name) else str(name),
+        "categories": [c for c in CATEGORIES if row.get(c) is True],
+        **{k: number(k) for k in ("difficulty", "target_ssim", "required_gain", "max_episodes", "success_threshold")},
+    }
+
+
+def model_table(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
+    """(setting, default, allowed, meaning) of every setting: the README's table comes from here."""
+    rows = []
+    for name, info in walk_fields(model):
+        default = info.get_default(call_default_factory=True)
+        text = "four stages" if name == "curriculum.stages" else "best single setting" if name == "env.centre" else str(default)
+        rows.append((name, text, range_text(info), info.description or ""))
+    return rows

@@ -1,0 +1,148 @@
+"""Runs as people read them: status, progress, durations; the table of runs; config differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from core.runs.config import ConfigError, RunConfig
+from core.runs.run_dir import RunDir
+from core.runs.status import RunState, Status, run_state
+
+STATUS_COLOURS = {
+    Status.QUEUED: "gray",
+    Status.RUNNING: "blue",
+    Status.PAUSED: "yellow",
+    Status.COMPLETED: "green",
+    Status.STOPPED: "orange",
+    Status.FAILED: "red",
+    Status.INTERRUPTED: "orange",
+    Status.PRUNED: "gray",
+}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run of the table. ``config_error`` is set where its config can't be read."""
+
+    run: RunDir
+    name: str
+    state: RunState
+    config: RunConfig | None
+    config_error: str
+    step: int
+    total: int
+    episodes: int
+    stage: str
+    minutes: float
+    best_gain: float | None
+    last_gain: float | None
+    started_ts: float | None
+    n_bad: int
+
+    @property
+    def progress(self) -> float:
+        if self.state.status is Status.COMPLETED:
+            return 1.0
+        return min(self.step / self.total, 1.0) if self.total else 0.0
+
+
+def run_rows(runs: Sequence[RunDir], overview: pd.DataFrame) -> list[RunRow]:
+    """Join the folders with what the index knows (``queries.run_overview``), newest first."""
+    known = {row["run_id"]: row for row in overview.to_dict("records")}
+    rows = [_row(run, known.get(run.run_id, {})) for run in runs]
+    return sorted(rows, key=lambda row: row.run.run_id, reverse=True)
+
+
+def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
+    config: RunConfig | None = None
+    problem = ""
+    try:
+        config = run.read_config()
+    except ConfigError as error:
+        problem = str(error)
+    label = run.read_label()
+    return RunRow(
+        run=run,
+        name=label.get("name") or (config.name if config else "") or run.run_id,
+        state=run_state(run),
+        config=config,
+        config_error=problem,
+        step=int(_number(known.get("step")) or 0),
+        total=config.total_timesteps if config else 0,
+        episodes=int(_number(known.get("episodes")) or 0),
+        stage=str(known.get("stage") or "") if not _is_missing(known.get("stage")) else "",
+        minutes=_number(known.get("minutes")) or 0.0,
+        best_gain=_number(known.get("best_gain")),
+        last_gain=_number(known.get("last_gain")),
+        started_ts=_number(known.get("started_ts")),
+        n_bad=int(_number(known.get("n_bad")) or 0),
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or bool(pd.isna(value))
+
+
+def _number(value: Any) -> float | None:
+    return None if _is_missing(value) else float(value)
+
+
+def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
+    """The table of runs as it is exported."""
+    return pd.DataFrame(
+        [
+            {
+                "run_id": row.run.run_id,
+                "name": row.name,
+                "status": row.state.status.value,
+                "reason": row.state.reason,
+                "stage": row.stage,
+                "step": row.step,
+                "total_timesteps": row.total,
+                "episodes": row.episodes,
+                "best_gain": row.best_gain,
+                "last_gain": row.last_gain,
+                "minutes": round(row.minutes, 3),
+                "logos": row.config.logos.path if row.config else "",
+                "seed": row.config.seed if row.config else None,
+            }
+            for row in rows
+        ]
+    )
+
+
+def gain_text(gain: float | None) -> str:
+    """ "+0.312", or a dash where there is none."""
+    return "–" if gain is None or pd.isna(gain) else f"{gain:+.3f}"
+
+
+def duration_text(minutes: float) -> str:
+    """ "45 s", "3 min 20 s", "2 h 05 min"."""
+    seconds = round(minutes * 60)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def bytes_text(n: float) -> str:
+    """ "812 B", "14.7 kB"."""
+    return f"{n:.0f} B" if n < 1000 else f"{n / 1000:.1f} kB" if n < 1_000_000 else f"{n / 1_000_000:.1f} MB"
+
+
+def differences(a: BaseModel, b: BaseModel, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """(dotted setting, value in a, value in b) of every setting that differs."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in type(a).model_fields:
+        left, right = getattr(a, name), getattr(b, name)
+        if isinstance(left, BaseModel) and isinstance(right, BaseModel):
+            found += differences(left, right, f"{prefix}{name}.")
+        elif left != right:
+            found.append((f"{prefix}{name}", left, right))
+    return found
