@@ -66,7 +66,8 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         params = self.episode.params_of(action)
         outcome = self._measure(self.index, params)
         reward, terms = self.episode.record(action, params, outcome)
-        info = {"params": params, "outcome": outcome, "terms": terms, "logo": self.episode.logo.name}
+        # No CPU seconds here: the same seed and action must give the same info.
+        info = {"logo": self.episode.logo.name, "params": params.as_dict(), "terms": terms, "ssim": outcome.ssim, "bytes": outcome.n_bytes}
         return self.episode.observation(), reward, self.episode.is_done, False, info
 
     def dump(self) -> dict[str, Any]:

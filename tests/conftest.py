@@ -1,0 +1,127 @@
+"""Shared fixtures: small real pictures, tiny configs, a console on an empty folder, a real server and browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from streamlit.testing.v1 import AppTest
+
+from core.runs.config import RunConfig, validate
+from storage import service
+
+ROOT = Path(__file__).parents[1]
+REQUIRE_ALL = bool(os.environ.get("TRACEWRIGHT_REQUIRE_ALL"))
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_outlives_a_test() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [t.name for t in threading.enumerate() if t not in before and t.is_alive() and not t.name.startswith(("reaper-", "pydevd"))]
+    left = [name for name in left if "ScriptRunner" not in name and "asyncio" not in name]
+    assert not left, f"threads left running: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or leaves anything in, the runs of whoever runs the tests."""
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def draw_logo(kind: int, size: int = 48) -> Image.Image:
+    """A small distinct flat logo."""
+    rng = np.random.default_rng(kind)
+    image = Image.new("RGB", (size, size), "white")
+    draw = ImageDraw.Draw(image)
+    for _ in range(3):
+        x, y = rng.integers(4, size // 2, 2)
+        w, h = rng.integers(8, size // 2, 2)
+        colour = tuple(int(v) for v in rng.integers(0, 220, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)([x, y, x + w, y + h], fill=colour)
+    return image
+
+
+@pytest.fixture
+def logo_folder(tmp_path: Path) -> Path:
+    """Twelve small logos in the four categories."""
+    folder = tmp_path / "logos of mine"
+    for i in range(12):
+        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_logo(i).save(path)
+    return folder
+
+
+def tiny_config(folder: Path, **changes: Any) -> RunConfig:
+    """A run of a few seconds."""
+    data: dict[str, Any] = {
+        "name": "tiny",
+        "total_timesteps": 96,
+        "n_envs": 4,
+        "n_workers": 2,
+        "logos": {"path": str(folder), "work_size": 48},
+        "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 2},
+        "evaluation": {"every_steps": 32},
+        "checkpoint": {"every_steps": 64},
+    }
+    for key, value in changes.items():
+        data[key] = data.get(key, {}) | value if isinstance(value, dict) else value
+    return validate(data)
+
+
+@pytest.fixture
+def console(home: Path) -> Iterator[service.Console]:
+    with service.serve(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(console: service.Console) -> Callable[..., AppTest]:
+    """Open a page as a visitor would: through ``app.py``, with query parameters."""
+
+    def open_page(name: str = "", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+        app.query_params.update(query)
+        if name:
+            app.run()
+            app.switch_page(f"pages/{name}.py")
+        return app.run()
+
+    return open_page
+
+
+def need(found: object, what: str) -> None:
+    """Skip without ``what``, or fail where nothing may be skipped."""
+    if not found:
+        if REQUIRE_ALL:
+            pytest.fail(f"{what} is required here")
+        pytest.skip(f"needs {what}")
+
+
+@pytest.fixture
+def real_logos() -> Path:
+    """The folder of real logos."""
+    named = os.environ.get("TRACEWRIGHT_LOGOS", "")
+    need(named and (Path(named) / "manifest.csv").is_file(), "TRACEWRIGHT_LOGOS, a folder of real logos")
+    return Path(named)
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The path of a Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(found, "Chromium (Debian: apt-get install chromium)")
+    return str(found)

@@ -1,0 +1,215 @@
+"""Environment, workers, curriculum, agent and evaluation."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import psutil
+import pytest
+from conftest import draw_logo, tiny_config
+from gymnasium.utils.env_checker import check_env
+
+from core.learning.curriculum import Curriculum
+from core.learning.env import TraceEnv
+from core.learning.episode import Episode, EnvSpec, PreparedLogo
+from core.learning.evaluation import bootstrap_interval, evaluate_baseline, spread_over_categories, summarise
+from core.learning.picture_store import PictureStore
+from core.learning.workers import COLUMN, Job, WorkerError, WorkerPool, available_cores
+from core.logos.dataset import load_logos
+from core.runs.config import CurriculumConfig, StageConfig
+from core.tracing.outcome import HEADLINE, Outcome
+from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS, Params
+from core.tracing.picture import Picture
+
+
+def prepared(n: int = 3) -> tuple[list[PreparedLogo], list[Picture]]:
+    pictures = [Picture(np.asarray(draw_logo(i))) for i in range(n)]
+    return [PreparedLogo(f"logo{i}", "simple", str(i), p.features, p.defaults) for i, p in enumerate(pictures)], pictures
+
+
+def make_env(max_steps: int = 1) -> TraceEnv:
+    logos, pictures = prepared()
+    return TraceEnv(logos, lambda i, params: pictures[i].measure(params).outcome, EnvSpec(max_steps, BEST_SINGLE, HEADLINE))
+
+
+@pytest.mark.parametrize("max_steps", [1, 3])
+def test_the_environment_keeps_gymnasiums_rules(max_steps):
+    check_env(make_env(max_steps), skip_render_check=True)
+
+
+@pytest.mark.parametrize("max_steps", [1, 3])
+def test_same_seed_and_actions_give_the_same_episodes_to_the_bit(max_steps):
+    traces = []
+    for _ in range(2):
+        env, rng, seen = make_env(max_steps), np.random.default_rng(0), []
+        seen.append(env.reset(seed=5)[0])
+        for _ in range(8):
+            observation, reward, done, _, _ = env.step(rng.uniform(-1, 1, N_PARAMS).astype(np.float32))
+            seen += [observation, reward]
+            if done:
+                seen.append(env.reset()[0])
+        traces.append(np.concatenate([np.ravel(x) for x in seen]))
+    np.testing.assert_array_equal(*traces)
+
+
+def test_the_return_is_the_best_gain_of_the_episode():
+    env, rng = make_env(5), np.random.default_rng(1)
+    env.reset(seed=1)
+    total = sum(env.step(rng.uniform(-1, 1, N_PARAMS).astype(np.float32))[1] for _ in range(5))
+    assert total == pytest.approx(max(t.gain for t in env.episode.tries))
+
+
+def test_a_dumped_environment_goes_on_where_it_was():
+    env, rng = make_env(3), np.random.default_rng(2)
+    env.reset(seed=3)
+    env.step(rng.uniform(-1, 1, N_PARAMS).astype(np.float32))
+    state = env.dump()
+    other = make_env(3)
+    np.testing.assert_array_equal(other.restore(state), env.episode.observation())
+    for _ in range(2):
+        action = rng.uniform(-1, 1, N_PARAMS).astype(np.float32)
+        np.testing.assert_array_equal(env.step(action)[0], other.step(action)[0])
+    assert env.reset()[1] == other.reset()[1]
+
+
+def test_a_failed_trace_ends_up_in_the_reward_not_in_an_exception():
+    logos, _ = prepared(1)
+    env = TraceEnv(logos, lambda i, params: Outcome(0.0, 0, 0, 0.0, "panic"), EnvSpec(1, None, HEADLINE))
+    env.reset(seed=0)
+    _, reward, done, _, _ = env.step(np.zeros(N_PARAMS, np.float32))
+    assert reward == -3.0
+    assert done
+
+
+def pool_of(folder, n_workers=2, n_envs=4, max_steps=1):
+    logos = list(load_logos(str(folder), 48).logos)
+    pool = WorkerPool(PictureStore.create(logos), n_workers, EnvSpec(max_steps, BEST_SINGLE, HEADLINE), n_envs)
+    done = pool.prepare([(x.name, x.category, x.digest) for x in logos])
+    return pool, done, logos
+
+
+def test_episodes_do_not_depend_on_the_number_of_workers(logo_folder):
+    runs = []
+    for n_workers in (1, 3):
+        pool, logos, _ = pool_of(logo_folder, n_workers)
+        try:
+            pool.open_environments(logos)
+            pool.reset(11)
+            rng, seen = np.random.default_rng(0), [pool.observations.copy()]
+            for _ in range(5):
+                pool.step_async(rng.uniform(-1, 1, (4, N_PARAMS)).astype(np.float32))
+                pool.step_wait()
+                columns = [COLUMN[c] for c in ("logo", "reward", "ssim", "bytes", "gain")]
+                seen += [pool.observations.copy(), pool.records[:, columns].copy()]
+            runs.append(seen)
+        finally:
+            pool.close()
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_pool_measures_what_a_picture_measures(logo_folder):
+    pool, _, logos = pool_of(logo_folder)
+    try:
+        results = pool.measure([Job(i, p, keep_svg=True) for i in (0, 5) for p in (DEFAULTS, BEST_SINGLE)])
+    finally:
+        pool.close()
+    expected = [Picture(logos[i].pixels).measure(p) for i in (0, 5) for p in (DEFAULTS, BEST_SINGLE)]
+    assert [(r.outcome.ssim, r.svg) for r in results] == [(e.outcome.ssim, e.trace.svg) for e in expected]
+
+
+def test_workers_end_with_the_pool_and_a_dead_one_is_told(logo_folder):
+    pool, _, _ = pool_of(logo_folder)
+    children = psutil.Process().children(recursive=True)
+    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+    assert len(workers) == 2
+    os.kill(pool._processes[0].pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="worker-0 ended"):
+        pool.measure([Job(i % 12, DEFAULTS) for i in range(50)])
+    pool.close()
+    deadline = time.monotonic() + 10
+    while any(w.is_running() for w in workers) and time.monotonic() < deadline:
+        psutil.wait_procs(workers, timeout=0.5)
+    assert not any(w.is_running() for w in workers)
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def stages(**changes) -> Curriculum:
+    rows = [StageConfig(name=n, max_episodes=20, success_threshold=0.5, target_ssim=0.5, required_gain=0.1) for n in ("a", "b")]
+    return Curriculum(CurriculumConfig(enabled=True, window=4, min_episodes=6, stages=rows, **changes))
+
+
+def test_a_stage_is_passed_by_the_share_of_successes_in_the_window():
+    curriculum = stages()
+    ends = [curriculum.record(i >= 4) for i in range(6)]
+    assert ends[:5] == [None] * 5
+    assert (ends[5].reason, ends[5].success_share, ends[5].n_episodes) == ("passed", 0.5, 6)
+    assert curriculum.stage.name == "b"
+    assert curriculum.success_share == 0
+
+
+def test_a_stage_that_is_not_passed_ends_at_its_limit_and_the_last_ends_the_run():
+    curriculum = stages()
+    ends = [e for e in (curriculum.record(False) for _ in range(40)) if e]
+    assert [(e.name, e.reason) for e in ends] == [("a", "episode_limit"), ("b", "episode_limit")]
+    assert curriculum.is_finished
+
+
+def test_an_episode_succeeds_by_ssim_and_gain_together():
+    curriculum = stages()
+    assert curriculum.is_success(0.6, 0.2)
+    assert not curriculum.is_success(0.6, 0.0)
+    assert not curriculum.is_success(0.4, 0.2)
+
+
+def test_a_curriculum_goes_on_where_it_was():
+    a, b = stages(), stages()
+    for i in range(9):
+        a.record(i % 2 == 0)
+    b.restore(a.dump())
+    assert [a.record(True) for _ in range(30)] == [b.record(True) for _ in range(30)]
+
+
+def test_observations_have_the_promised_shape_and_range():
+    logos, _ = prepared(1)
+    for max_steps in (1, 4):
+        spec = EnvSpec(max_steps, None, HEADLINE)
+        episode = Episode(logos[0], spec)
+        for _ in range(max_steps):
+            observation = episode.observation()
+            assert observation.shape == (spec.n_observation,)
+            assert np.abs(observation).max() <= 3
+            episode.record(np.ones(N_PARAMS), Params(), Outcome(-1.0, 10**7, 3, 0.1, "oversized"))
+
+
+def test_baselines_and_summaries(logo_folder):
+    pool, logos, _ = pool_of(logo_folder)
+    try:
+        default = evaluate_baseline(pool, logos, range(12), "default")
+    finally:
+        pool.close()
+    summary = summarise(default)
+    assert summary["gain"] == 0
+    assert summary["n_logos"] == 12
+    assert set(summary["by_category"]) == {"simple", "text", "gradient", "complex"}
+
+
+def test_the_bootstrap_interval_holds_the_mean_and_repeats():
+    values = np.random.default_rng(0).normal(0.3, 0.2, 60)
+    low, high = bootstrap_interval(values)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * 0.2 / np.sqrt(60), rel=0.25)
+    assert (low, high) == bootstrap_interval(values)
+
+
+def test_logos_are_taken_in_turns_from_the_categories():
+    logos = [PreparedLogo(str(i), "text" if i < 8 else "simple", "", None, None) for i in range(10)]  # type: ignore[arg-type]
+    assert spread_over_categories(logos, range(10), 4) == [0, 1, 8, 9]
+
+
+def test_tiny_config_is_valid(logo_folder):
+    assert tiny_config(logo_folder).rollout_steps == 32

@@ -1,0 +1,285 @@
+"""Whole runs in this process and as processes of their own: repeat, stop, resume, kill, refuse."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import ROOT, draw_logo, tiny_config
+from PIL import Image
+
+from core.learning.agent import CheckpointError, read_checkpoint
+from core.learning.trainer import last_checkpoint, train
+from core.runs.events import read_events
+from core.runs.launchers import local
+from core.runs.run_dir import RunDir, RunError, claim, find_run
+from core.runs.status import Status, run_state
+
+
+def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ended"), beyond=-1, attempt=None) -> list:
+    """What must repeat: everything but clocks."""
+    found = []
+    for e in read_events(run.events_file):
+        if e.kind in kinds and e.step > beyond and attempt in (None, e.attempt):
+            data = {k: v for k, v in e.data.items() if k not in ("cpu_s", "seconds", "speed")}
+            found.append((e.kind, e.step, data))
+    return found
+
+
+def update_values(run: RunDir, beyond=-1) -> list:
+    keys = ("train/loss", "train/approx_kl", "train/value_loss", "train/std", "train/learning_rate", "rollout/ep_rew_mean")
+    return [(e.step, {k: e.data[k] for k in keys if k in e.data}) for e in read_events(run.events_file) if e.kind == "metrics" and e.step > beyond]
+
+
+def follow(run: RunDir, wanted, timeout: float = 60.0):
+    """Wait for an event of a run, reading its log; fails with the log's tail."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for event in read_events(run.events_file):
+            if wanted(event):
+                return event
+        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(run.log_tail(30))
+        time.sleep(0.05)
+    pytest.fail("the event did not come:\n" + "\n".join(run.log_tail(30)))
+
+
+def await_end(run: RunDir, timeout: float = 60.0) -> Status:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        state = run_state(run)
+        if state.status.is_finished:
+            return state.status
+        time.sleep(0.05)
+    pytest.fail("the run did not end:\n" + "\n".join(run.log_tail(30)))
+
+
+CURRICULUM = {
+    "enabled": True,
+    "window": 8,
+    "min_episodes": 20,
+    "stages": [
+        {"name": "first", "categories": ["simple"], "difficulty": 0, "target_ssim": 0, "required_gain": -5, "max_episodes": 40},
+        {"name": "second", "difficulty": 1, "target_ssim": 1.0, "max_episodes": 5000},
+    ],
+}
+
+
+def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder))
+    ending = train(run)
+    assert ending.status is Status.COMPLETED
+    events = list(read_events(run.events_file))
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+    episodes = [e for e in events if e.kind == "episode"]
+    assert [e.data["episode"] for e in episodes] == list(range(1, 97))
+    assert {"reward", "quality", "size", "speed", "length", "end", "ssim", "bytes", "gain", "success", "stage", "category", "params"} <= set(episodes[0].data)
+    assert [e.step for e in events if e.kind == "evaluation"] == [0, 32, 64, 96]
+    metrics = {key for e in events if e.kind == "metrics" for key in e.data}
+    wanted = {"train/loss", "train/approx_kl", "train/clip_fraction", "train/entropy_loss", "train/explained_variance", "train/learning_rate", "train/grad_norm"}
+    assert wanted | {"rollout/ep_rew_mean", "time/fps"} <= metrics
+    assert sum("train/loss" in e.data for e in events if e.kind == "metrics") == 3  # each update, the last one too
+    for e in events:
+        if e.kind == "evaluated":
+            assert (run.path / e.data["svg"]).read_text().startswith("<?xml")
+            assert run.picture_file(e.data["digest"]).exists()
+            assert run.default_svg_file(e.data["digest"]).exists()
+    for name in ("last", "best"):
+        read_checkpoint(run.checkpoints / name)
+    assert run_state(run).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("max_steps", [1, 3])
+def test_same_config_and_seed_give_the_same_run(home, logo_folder, max_steps):
+    config = tiny_config(logo_folder, env={"max_steps": max_steps}, ppo={"normalize_observation": max_steps > 1})
+    runs = [claim(home, config) for _ in range(2)]
+    for run in runs:
+        train(run)
+    assert values(runs[0]) == values(runs[1])
+    assert update_values(runs[0]) == update_values(runs[1])
+    other = claim(home, config.model_copy(update={"seed": 2}))
+    train(other)
+    assert values(other) != values(runs[0])
+
+
+@pytest.mark.parametrize("changes", [{}, {"env": {"max_steps": 3}, "ppo": {"normalize_observation": True, "normalize_reward": True}}], ids=["one step", "three steps, normalised"])
+def test_a_resumed_run_does_exactly_what_it_would_have_done(home, logo_folder, changes):
+    """Stopped after the second of four updates, across a change of stage."""
+    config = tiny_config(logo_folder, total_timesteps=128, curriculum=CURRICULUM, **changes)
+    whole, parted = claim(home, config), claim(home, config)
+    train(whole)
+    assert any(kind == "stage_ended" for kind, _, _ in values(whole))
+    train(parted)
+    # Go back to the checkpoint of step 64 by cutting the log and the later checkpoints, as a kill there would leave them.
+    lines = parted.events_file.read_bytes().splitlines(keepends=True)
+    cut = next(i for i, line in enumerate(lines) if json.loads(line)["step"] > 80)
+    parted.events_file.write_bytes(b"".join(lines[:cut]) + lines[cut][:20])
+    last = parted.checkpoints / "last"
+    (parted.checkpoints / "step-0000000064").rename(parted.checkpoints / "kept")
+    import shutil
+
+    shutil.rmtree(last)
+    (parted.checkpoints / "kept").rename(last)
+    train(parted, resume=True)
+    assert values(parted, beyond=64, attempt=2) == values(whole, beyond=64)
+    assert update_values(parted, beyond=64)[-2:] == update_values(whole, beyond=64)[-2:]
+
+
+def test_a_folder_with_bad_files_trains_on_the_rest_and_says_so(home, logo_folder):
+    (logo_folder / "notes.txt").write_text("x")
+    (logo_folder / "empty.png").write_bytes(b"")
+    (logo_folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
+    Image.new("RGB", (1, 1)).save(logo_folder / "dot.png")
+    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
+    assert train(run).status is Status.COMPLETED
+    told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
+    assert told["n_logos"] == 12
+    assert {os.path.basename(s["source"]) for s in told["skipped"]} == {"notes.txt", "empty.png", "broken.png", "dot.png"}
+
+
+def test_a_run_that_fails_says_why(home, tmp_path):
+    run = claim(home, tiny_config(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="is no folder"):
+        train(run)
+    state = run_state(run)
+    assert state.status is Status.FAILED
+    assert "is no folder" in state.reason
+
+
+def test_changed_logos_are_noticed_on_resume(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder))
+    train(run)
+    draw_logo(99).save(logo_folder / "simple" / "logo 0.png")
+    with pytest.raises(ValueError, match="differ from those this run was trained on"):
+        train(run, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
+    train(run)
+    policy = run.checkpoints / "last" / "policy.pt"
+    policy.write_bytes(policy.read_bytes()[:-10])
+    with pytest.raises(CheckpointError, match=r"policy.pt is damaged"):
+        read_checkpoint(run.checkpoints / "last")
+
+
+def test_the_curriculum_ends_the_run_with_its_last_stage(home, logo_folder):
+    easy = [{"name": n, "difficulty": 0, "target_ssim": 0, "required_gain": -5, "max_episodes": 40} for n in ("a", "b")]
+    run = claim(home, tiny_config(logo_folder, total_timesteps=5000, curriculum={"enabled": True, "window": 8, "min_episodes": 10, "stages": easy}))
+    ending = train(run)
+    assert (ending.status, ending.reason) == (Status.COMPLETED, "the last stage ended")
+    ends = [e.data for e in read_events(run.events_file) if e.kind == "stage_ended"]
+    assert [(e["name"], e["reason"]) for e in ends] == [("a", "passed"), ("b", "passed")]
+
+
+def test_early_stop_ends_a_run_that_no_longer_rises(home, logo_folder):
+    stop = {"enabled": True, "patience": 2, "min_improvement": 10.0}
+    run = claim(home, tiny_config(logo_folder, total_timesteps=5000, early_stop=stop))
+    ending = train(run)
+    assert ending.status is Status.COMPLETED
+    assert "without a new best" in ending.reason
+
+
+def test_stop_kill_and_resume_of_a_process(home, logo_folder):
+    """SIGTERM stops with a checkpoint; kill -9 leaves INTERRUPTED and no worker; both resume and finish."""
+    run = local.start(home, tiny_config(logo_folder, total_timesteps=100_000))
+    follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
+    assert run_state(run).status is Status.RUNNING
+    with pytest.raises(RunError, match="running"):
+        local.delete(run)
+    local.stop(run)
+    assert await_end(run) is Status.STOPPED
+    assert last_checkpoint(run) is not None
+
+    local.resume(run)
+    second = follow(run, lambda e: e.attempt == 2 and e.kind == "metrics")
+    process = psutil.Process(run.read_heartbeat().process.pid)
+    family = [process, *process.children(recursive=True)]
+    assert len(family) >= 3
+    process.send_signal(signal.SIGKILL)
+    gone, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive, "workers outlived the trainer"
+    assert run_state(run).status is Status.INTERRUPTED
+
+    config = run.read_config().model_copy(update={"total_timesteps": second.step + 96})
+    run.write_config(config)
+    local.resume(run)
+    assert await_end(run) is Status.COMPLETED
+    attempts = [e.attempt for e in read_events(run.events_file) if e.kind == "attempt_started"]
+    assert attempts == [1, 2, 3]
+    with pytest.raises(RunError, match="COMPLETED"):
+        local.resume(run)
+    local.delete(run)
+    assert not run.path.exists()
+
+
+def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder))
+    with run.training_lock(), pytest.raises(RunError, match="being trained by another process"):
+        train(run)
+
+
+def core(*arguments: str, home, **more) -> subprocess.CompletedProcess:
+    environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
+    return subprocess.run([sys.executable, "-m", "core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, **more)
+
+
+def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
+    tiny = ["--set", f"logos.path={logo_folder}", "--set", "logos.work_size=48", "--set", "total_timesteps=64", "--set", "n_envs=4", "--set", "ppo.n_steps=8", "--set", "ppo.batch_size=16"]
+    done = core("train", "--config", "configs/quick.yaml", *tiny, "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["status"] == "COMPLETED"
+    run = find_run(result["run"], home)
+
+    listed = json.loads(core("runs", "list", "--json", home=home).stdout.splitlines()[-1])["runs"]
+    assert [(r["run_id"], r["status"], r["step"]) for r in listed] == [(run.run_id, "COMPLETED", 64)]
+    shown = json.loads(core("runs", "show", str(run.path), "--json", home=home).stdout.splitlines()[-1])
+    assert shown["episodes"] == 64
+
+    for form in ("csv", "json"):
+        out = core("export", run.run_id, "--format", form, "--out", str(tmp_path / "out"), "--json", home=home)
+        assert out.returncode == 0, out.stderr
+        rows = {table: info["rows"] for table, info in json.loads(out.stdout.splitlines()[-1]).items()}
+        events = list(read_events(run.events_file))
+        assert rows["episodes"] == sum(e.kind == "episode" for e in events)
+        assert rows["metrics"] == sum(len(e.data) for e in events if e.kind == "metrics")
+        assert rows["evaluations"] == sum(e.kind == "evaluated" for e in events)
+        assert rows["summary"] == sum(e.kind == "evaluation" for e in events)
+
+    compared = core("evaluate", "--model", run.run_id, "--methods", "default,method1_raw,policy", "--out", str(tmp_path / "e"), "--json", home=home)
+    assert compared.returncode == 0, compared.stderr
+    gains = json.loads(compared.stdout.splitlines()[-1])["gain"]
+    assert gains["default"]["1"]["mean"] == 0
+    assert set(gains["policy"]["1"]) == {"mean", "low", "high", "by_category"}
+    assert (tmp_path / "e" / "comparison.csv").exists()
+    assert core("rebuild", "--json", home=home).returncode == 0
+    assert core("runs", "delete", run.run_id, "--yes", home=home).returncode == 0
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train"], "give --config FILE or --resume RUN"),
+        (["train", "--config", "none.yaml"], "none.yaml can't be read"),
+        (["train", "--config", "configs/quick.yaml", "--set", "ppo.gamma=2"], "ppo.gamma = 2 is not allowed"),
+        (["train", "--resume", "nothing"], "no run 'nothing'"),
+        (["runs", "show", "../x"], "no run '../x'"),
+        (["runs", "stop", "x"], "no run 'x'"),
+        (["export", "x"], "no run 'x'"),
+        (["evaluate", "--methods", "magic"], "--methods 'magic' is none of"),
+        (["evaluate", "--methods", "policy"], "needs --model"),
+        (["evaluate", "--methods", "default", "--images", "nowhere"], "is no folder"),
+        (["logos", "check", "nowhere"], "is no folder"),
+        (["logos", "make"], "Missing option"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
+    done = core(*arguments, home=home)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
