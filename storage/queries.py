@@ -216,7 +216,7 @@ def run_totals(store: Store, run: str) -> dict[str, Any]:
     """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
     frame = run_overview(store)
     frame = frame[frame.run_id == run]
-    return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.iloc[0].items()}
+    return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.astype(object).to_dict("records")[0].items()}
 
 
 def recent_rate(store: Store, run: str, last: int = 5) -> float | None:
