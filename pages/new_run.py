@@ -105,15 +105,7 @@ names = list(actions.presets())
 left, right = st.columns([2, 1], gap="large")
 with left:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Start from",
-            names,
-            default=names[0],
-            key="preset",
-            bind="query-params",
-            required=True,
-            format_func=lambda n: n.replace("_", " "),
-        )
+        st.segmented_control("Start from", names, default=names[0], key="preset", bind="query-params", required=True)
         with st.popover("YAML file", icon=":material/upload:"):
             st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
     version, settings, about = source()

@@ -17,7 +17,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from core.runs.run_dir import all_runs
+from core.runs.run_dir import EVENTS_FILE, all_runs
 from storage.store import Store
 
 log = logging.getLogger("tracewright.ingest")
@@ -69,7 +69,8 @@ class _Wake(FileSystemEventHandler):
         self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("modified", "created", "deleted", "moved"):
+        is_log = str(event.src_path).endswith(EVENTS_FILE)
+        if (is_log or event.is_directory) and event.event_type in ("modified", "created", "deleted", "moved"):
             self._wake.set()
 
 
@@ -82,13 +83,14 @@ class Ingest:
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._observer: BaseObserver | None = None
+        self._watched: set[str] = set()
         self.error = ""
 
     def __enter__(self) -> Self:
         self._home.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):  # no watches left: the scan does it alone
             self._observer = Observer()
-            self._observer.schedule(_Wake(self._wake), str(self._home), recursive=True)
+            self._observer.schedule(_Wake(self._wake), str(self._home))
             self._observer.start()
         self._thread.start()
         return self
@@ -101,10 +103,21 @@ class Ingest:
             self._observer.join(10)
         self._thread.join(30)
 
+    def _watch_new_runs(self) -> None:
+        """Watch each run's own folder, not what lies below: checkpoints and SVGs come and go there."""
+        if self._observer is None:
+            return
+        for run in all_runs(self._home):
+            if run.run_id not in self._watched:
+                self._watched.add(run.run_id)
+                with contextlib.suppress(OSError):
+                    self._observer.schedule(_Wake(self._wake), str(run.path))
+
     def _work(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
             try:
+                self._watch_new_runs()
                 catch_up(self._store, self._home, self._offsets)
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -34,6 +36,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+
+
+log = logging.getLogger("tracewright")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,19 @@ def console() -> Console:
     return _console
 
 
+def open_store(home: Path) -> Store:
+    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth."""
+    path = database_file(home)
+    try:
+        return Store(path)
+    except duckdb.Error as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        log.warning("%s is damaged and is made again from the event logs; it is kept as %s: %s", path, aside.name, error)
+        os.replace(path, aside)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        return Store(path)
+
+
 @contextlib.contextmanager
 def serve(home: Path) -> Iterator[Console]:
     """Own ``home`` for the duration of the block: open its database and follow its event logs."""
@@ -71,7 +89,7 @@ def serve(home: Path) -> Iterator[Console]:
     if _console is not None:
         raise RuntimeError(f"This process already serves {_console.home}.")
     home.mkdir(parents=True, exist_ok=True)
-    with Store(database_file(home)) as store, Ingest(store, home) as ingest:
+    with open_store(home) as store, Ingest(store, home) as ingest:
         _console = Console(home, store, ingest)
         try:
             yield _console

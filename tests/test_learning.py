@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from core.learning.curriculum import Curriculum
 from core.learning.env import TraceEnv
-from core.learning.episode import Episode, EnvSpec, PreparedLogo
+from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import bootstrap_interval, evaluate_baseline, spread_over_categories, summarise
 from core.learning.picture_store import PictureStore
 from core.learning.workers import COLUMN, Job, WorkerError, WorkerPool, available_cores

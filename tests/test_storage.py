@@ -41,7 +41,11 @@ def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
                 log.write("episode", i, episode(i))
                 if i % 5 == 0:
                     log.write("metrics", i, {"train/loss": i * 1.0, "time/fps": float("nan")})
-            log.write("evaluation", 10 * attempt + n, {"gain": 0.3, "gain_low": 0.2, "gain_high": 0.4, "n_logos": 2, "by_category": {"simple": 0.3}})
+            log.write(
+                "evaluation",
+                10 * attempt + n,
+                {"gain": 0.3, "gain_low": 0.2, "gain_high": 0.4, "n_logos": 2, "by_category": {"simple": 0.3}},
+            )
     return run
 
 

@@ -32,7 +32,11 @@ def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ende
 
 def update_values(run: RunDir, beyond=-1) -> list:
     keys = ("train/loss", "train/approx_kl", "train/value_loss", "train/std", "train/learning_rate", "rollout/ep_rew_mean")
-    return [(e.step, {k: e.data[k] for k in keys if k in e.data}) for e in read_events(run.events_file) if e.kind == "metrics" and e.step > beyond]
+    return [
+        (e.step, {k: e.data[k] for k in keys if k in e.data})
+        for e in read_events(run.events_file)
+        if e.kind == "metrics" and e.step > beyond
+    ]
 
 
 def follow(run: RunDir, wanted, timeout: float = 60.0):
@@ -76,10 +80,32 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     episodes = [e for e in events if e.kind == "episode"]
     assert [e.data["episode"] for e in episodes] == list(range(1, 97))
-    assert {"reward", "quality", "size", "speed", "length", "end", "ssim", "bytes", "gain", "success", "stage", "category", "params"} <= set(episodes[0].data)
+    assert {
+        "reward",
+        "quality",
+        "size",
+        "speed",
+        "length",
+        "end",
+        "ssim",
+        "bytes",
+        "gain",
+        "success",
+        "stage",
+        "category",
+        "params",
+    } <= set(episodes[0].data)
     assert [e.step for e in events if e.kind == "evaluation"] == [0, 32, 64, 96]
     metrics = {key for e in events if e.kind == "metrics" for key in e.data}
-    wanted = {"train/loss", "train/approx_kl", "train/clip_fraction", "train/entropy_loss", "train/explained_variance", "train/learning_rate", "train/grad_norm"}
+    wanted = {
+        "train/loss",
+        "train/approx_kl",
+        "train/clip_fraction",
+        "train/entropy_loss",
+        "train/explained_variance",
+        "train/learning_rate",
+        "train/grad_norm",
+    }
     assert wanted | {"rollout/ep_rew_mean", "time/fps"} <= metrics
     assert sum("train/loss" in e.data for e in events if e.kind == "metrics") == 3  # each update, the last one too
     for e in events:
@@ -105,7 +131,11 @@ def test_same_config_and_seed_give_the_same_run(home, logo_folder, max_steps):
     assert values(other) != values(runs[0])
 
 
-@pytest.mark.parametrize("changes", [{}, {"env": {"max_steps": 3}, "ppo": {"normalize_observation": True, "normalize_reward": True}}], ids=["one step", "three steps, normalised"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"env": {"max_steps": 3}, "ppo": {"normalize_observation": True, "normalize_reward": True}}],
+    ids=["one step", "three steps, normalised"],
+)
 def test_a_resumed_run_does_exactly_what_it_would_have_done(home, logo_folder, changes):
     """Stopped after the second of four updates, across a change of stage."""
     config = tiny_config(logo_folder, total_timesteps=128, curriculum=CURRICULUM, **changes)
@@ -168,7 +198,9 @@ def test_a_damaged_checkpoint_is_refused(home, logo_folder):
 
 def test_the_curriculum_ends_the_run_with_its_last_stage(home, logo_folder):
     easy = [{"name": n, "difficulty": 0, "target_ssim": 0, "required_gain": -5, "max_episodes": 40} for n in ("a", "b")]
-    run = claim(home, tiny_config(logo_folder, total_timesteps=5000, curriculum={"enabled": True, "window": 8, "min_episodes": 10, "stages": easy}))
+    run = claim(
+        home, tiny_config(logo_folder, total_timesteps=5000, curriculum={"enabled": True, "window": 8, "min_episodes": 10, "stages": easy})
+    )
     ending = train(run)
     assert (ending.status, ending.reason) == (Status.COMPLETED, "the last stage ended")
     ends = [e.data for e in read_events(run.events_file) if e.kind == "stage_ended"]
@@ -200,7 +232,7 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
     family = [process, *process.children(recursive=True)]
     assert len(family) >= 3
     process.send_signal(signal.SIGKILL)
-    gone, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive, "workers outlived the trainer"
     assert run_state(run).status is Status.INTERRUPTED
 
@@ -224,11 +256,26 @@ def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder):
 
 def core(*arguments: str, home, **more) -> subprocess.CompletedProcess:
     environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
-    return subprocess.run([sys.executable, "-m", "core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, **more
+    )
 
 
 def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
-    tiny = ["--set", f"logos.path={logo_folder}", "--set", "logos.work_size=48", "--set", "total_timesteps=64", "--set", "n_envs=4", "--set", "ppo.n_steps=8", "--set", "ppo.batch_size=16"]
+    tiny = [
+        "--set",
+        f"logos.path={logo_folder}",
+        "--set",
+        "logos.work_size=48",
+        "--set",
+        "total_timesteps=64",
+        "--set",
+        "n_envs=4",
+        "--set",
+        "ppo.n_steps=8",
+        "--set",
+        "ppo.batch_size=16",
+    ]
     done = core("train", "--config", "configs/quick.yaml", *tiny, "--json", home=home)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
@@ -250,7 +297,9 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
         assert rows["evaluations"] == sum(e.kind == "evaluated" for e in events)
         assert rows["summary"] == sum(e.kind == "evaluation" for e in events)
 
-    compared = core("evaluate", "--model", run.run_id, "--methods", "default,method1_raw,policy", "--out", str(tmp_path / "e"), "--json", home=home)
+    compared = core(
+        "evaluate", "--model", run.run_id, "--methods", "default,method1_raw,policy", "--out", str(tmp_path / "e"), "--json", home=home
+    )
     assert compared.returncode == 0, compared.stderr
     gains = json.loads(compared.stdout.splitlines()[-1])["gain"]
     assert gains["default"]["1"]["mean"] == 0

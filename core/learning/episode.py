@@ -7,7 +7,7 @@ trained is what is evaluated.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class PreparedLogo:
     digest: str
     features: Features
     defaults: Outcome
+    default_svg: str = field(default="", repr=False)
 
     def picture_observation(self) -> NDArray[np.float32]:
         """Features and the defaults' outcome, scaled; shape (N_PICTURE,)."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from core.learning.curriculum import Curriculum
 from core.learning.episode import EnvSpec, PreparedLogo
-from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, evaluate_settings, spread_over_categories, summarise
+from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, spread_over_categories, summarise
 from core.learning.picture_store import PictureStore
 from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, LogosError, LogoSet, Shares, load_logos
@@ -33,7 +33,7 @@ from core.runs.events import EventWriter, read_events
 from core.runs.run_dir import Process, RunDir, RunError, write_aside
 from core.runs.status import Status
 from core.tracing.outcome import Weights
-from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.params import NAMES, Params
 from core.tracing.picture import encode_png
 
 log = logging.getLogger("tracewright")
@@ -49,6 +49,10 @@ class Ending:
     status: Status
     reason: str
     gain: float | None
+
+
+def _import_learning() -> None:
+    import core.learning.agent  # noqa: F401
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -154,24 +158,24 @@ class Trainer:
         self._last_periodic = 0
 
     def run_to_end(self, resume: bool) -> Ending:
-        import torch
-
-        torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
-        from core.learning.agent import read_checkpoint
-
+        learning = threading.Thread(target=_import_learning, name="import", daemon=True)
+        learning.start()  # three seconds of imports, while the logos load and the workers prepare them
         restored: dict[str, Any] | None = None
         folder = last_checkpoint(self.run) if resume else None
         if folder is not None:
+            from core.learning.agent import read_checkpoint
+
             _, restored = read_checkpoint(folder)
         from_step = int(restored["step"]) if restored else 0
         self.pulse.step = from_step
         self._write_start(from_step, folder)
         logos = self._load_logos(restored)
-        with_pool = self._open_pool(logos)
+        pool = self._open_pool(logos)
         try:
-            return self._learn(with_pool, folder, restored)
+            learning.join()
+            return self._learn(pool, folder, restored)
         finally:
-            with_pool.close()
+            pool.close()
 
     def _write_start(self, from_step: int, folder: Path | None) -> None:
         process = Process.of(os.getpid())
@@ -236,27 +240,29 @@ class Trainer:
             names = [(logo.name, logo.category, logo.digest) for logo in self.pictures]
             self.logos: list[PreparedLogo] = pool.prepare(names)
             pool.open_environments(self.logos)
-            self._keep_pictures(pool)
+            self._keep_pictures()
         except BaseException:
             pool.close()
             raise
         return pool
 
-    def _keep_pictures(self, pool: WorkerPool) -> None:
+    def _keep_pictures(self) -> None:
         """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""
-        missing = [i for i in self.evaluated if not self.run.default_svg_file(self.logos[i].digest).exists()]
-        for result, i in zip(evaluate_settings(pool, self.logos, missing, lambda _: DEFAULTS), missing, strict=True):
-            digest = self.logos[i].digest
-            write_aside(self.run.picture_file(digest), encode_png(self.pictures[i].pixels))
-            write_aside(self.run.default_svg_file(digest), result.svg.encode())
+        for i in self.evaluated:
+            logo = self.logos[i]
+            if not self.run.default_svg_file(logo.digest).exists():
+                write_aside(self.run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
+                write_aside(self.run.default_svg_file(logo.digest), logo.default_svg.encode())
 
     def _learn(self, pool: WorkerPool, folder: Path | None, restored: dict[str, Any] | None) -> Ending:
+        import torch
         from stable_baselines3.common.logger import Logger
 
         from core.learning.agent import Policy, build_agent, load_weights, restore_rng, wrap
         from core.learning.callbacks import EpisodeRecorder, EventLogWriter
         from core.learning.vec_env import PoolVecEnv
 
+        torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
         self.pool = pool
         self.vec_env = PoolVecEnv(pool, self.config.seed)
         self.agent = build_agent(self.config, wrap(self.config, self.vec_env))
@@ -270,8 +276,8 @@ class Trainer:
             self._restore(restored)
         self.recorder.set_eligible()
         if restored is None:
-            self._write_references()
             self._evaluate()
+            self._write_references()
         else:
             restore_rng(restored["rng"])
         self.pulse.phase = "training"

@@ -74,6 +74,7 @@ class JobResult:
 class Preparation:
     features: Features
     defaults: Outcome
+    default_svg: str
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _worker_main(pipe: Connection, handle: StoreHandle, layout: _Layout, rows: r
                 reply = JobResult(measured.outcome, measured.trace.svg if argument.keep_svg else "")
             elif command == "prepare":
                 picture = store.picture(argument)
-                reply = Preparation(picture.features, picture.defaults)
+                reply = Preparation(picture.features, picture.defaults, picture.by_defaults.trace.svg)
             elif command == "open":
                 environments = _open_environments(store, argument, layout, rows)
             elif command == "eligible" and environments is not None:
@@ -223,7 +224,7 @@ class WorkerPool:
         prepared: list[PreparedLogo | None] = [None] * len(names)
         for n_done, (index, result) in enumerate(self._spread([("prepare", i) for i in range(len(names))]), start=1):
             name, category, digest = names[index]
-            prepared[index] = PreparedLogo(name, category, digest, result.features, result.defaults)
+            prepared[index] = PreparedLogo(name, category, digest, result.features, result.defaults, result.default_svg)
             if on_progress:
                 on_progress(n_done)
         return [p for p in prepared if p is not None]

@@ -79,9 +79,14 @@ class Picture:
         return picture_features(self.pixels)
 
     @cached_property
+    def by_defaults(self) -> Measured:
+        """VTracer's own defaults on this picture."""
+        return self.measure(DEFAULTS)
+
+    @property
     def defaults(self) -> Outcome:
         """The outcome of VTracer's own defaults."""
-        return self.measure(DEFAULTS).outcome
+        return self.by_defaults.outcome
 
     @cached_property
     def _is_varied(self) -> bool:

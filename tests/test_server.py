@@ -1,0 +1,264 @@
+"""The real server: starts before the first visitor, survives kill -9 of itself and of trainers; the main path in a browser."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, tiny_config
+
+from core.runs.events import read_events
+from core.runs.launchers import local
+from core.runs.run_dir import all_runs
+from core.runs.status import Status, run_state
+from storage import queries, service
+from storage.store import Store
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One ``streamlit run`` on a folder of runs."""
+
+    def __init__(self, home: Path, output: Path) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self.output = output
+        environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+        with output.open("ab") as file:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        self._await_up()
+
+    def _await_up(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.health()
+                return
+            except OSError:
+                assert self.process.poll() is None, self.output.read_text()
+                assert time.monotonic() < deadline, self.output.read_text()
+                time.sleep(0.1)
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/api/health", timeout=5) as answer:
+            assert answer.headers["content-security-policy"] == service.CONTENT_SECURITY_POLICY
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def await_read(self, n_bytes: int) -> None:
+        deadline = time.monotonic() + 30
+        while self.health()["read_bytes"] < n_bytes:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+
+
+@contextmanager
+def serving(home: Path, tmp_path: Path) -> Iterator[Server]:
+    server = Server(home, tmp_path / "server.log")
+    try:
+        yield server
+    finally:
+        server.end()
+        for run in all_runs(home):
+            if run_state(run).status is Status.RUNNING:
+                local.stop(run, force=True)
+                while run_state(run).status is Status.RUNNING:
+                    time.sleep(0.05)
+
+
+def test_the_server_starts_before_the_first_visit_and_stops_cleanly(home, tmp_path):
+    with serving(home, tmp_path) as server:
+        assert server.health()["status"] == "ok"
+        server.end()
+        assert "Traceback" not in server.output.read_text()
+    Store(home / "index.duckdb").close()  # the file is free again
+
+
+def await_step(run, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):
+        assert time.monotonic() < deadline, run.log_tail()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("first", ["server", "trainer"])
+def test_kill_of_server_and_trainer_in_any_order_loses_and_doubles_nothing(home, tmp_path, logo_folder, first):
+    with serving(home, tmp_path) as server:
+        run = local.start(home, tiny_config(logo_folder, total_timesteps=1_000_000))
+        await_step(run, 64)
+        trainer = run.read_heartbeat().process
+
+        def kill_trainer() -> None:
+            os.kill(trainer.pid, signal.SIGKILL)
+            while trainer.is_alive():
+                time.sleep(0.02)
+
+        if first == "server":
+            server.end(signal.SIGKILL)
+            seen = max(e.step for e in read_events(run.events_file))
+            await_step(run, seen + 64)  # a run does not notice
+            kill_trainer()
+        else:
+            kill_trainer()
+            server.end(signal.SIGKILL)
+        assert run_state(run).status is Status.INTERRUPTED
+        again = Server(home, tmp_path / "again.log")
+        try:
+            n_events = run.events_file.read_bytes().count(b"\n")
+            again.await_read(run.events_file.read_bytes().rfind(b"\n") + 1)
+            local.resume(run)
+            deadline = time.monotonic() + 60
+            while not any(e.attempt == 2 and e.kind == "metrics" for e in read_events(run.events_file)):
+                assert time.monotonic() < deadline, run.log_tail()
+                time.sleep(0.05)
+            local.stop(run)
+            while run_state(run).status is Status.RUNNING:
+                time.sleep(0.05)
+            assert run_state(run).status is Status.STOPPED
+            again.await_read(run.events_file.stat().st_size)
+        finally:
+            again.end()
+        events = list(read_events(run.events_file))
+        assert len(events) > n_events
+        assert [e.seq for e in events] == list(range(1, len(events) + 1))
+        with Store(home / "index.duckdb") as store:
+            counts = queries.counts(store, run.run_id)
+            assert counts["episodes"] == sum(e.kind == "episode" for e in events)
+            assert counts["metrics"] == sum(len(e.data) for e in events if e.kind == "metrics")
+            assert counts["evaluated"] == sum(e.kind == "evaluated" for e in events)
+
+
+@pytest.mark.browser
+def test_the_main_path_in_a_browser(home, tmp_path, chromium):
+    """Start the quick run with one click, see its curve move, stop it, move the slider, take the CSV home."""
+    from playwright.sync_api import expect, sync_playwright
+
+    with serving(home, tmp_path) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True).new_page()
+        page.set_default_timeout(60_000)
+        elsewhere: list[str] = []
+        page.on(
+            "request", lambda r: elsewhere.append(r.url) if not r.url.startswith((server.url, "ws://127.0.0.1", "data:", "blob:")) else None
+        )
+        page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
+        page.goto(server.url)
+        page.get_by_role("button", name="Start the quick run").click()
+        clicked = time.monotonic()
+        page.get_by_text("Gain on validation logos").wait_for()
+        page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+        print(f"first point {time.monotonic() - clicked:.1f} s after the click")
+        (run,) = all_runs(home)
+        progress = page.get_by_text(re.compile(r"of 12,288 steps"))
+        progress.wait_for()
+        first = progress.inner_text()
+        expect(progress).not_to_have_text(first, timeout=60_000)  # it moves by itself
+
+        await_step(run, 1024)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped", exact=True).first.wait_for()
+        assert run_state(run).status is Status.STOPPED
+
+        page.goto(f"{server.url}/gallery?run={run.run_id}")
+        handle = page.locator(".handle")
+        handle.wait_for()
+        assert handle.get_attribute("aria-valuenow") == "50"
+        box = handle.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 14, box["y"] + box["height"] / 3)
+        page.mouse.down()
+        page.mouse.move(box["x"] - 150, box["y"] + box["height"] / 3, steps=5)
+        page.mouse.up()
+        moved = int(handle.get_attribute("aria-valuenow") or 50)
+        assert moved < 45
+        page.keyboard.press("ArrowRight")
+        expect(handle).to_have_attribute("aria-valuenow", str(moved + 2))
+        page.keyboard.press("+")
+        expect(page.locator(".zoom")).to_have_text("125 %")
+        pictures = page.locator(".pane img").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
+        assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
+
+        with page.expect_download() as download:
+            page.get_by_role("button", name="SVG: agent").click()
+        assert Path(download.value.path()).read_text().startswith("<?xml")
+
+        page.goto(f"{server.url}/live?run={run.run_id}")
+        page.get_by_role("tab", name="Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="episodes.csv").click()
+        lines = Path(download.value.path()).read_text().splitlines()
+        n_episodes = sum(e.kind == "episode" for e in read_events(run.events_file))
+        assert len(lines) == n_episodes + 1
+        assert not elsewhere, f"requests beyond this machine: {elsewhere}"
+        browser.close()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "export", str(run.path), "--out", str(tmp_path)], cwd=ROOT, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert (tmp_path / f"{run.run_id}-episodes.csv").read_text().splitlines() == lines
+
+
+@pytest.mark.browser
+def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_folder):
+    from playwright.sync_api import sync_playwright
+
+    with serving(home, tmp_path) as server:
+        run = local.start(home, tiny_config(logo_folder, total_timesteps=1_000_000))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = browser.new_page()
+            page.goto(f"{server.url}/live?run={run.run_id}")
+            page.get_by_text("Gain on validation logos").wait_for(timeout=60_000)
+            browser.close()
+        seen = max(e.step for e in read_events(run.events_file))
+        await_step(run, seen + 64)
+        assert run_state(run).status is Status.RUNNING
+
+
+def test_the_server_answers_only_this_machine():
+    import tomllib
+
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["browser"]["gatherUsageStats"] is False
+
+
+def test_an_unknown_page_is_not_an_error_of_the_server(home, tmp_path):
+    with serving(home, tmp_path) as server:
+        try:
+            status = urllib.request.urlopen(f"{server.url}/nothing-here", timeout=10).status
+        except urllib.error.HTTPError as error:
+            status = error.code
+        assert status in (200, 404)
