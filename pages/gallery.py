@@ -41,17 +41,17 @@ labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"The run {wanted} has no evaluation to show yet; the newest that has one is shown.")
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.grid(3, min_column_width=190):
     run_id = st.selectbox("Run", ids, format_func=lambda i: f"{labels.get(i, i)}  ·  {i}", key="run", bind="query-params", width=360)
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
     steps = [int(s) for s in evaluations["step"]]
     step = st.selectbox(
-        "Evaluation", steps, index=steps.index(best), key="at", bind="query-params", width=260,
+        "Evaluation", steps, index=steps.index(best), key="at", bind="query-params",
         format_func=lambda s: f"step {s:,}: gain {gains[s]:+.3f}" + (" (best)" if s == best else ""),
     )  # fmt: skip
-    sort = st.selectbox("Sort by", list(SORTS), key="sort", bind="query-params", width=180)
+    sort = st.selectbox("Sort by", list(SORTS), key="sort", bind="query-params")
 
 run: RunDir = next(r for r in runs if r.run_id == run_id)
 logos = queries.evaluated_logos(console.store, run_id, step)
@@ -69,9 +69,9 @@ if shown.empty:
     st.stop()
 
 
-def read(path: Path) -> bytes | None:
+def read(path: Path | None) -> bytes | None:
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path else None
     except OSError:
         return None
 
@@ -81,7 +81,7 @@ def sides(row: Any) -> dict[str, bytes | None]:
     return {
         "original": read(run.picture_file(row.digest)),
         "defaults": read(run.default_svg_file(row.digest)),
-        "agent": read(run.path / row.svg) if row.svg else None,
+        "agent": read(run.inside(row.svg)) if row.svg else None,
     }
 
 
@@ -130,7 +130,8 @@ def size_of(png: bytes | None) -> tuple[int, int]:
         return image.size
 
 
-picture, facts = st.columns([2, 1], gap="large")
+grid = st.grid(3, min_column_width=230, gap="medium")
+picture, facts = grid.cell(column_span=2), grid.cell()
 with picture:
     left, right = side(left_name), side(right_name)
     if left is None or right is None:
@@ -194,7 +195,7 @@ n_pages = (len(shown) - 1) // PER_PAGE + 1
 page = st.pagination(n_pages, key="gallery_page") if n_pages > 1 else 1
 with st.grid("auto", min_column_width=150) as grid:
     for item in shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE].itertuples():
-        data = read(run.path / item.svg) if item.svg else read(run.picture_file(item.digest))
+        data = read(run.inside(str(item.svg))) if item.svg else read(run.picture_file(str(item.digest)))
         with grid.cell(), st.container(border=True):
             if data is not None:
                 st.image(svg_url(data) if item.svg else data, width="stretch")

@@ -53,19 +53,18 @@ def long_label(run_id: str) -> str:
     return f"{labels[run_id]}  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else labels[run_id]
 
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    run_id = st.selectbox("Run", ids, format_func=long_label, key="run", bind="query-params", width=340)
+with st.grid(4, min_column_width=200, vertical_alignment="bottom"):
+    run_id = st.selectbox("Run", ids, format_func=long_label, key="run", bind="query-params")
     others = st.multiselect(
         "Compare with",
         [i for i in ids if i != run_id],
         format_func=long_label,
         key="with",
         bind="query-params",
-        width=340,
         placeholder="other runs",
     )
     axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
-    smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params", width=180)
+    smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params")
 
 run = runs[ids.index(run_id)]
 shown = [run_id, *others]
@@ -169,8 +168,14 @@ def warnings_of(run_id: str) -> None:
                 st.dataframe(left_out, hide_index=True)
 
 
+def two() -> tuple[Any, Any]:
+    """Two cells side by side, below each other where it is narrow."""
+    grid = st.grid(2, min_column_width=380, gap="medium")
+    return grid.cell(), grid.cell()
+
+
 def curves() -> None:
-    left, right = st.columns(2)
+    left, right = two()
     with left:
         st.subheader("Gain on validation logos")
         evaluations = queries.evaluations(console.store, shown)
@@ -210,7 +215,7 @@ def _thinned(series: pd.DataFrame) -> None:
 
 
 def success() -> None:
-    left, right = st.columns(2)
+    left, right = two()
     with left:
         st.subheader("Success by category")
         found = queries.success_by(console.store, run_id, "category", axis)
@@ -237,7 +242,7 @@ def parameters() -> None:
         by = st.segmented_control("Colour", ["share", "gain"], default="share", key="by", bind="query-params", required=True)
     spec = next(s for s in SPECS if s.name == name)
     st.caption(spec.meaning)
-    left, right = st.columns(2)
+    left, right = two()
     cells = queries.param_density(console.store, run_id, name, spec.low, spec.high, axis)
     values = queries.gain_by_value(console.store, run_id, name)
     if cells.empty:
@@ -248,7 +253,7 @@ def parameters() -> None:
 
 
 def distribution() -> None:
-    left, right = st.columns(2)
+    left, right = two()
     with left:
         st.subheader("Rewards: first and latest episodes")
         cells = queries.reward_histogram(console.store, run_id)
@@ -279,7 +284,7 @@ def losses() -> None:
 
 
 def events() -> None:
-    left, right = st.columns(2)
+    left, right = two()
     with left:
         st.subheader("Events")
         skipped = ("logos_loaded",)

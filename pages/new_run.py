@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core.logos.dataset import BUILTIN, LogosError, load_logos
 from core.runs.config import ConfigError, RunConfig, load_config, parse_yaml, problems, to_yaml, validate
 from core.runs.run_dir import RunError, find_run
+from core.tracing.params import DEFAULTS
 from pages.views import actions, forms, tables
 from pages.views.shell import begin
 
@@ -39,7 +40,7 @@ def source() -> tuple[str, dict[str, Any], str]:
     if clone:
         try:
             config = find_run(Path(clone).name, console.home).read_config()
-            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}; change what you like."
+            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}; change what you like, or choose a preset."
         except (RunError, ConfigError) as error:
             st.error(f"{clone} can't be cloned: {error}")
     name = str(st.session_state.get("preset") or "quick")
@@ -47,6 +48,11 @@ def source() -> tuple[str, dict[str, Any], str]:
     about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
     head = about.split(" Version of this format")[0]
     return f"preset.{name}", load_config(path).model_dump(mode="json"), head
+
+
+def forget_clone() -> None:
+    """Choosing a preset leaves the copy of a run."""
+    st.query_params.pop("clone", None)
 
 
 @st.cache_data(max_entries=20, show_spinner="Looking at the logos …", ttl=60)
@@ -73,9 +79,10 @@ def check(data: dict[str, Any]) -> tuple[RunConfig | None, dict[str, str]]:
 def centre_choice(data: dict[str, Any], version: str) -> None:
     """What action 0 stands for."""
     best = RunConfig().env.centre
-    options = {"best single setting": best, "middle of each range": None}
+    defaults = {name: float(value) for name, value in DEFAULTS.as_dict().items()}
+    options = {"best single setting": best, "VTracer's defaults": defaults, "middle of each range": None}
     current = data["env"]["centre"]
-    if current is not None and current != best:
+    if current not in options.values():
         options["as in the file"] = current
     names = list(options)
     index = next((i for i, name in enumerate(names) if options[name] == current), 0)
@@ -102,10 +109,13 @@ def estimate(config: RunConfig) -> str:
 
 
 names = list(actions.presets())
-left, right = st.columns([2, 1], gap="large")
+halves = st.grid(3, min_column_width=230, gap="large")
+left, right = halves.cell(column_span=2), halves.cell()
 with left:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Start from", names, default=names[0], key="preset", bind="query-params", required=True)
+        st.segmented_control(
+            "Start from", names, default=names[0], key="preset", bind="query-params", required=True, on_change=forget_clone
+        )
         with st.popover("YAML file", icon=":material/upload:"):
             st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
     version, settings, about = source()

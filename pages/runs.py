@@ -11,7 +11,7 @@ from pages.views.shell import begin, path_of
 from storage import export, queries
 
 PAGE_SIZE = 15
-COLUMNS = [2.6, 1.2, 1.5, 2.0, 0.9, 1.2, 1.7]
+COLUMNS = [2.3, 2.3, 1.1, 1.3, 1.7]
 
 console = begin("Runs")
 
@@ -32,17 +32,18 @@ def first_visit() -> None:
 
 
 def header_row() -> None:
-    for column, text in zip(st.columns(COLUMNS), ("Run", "Status", "Stage", "Progress", "Best gain", "Duration", ""), strict=True):
+    for column, text in zip(st.columns(COLUMNS), ("Run", "Progress", "Best gain", "Duration", ""), strict=True):
         column.caption(text)
 
 
 def run_row(row: tables.RunRow) -> None:
     run = row.run
-    name, status, stage, progress, gain, duration, buttons = st.columns(COLUMNS, vertical_alignment="center")
-    name.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
-    status.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
-    stage.markdown(row.stage.replace("_", " ") or "–")
-    progress.progress(row.progress, text=f"{row.step:,} / {row.total:,}" if row.step < row.total else f"{row.step:,} steps")
+    name, progress, gain, duration, buttons = st.columns(COLUMNS, vertical_alignment="center")
+    with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
+        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
+    steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
+    progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{tables.gain_text(row.best_gain)}**")
     duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):

@@ -332,3 +332,22 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.logos
+def test_a_short_run_on_real_logos_beats_the_defaults(home, real_logos):
+    """From the best single setting on; a run of this length must not fall below a third of what that reaches."""
+    changes = {
+        "total_timesteps": 1024,
+        "n_envs": 8,
+        "ppo": {"n_steps": 16, "batch_size": 64},
+        "evaluation": {"every_steps": 512, "max_logos": 24},
+    }
+    run = claim(home, tiny_config(real_logos, **changes, logos={"path": str(real_logos), "work_size": 128}))
+    ending = train(run)
+    assert ending.status is Status.COMPLETED
+    assert ending.gain is not None
+    assert ending.gain > 0.1
+    told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
+    assert told["skipped"] == []
+    assert sum(e.data["n_logos"] for e in read_events(run.events_file) if e.kind == "evaluation") == 3 * 24

@@ -41,7 +41,7 @@ def begin(title: str) -> service.Console:
     The navigation is declared again here: in tests, and on a first visit to a deep link, Streamlit runs a page file
     without ``app.py`` before it.
     """
-    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide")
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=220)
     navigation()
     st.logo(str(WORDMARK), icon_image=str(MARK), size="large")
     try:
