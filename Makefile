@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8501
 
-.PHONY: setup setup-dev run test check format clean
+.PHONY: setup setup-dev run test check format pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -39,3 +39,6 @@ format: setup-dev
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+pictures: setup-dev  ## the README's pictures, from the runs there are
+	$(PY) docs/take_pictures.py

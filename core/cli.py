@@ -20,7 +20,7 @@ import typer
 from core.logos.dataset import LogosError, load_logos, write_logos
 from core.runs.config import ConfigError, load_config
 from core.runs.run_dir import RunDir, RunError, all_runs, claim, claim_path, find_run, runs_home
-from core.runs.status import run_state
+from core.runs.status import check_resumable, run_state
 
 app = typer.Typer(
     name="python -m core",
@@ -110,8 +110,6 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
     if resume is not None:
         if config or settings or run_dir:
             raise ConfigError("--resume goes on with a run as it is; it takes no --config, --set or --run-dir")
-        from core.learning.trainer import check_resumable
-
         run = find_run(resume, runs_home())
         check_resumable(run)
         return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from PIL import Image
 
@@ -121,6 +120,14 @@ def side(which: str) -> Side | None:
     return Side(TITLES[which], png_url(data) if which == "original" else svg_url(data))
 
 
+def parameter_table(defaults: list[float], agent: list[float]) -> str:
+    """The seven of both sides; what the agent changed is bold."""
+    lines = ["| parameter | defaults | agent |", "| --- | ---: | ---: |"]
+    for name, theirs, ours in zip(NAMES, defaults, agent, strict=True):
+        lines.append(f"| {name} | {theirs:.4g} | " + (f"**{ours:.4g}** |" if abs(ours - theirs) > 1e-6 else f"{ours:.4g} |"))
+    return "\n".join(lines)
+
+
 def size_of(png: bytes | None) -> tuple[int, int]:
     if png is None:
         return 256, 256
@@ -148,13 +155,7 @@ with facts:
         st.metric("Bytes", tables.bytes_text(row.bytes), f"{row.bytes / max(row.bytes_default, 1) - 1:+.0%}", delta_color="inverse")
         more_paths = row.paths - row.paths_default
         st.metric("Paths", f"{row.paths}", f"{more_paths:+d}" if more_paths else None, delta_color="inverse")
-    table = pd.DataFrame({"parameter": NAMES, "defaults": DEFAULTS.values(), "agent": [row[n] for n in NAMES]})
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={c: st.column_config.NumberColumn(format="%.4g", width="small") for c in ("defaults", "agent")},
-        height="content",
-    )
+    st.markdown(parameter_table(DEFAULTS.values().tolist(), [float(row[n]) for n in NAMES]))
     with st.container(horizontal=True):
         for which, icon in (("agent", ":material/download:"), ("defaults", ":material/download:")):
             data = files[which]

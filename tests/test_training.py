@@ -13,7 +13,7 @@ from conftest import ROOT, draw_logo, tiny_config
 from PIL import Image
 
 from core.learning.agent import CheckpointError, read_checkpoint
-from core.learning.trainer import last_checkpoint, train
+from core.learning.trainer import train
 from core.runs.events import read_events
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, RunError, claim, find_run
@@ -224,7 +224,7 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
         local.delete(run)
     local.stop(run)
     assert await_end(run) is Status.STOPPED
-    assert last_checkpoint(run) is not None
+    assert run.last_checkpoint() is not None
 
     local.resume(run)
     second = follow(run, lambda e: e.attempt == 2 and e.kind == "metrics")

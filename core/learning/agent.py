@@ -28,6 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from core.runs.config import PPOConfig, RunConfig, parse_yaml, to_yaml, validate
+from core.runs.run_dir import CHECKSUMS_FILE
 from core.tracing.params import N_PARAMS
 
 CHECKPOINT_VERSION = 1
@@ -111,7 +112,7 @@ def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str
         (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
         (aside / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
         sums = {file.name: _digest(file) for file in sorted(aside.iterdir())}
-        (aside / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")
+        (aside / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
         for file in aside.iterdir():
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
@@ -178,7 +179,7 @@ def read_checkpoint(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
         CheckpointError: missing or damaged.
     """
     try:
-        sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        sums = json.loads((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
         for name, digest in sums.items():
             if _digest(folder / name) != digest:
                 raise CheckpointError(f"{folder}: {name} is damaged (its checksum differs); use another checkpoint")

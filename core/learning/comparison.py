@@ -13,11 +13,11 @@ from core.learning.baselines import BASELINES
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.picture_store import PictureStore
-from core.learning.trainer import best_checkpoint, env_spec
+from core.learning.trainer import env_spec
 from core.learning.workers import WorkerPool
 from core.logos.dataset import SPLITS, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
-from core.runs.run_dir import RunError, find_run, write_aside
+from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run, write_aside
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import NAMES
 
@@ -74,10 +74,10 @@ def find_checkpoint(model: str, home: Path) -> Path:
         RunError: neither is there.
     """
     folder = Path(model)
-    if (folder / "checksums.json").is_file():
+    if (folder / CHECKSUMS_FILE).is_file():
         return folder
     run = find_run(model, home)
-    found = best_checkpoint(run)
+    found = run.best_checkpoint()
     if found is None:
         raise RunError(f"{run.run_id} has no checkpoint yet")
     return found

@@ -10,11 +10,8 @@ import logging
 import os
 import platform
 import shutil
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,18 +23,18 @@ from core.learning.curriculum import Curriculum
 from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, spread_over_categories, summarise
 from core.learning.picture_store import PictureStore
+from core.learning.pulse import Heartbeat, StopFlag
 from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, LogosError, LogoSet, Shares, load_logos
 from core.runs.config import RunConfig
-from core.runs.events import EventWriter, read_events
-from core.runs.run_dir import Process, RunDir, RunError, write_aside
+from core.runs.events import EventWriter
+from core.runs.run_dir import Process, RunDir, write_aside
 from core.runs.status import Status
 from core.tracing.outcome import Weights
 from core.tracing.params import NAMES, Params
 from core.tracing.picture import encode_png
 
 log = logging.getLogger("tracewright")
-HEARTBEAT_S = 2.0
 REFERENCE_METHODS = ("method1", "single")
 _PACKAGES = ("torch", "stable-baselines3", "gymnasium", "vtracer", "numpy", "thorvg-python", "opencv-python-headless")
 
@@ -66,63 +63,6 @@ def load_set(config: RunConfig) -> LogoSet:
     """The logos that a config names."""
     c = config.logos
     return load_logos(c.path, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
-
-
-class Heartbeat:
-    """Writes the trainer's pulse every two seconds from a thread of its own."""
-
-    def __init__(self, run: RunDir) -> None:
-        self._run, self._process = run, Process.of(os.getpid())
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self.step, self.phase = 0, "starting"
-
-    def __enter__(self) -> Heartbeat:
-        self._write()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S):
-            self._write()
-
-    def _write(self) -> None:
-        try:
-            self._run.write_heartbeat(self.step, self.phase, self._process)
-        except OSError as error:  # a full disk: the run goes on, the next beat tries again
-            log.warning("heartbeat not written: %s", error)
-
-
-class StopFlag:
-    """Set by SIGTERM or Ctrl-C; a second signal ends the process at once."""
-
-    def __init__(self) -> None:
-        self.reason = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.reason)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        if self.reason:
-            os._exit(130)
-        self.reason = f"asked to stop ({signal.Signals(number).name})"
-        log.info("stopping: %s", self.reason)
 
 
 def train(run: RunDir, resume: bool = False) -> Ending:
@@ -161,7 +101,7 @@ class Trainer:
         learning = threading.Thread(target=_import_learning, name="import", daemon=True)
         learning.start()  # three seconds of imports, while the logos load and the workers prepare them
         restored: dict[str, Any] | None = None
-        folder = last_checkpoint(self.run) if resume else None
+        folder = self.run.last_checkpoint() if resume else None
         if folder is not None:
             from core.learning.agent import read_checkpoint
 
@@ -420,41 +360,10 @@ class Trainer:
             self.recorder.flush()
         self.pulse.step = step
         if self.stop:
-            kept = last_checkpoint(self.run)
+            kept = self.run.last_checkpoint()
             return Ending(Status.STOPPED, f"{self.stop.reason}; resumes from {kept.name if kept else 'the start'}", self.last_gain)
         if self._last_evaluated < step:
             self._evaluate()
         self._save("last")
         reason = self._end_reason or ("the last stage ended" if self.curriculum.is_finished else "all steps done")
         return Ending(Status.COMPLETED, reason, self.last_gain)
-
-
-def last_checkpoint(run: RunDir) -> Path | None:
-    """The newest checkpoint to resume from; where a crash left only its predecessor, that."""
-    for name in ("last", "last.old"):
-        folder = run.checkpoints / name
-        if (folder / "checksums.json").is_file():
-            return folder
-    return None
-
-
-def check_resumable(run: RunDir) -> None:
-    """Raise :class:`core.runs.run_dir.RunError` where a run can't be gone on with."""
-    from core.runs.status import run_state
-
-    state = run_state(run)
-    if state.status is Status.RUNNING and state.reason != "starting":
-        raise RunError(f"{run.run_id} is running already")
-    if state.status is Status.COMPLETED:
-        raise RunError(f"{run.run_id} is complete: {state.reason}; clone it as a new run to train more")
-
-
-def best_checkpoint(run: RunDir) -> Path | None:
-    """The checkpoint with the best validation gain, else the last."""
-    best = run.checkpoints / "best"
-    return best if (best / "checksums.json").is_file() else last_checkpoint(run)
-
-
-def count_events(run: RunDir, kind: str) -> int:
-    """Events of one kind in a run's log."""
-    return sum(event.kind == kind for event in read_events(run.events_file))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 SLIDER_HTML = """
 <div class="tw" tabindex="0" role="group" aria-label="Before and after">
   <div class="bar">
-    <span class="name left"></span>
     <span class="tools">
       <button class="mode" type="button"></button>
       <button class="ground" type="button" title="Background: light, dark, checkerboard">background</button>
@@ -21,11 +20,12 @@ SLIDER_HTML = """
       <button class="in" type="button" title="Zoom in (+)">+</button>
       <button class="fit" type="button" title="Fit (0)">fit</button>
     </span>
-    <span class="name right"></span>
   </div>
   <div class="stage">
     <div class="pane a"><img alt="before" draggable="false"></div>
     <div class="pane b"><img alt="after" draggable="false"></div>
+    <span class="name left"></span>
+    <span class="name right"></span>
     <div class="handle" role="slider" tabindex="0" aria-label="Divider" aria-valuemin="0" aria-valuemax="100"><i></i></div>
   </div>
   <div class="hint">Drag the divider or use ← →. Scroll or + − to zoom, drag to pan, 0 to fit, S for side by side.</div>
@@ -35,9 +35,11 @@ SLIDER_HTML = """
 SLIDER_CSS = """
 .tw { font: 14px var(--st-font); color: var(--st-text-color); outline: none; }
 .tw:focus-visible .stage { outline: 2px solid var(--st-primary-color); }
-.bar { display: flex; justify-content: space-between; align-items: center; gap: 12px; margin-bottom: 6px; flex-wrap: wrap; }
-.name { font-weight: 600; min-width: 5em; }
-.name.right { text-align: right; }
+.bar { display: flex; justify-content: flex-end; align-items: center; gap: 12px; margin-bottom: 6px; flex-wrap: wrap; }
+.name { position: absolute; top: 8px; padding: 2px 10px; font-weight: 600; font-size: 13px; pointer-events: none; z-index: 1;
+  color: var(--st-text-color); background: var(--st-background-color); border: 1px solid var(--st-border-color); border-radius: 99px; }
+.name.left { left: 8px; }
+.name.right { right: 8px; }
 .tools { display: flex; gap: 6px; align-items: center; }
 .zoom { min-width: 3.6em; text-align: center; font-variant-numeric: tabular-nums; }
 button { font: inherit; color: inherit; background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color);

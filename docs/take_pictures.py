@@ -1,0 +1,67 @@
+"""Takes the README's pictures: starts the console on the runs there are and photographs its four pages.
+
+make pictures        # after at least one quick run; needs Chromium
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PAGES = {"runs": "", "new_run": "new_run", "live": "live", "gallery": "gallery"}
+HEIGHTS = {"runs": 520, "new_run": 900, "live": 1180, "gallery": 1250}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> int:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("no Chromium found: install it (Debian: apt-get install chromium)", file=sys.stderr)
+        return 2
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as server,
+        sync_playwright() as playwright,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.urlopen(f"{url}/api/health", timeout=5).close()
+                    break
+                except OSError:
+                    if time.monotonic() > deadline or server.poll() is not None:
+                        raise
+                    time.sleep(0.2)
+            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            for name, path in PAGES.items():
+                page = browser.new_page(viewport={"width": 1440, "height": HEIGHTS[name]})
+                page.goto(f"{url}/{path}")
+                page.wait_for_selector("[data-testid=stMain]")
+                page.wait_for_load_state("networkidle")
+                page.wait_for_timeout(4000)  # charts and pictures fade in; there is no event for the last of them
+                page.screenshot(path=ROOT / "docs" / f"{name}.png")
+                page.close()
+            browser.close()
+        finally:
+            server.terminate()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
