@@ -1,0 +1,439 @@
+"""The one description of every setting: default, range, unit, help.
+
+The form, the YAML presets, the command line's ``--set`` and the README's table all come from these models. Nothing
+here trains or draws. Guarantee: a config that validates can be trained; one that does not names the field, the value
+and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from core.tracing.params import BEST_SINGLE, NAMES, ParamError, Params
+
+CATEGORIES = ("simple", "text", "gradient", "complex")
+Category = Literal["simple", "text", "gradient", "complex"]
+
+
+class ConfigError(ValueError):
+    """Raised when a config file or setting is not valid; the text has one line a problem."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+
+
+def _field(default: Any, help: str, *, unit: str = "", basic: bool = False, **limits: Any) -> Any:
+    return Field(default, description=help, json_schema_extra={"unit": unit, "basic": basic}, **limits)
+
+
+class LogosConfig(_Section):
+    """Which logos to learn from."""
+
+    path: str = _field("builtin", "A folder of pictures, or 'builtin' for the built-in procedural logos.", basic=True, min_length=1)
+    n_per_category: int = _field(60, "Size of the built-in set.", unit="logos a category", ge=4, le=5000)
+    builtin_seed: int = _field(7, "Seed of the built-in set.", ge=0, le=2**31 - 1)
+    work_size: int = _field(256, "Longest side at which logos are traced and compared.", unit="pixels", ge=32, le=1024)
+    validation_share: float = _field(0.2, "Share kept for validation where no manifest says.", ge=0.05, le=0.5)
+    test_share: float = _field(0.1, "Share kept for a final test where no manifest says.", ge=0.0, le=0.4)
+
+
+class RewardConfig(_Section):
+    """Weights of the training reward. The headline gain that runs are compared by always uses 1, 0.3 and 0."""
+
+    quality: float = _field(1.0, "Weight of ln(SSIM error of the defaults / SSIM error).", basic=True, ge=0, le=10)
+    size: float = _field(0.3, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
+    speed: float = _field(0.0, "Weight of ln(CPU time of the defaults / CPU time). Above 0, runs no longer repeat to the bit.", ge=0, le=10)
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> RewardConfig:
+        if self.quality + self.size + self.speed <= 0:
+            raise ValueError("all three weights are 0; at least one must be above 0")
+        return self
+
+
+class EnvConfig(_Section):
+    """The environment."""
+
+    max_steps: int = _field(1, "Conversions an episode: 1 is a one-shot choice.", unit="steps", basic=True, ge=1, le=50)
+    centre: dict[str, float] | None = _field(
+        {name: float(value) for name, value in BEST_SINGLE.as_dict().items()}, "Parameters that action 0 stands for; null is the middle of each range."
+    )
+
+    @field_validator("centre")
+    @classmethod
+    def _valid_centre(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is not None:
+            missing = [name for name in NAMES if name not in value]
+            if missing:
+                raise ValueError(f"lacks {', '.join(missing)}")
+            try:
+                Params.from_mapping(value)
+            except ParamError as error:
+                raise ValueError(str(error)) from error
+        return value
+
+
+class PPOConfig(_Section):
+    """Hyperparameters, named as in stable-baselines3."""
+
+    learning_rate: float = _field(2e-3, "Step size of Adam at the start.", basic=True, gt=0, le=1)
+    lr_schedule: Literal["constant", "linear", "cosine"] = _field("linear", "How the learning rate goes from its start to its end.")
+    lr_end: float = _field(0.0, "Learning rate at the end of a linear or cosine schedule.", ge=0, le=1)
+    n_steps: int = _field(32, "Steps of each environment an update.", unit="steps", basic=True, ge=1, le=65536)
+    batch_size: int = _field(128, "Minibatch; must divide n_steps x n_envs.", unit="steps", basic=True, ge=2, le=65536)
+    n_epochs: int = _field(10, "Passes over each rollout.", ge=1, le=100)
+    gamma: float = _field(0.0, "Discount of later rewards; 0 suits one-step episodes.", ge=0, le=1)
+    gae_lambda: float = _field(0.95, "Bias against variance of the advantage.", ge=0, le=1)
+    clip_range: float = _field(0.2, "How far one update may move the policy's ratio.", gt=0, le=1)
+    clip_range_vf: float | None = _field(None, "The same for the value function; null leaves it free.", gt=0, le=100)
+    normalize_advantage: bool = _field(True, "Scale the advantages of each minibatch to unit variance.")
+    ent_coef: float = _field(0.0, "Weight of the entropy bonus: keeps exploration up.", basic=True, ge=0, le=1)
+    vf_coef: float = _field(0.5, "Weight of the value loss.", ge=0, le=10)
+    max_grad_norm: float = _field(0.5, "Gradients are scaled down to this norm.", gt=0, le=100)
+    target_kl: float | None = _field(None, "Stop an update's epochs beyond 1.5 times this divergence; null never stops.", gt=0, le=10)
+    net_arch_pi: list[int] = _field([128, 128], "Units of each hidden layer of the policy.", unit="units")
+    net_arch_vf: list[int] = _field([128, 128], "Units of each hidden layer of the value function.", unit="units")
+    activation: Literal["tanh", "relu", "elu"] = _field("tanh", "Activation of the hidden layers.")
+    log_std_init: float = _field(-1.2, "Logarithm of the first exploration deviation.", ge=-5, le=2)
+    normalize_observation: bool = _field(False, "Scale observations by their running mean and deviation.")
+    normalize_reward: bool = _field(False, "Scale rewards by the running deviation of the return.")
+
+    @field_validator("net_arch_pi", "net_arch_vf")
+    @classmethod
+    def _valid_layers(cls, value: list[int]) -> list[int]:
+        if len(value) > 6 or any(not 1 <= units <= 4096 for units in value):
+            raise ValueError(f"{value} is not at most 6 layers of 1 to 4096 units")
+        return value
+
+
+class StageConfig(_Section):
+    """One stage of the curriculum."""
+
+    name: str = _field("stage", "Short name.", min_length=1, max_length=60)
+    categories: list[Category] = _field(list(CATEGORIES), "Logos the stage draws from.", min_length=1)
+    difficulty: float = _field(1.0, "Sets the required gain (0.30 x difficulty) unset there.", ge=0, le=1)
+    target_ssim: float = _field(0.9, "SSIM that an episode must reach to succeed.", ge=0, le=1)
+    required_gain: float | None = _field(None, "Headline gain that an episode must reach too; null is 0.30 x difficulty.", ge=-5, le=10)
+    max_episodes: int = _field(10_000, "The stage ends here if it is not passed before.", unit="episodes", ge=1, le=100_000_000)
+    success_threshold: float = _field(0.7, "Share of successes in the window that passes the stage.", gt=0, le=1)
+
+    def gain_needed(self) -> float:
+        return 0.30 * self.difficulty if self.required_gain is None else self.required_gain
+
+
+def plan_stages() -> list[StageConfig]:
+    """The four stages: simple, + text, + gradient, + complex."""
+    rows = [
+        ("simple_warmup", 1, 0.1, 0.75, 5_000, 0.80),
+        ("text_introduction", 2, 0.3, 0.80, 8_000, 0.75),
+        ("gradient_challenge", 3, 0.6, 0.85, 10_000, 0.70),
+        ("complex_mastery", 4, 1.0, 0.90, 15_000, 0.65),
+    ]
+    return [
+        StageConfig(name=n, categories=list(CATEGORIES[:k]), difficulty=d, target_ssim=s, max_episodes=e, success_threshold=t)  # type: ignore[arg-type]
+        for n, k, d, s, e, t in rows
+    ]
+
+
+class CurriculumConfig(_Section):
+    """Stages in order. Off, all logos are drawn from the start."""
+
+    enabled: bool = _field(False, "Go through the stages instead of drawing from all logos at once.", basic=True)
+    window: int = _field(200, "Episodes over which the share of successes is taken.", unit="episodes", ge=1, le=100_000)
+    min_episodes: int = _field(400, "Episodes that a stage lasts at least.", unit="episodes", ge=1, le=10_000_000)
+    stages: list[StageConfig] = Field(default_factory=plan_stages, description="The stages.", min_length=1, max_length=20)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> CurriculumConfig:
+        names = [stage.name for stage in self.stages]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two stages are named {twice[0]!r}; names must differ")
+        return self
+
+
+class EvaluationConfig(_Section):
+    """Periodic deterministic evaluation on validation logos."""
+
+    every_steps: int = _field(4096, "Steps between evaluations (at the end of an update).", unit="steps", ge=1, le=100_000_000)
+    max_logos: int = _field(60, "Validation logos an evaluation, spread over the categories.", unit="logos", ge=1, le=5000)
+    keep_svgs: bool = _field(True, "Keep every evaluation's SVGs for the Gallery.")
+
+
+class CheckpointConfig(_Section):
+    """Checkpoints: last and best always, and one every so many steps."""
+
+    every_steps: int = _field(8192, "Steps between periodic checkpoints.", unit="steps", ge=1, le=100_000_000)
+    keep: int = _field(3, "Periodic checkpoints kept beside last and best.", ge=1, le=1000)
+
+
+class EarlyStopConfig(_Section):
+    """Stop when the validation gain no longer rises."""
+
+    enabled: bool = _field(False, "Stop early.")
+    patience: int = _field(8, "Evaluations without a new best before stopping.", unit="evaluations", ge=1, le=1000)
+    min_improvement: float = _field(0.002, "A smaller rise is no new best.", unit="gain", ge=0, le=10)
+
+
+class RunConfig(_Section):
+    """A whole run."""
+
+    version: Literal[1] = Field(1, description="Version of this format.")
+    name: str = _field("", "Shown in lists; empty takes the preset's name.", basic=True, max_length=80)
+    note: str = _field("", "Anything to remember.", max_length=2000)
+    seed: int = _field(1, "Same seed and config, same episodes.", basic=True, ge=0, le=2**31 - 1)
+    total_timesteps: int = _field(30_000, "Environment steps of the whole run.", unit="steps", basic=True, ge=1, le=1_000_000_000)
+    n_envs: int = _field(16, "Environments stepped together.", unit="environments", ge=1, le=1024)
+    n_workers: int = _field(0, "Worker processes; 0 takes the cores this process may use.", unit="processes", basic=True, ge=0, le=256)
+    device: Literal["auto", "cpu", "cuda"] = _field("cpu", "Where the networks train; such small ones are fastest on the CPU.")
+    logos: LogosConfig = Field(default_factory=LogosConfig)
+    env: EnvConfig = Field(default_factory=EnvConfig)
+    reward: RewardConfig = Field(default_factory=RewardConfig)
+    ppo: PPOConfig = Field(default_factory=PPOConfig)
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    early_stop: EarlyStopConfig = Field(default_factory=EarlyStopConfig)
+
+    @model_validator(mode="after")
+    def _rollout_fits_batches(self) -> RunConfig:
+        n = self.ppo.n_steps * self.n_envs
+        b = self.ppo.batch_size
+        if n < 2:
+            raise ValueError("ppo.n_steps * n_envs = 1 is too short for an update; take at least 2")
+        if n % b:
+            near = sorted({max(n // b, 1) * b, (n // b + 1) * b})
+            hint = " or ".join(str(x) for x in near)
+            raise ValueError(f"ppo.n_steps * n_envs = {n} is no multiple of ppo.batch_size = {b}; try {hint} steps")
+        return self
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps of one update, over all environments."""
+        return self.ppo.n_steps * self.n_envs
+
+
+def validate(data: Any) -> RunConfig:
+    """Build a config from plain data.
+
+    Raises:
+        ConfigError: one line a problem: field, value, what is allowed.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"a config is a mapping of settings, not {type(data).__name__}")
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(problem for _, problem in problems(error))) from error
+
+
+def problems(error: ValidationError) -> list[tuple[str, str]]:
+    """(dotted field, one clear line) of each problem."""
+    found = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if item["type"] == "extra_forbidden":
+            names = ", ".join(_siblings(item["loc"]))
+            found.append((field, f"{field}: no such setting; known here are {names}"))
+        elif item["type"] == "value_error":
+            found.append((field, f"{field}: {message}" if field else message))
+        else:
+            value = item["input"]
+            shown = repr(value) if not isinstance(value, dict | list) else type(value).__name__
+            found.append((field, f"{field} = {shown} is not allowed: {message}{_range_text(item['loc'])}"))
+    return found
+
+
+def _walk(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    model: type[BaseModel] | None = RunConfig
+    info: FieldInfo | None = None
+    for part in loc:
+        if model is None or isinstance(part, int):
+            continue
+        info = model.model_fields.get(part)
+        model = None
+        if info is not None:
+            inner = info.annotation
+            if get_origin(inner) is list:
+                inner = get_args(inner)[0]
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return model, info
+
+
+def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+    parents = [part for part in loc[:-1] if isinstance(part, str)]
+    model: type[BaseModel] | None = RunConfig if not parents else _walk(tuple(parents))[0]
+    return list(model.model_fields) if model else []
+
+
+def _range_text(loc: tuple[str | int, ...]) -> str:
+    _, info = _walk(loc)
+    text = range_text(info) if info else ""
+    return f" (allowed: {text})" if text else ""
+
+
+def bounds(info: FieldInfo) -> tuple[float | None, float | None, bool]:
+    """(low, high, whether low itself is excluded) of a numeric field; None where open."""
+    low = high = None
+    is_open = False
+    for rule in info.metadata:
+        if getattr(rule, "ge", None) is not None:
+            low = rule.ge
+        if getattr(rule, "gt", None) is not None:
+            low, is_open = rule.gt, True
+        if getattr(rule, "le", None) is not None:
+            high = rule.le
+    return low, high, is_open
+
+
+def range_text(info: FieldInfo) -> str:
+    """ "[0, 1] steps", or the choices ("a or b") of a field that has choices, or empty."""
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
+    if choices:
+        return " or ".join(str(choice) for choice in choices)
+    low, high, is_open = bounds(info)
+    if low is None and high is None:
+        return unit(info)
+    if low is not None and high is not None:
+        text = f"{'(' if is_open else '['}{_number(low)}, {_number(high)}]"
+    else:
+        text = f"at least {_number(low)}" if low is not None else f"at most {_number(high)}"
+    return f"{text} {unit(info)}".strip()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def unit(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def is_basic(info: FieldInfo) -> bool:
+    extra = info.json_schema_extra
+    return bool(extra.get("basic")) if isinstance(extra, dict) else False
+
+
+def walk_fields(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """(dotted name, field) of every setting, sections opened, lists of stages left as one field."""
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from walk_fields(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", info
+
+
+def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
+    """YAML to plain data.
+
+    Raises:
+        ConfigError: not YAML, or no mapping.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is no valid YAML: {' '.join(str(error).split())[:200]}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} holds {type(data).__name__}, not a mapping of settings")
+    return data
+
+
+def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
+    """Read a YAML file and apply ``a.b=value`` settings.
+
+    Raises:
+        ConfigError: unreadable file, bad YAML, or a value that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    data = parse_yaml(text, str(path))
+    data.setdefault("name", path.stem)
+    return validate(apply_settings(data, settings or []))
+
+
+def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Apply ``a.b=value`` pairs; values are read as YAML, ``stages.0.name`` reaches into a list.
+
+    Raises:
+        ConfigError: a pair without '=', or a path that leads nowhere.
+    """
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found or not key:
+            raise ConfigError(f"--set {setting!r} is not of the form a.b=value")
+        target: Any = data
+        parts = key.strip().split(".")
+        for part in parts[:-1]:
+            target = target[_index(target, part, key)] if isinstance(target, list) else target.setdefault(part, {})
+            if not isinstance(target, dict | list):
+                raise ConfigError(f"--set {setting!r}: {part} has no settings inside")
+        value = _yaml_value(text)
+        if isinstance(target, list):
+            target[_index(target, parts[-1], key)] = value
+        else:
+            target[parts[-1]] = value
+    return data
+
+
+def _yaml_value(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):  # YAML 1.1 takes 3e-4 for text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _index(target: list[Any], part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(target):
+        raise ConfigError(f"--set {key}: {part!r} is none of 0 to {len(target) - 1}")
+    return int(part)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The whole config as YAML, in the models' order, each setting with its help and range as a comment."""
+    return "\n".join(_commented(config, 0)) + "\n"
+
+
+def _commented(model: BaseModel, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield ""
+            yield f"{pad}# {(type(value).__doc__ or '').strip()}"
+            yield f"{pad}{name}:"
+            yield from _commented(value, depth + 1)
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            yield f"{pad}# {info.description} Each: " + "; ".join(f"{k} = {f.description}" for k, f in type(value[0]).model_fields.items())
+            yield f"{pad}{name}:"
+            for item in value:
+                text = yaml.safe_dump([item.model_dump(mode="json")], sort_keys=False, allow_unicode=True, default_flow_style=None, width=200)
+                yield from (f"{pad}  {line}" for line in text.rstrip().splitlines())
+        else:
+            about = f"{info.description or ''} {f'({range_text(info)})' if range_text(info) else ''}".strip()
+            if isinstance(value, dict):
+                text = yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=False).rstrip()
+            else:
+                plain = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
+                text = f"{name}: {plain.removesuffix('...').strip()}"
+            yield f"{pad}# {about}"
+            yield from (f"{pad}{line}" for line in text.splitlines())

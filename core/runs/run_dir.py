@@ -1,0 +1,298 @@
+"""The folder of one run: this module alone knows its file names.
+
+Guarantees: a run id is claimed once (exclusive mkdir); every file but the log is written aside and renamed, so a
+reader sees the old or the new, never half.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.runs.config import RunConfig, parse_yaml, to_yaml, validate
+
+CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
+EVENTS_FILE = "events.jsonl"
+HOME_VARIABLE = "TRACEWRIGHT_HOME"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class RunError(ValueError):
+    """Raised when a run does not exist, or what is asked of it is not possible in its state."""
+
+
+def runs_home() -> Path:
+    """Where runs live: the environment's TRACEWRIGHT_HOME, else ``runs`` beside this package."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named) if named else Path(__file__).resolve().parents[2] / "runs"
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write next to ``path`` and rename over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can't be mistaken for a later one with the same pid."""
+
+    pid: int
+    create_time: float
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.create_time) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What the trainer says of itself every two seconds."""
+
+    process: Process
+    ts: float
+    step: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """The process that a launcher started, and when by the wall clock (a process's own start time is too coarse to
+    be ordered against events)."""
+
+    process: Process
+    ts: float
+
+
+class RunDir:
+    """Paths and small files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / EVENTS_FILE
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def heartbeat_file(self) -> Path:
+        return self.path / "heartbeat.json"
+
+    @property
+    def process_file(self) -> Path:
+        return self.path / "process.json"
+
+    @property
+    def label_file(self) -> Path:
+        return self.path / "label.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def pictures(self) -> Path:
+        return self.path / "pictures"
+
+    def picture_file(self, digest: str) -> Path:
+        return self.pictures / f"{digest}.png"
+
+    def default_svg_file(self, digest: str) -> Path:
+        return self.pictures / f"{digest}.default.svg"
+
+    def svg_file(self, step: int, digest: str) -> Path:
+        return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+    def inside(self, relative: str) -> Path | None:
+        """The file that a log names by a relative path; None where that leads out of the run."""
+        path = (self.path / relative).resolve()
+        return path if path.is_relative_to(self.path.resolve()) else None
+
+    def exists(self) -> bool:
+        return self.config_file.is_file()
+
+    def read_config(self) -> RunConfig:
+        """Raises :class:`core.runs.config.ConfigError` where the file is missing or not valid."""
+        from core.runs.config import ConfigError
+
+        try:
+            return validate(parse_yaml(self.config_file.read_text(encoding="utf-8"), str(self.config_file)))
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} can't be read: {error.strerror}") from error
+
+    def write_config(self, config: RunConfig) -> None:
+        write_aside(self.config_file, to_yaml(config).encode())
+
+    def read_label(self) -> dict[str, str]:
+        """Name and note as last edited: {"name": ..., "note": ...}, empty where never edited."""
+        found = self._read_json(self.label_file)
+        return {key: str(found[key]) for key in ("name", "note") if key in found}
+
+    def write_label(self, name: str, note: str = "") -> None:
+        write_aside(self.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode())
+
+    def write_heartbeat(self, step: int, phase: str, process: Process) -> None:
+        data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": time.time(), "step": step, "phase": phase}
+        write_aside(self.heartbeat_file, json.dumps(data).encode())
+
+    def read_heartbeat(self) -> Heartbeat | None:
+        raw = self._read_json(self.heartbeat_file)
+        try:
+            return Heartbeat(Process(int(raw["pid"]), float(raw["create_time"])), float(raw["ts"]), int(raw["step"]), str(raw["phase"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def write_process(self, process: Process) -> None:
+        """The process that a launcher spawned; stands in until the first heartbeat."""
+        data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": time.time()}
+        write_aside(self.process_file, json.dumps(data).encode())
+
+    def read_process(self) -> Spawned | None:
+        raw = self._read_json(self.process_file)
+        try:
+            return Spawned(Process(int(raw["pid"]), float(raw["create_time"])), float(raw["ts"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint to resume from; where a crash left only its predecessor, that."""
+        return self._checkpoint("last") or self._checkpoint("last.old")
+
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint with the best validation gain, else the last."""
+        return self._checkpoint("best") or self.last_checkpoint()
+
+    def _checkpoint(self, name: str) -> Path | None:
+        folder = self.checkpoints / name
+        return folder if (folder / CHECKSUMS_FILE).is_file() else None
+
+    def log_tail(self, n_lines: int = 200) -> list[str]:
+        """The last lines of the trainer's output."""
+        try:
+            with self.log_file.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - 64 * 1024, 0))
+                return file.read().decode(errors="replace").splitlines()[-n_lines:]
+        except OSError:
+            return []
+
+    @contextmanager
+    def training_lock(self) -> Iterator[None]:
+        """Held by the one trainer of the run; the system lets go of it however that ends.
+
+        Raises:
+            RunError: another trainer holds it.
+        """
+        with (self.path / "trainer.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"{self.run_id} is being trained by another process") from error
+            yield
+
+    def delete(self) -> None:
+        """Remove the run. Renamed first, so that a run is there whole or not at all."""
+        aside = self.path.with_name(f".deleted-{self.run_id}-{secrets.token_hex(3)}")
+        self.path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    @staticmethod
+    def _read_json(path: Path) -> dict[str, Any]:
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return data if isinstance(data, dict) else {}
+        except (OSError, ValueError):
+            return {}
+
+
+def claim(home: Path, config: RunConfig, now: float | None = None) -> RunDir:
+    """Make the folder of a new run, named by date and name, and write its config."""
+    home.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now if now is not None else time.time()))
+    slug = re.sub(r"[^a-z0-9]+", "-", config.name.lower()).strip("-")[:40] or "run"
+    for n in range(1, 10_000):
+        run = RunDir(home / (f"{stamp}-{slug}" if n == 1 else f"{stamp}-{slug}-{n}"))
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            continue
+        run.write_config(config)
+        return run
+    raise RunError(f"no free run id beside {stamp}-{slug} in {home}")
+
+
+def claim_path(path: Path, config: RunConfig) -> RunDir:
+    """Make a run at a path of the user's choice.
+
+    Raises:
+        RunError: something is there already.
+    """
+    if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+        raise RunError(f"{path} exists and is not empty; give a new folder, or continue with --resume {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    run = RunDir(path)
+    run.write_config(config)
+    return run
+
+
+def all_runs(home: Path) -> Iterator[RunDir]:
+    """Every run of a home, oldest name first."""
+    if home.is_dir():
+        for path in sorted(home.iterdir()):
+            if path.is_dir() and _ID.fullmatch(path.name) and (path / "config.yaml").is_file():
+                yield RunDir(path)
+
+
+def find_run(name: str, home: Path) -> RunDir:
+    """A run by its id, or by its directory.
+
+    Raises:
+        RunError: no such run; the text lists the newest that exist.
+    """
+    if _ID.fullmatch(name) and (home / name / "config.yaml").is_file():
+        return RunDir((home / name).resolve())
+    if (Path(name) / "config.yaml").is_file():
+        return RunDir(Path(name).resolve())
+    known = [run.run_id for run in all_runs(home)][-3:]
+    hint = f"; newest are {', '.join(known)}" if known else "; there are no runs yet"
+    raise RunError(f"no run {name!r} in {home}{hint}")

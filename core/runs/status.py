@@ -1,0 +1,77 @@
+"""A run's status: derived, never stored.
+
+Terminal event > live process with a fresh heartbeat > otherwise INTERRUPTED.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.runs.events import Event, read_backwards
+from core.runs.run_dir import RunDir, RunError
+
+FRESH_S = 30.0
+STARTUP_S = 30.0
+
+
+class Status(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+    PRUNED = "PRUNED"
+
+    @property
+    def is_finished(self) -> bool:
+        return self not in (Status.QUEUED, Status.RUNNING, Status.PAUSED)
+
+    @property
+    def can_resume(self) -> bool:
+        return self in (Status.STOPPED, Status.FAILED, Status.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Status with its reason; ``is_stalled``: the process lives, its heartbeat is old."""
+
+    status: Status
+    reason: str = ""
+    is_stalled: bool = False
+
+
+def run_state(run: RunDir, now: float | None = None) -> RunState:
+    """Derive the state from the log's last event, the processes and the heartbeat. Reads a few kB."""
+    last = next(read_backwards(run.events_file), None)
+    return derive(run, last, time.time() if now is None else now)
+
+
+def derive(run: RunDir, last: Event | None, now: float) -> RunState:
+    """``last``: the log's last event; an attempt that ended says so there."""
+    spawned, beat = run.read_process(), run.read_heartbeat()
+    if last is not None and last.kind == "ended":
+        is_newer = spawned is not None and spawned.ts > last.ts and spawned.process.is_alive()
+        if not is_newer:
+            return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
+    if beat is not None and beat.process.is_alive():
+        return RunState(Status.RUNNING, beat.phase, is_stalled=now - beat.ts > FRESH_S)
+    if spawned is not None and spawned.process.is_alive():
+        return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
+    if last is None and spawned is None:
+        return RunState(Status.QUEUED, "not started yet")
+    if last is None:
+        return RunState(Status.FAILED, "the trainer ended before it began; see its log")
+    return RunState(Status.INTERRUPTED, "the trainer's process is gone")
+
+
+def check_resumable(run: RunDir) -> None:
+    """Raise :class:`RunError` where a run can't be gone on with."""
+    state = run_state(run)
+    if state.status is Status.RUNNING and state.reason != "starting":
+        raise RunError(f"{run.run_id} is running already")
+    if state.status is Status.COMPLETED:
+        raise RunError(f"{run.run_id} is complete: {state.reason}; clone it as a new run to train more")
