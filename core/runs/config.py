@@ -63,7 +63,8 @@ class EnvConfig(_Section):
 
     max_steps: int = _field(1, "Conversions an episode: 1 is a one-shot choice.", unit="steps", basic=True, ge=1, le=50)
     centre: dict[str, float] | None = _field(
-        {name: float(value) for name, value in BEST_SINGLE.as_dict().items()}, "Parameters that action 0 stands for; null is the middle of each range."
+        {name: float(value) for name, value in BEST_SINGLE.as_dict().items()},
+        "Parameters that action 0 stands for; null is the middle of each range.",
     )
 
     @field_validator("centre")
@@ -426,7 +427,9 @@ def _commented(model: BaseModel, depth: int) -> Iterator[str]:
             yield f"{pad}# {info.description} Each: " + "; ".join(f"{k} = {f.description}" for k, f in type(value[0]).model_fields.items())
             yield f"{pad}{name}:"
             for item in value:
-                text = yaml.safe_dump([item.model_dump(mode="json")], sort_keys=False, allow_unicode=True, default_flow_style=None, width=200)
+                text = yaml.safe_dump(
+                    [item.model_dump(mode="json")], sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
+                )
                 yield from (f"{pad}  {line}" for line in text.rstrip().splitlines())
         else:
             about = f"{info.description or ''} {f'({range_text(info)})' if range_text(info) else ''}".strip()

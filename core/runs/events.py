@@ -64,7 +64,15 @@ class EventWriter:
         """Append one event and return its ``seq``."""
         self._seq += 1
         line = orjson.dumps(
-            {"v": EVENT_VERSION, "seq": self._seq, "attempt": self.attempt, "ts": round(time.time(), 4), "kind": kind, "step": step, "data": data},
+            {
+                "v": EVENT_VERSION,
+                "seq": self._seq,
+                "attempt": self.attempt,
+                "ts": round(time.time(), 4),
+                "kind": kind,
+                "step": step,
+                "data": data,
+            },
             default=_plain,
             option=_OPTIONS,
         )

@@ -68,7 +68,9 @@ def delete(run: RunDir) -> None:
 def _spawn(run: RunDir, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "core", "train", *arguments]
     with run.log_file.open("ab") as log:
-        child = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        child = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
     run.write_process(Process.of(child.pid))
     # A zombie looks alive to whoever asks: someone must take the exit code.
     threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
