@@ -1,5 +1,6 @@
 """Whole runs in this process and as processes of their own: repeat, stop, resume, kill, refuse."""
 
+import functools
 import json
 import os
 import signal
@@ -248,8 +249,9 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
     assert not run.path.exists()
 
 
-def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder):
+def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder, monkeypatch):
     run = claim(home, tiny_config(logo_folder))
+    monkeypatch.setattr("core.runs.run_dir.RunDir.training_lock", functools.partialmethod(RunDir.training_lock, patience_s=0.1))
     with run.training_lock(), pytest.raises(RunError, match="being trained by another process"):
         train(run)
 

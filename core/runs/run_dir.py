@@ -25,6 +25,7 @@ from core.runs.config import RunConfig, parse_yaml, to_yaml, validate
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 EVENTS_FILE = "events.jsonl"
+LOCK_PATIENCE_S = 10.0
 HOME_VARIABLE = "TRACEWRIGHT_HOME"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -217,17 +218,23 @@ class RunDir:
             return []
 
     @contextmanager
-    def training_lock(self) -> Iterator[None]:
-        """Held by the one trainer of the run; the system lets go of it however that ends.
+    def training_lock(self, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+        """Held by the one trainer of the run; the system lets go of it however that ends. One that is just closing
+        is waited for.
 
         Raises:
             RunError: another trainer holds it.
         """
         with (self.path / "trainer.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(f"{self.run_id} is being trained by another process") from error
+            deadline = time.monotonic() + patience_s
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if time.monotonic() > deadline:
+                        raise RunError(f"{self.run_id} is being trained by another process") from error
+                    time.sleep(0.05)
             yield
 
     def delete(self) -> None:

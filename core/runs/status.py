@@ -69,9 +69,16 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
 
 
 def check_resumable(run: RunDir) -> None:
-    """Raise :class:`RunError` where a run can't be gone on with."""
-    state = run_state(run)
-    if state.status is Status.RUNNING and state.reason != "starting":
+    """Raise :class:`RunError` where a run can't be gone on with.
+
+    A log that ends with "ended" is believed even while its process is still closing: the trainer's lock sees to it
+    that the next one waits for that.
+    """
+    last = next(read_backwards(run.events_file), None)
+    if last is not None and last.kind == "ended":
+        if last.data["status"] == Status.COMPLETED:
+            raise RunError(f"{run.run_id} is complete: {last.data.get('reason', '')}; clone it as a new run to train more")
+        return
+    beat = run.read_heartbeat()
+    if beat is not None and beat.process.is_alive():
         raise RunError(f"{run.run_id} is running already")
-    if state.status is Status.COMPLETED:
-        raise RunError(f"{run.run_id} is complete: {state.reason}; clone it as a new run to train more")
