@@ -11,7 +11,7 @@ from PIL import Image
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import DEFAULTS, NAMES
 from pages.views import actions, tables
-from pages.views.shell import begin, path_of
+from pages.views.shell import begin
 from pages.views.slider import before_after
 from pages.views.svg import Side, png_url, svg_url
 from storage import export, queries
@@ -29,12 +29,7 @@ runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
 ids = [run.run_id for run in runs if run.run_id in evaluated]
 if not ids:
-    st.info("Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
-    with st.container(horizontal=True):
-        if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
-            actions.start_preset(console.home, "quick")
-        st.page_link(path_of("runs"), label="All runs")
-    st.stop()
+    actions.invite(console.home, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
 
 labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
 wanted = st.query_params.get("run")

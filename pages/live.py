@@ -35,12 +35,7 @@ LOSSES = {
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
-    st.info("No run yet. Start the quick run: in under four minutes it shows what this page is for.")
-    with st.container(horizontal=True):
-        if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
-            actions.start_preset(console.home, "quick")
-        st.page_link(path_of("runs"), label="All runs")
-    st.stop()
+    actions.invite(console.home, "No run yet. Start the quick run: in under four minutes it shows what this page is for.")
 
 labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
 ids = [run.run_id for run in runs]

@@ -41,6 +41,16 @@ def start_preset(home: Path, name: str) -> None:
     start(home, config)
 
 
+def invite(home: Path, text: str) -> None:
+    """What an empty page says: why it is empty, and the one button that fills it. Ends the page."""
+    st.info(text)
+    with st.container(horizontal=True):
+        if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
+            start_preset(home, "quick")
+        st.page_link(path_of("runs"), label="All runs")
+    st.stop()
+
+
 def stop(run: RunDir, force: bool = False) -> None:
     _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it keeps its last checkpoint")
 
