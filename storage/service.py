@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.runs.run_dir import runs_home
 from storage.ingest import Ingest
-from storage.store import DATABASE, Store
+from storage.store import DATABASE, Store, StoreError
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -99,7 +100,13 @@ def serve(home: Path) -> Iterator[Console]:
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
-    with serve(runs_home()) as opened:
+    """Start before the first visit, end with the server. What keeps it from starting is said in one line."""
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(serve(runs_home()))
+        except (StoreError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)  # an exception here would reach the user as the server framework's traceback
         yield {"console": opened}
 
 

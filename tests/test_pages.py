@@ -241,3 +241,11 @@ def test_an_svg_reaches_a_page_only_inside_a_data_url():
 @pytest.mark.parametrize(("minutes", "text"), [(0.5, "30 s"), (3.5, "3 min 30 s"), (125, "2 h 05 min")])
 def test_durations_read_well(minutes, text):
     assert tables.duration_text(minutes) == text
+
+
+def test_a_chart_of_one_point_has_an_axis_of_some_length():
+    import pandas as pd
+
+    one = pd.DataFrame({"run_id": ["r"], "step": [0], "gain": [0.1], "gain_low": [0.0], "gain_high": [0.2], "share_better": [0.5]})
+    drawn = charts.evaluation_line(one, {"r": "#000000"}, "step", {}).to_dict()
+    assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]

@@ -105,6 +105,17 @@ def test_the_server_starts_before_the_first_visit_and_stops_cleanly(home, tmp_pa
     Store(home / "index.duckdb").close()  # the file is free again
 
 
+def test_a_second_console_on_the_same_runs_says_so_in_one_line(home, tmp_path):
+    with serving(home, tmp_path):
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(free_port())]
+        second = subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, capture_output=True, text=True, timeout=60
+        )
+    assert second.returncode == 1
+    assert "a console runs already on these runs" in second.stderr
+    assert "Traceback" not in second.stderr + second.stdout
+
+
 def await_step(run, step: int) -> None:
     deadline = time.monotonic() + 60
     while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):

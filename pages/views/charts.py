@@ -41,9 +41,12 @@ def smooth(series: pd.DataFrame, weight: float) -> pd.DataFrame:
     return out
 
 
-def _x(axis: str, field: str = "x") -> alt.X:
+def _x(axis: str, field: str = "x", values: pd.Series | None = None) -> alt.X:
+    """The x axis; ``values`` where there may be a single one, which alone would give it no length."""
+    low, high = (0.0, 1.0) if values is None or values.empty else (float(values.min()), float(values.max()))
+    scale = alt.Scale(nice=False) if values is None or high > low else alt.Scale(nice=False, domain=[low, low + 1])
     marks = alt.Axis(tickCount=6, format="~s" if axis != "minutes" else "~g", grid=False, titlePadding=6)
-    return alt.X(f"{field}:Q", title=AXIS_TITLES.get(axis, axis), axis=marks, scale=alt.Scale(nice=False))
+    return alt.X(f"{field}:Q", title=AXIS_TITLES.get(axis, axis), axis=marks, scale=scale)
 
 
 def _colour(colours: dict[str, str], field: str = "label", title: str | None = None, with_legend: bool = True) -> alt.Color:
@@ -73,7 +76,7 @@ def line(
     data["label"] = [names.get(run, run) for run in data["run_id"]]
     palette = {names.get(run, run): colour for run, colour in colours.items()}
     y_scale = alt.Scale(type="symlog" if log_y else "linear", zero=False, nice=True)
-    base = alt.Chart(data).encode(x=_x(axis), color=_colour(palette))
+    base = alt.Chart(data).encode(x=_x(axis, "x", data["x"]), color=_colour(palette))
     tip = [
         alt.Tooltip("label:N", title="run"),
         alt.Tooltip("x:Q", title=AXIS_TITLES.get(axis, axis), format=",.4~g"),
@@ -113,7 +116,7 @@ def evaluation_line(
     data = evaluations.copy()
     data["label"] = [labels.get(run, run) for run in data["run_id"]]
     palette = {labels.get(run, run): colour for run, colour in colours.items()}
-    base = alt.Chart(data).encode(x=_x(axis, axis), color=_colour(palette))
+    base = alt.Chart(data).encode(x=_x(axis, axis, data[axis]), color=_colour(palette))
     scale = alt.Scale(zero=False, nice=True)
     tip = [
         alt.Tooltip("label:N", title="run"),

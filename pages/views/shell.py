@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
+from pages.views.tables import display_name
 from storage import service
 
 SECTIONS = {
@@ -62,7 +63,7 @@ def _sidebar(console: service.Console) -> None:
         if live:
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}")
             for run in live[:5]:
-                label = run.read_label().get("name") or run.run_id
+                label = display_name(run)
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
             st.caption("No run is live.")

@@ -51,6 +51,14 @@ class RunRow:
         return min(self.step / self.total, 1.0) if self.total else 0.0
 
 
+def display_name(run: RunDir) -> str:
+    """What a run is called: as renamed, else as its config names it, else its id."""
+    try:
+        return run.read_label().get("name") or run.read_config().name or run.run_id
+    except ConfigError:
+        return run.run_id
+
+
 def run_rows(runs: Sequence[RunDir], overview: pd.DataFrame) -> list[RunRow]:
     """Join the folders with what the index knows (``queries.run_overview``), newest first."""
     known = {row["run_id"]: row for row in overview.to_dict("records")}
