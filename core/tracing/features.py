@@ -66,7 +66,8 @@ def feature_vector(features: Features) -> NDArray[np.float32]:
             out[i] = _SCALE[name](out[i])
         elif name.startswith("log_"):
             out[i] /= 8
-    return np.clip(out, -2, 2).astype(np.float32)
+    # Rounded, because the last bits of a float sum depend on where its array lies in memory
+    return np.clip(np.round(out, 6), -2, 2).astype(np.float32)
 
 
 def picture_features(pixels: NDArray[np.uint8]) -> Features:
@@ -80,8 +81,6 @@ def picture_features(pixels: NDArray[np.uint8]) -> Features:
     entropy = float(-(nonzero * np.log2(nonzero)).sum()) / 8
     corners = cv2.goodFeaturesToTrack(gray, 1000, 0.05, 3)
     corner_density = (0 if corners is None else len(corners)) / n
-    dx, dy = cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)
-    magnitude = cv2.magnitude(dx, dy) / 4
     packed = _pack(pixels)
     colours, counts = np.unique(packed, return_counts=True)
     background = colours[counts.argmax()]
@@ -94,14 +93,14 @@ def picture_features(pixels: NDArray[np.uint8]) -> Features:
         unique_colors=float(len(colours)),
         entropy=entropy,
         corner_density=corner_density,
-        gradient_strength=float(magnitude.mean()) / 255,
+        gradient_strength=_gradient_strength(gray),
         complexity=float(np.clip(0.4 * edges * 5 + 0.3 * entropy + 0.3 * corner_density * 100, 0, 1)),
         aspect=float(np.log(width / height)),
         background_share=float(counts.max()) / n,
         soft_share=_soft_share(pixels),
         saturation=float(saturation.mean()) / 255,
         contrast=float(gray.std()) / 128,
-        thickness=float(distance.sum() / max(int(drawn.sum()), 1)) / 32,
+        thickness=float(distance.sum(dtype=np.float64) / max(int(drawn.sum()), 1)) / 32,
         log_colors_2=levels[0][0],
         log_colors_3=levels[1][0],
         log_colors_4=levels[2][0],
@@ -114,6 +113,14 @@ def picture_features(pixels: NDArray[np.uint8]) -> Features:
         error_3=levels[1][2],
         error_4=levels[2][2],
     )
+
+
+def _gradient_strength(gray: NDArray[np.uint8]) -> float:
+    """Mean length of the Sobel gradient, in [0, 1]; summed in whole numbers, so that no order of adding shows."""
+    dx = cv2.Sobel(gray, cv2.CV_16S, 1, 0).astype(np.int32)
+    dy = cv2.Sobel(gray, cv2.CV_16S, 0, 1).astype(np.int32)
+    length = np.sqrt((dx * dx + dy * dy).astype(np.float64))
+    return int(np.rint(length * 64).astype(np.int64).sum()) / (64 * 4 * 255 * gray.size)
 
 
 def _soft_share(pixels: NDArray[np.uint8]) -> float:
