@@ -6,6 +6,7 @@ Pure functions of the pixels. All are cheap enough to compute once a picture (ab
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,7 +116,7 @@ def picture_features(pixels: NDArray[np.uint8]) -> Features:
     )
 
 
-def _gradient_strength(gray: NDArray[np.uint8]) -> float:
+def _gradient_strength(gray: NDArray[Any]) -> float:
     """Mean length of the Sobel gradient, in [0, 1]; summed in whole numbers, so that no order of adding shows."""
     dx = cv2.Sobel(gray, cv2.CV_16S, 1, 0).astype(np.int32)
     dy = cv2.Sobel(gray, cv2.CV_16S, 0, 1).astype(np.int32)
