@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from core.logos.dataset import Logo
 from core.tracing.picture import Picture, encode_png
 
-MAX_OPEN = 96  # pictures kept with their SSIM sums: about 2.4 MB each at 256 px
+MAX_OPEN = 128  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import re
 import threading
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_uint8, c_uint32, c_void_p
 
+import cv2
 import numpy as np
 import thorvg_python.engine
 from numpy.typing import NDArray
@@ -84,13 +85,13 @@ class Rasterizer:
             surface = self._surface(width, height)
             picture = self._load(svg)
             library.tvg_picture_set_size(picture, width, height)
-            surface.pixels[...] = background
+            surface.pixels.fill(background)
             library.tvg_canvas_add(surface.canvas, picture)
             library.tvg_canvas_update(surface.canvas)
             library.tvg_canvas_draw(surface.canvas, False)
             library.tvg_canvas_sync(surface.canvas)
             library.tvg_canvas_remove(surface.canvas, picture)
-            return np.ascontiguousarray(surface.pixels[:, :, :3])
+            return cv2.cvtColor(surface.pixels, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
 
     def size(self, svg: bytes) -> tuple[float, float]:
         """Width and height that the SVG asks for, in pixels."""
