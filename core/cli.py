@@ -18,7 +18,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from core.logos.dataset import LogosError, load_logos, write_logos
-from core.runs.config import ConfigError, load_config
+from core.runs.config import ConfigError
+from core.runs.config_text import load_config
 from core.runs.run_dir import RunDir, RunError, all_runs, claim, claim_path, find_run, runs_home
 from core.runs.status import check_resumable, run_state
 

@@ -12,7 +12,8 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.logos.dataset import BUILTIN, LogosError, load_logos
-from core.runs.config import ConfigError, RunConfig, load_config, parse_yaml, problems, to_yaml, validate
+from core.runs.config import ConfigError, RunConfig
+from core.runs.config_text import load_config, parse_yaml, problems, to_yaml, validate
 from core.runs.run_dir import RunError, find_run
 from core.tracing.params import DEFAULTS
 from pages.views import actions, forms, tables

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from core.runs.config import RunConfig, validate
+from core.runs.config import RunConfig
+from core.runs.config_text import validate
 from storage import service
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,8 @@ from typing import Any
 
 import psutil
 
-from core.runs.config import RunConfig, parse_yaml, to_yaml, validate
+from core.runs.config import RunConfig
+from core.runs.config_text import parse_yaml, to_yaml, validate
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 EVENTS_FILE = "events.jsonl"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.runs.config import ConfigError, RunConfig, load_config
+from core.runs.config import ConfigError, RunConfig
+from core.runs.config_text import load_config
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, RunError
 from pages.views.shell import path_of

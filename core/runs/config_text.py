@@ -1,0 +1,184 @@
+"""Configs from and to text: YAML files with comments, ``a.b=value`` settings, and a clear line for what is not allowed.
+
+Guarantee: a config that does not validate names the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from core.runs.config import ConfigError, RunConfig, range_text
+
+
+def validate(data: Any) -> RunConfig:
+    """Build a config from plain data.
+
+    Raises:
+        ConfigError: one line a problem: field, value, what is allowed.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"a config is a mapping of settings, not {type(data).__name__}")
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(problem for _, problem in problems(error))) from error
+
+
+def problems(error: ValidationError) -> list[tuple[str, str]]:
+    """(dotted field, one clear line) of each problem."""
+    found = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if item["type"] == "extra_forbidden":
+            names = ", ".join(_siblings(item["loc"]))
+            found.append((field, f"{field}: no such setting; known here are {names}"))
+        elif item["type"] == "value_error":
+            found.append((field, f"{field}: {message}" if field else message))
+        else:
+            value = item["input"]
+            shown = repr(value) if not isinstance(value, dict | list) else type(value).__name__
+            found.append((field, f"{field} = {shown} is not allowed: {message}{_range_text(item['loc'])}"))
+    return found
+
+
+def _walk(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    model: type[BaseModel] | None = RunConfig
+    info: FieldInfo | None = None
+    for part in loc:
+        if model is None or isinstance(part, int):
+            continue
+        info = model.model_fields.get(part)
+        model = None
+        if info is not None:
+            inner = info.annotation
+            if get_origin(inner) is list:
+                inner = get_args(inner)[0]
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return model, info
+
+
+def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+    parents = [part for part in loc[:-1] if isinstance(part, str)]
+    model: type[BaseModel] | None = RunConfig if not parents else _walk(tuple(parents))[0]
+    return list(model.model_fields) if model else []
+
+
+def _range_text(loc: tuple[str | int, ...]) -> str:
+    _, info = _walk(loc)
+    text = range_text(info) if info else ""
+    return f" (allowed: {text})" if text else ""
+
+
+def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
+    """YAML to plain data.
+
+    Raises:
+        ConfigError: not YAML, or no mapping.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is no valid YAML: {' '.join(str(error).split())[:200]}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} holds {type(data).__name__}, not a mapping of settings")
+    return data
+
+
+def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
+    """Read a YAML file and apply ``a.b=value`` settings.
+
+    Raises:
+        ConfigError: unreadable file, bad YAML, or a value that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    data = parse_yaml(text, str(path))
+    data.setdefault("name", path.stem)
+    return validate(apply_settings(data, settings or []))
+
+
+def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Apply ``a.b=value`` pairs; values are read as YAML, ``stages.0.name`` reaches into a list.
+
+    Raises:
+        ConfigError: a pair without '=', or a path that leads nowhere.
+    """
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found or not key:
+            raise ConfigError(f"--set {setting!r} is not of the form a.b=value")
+        target: Any = data
+        parts = key.strip().split(".")
+        for part in parts[:-1]:
+            target = target[_index(target, part, key)] if isinstance(target, list) else target.setdefault(part, {})
+            if not isinstance(target, dict | list):
+                raise ConfigError(f"--set {setting!r}: {part} has no settings inside")
+        value = _yaml_value(text)
+        if isinstance(target, list):
+            target[_index(target, parts[-1], key)] = value
+        else:
+            target[parts[-1]] = value
+    return data
+
+
+def _yaml_value(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):  # YAML 1.1 takes 3e-4 for text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _index(target: list[Any], part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(target):
+        raise ConfigError(f"--set {key}: {part!r} is none of 0 to {len(target) - 1}")
+    return int(part)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The whole config as YAML, in the models' order, each setting with its help and range as a comment."""
+    return "\n".join(_commented(config, 0)) + "\n"
+
+
+def _commented(model: BaseModel, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield ""
+            yield f"{pad}# {(type(value).__doc__ or '').strip()}"
+            yield f"{pad}{name}:"
+            yield from _commented(value, depth + 1)
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            yield f"{pad}# {info.description} Each: " + "; ".join(f"{k} = {f.description}" for k, f in type(value[0]).model_fields.items())
+            yield f"{pad}{name}:"
+            for item in value:
+                text = yaml.safe_dump(
+                    [item.model_dump(mode="json")], sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
+                )
+                yield from (f"{pad}  {line}" for line in text.rstrip().splitlines())
+        else:
+            about = f"{info.description or ''} {f'({range_text(info)})' if range_text(info) else ''}".strip()
+            if isinstance(value, dict):
+                text = yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=False).rstrip()
+            else:
+                plain = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).strip()
+                text = f"{name}: {plain.removesuffix('...').strip()}"
+            yield f"{pad}# {about}"
+            yield from (f"{pad}{line}" for line in text.splitlines())
