@@ -332,3 +332,46 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
                 print(f"  left out {item['source']}: {item['reason']}")
 
         _result({"path": path, "logos": len(found.logos), "counts": found.counts(), "skipped": skipped}, as_json, text)
+
+
+@logos_app.command("trace")
+def trace_logo(
+    picture: Annotated[Path, typer.Argument(help="A picture.")],
+    params: Annotated[str, typer.Option(help="The seven parameters, comma-separated, or 'default'.")] = "default",
+    work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
+    out: Annotated[Path | None, typer.Option(help="Where to write the SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Trace one picture under given parameters, in this process: what repeats a case from a run's log."""
+    from core.logos.pictures import PictureError, read_picture
+    from core.runs.run_dir import write_aside
+    from core.tracing.outcome import gain
+    from core.tracing.params import NAMES, ParamError, Params
+    from core.tracing.picture import Picture, fit
+
+    with _clear_errors():
+        try:
+            values = [float(value) for value in params.split(",")] if params != "default" else []
+            if values and len(values) != len(NAMES):
+                raise ConfigError(f"--params holds {len(values)} numbers, not seven: {', '.join(NAMES)}")
+            chosen = Params.from_mapping(dict(zip(NAMES, values, strict=False)))
+        except ParamError as error:
+            raise ConfigError(f"--params: {error}") from error
+        except ValueError as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"--params {params!r} is not seven numbers: {', '.join(NAMES)}") from error
+        try:
+            found = Picture(fit(read_picture(picture, svg_side=2 * work_size), work_size))
+        except PictureError as error:
+            raise LogosError(f"{picture}: {error}") from error
+        measured = found.measure(chosen)
+        if out is not None and measured.trace.svg:
+            write_aside(out, measured.trace.svg.encode())
+        outcome = measured.outcome
+        data = {"picture": str(picture), "params": chosen.as_dict(), "gain": gain(outcome, found.defaults).total} | outcome.as_dict()
+        _result(
+            data,
+            as_json,
+            lambda: print(f"gain {data['gain']:.3f}, SSIM {outcome.ssim:.4f}, {outcome.n_bytes} bytes, failure {outcome.failure}"),
+        )

@@ -1,11 +1,6 @@
 """Environment, workers, curriculum, agent and evaluation."""
 
-import os
-import signal
-import time
-
 import numpy as np
-import psutil
 import pytest
 from conftest import draw_logo, tiny_config
 from gymnasium.utils.env_checker import check_env
@@ -13,13 +8,10 @@ from gymnasium.utils.env_checker import check_env
 from core.learning.curriculum import Curriculum
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
-from core.learning.evaluation import bootstrap_interval, evaluate_baseline, spread_over_categories, summarise
-from core.learning.picture_store import PictureStore
-from core.learning.workers import COLUMN, Job, WorkerError, WorkerPool, available_cores
-from core.logos.dataset import load_logos
+from core.learning.evaluation import bootstrap_interval, spread_over_categories
 from core.runs.config import CurriculumConfig, StageConfig
 from core.tracing.outcome import HEADLINE, Outcome
-from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS, Params
+from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
 from core.tracing.picture import Picture
 
 
@@ -82,62 +74,6 @@ def test_a_failed_trace_ends_up_in_the_reward_not_in_an_exception():
     assert done
 
 
-def pool_of(folder, n_workers=2, n_envs=4, max_steps=1):
-    logos = list(load_logos(str(folder), 48).logos)
-    pool = WorkerPool(PictureStore.create(logos), n_workers, EnvSpec(max_steps, BEST_SINGLE, HEADLINE), n_envs)
-    done = pool.prepare([(x.name, x.category, x.digest) for x in logos])
-    return pool, done, logos
-
-
-def test_episodes_do_not_depend_on_the_number_of_workers(logo_folder):
-    runs = []
-    for n_workers in (1, 3):
-        pool, logos, _ = pool_of(logo_folder, n_workers)
-        try:
-            pool.open_environments(logos)
-            pool.reset(11)
-            rng, seen = np.random.default_rng(0), [pool.observations.copy()]
-            for _ in range(5):
-                pool.step_async(rng.uniform(-1, 1, (4, N_PARAMS)).astype(np.float32))
-                pool.step_wait()
-                columns = [COLUMN[c] for c in ("logo", "reward", "ssim", "bytes", "gain")]
-                seen += [pool.observations.copy(), pool.records[:, columns].copy()]
-            runs.append(seen)
-        finally:
-            pool.close()
-    for a, b in zip(*runs, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_pool_measures_what_a_picture_measures(logo_folder):
-    pool, _, logos = pool_of(logo_folder)
-    try:
-        results = pool.measure([Job(i, p, keep_svg=True) for i in (0, 5) for p in (DEFAULTS, BEST_SINGLE)])
-    finally:
-        pool.close()
-    expected = [Picture(logos[i].pixels).measure(p) for i in (0, 5) for p in (DEFAULTS, BEST_SINGLE)]
-    assert [(r.outcome.ssim, r.svg) for r in results] == [(e.outcome.ssim, e.trace.svg) for e in expected]
-
-
-def test_workers_end_with_the_pool_and_a_dead_one_is_told(logo_folder):
-    pool, _, _ = pool_of(logo_folder)
-    children = psutil.Process().children(recursive=True)
-    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
-    assert len(workers) == 2
-    os.kill(pool._processes[0].pid, signal.SIGKILL)
-    with pytest.raises(WorkerError, match="worker-0 ended"):
-        pool.measure([Job(i % 12, DEFAULTS) for i in range(50)])
-    pool.close()
-    deadline = time.monotonic() + 10
-    while any(w.is_running() for w in workers) and time.monotonic() < deadline:
-        psutil.wait_procs(workers, timeout=0.5)
-    assert not any(w.is_running() for w in workers)
-
-
-def test_cores_are_those_this_process_may_use():
-    assert 1 <= available_cores() <= (os.cpu_count() or 1)
-
-
 def stages(**changes) -> Curriculum:
     rows = [StageConfig(name=n, max_episodes=20, success_threshold=0.5, target_ssim=0.5, required_gain=0.1) for n in ("a", "b")]
     return Curriculum(CurriculumConfig(enabled=True, window=4, min_episodes=6, stages=rows, **changes))
@@ -186,18 +122,6 @@ def test_observations_have_the_promised_shape_and_range():
             episode.record(np.ones(N_PARAMS), Params(), Outcome(-1.0, 10**7, 3, 0.1, "oversized"))
 
 
-def test_baselines_and_summaries(logo_folder):
-    pool, logos, _ = pool_of(logo_folder)
-    try:
-        default = evaluate_baseline(pool, logos, range(12), "default")
-    finally:
-        pool.close()
-    summary = summarise(default)
-    assert summary["gain"] == 0
-    assert summary["n_logos"] == 12
-    assert set(summary["by_category"]) == {"simple", "text", "gradient", "complex"}
-
-
 def test_the_bootstrap_interval_holds_the_mean_and_repeats():
     values = np.random.default_rng(0).normal(0.3, 0.2, 60)
     low, high = bootstrap_interval(values)
@@ -213,18 +137,3 @@ def test_logos_are_taken_in_turns_from_the_categories():
 
 def test_tiny_config_is_valid(logo_folder):
     assert tiny_config(logo_folder).rollout_steps == 32
-
-
-def test_figures_do_not_depend_on_the_process_that_computes_them():
-    """A sum of floats depends on the order of adding, and that on where the array lies: a feature differed between
-    two processes by its last bit, and two runs of one seed drifted apart after a thousand episodes."""
-    logos = load_logos("builtin", 256, n_per_category=20).logos
-    seen = []
-    for n_workers in (2, 3, 2):
-        pool = WorkerPool(PictureStore.create(logos), n_workers)
-        try:
-            done = pool.prepare([(x.name, x.category, x.digest) for x in logos])
-        finally:
-            pool.close()
-        seen.append([(x.picture_observation().tobytes(), x.defaults.ssim, x.defaults.n_bytes) for x in done])
-    assert seen[0] == seen[1] == seen[2]

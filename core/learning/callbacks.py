@@ -8,7 +8,7 @@ checkpoint is always a state from which training goes on exactly.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from core.learning.curriculum import Curriculum, StageEnd
-from core.learning.episode import PreparedLogo
-from core.learning.workers import COLUMN, FAILURES, WorkerPool
+from core.learning.vec_env import COLUMN, END_FAILURES, PoolVecEnv
+from core.logos.dataset import Logo
 from core.runs.events import EventWriter
 from core.tracing.params import NAMES
 
@@ -76,14 +76,14 @@ class EpisodeRecorder(BaseCallback):
     def __init__(
         self,
         events: EventWriter,
-        pool: WorkerPool,
-        logos: list[PreparedLogo],
+        envs: PoolVecEnv,
+        logos: Sequence[Logo],
         curriculum: Curriculum,
         on_boundary: Callable[[], bool],
         is_stopping: Callable[[], bool],
     ) -> None:
         super().__init__()
-        self._events, self._pool, self._logos, self._curriculum = events, pool, logos, curriculum
+        self._events, self._envs, self._logos, self._curriculum = events, envs, logos, curriculum
         self._on_boundary, self._is_stopping = on_boundary, is_stopping
         self.n_episodes = 0
         self.is_ended_by_boundary = False
@@ -99,15 +99,16 @@ class EpisodeRecorder(BaseCallback):
     def set_eligible(self) -> None:
         """Let the environments draw from the stage's categories."""
         wanted = set(self._curriculum.stage.categories)
-        indices = [i for i, logo in enumerate(self._logos) if i < self.n_train and logo.category in wanted]
-        self._pool.set_eligible(np.array(indices or range(self.n_train), dtype=np.int64))
+        left = [i for i in range(self.n_train) if i not in self._envs.pool.aside]
+        indices = [i for i in left if self._logos[i].category in wanted]
+        self._envs.set_eligible(np.array(indices or left or range(self.n_train), dtype=np.int64), np.arange(self.n_train))
 
     n_train = 0  # the first so many of the pool's logos are for training
 
     def _on_step(self) -> bool:
         if self._is_stopping() or self.is_ended_by_boundary:
             return False
-        records = self._pool.records
+        records = self._envs.records
         for row in np.flatnonzero(records[:, COLUMN["done"]]):
             self._write_episode(int(row), records[row])
         return not self._curriculum.is_finished
@@ -115,7 +116,7 @@ class EpisodeRecorder(BaseCallback):
     def _write_episode(self, env: int, r: Any) -> None:
         self.n_episodes += 1
         curriculum, logo = self._curriculum, self._logos[int(r[COLUMN["logo"]])]
-        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), FAILURES[int(r[COLUMN["failure"]])]
+        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), END_FAILURES[int(r[COLUMN["failure"]])]
         is_success = failure is None and curriculum.is_success(ssim, gain)
         data = {
             "episode": self.n_episodes,
@@ -180,6 +181,10 @@ class EpisodeRecorder(BaseCallback):
         for key, values in self._sums.items():
             self.logger.record(key, float(np.mean(values)))
         self._sums.clear()
+        hit_rate = self._envs.pool.cache.take_hit_rate()
+        if hit_rate is not None:
+            self.logger.record("trace/cache_hit_rate", hit_rate)
+        self.logger.record("trace/workers_lost", self._envs.pool.n_lost)
         if self._curriculum.is_enabled:
             self.logger.record("curriculum/stage", self._curriculum.index)
             self.logger.record("curriculum/success_share", self._curriculum.success_share)

@@ -13,11 +13,13 @@ from core.learning.baselines import BASELINES
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.picture_store import PictureStore
-from core.learning.trainer import env_spec
+from core.learning.preparation import Preparations
+from core.learning.trainer import env_spec, worker_limits
 from core.learning.workers import WorkerPool
 from core.logos.dataset import SPLITS, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
-from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run, write_aside
+from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run, trace_cache_file, write_aside
+from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import NAMES
 
@@ -120,11 +122,11 @@ def compare(
     if not logos:
         raise LogosError(f"{path} has no logo in the split {split!r}")
     spec = env_spec(config) if model is not None else EnvSpec(1, None, HEADLINE)
-    pool = WorkerPool(PictureStore.create(logos), config.n_workers)
+    pool = WorkerPool(PictureStore.create(logos), config.n_workers, worker_limits(config), TraceCache(trace_cache_file(home)))
     try:
         on_progress(f"preparing {len(logos)} logos")
-        prepared = pool.prepare([(logo.name, logo.category, logo.digest) for logo in logos])
-        everything = list(range(len(prepared)))
+        prepared = Preparations(logos)
+        everything = prepared.prepare(pool, range(len(logos)))
         results: dict[str, list[LogoResult]] = {}
         for method in methods:
             on_progress(f"evaluating {method}")

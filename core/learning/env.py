@@ -11,13 +11,13 @@ Observation (float32, clipped to [-3, 3]):
 | 26-47 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
 
 Action: Box(-1, 1, (7,)), one number a parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
-gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, never truncated.
+gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, or when a conversion
+takes its worker with it; never truncated.
 Guarantee: the same seed and actions give the same episodes to the bit (with a speed weight of 0).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -35,13 +35,21 @@ class Measure(Protocol):
     def __call__(self, index: int, params: Params) -> Outcome: ...
 
 
+class Logos(Protocol):
+    """Prepared logos by index: a list, or one that fills on demand."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> PreparedLogo: ...
+
+
 class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     """See the module's table."""
 
     metadata: dict[str, Any] = {"render_modes": []}
 
-    def __init__(self, logos: Sequence[PreparedLogo], measure: Measure, spec: EnvSpec) -> None:
-        if not logos:
+    def __init__(self, logos: Logos, measure: Measure, spec: EnvSpec) -> None:
+        if not len(logos):
             raise ValueError("an environment needs at least one logo")
         self.logos = logos
         self.env_spec = spec
@@ -50,17 +58,24 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space = gym.spaces.Box(-3.0, 3.0, (spec.n_observation,), np.float32)
         self._eligible = np.arange(len(logos))
         self.index = 0
-        self.episode = Episode(logos[0], spec)
+        self.episode: Episode
 
     def set_eligible(self, indices: NDArray[np.int64]) -> None:
         """Draw from these logos from the next reset on."""
         self._eligible = np.asarray(indices)
 
+    def has_choice(self, aside: set[int]) -> bool:
+        """Whether a logo is left to draw beside those put aside."""
+        return any(int(i) not in aside for i in self._eligible)
+
+    def reseed(self, seed: int) -> None:
+        """Begin the random numbers anew, without a reset."""
+        super().reset(seed=seed)
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
         super().reset(seed=seed)
-        self.index = int(self._eligible[self.np_random.integers(len(self._eligible))])
-        self.episode = Episode(self.logos[self.index], self.env_spec)
-        return self.episode.observation(), {"logo": self.logos[self.index].name}
+        self.draw()
+        return self.begin(), {"logo": self.logos[self.index].name}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         params = self.episode.params_of(action)
@@ -70,6 +85,16 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         info = {"logo": self.episode.logo.name, "params": params.as_dict(), "terms": terms, "ssim": outcome.ssim, "bytes": outcome.n_bytes}
         return self.episode.observation(), reward, self.episode.is_done, False, info
 
+    def draw(self) -> int:
+        """Half a reset: choose the next logo."""
+        self.index = int(self._eligible[self.np_random.integers(len(self._eligible))])
+        return self.index
+
+    def begin(self) -> NDArray[np.float32]:
+        """The other half: begin an episode on the logo that was drawn; returns its first observation."""
+        self.episode = Episode(self.logos[self.index], self.env_spec)
+        return self.episode.observation()
+
     def dump(self) -> dict[str, Any]:
         """Everything that decides what comes next, as plain data."""
         return {"rng": self.np_random.bit_generator.state, "index": self.index, "tries": self.episode.dump()}
@@ -78,6 +103,6 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Go back to a dumped state; returns the observation there."""
         self.np_random.bit_generator.state = state["rng"]
         self.index = int(state["index"])
-        self.episode = Episode(self.logos[self.index], self.env_spec)
+        self.begin()
         self.episode.restore(state["tries"])
         return self.episode.observation()

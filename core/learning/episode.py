@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.tracing.features import N_FEATURES, Features, feature_vector
-from core.tracing.outcome import EPSILON, HEADLINE, Gain, Outcome, Weights, gain
+from core.tracing.outcome import EPSILON, HEADLINE, LOST, Gain, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, ActionMap, Params
 
 N_PICTURE = N_FEATURES + 3  # features and the defaults' outcome
@@ -81,7 +81,18 @@ class Episode:
 
     @property
     def is_done(self) -> bool:
-        return len(self.tries) >= self.spec.max_steps
+        return len(self.tries) >= self.spec.max_steps or self.is_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last conversion took its worker with it: the episode ends there, as failed."""
+        return bool(self.tries) and self.tries[-1].outcome.failure in LOST
+
+    @property
+    def end(self) -> str | None:
+        """Why it failed: of the last conversion where that was lost, else of the best one; None where it did not."""
+        last = self.tries[-1] if self.is_lost else self.best
+        return last.outcome.failure if last is not None else None
 
     def params_of(self, action: NDArray[np.floating[Any]]) -> Params:
         return self._actions.to_params(action)

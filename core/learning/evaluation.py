@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.learning.baselines import BASELINES
+from core.learning.env import Logos
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
-from core.learning.workers import Job, WorkerPool
+from core.learning.worker import Job
+from core.learning.workers import WorkerPool
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
 
@@ -39,9 +41,7 @@ class LogoResult:
     svg: str
 
 
-def evaluate_policy(
-    pool: WorkerPool, logos: Sequence[PreparedLogo], indices: Sequence[int], spec: EnvSpec, policy: Actor
-) -> list[LogoResult]:
+def evaluate_policy(pool: WorkerPool, logos: Logos, indices: Sequence[int], spec: EnvSpec, policy: Actor) -> list[LogoResult]:
     """One episode on each of ``indices`` (places in ``logos`` and the pool's store), acting deterministically."""
     episodes = [Episode(logos[i], spec) for i in indices]
     svgs = [""] * len(episodes)
@@ -62,9 +62,7 @@ def evaluate_policy(
     return found
 
 
-def evaluate_settings(
-    pool: WorkerPool, logos: Sequence[PreparedLogo], indices: Sequence[int], choose: Callable[[PreparedLogo], Params]
-) -> list[LogoResult]:
+def evaluate_settings(pool: WorkerPool, logos: Logos, indices: Sequence[int], choose: Callable[[PreparedLogo], Params]) -> list[LogoResult]:
     """The outcome of one chosen setting a logo."""
     chosen = [choose(logos[i]) for i in indices]
     results = pool.measure([Job(i, params, keep_svg=True) for i, params in zip(indices, chosen, strict=True)])
@@ -74,7 +72,7 @@ def evaluate_settings(
     ]
 
 
-def evaluate_baseline(pool: WorkerPool, logos: Sequence[PreparedLogo], indices: Sequence[int], method: str) -> list[LogoResult]:
+def evaluate_baseline(pool: WorkerPool, logos: Logos, indices: Sequence[int], method: str) -> list[LogoResult]:
     """A baseline of :data:`core.learning.baselines.BASELINES` by name."""
     return evaluate_settings(pool, logos, indices, lambda logo: BASELINES[method](logo.features))
 

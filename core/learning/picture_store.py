@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from typing import Any
@@ -25,8 +26,9 @@ MAX_OPEN = 128  # pictures kept with their SSIM sums: about 1.4 MB each at 256 p
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a picture lies in the file, in bytes, and its height and width in pixels."""
+    """Where a picture lies in the file, in bytes, its height and width in pixels, and the digest of its pixels."""
 
+    digest: str
     pixels_at: int
     height: int
     width: int
@@ -64,18 +66,22 @@ class PictureStore:
         """Write the logos' pixels and PNGs to a new nameless file."""
         slots, at = [], 0
         with tempfile.TemporaryFile() as file:
-            for logo in logos:
-                png = encode_png(logo.pixels)
+            with ThreadPoolExecutor() as pool:
+                pngs = list(pool.map(lambda logo: encode_png(logo.pixels), logos))
+            for logo, png in zip(logos, pngs, strict=True):
                 file.write(logo.pixels.tobytes())
                 file.write(png)
                 height, width = logo.pixels.shape[:2]
-                slots.append(Slot(at, height, width, at + logo.pixels.nbytes, len(png)))
+                slots.append(Slot(logo.digest, at, height, width, at + logo.pixels.nbytes, len(png)))
                 at += logo.pixels.nbytes + len(png)
             file.flush()
             return cls(StoreHandle(os.dup(file.fileno()), at, tuple(slots)))
 
     def __len__(self) -> int:
         return len(self.handle.slots)
+
+    def digest(self, index: int) -> str:
+        return self.handle.slots[index].digest
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         slot = self.handle.slots[index]

@@ -20,16 +20,18 @@ from typing import Any
 import numpy as np
 
 from core.learning.curriculum import Curriculum
-from core.learning.episode import EnvSpec, PreparedLogo
+from core.learning.episode import EnvSpec
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, spread_over_categories, summarise
 from core.learning.picture_store import PictureStore
+from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat, StopFlag
-from core.learning.workers import WorkerPool
+from core.learning.workers import Limits, Loss, WorkerPool
 from core.logos.dataset import Logo, LogosError, LogoSet, Shares, load_logos
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
-from core.runs.run_dir import Process, RunDir, write_aside
+from core.runs.run_dir import Process, RunDir, runs_home, trace_cache_file, write_aside
 from core.runs.status import Status
+from core.tracing.cache import TraceCache
 from core.tracing.outcome import Weights
 from core.tracing.params import NAMES, Params
 from core.tracing.picture import encode_png
@@ -57,6 +59,11 @@ def env_spec(config: RunConfig) -> EnvSpec:
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
     return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
+
+
+def worker_limits(config: RunConfig) -> Limits:
+    """What a config lets a worker take."""
+    return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)
 
 
 def load_set(config: RunConfig) -> LogoSet:
@@ -110,7 +117,7 @@ class Trainer:
         self.pulse.step = from_step
         self._write_start(from_step, folder)
         logos = self._load_logos(restored)
-        pool = self._open_pool(logos)
+        pool = self._open_pool(logos, restored)
         try:
             learning.join()
             return self._learn(pool, folder, restored)
@@ -159,7 +166,7 @@ class Trainer:
         self._logos_digest = found.digest()
         return found
 
-    def _open_pool(self, found: LogoSet) -> WorkerPool:
+    def _open_pool(self, found: LogoSet, restored: dict[str, Any] | None) -> WorkerPool:
         """Train logos first, then the validation logos of each evaluation."""
         train, validation = found.of_split("train"), found.of_split("validation")
         if not train:
@@ -174,17 +181,45 @@ class Trainer:
                 self.pulse.step,
                 {"text": "no validation logos: evaluations use the training logos and do not show generalisation"},
             )
-        self._phase(f"preparing {len(self.pictures)} logos")
-        pool = WorkerPool(PictureStore.create(self.pictures), self.config.n_workers, self.spec, self.config.n_envs)
+        self._phase(f"preparing {len(self.evaluated)} of {len(self.pictures)} logos")
+        self.logos = Preparations(self.pictures, self.evaluated)
+        # A CPU time of another hour does not compare with one of now: with a speed weight, nothing old is used.
+        cache = TraceCache(None if self.spec.weights.speed else trace_cache_file(runs_home()))
+        pool = WorkerPool(PictureStore.create(self.pictures), self.config.n_workers, worker_limits(self.config), cache, self._on_loss)
         try:
-            names = [(logo.name, logo.category, logo.digest) for logo in self.pictures]
-            self.logos: list[PreparedLogo] = pool.prepare(names)
-            pool.open_environments(self.logos)
+            for i in self._places(restored.get("aside", []) if restored else []):
+                pool.put_aside(i)
+            self.evaluated = self.logos.prepare(pool, [i for i in self.evaluated if i not in pool.aside])
+            if not self.evaluated:
+                raise LogosError("none of the validation logos can be traced; see the log")
             self._keep_pictures()
         except BaseException:
             pool.close()
             raise
         return pool
+
+    def _places(self, digests: list[str]) -> list[int]:
+        return [i for i, logo in enumerate(self.pictures) if logo.digest in digests]
+
+    def _on_loss(self, loss: Loss) -> None:
+        """A worker was replaced: into the log, with what repeats the case."""
+        data: dict[str, Any] = {"worker": loss.worker, "failure": loss.failure, "reason": loss.reason}
+        repeat = ""
+        if loss.job is not None:
+            logo = self.pictures[loss.job.index]
+            path = self.run.case_file(logo.digest)
+            if not path.exists():
+                write_aside(path, encode_png(logo.pixels))
+            values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
+            repeat = f"python -m core logos trace {path} --params {values}"
+            data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_put_aside}
+            data |= {"case": self.run.relative(path)}
+        log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
+        self.events.write("worker_lost", self.pulse.step, data)
+        if loss.is_put_aside and loss.job is not None:
+            text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self.config.workers.max_losses} workers"
+            log.warning("%s", text)
+            self.events.write("warning", self.pulse.step, {"text": text})
 
     def _keep_pictures(self) -> None:
         """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""
@@ -204,12 +239,14 @@ class Trainer:
 
         torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
         self.pool = pool
-        self.vec_env = PoolVecEnv(pool, self.config.seed)
+        self.vec_env = PoolVecEnv(pool, self.logos, self.spec, self.config.n_envs, self.config.seed)
         self.agent = build_agent(self.config, wrap(self.config, self.vec_env))
         self.agent.set_logger(Logger(folder=None, output_formats=[EventLogWriter(self.events)]))
         self.policy = Policy(self.agent)
         self.curriculum = Curriculum(self.config.curriculum)
-        self.recorder = EpisodeRecorder(self.events, pool, self.logos, self.curriculum, self._on_boundary, lambda: bool(self.stop))
+        self.recorder = EpisodeRecorder(
+            self.events, self.vec_env, self.pictures, self.curriculum, self._on_boundary, lambda: bool(self.stop)
+        )
         self.recorder.n_train = self.n_train
         if restored is not None and folder is not None:
             load_weights(folder, self.agent, restored)
@@ -341,6 +378,7 @@ class Trainer:
             "trainer": trainer,
             "environments": self.vec_env.dump() if is_begun else None,
             "logos_digest": self._logos_digest,
+            "aside": [self.pictures[i].digest for i in sorted(self.pool.aside)],
             "param_names": list(NAMES),
         }
         save_checkpoint(self.run.checkpoints / name, self.agent, self.config, extra)

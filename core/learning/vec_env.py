@@ -1,57 +1,154 @@
-"""The worker pool as stable-baselines3's VecEnv."""
+"""All environments of a run as stable-baselines3's VecEnv: their books are kept here, their conversions go to the pool.
+
+Each environment has its own seed, so its episodes depend neither on the number of workers nor on which of them is
+fast. A logo is prepared (features, VTracer's defaults) when an environment first draws it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from core.learning.workers import COLUMN, WorkerPool
-from core.tracing.params import N_PARAMS
+from core.learning.env import TraceEnv
+from core.learning.episode import EnvSpec
+from core.learning.preparation import Preparations
+from core.learning.worker import Job, JobResult
+from core.learning.workers import WorkerError, WorkerPool
+from core.tracing.outcome import FAILURES, Outcome
+from core.tracing.params import N_PARAMS, NAMES, Params
+
+# What a step leaves behind of each environment, one row of float64; ``failure`` is a place in END_FAILURES
+COLUMNS = (
+    "logo", "done", "length", "reward", "quality", "size", "speed",
+    "ssim", "bytes", "paths", "cpu_s", "failure", "gain", "trained_gain",
+    *NAMES,
+)  # fmt: skip
+COLUMN = {name: i for i, name in enumerate(COLUMNS)}
+END_FAILURES = (None, *FAILURES)
+_FIRST_PARAM = COLUMN[NAMES[0]]
+
+
+def _elsewhere(index: int, params: Params) -> Outcome:
+    raise AssertionError("the pool measures")
 
 
 class PoolVecEnv(VecEnv):
-    """All environments of a pool, stepped at once. ``pool.records`` has each step's details."""
+    """``n_envs`` environments over the logos of ``preparations``. ``records`` has each step's details."""
 
-    def __init__(self, pool: WorkerPool, seed: int) -> None:
+    def __init__(self, pool: WorkerPool, preparations: Preparations, spec: EnvSpec, n_envs: int, seed: int) -> None:
         self.pool = pool
+        self.preparations = preparations
+        self.envs = [TraceEnv(preparations, _elsewhere, spec) for _ in range(n_envs)]
+        self.observations = np.zeros((n_envs, spec.n_observation), np.float32)
+        self.records = np.zeros((n_envs, len(COLUMNS)))
+        self._actions = np.zeros((n_envs, N_PARAMS), np.float32)
+        self._chosen: list[Params] = []
+        self._returns = np.zeros(n_envs)
         self._seed_of_run = seed
-        self._returns = np.zeros(pool.n_envs)
-        observation = gym.spaces.Box(-3.0, 3.0, (pool.spec.n_observation,), np.float32)
-        super().__init__(pool.n_envs, observation, gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32))
+        self._otherwise = np.arange(len(preparations), dtype=np.int64)
+        self._expecting: dict[int, list[int]] = {}  # environments that wait for a logo's preparation
+        super().__init__(n_envs, self.envs[0].observation_space, gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32))
+
+    def set_eligible(self, indices: NDArray[np.int64], otherwise: NDArray[np.int64]) -> None:
+        """Draw from these logos from each environment's next episode on; from ``otherwise`` where all were put aside."""
+        self._otherwise = otherwise
+        for env in self.envs:
+            env.set_eligible(indices)
 
     def reset(self) -> NDArray[np.float32]:
-        self.pool.reset(self._seed_of_run)
+        for row, env in enumerate(self.envs):
+            # An environment's seed depends on its number alone.
+            env.reseed(int(np.random.SeedSequence([self._seed_of_run, row]).generate_state(1)[0]))
+            env.draw()
+            self._begin(row)
+        self._take_in()
         self._returns[:] = 0
-        return self.pool.observations.copy()
+        return self.observations.copy()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
-        self.pool.step_async(actions)
+        self._actions[...] = actions
+        self._chosen = [env.episode.params_of(action) for env, action in zip(self.envs, actions, strict=True)]
+        # The longest first, so that no worker is left with a long one at the end of the step
+        for row in sorted(range(self.num_envs), key=lambda row: -self.envs[row].episode.logo.defaults.cpu_s):
+            self.pool.submit(row, Job(self.envs[row].index, self._chosen[row]), n_tries=1, is_lasting=False)
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
-        self.pool.step_wait()
-        records = self.pool.records
-        rewards = records[:, COLUMN["reward"]].astype(np.float32)
-        dones = records[:, COLUMN["done"]] > 0
+        self._take_in()
+        rewards = self.records[:, COLUMN["reward"]].astype(np.float32)
+        dones = self.records[:, COLUMN["done"]] > 0
         self._returns += rewards
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(dones):
-            infos[i] = {"episode": {"r": float(self._returns[i]), "l": int(records[i, COLUMN["length"]])}}
+            infos[i] = {"episode": {"r": float(self._returns[i]), "l": int(self.records[i, COLUMN["length"]])}}
             self._returns[i] = 0
-        return self.pool.observations.copy(), rewards, dones, infos
+        return self.observations.copy(), rewards, dones, infos
+
+    def _take_in(self) -> None:
+        """Act on results as they come, until all environments have stepped or begun."""
+        for key, result in self.pool.results():
+            if isinstance(key, int):
+                self._finish(key, result)
+            else:
+                _, index = cast(tuple[str, int], key)
+                self.preparations.take(index, result)
+                if not self.preparations.is_ready(index):
+                    self.pool.put_aside(index)
+                for row in self._expecting.pop(index):
+                    self._begin(row)
+
+    def _finish(self, row: int, result: JobResult) -> None:
+        env, episode = self.envs[row], self.envs[row].episode
+        outcome = result.outcome
+        reward, terms = episode.record(self._actions[row], self._chosen[row], outcome)
+        best = episode.best
+        assert best is not None
+        self.records[row, :_FIRST_PARAM] = (
+            env.index, episode.is_done, len(episode.tries), reward, terms.quality, terms.size, terms.speed,
+            best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
+            END_FAILURES.index(episode.end), best.headline, best.gain,
+        )  # fmt: skip
+        self.records[row, _FIRST_PARAM:] = best.params.values()
+        if episode.is_done:
+            env.draw()
+            self._begin(row)
+        else:
+            self.observations[row] = episode.observation()
+
+    def _begin(self, row: int) -> None:
+        """Begin an episode on the logo drawn, now or once it is prepared. One that was put aside is drawn again."""
+        env, aside = self.envs[row], self.pool.aside
+        if env.index in aside and not env.has_choice(aside):
+            left = np.array([i for i in self._otherwise if i not in aside], dtype=np.int64)
+            if not len(left):
+                raise WorkerError(f"no logo is left to train on: {len(aside)} were put aside, each cost its worker again and again")
+            env.set_eligible(left)
+        while env.index in aside:
+            env.draw()
+        if self.preparations.is_ready(env.index):
+            self.observations[row] = env.begin()
+            return
+        first = env.index not in self._expecting
+        self._expecting.setdefault(env.index, []).append(row)
+        if first:
+            self.pool.submit(("prepare", env.index), self.preparations.job(env.index))
 
     def dump(self) -> dict[str, Any]:
         """The environments' states, for a checkpoint."""
-        return {"environments": self.pool.dump(), "returns": self._returns.tolist()}
+        return {"environments": [env.dump() for env in self.envs], "returns": self._returns.tolist()}
 
     def restore(self, state: dict[str, Any]) -> NDArray[np.float32]:
-        self.pool.restore(state["environments"])
+        """Go back to dumped states; returns the observations there."""
+        wanted = [int(dumped["index"]) for dumped in state["environments"]]
+        self.preparations.prepare(self.pool, sorted({i for i in wanted if not self.preparations.is_ready(i)}))
+        for row, (env, dumped) in enumerate(zip(self.envs, state["environments"], strict=True)):
+            self.observations[row] = env.restore(dumped)
         self._returns[:] = state["returns"]
-        return self.pool.observations.copy()
+        return self.observations.copy()
 
     def close(self) -> None:
         self.pool.close()
@@ -59,13 +156,17 @@ class PoolVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         if attr_name == "render_mode":
             return [None] * self.num_envs
-        raise AttributeError(f"the environments live in worker processes; {attr_name} can't be read")
+        return [getattr(env, attr_name) for env in self._chosen_envs(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise AttributeError(f"the environments live in worker processes; {attr_name} can't be set")
+        for env in self._chosen_envs(indices):
+            setattr(env, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        raise AttributeError(f"the environments live in worker processes; {method_name} can't be called")
+        return [getattr(env, method_name)(*args, **kwargs) for env in self._chosen_envs(indices)]
+
+    def _chosen_envs(self, indices: Any) -> list[TraceEnv]:
+        return [self.envs[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         return [False] * self.num_envs

@@ -1,45 +1,39 @@
-"""The worker pool: W processes that step N environments and trace whatever else is asked, on all cores.
+"""The worker pool: conversions on all cores, dealt out one by one to whichever worker is free.
 
-Knows nothing of torch or stable-baselines3 (a worker starts in half a second). Arrays cross in shared memory; the
-pipes carry one-byte commands and replies. Each environment has its own seed, so its episodes do not depend on the
-number of workers. Guarantee: workers end with their parent, also when it is killed.
+The environments' books are kept in the trainer's process, and workers only convert: so slow and fast traces even out
+over the workers, no episode depends on which worker served it, and a worker can be replaced without loss. Knows
+nothing of torch or stable-baselines3. Guarantees: every job that was submitted gets a result; a worker that dies,
+exceeds its time or its memory is replaced, and what it was at fails with the reason; workers end with their parent,
+also when it is killed; the same picture and parameters are not traced twice while a cache is there.
 """
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import multiprocessing as mp
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
+import psutil
 
-from core.learning.env import TraceEnv
-from core.learning.episode import EnvSpec, PreparedLogo
-from core.learning.picture_store import PictureStore, StoreHandle
-from core.tracing.features import Features
-from core.tracing.outcome import HEADLINE, Outcome
-from core.tracing.params import N_PARAMS, NAMES, Params
+from core.learning.picture_store import PictureStore
+from core.learning.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
+from core.tracing.cache import Cached, TraceCache
+from core.tracing.outcome import Outcome
 
-FAILURES = (None, "panic", "blank", "oversized", "unreadable")
-# What a step leaves behind of each environment, one row of float64
-COLUMNS = (
-    "logo", "done", "length", "reward", "quality", "size", "speed",
-    "ssim", "bytes", "paths", "cpu_s", "failure", "gain", "trained_gain",
-    *NAMES,
-)  # fmt: skip
-COLUMN = {name: i for i, name in enumerate(COLUMNS)}
-_FIRST_PARAM = COLUMN[NAMES[0]]
+AHEAD = 2  # jobs sent to a worker: one at work, one so that it need not wait for the trainer
+MAX_LOSSES_IN_A_ROW = 10
+START_S = 60.0  # a worker is ready after half a second; longer than this it hangs
+_LOOK_S = 1.0  # how often time and memory are looked at
 
 
 class WorkerError(RuntimeError):
-    """Raised when a worker process died."""
+    """Raised when workers can't be kept running, or no picture is left to work on."""
 
 
 def available_cores() -> int:
@@ -56,259 +50,215 @@ def available_cores() -> int:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One conversion outside the environments."""
+class Limits:
+    """What a worker may take for one conversion, and how many lost workers put a picture aside."""
 
-    index: int
-    params: Params
-    keep_svg: bool = False
-
-
-@dataclass(frozen=True)
-class JobResult:
-    outcome: Outcome
-    svg: str
+    time_s: float = 30.0
+    memory_mb: float = 1500.0
+    losses: int = 3
 
 
 @dataclass(frozen=True)
-class Preparation:
-    features: Features
-    defaults: Outcome
-    default_svg: str
+class Loss:
+    """A worker that was lost; ``job`` is what it was at, None where it was idle."""
 
-
-@dataclass(frozen=True)
-class _Layout:
-    """The environments' definition and their shared arrays, all with one row an environment."""
-
-    spec: EnvSpec
-    n_envs: int
-    actions: Any
-    observations: Any
-    records: Any
-
-    def views(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-        return (
-            np.frombuffer(self.actions, dtype=np.float32).reshape(self.n_envs, N_PARAMS),
-            np.frombuffer(self.observations, dtype=np.float32).reshape(self.n_envs, self.spec.n_observation),
-            np.frombuffer(self.records, dtype=np.float64).reshape(self.n_envs, len(COLUMNS)),
-        )
+    worker: str
+    failure: str  # one of core.tracing.outcome.LOST
+    reason: str
+    job: Job | None
+    is_put_aside: bool  # whether the job's picture was just put aside
 
 
 @dataclass
-class _Environments:
-    """The environments of one worker and the rows they own."""
+class _Task:
+    """A job on its way. Each try costs a worker where the picture is at fault."""
 
-    envs: list[TraceEnv]
-    rows: range
-    actions: NDArray[np.float32]
-    observations: NDArray[np.float32]
-    records: NDArray[np.float64]
-
-    def reset(self, seed: int) -> None:
-        for env, row in zip(self.envs, self.rows, strict=True):
-            # An environment's seed depends on its number alone, never on the worker that runs it.
-            env_seed = int(np.random.SeedSequence([seed, row]).generate_state(1)[0])
-            self.observations[row], _ = env.reset(seed=env_seed)
-
-    def step(self) -> None:
-        for env, row in zip(self.envs, self.rows, strict=True):
-            observation, reward, done, _, info = env.step(self.actions[row])
-            self._record(env, row, reward, done, info)
-            if done:
-                observation, _ = env.reset()
-            self.observations[row] = observation
-
-    def _record(self, env: TraceEnv, row: int, reward: float, done: bool, info: dict[str, Any]) -> None:
-        best = env.episode.best
-        assert best is not None
-        outcome, terms = best.outcome, info["terms"]
-        self.records[row, :_FIRST_PARAM] = (
-            env.index, done, len(env.episode.tries), reward, terms.quality, terms.size, terms.speed,
-            outcome.ssim, outcome.n_bytes, outcome.n_paths, outcome.cpu_s,
-            FAILURES.index(outcome.failure), best.headline, best.gain,
-        )  # fmt: skip
-        self.records[row, _FIRST_PARAM:] = best.params.values()
+    key: Hashable
+    job: Job
+    n_tries: int
+    is_lasting: bool
 
 
-def _die_with_parent() -> None:
-    """Ask Linux for SIGKILL when the parent ends; elsewhere the closed pipe ends the worker."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-def _worker_main(pipe: Connection, handle: StoreHandle, layout: _Layout, rows: range, parent_pid: int) -> None:
-    _die_with_parent()
-    if os.getppid() != parent_pid:
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a whole-group signal is the parent's to act on
-    import cv2
-
-    cv2.setNumThreads(1)
-    store = PictureStore(handle)
-    environments: _Environments | None = None
-    while True:
-        try:
-            command, argument = pipe.recv()
-            reply: Any = None
-            if command == "step" and environments is not None:
-                environments.step()
-            elif command == "reset" and environments is not None:
-                environments.reset(argument)
-            elif command == "job":
-                measured = store.picture(argument.index).measure(argument.params)
-                reply = JobResult(measured.outcome, measured.trace.svg if argument.keep_svg else "")
-            elif command == "prepare":
-                picture = store.picture(argument)
-                reply = Preparation(picture.features, picture.defaults, picture.by_defaults.trace.svg)
-            elif command == "open":
-                environments = _open_environments(store, argument, layout, rows)
-            elif command == "eligible" and environments is not None:
-                for env in environments.envs:
-                    env.set_eligible(argument)
-            elif command == "dump" and environments is not None:
-                reply = [env.dump() for env in environments.envs]
-            elif command == "restore" and environments is not None:
-                for env, row, state in zip(environments.envs, environments.rows, argument, strict=True):
-                    environments.observations[row] = env.restore(state)
-            pipe.send(reply)
-        except (EOFError, OSError):
-            return
-
-
-def _open_environments(store: PictureStore, logos: list[PreparedLogo], layout: _Layout, rows: range) -> _Environments:
-    def measure(index: int, params: Params) -> Outcome:
-        return store.picture(index).measure(params).outcome
-
-    return _Environments([TraceEnv(logos, measure, layout.spec) for _ in rows], rows, *layout.views())
+@dataclass
+class _Worker:
+    name: str
+    process: Any
+    pipe: Connection
+    is_ready: bool = False
+    tasks: deque[_Task] = field(default_factory=deque)
+    since: float = 0.0  # when the first of the tasks was begun, or the worker itself
 
 
 class WorkerPool:
-    """Workers over one set of pictures.
+    """Workers over one set of pictures. ``n_workers`` = 0 takes all cores that this process may use."""
 
-    ``n_workers`` = 0 takes all cores that this process may use. ``n_envs`` environments of ``spec`` are dealt out
-    over them; with 0 the pool only measures.
-    """
-
-    def __init__(self, store: PictureStore, n_workers: int = 0, spec: EnvSpec = EnvSpec(1, None, HEADLINE), n_envs: int = 0) -> None:
+    def __init__(
+        self,
+        store: PictureStore,
+        n_workers: int = 0,
+        limits: Limits = Limits(),
+        cache: TraceCache | None = None,
+        on_loss: Callable[[Loss], None] = lambda loss: None,
+    ) -> None:
         self.store = store
-        self.spec = spec
-        self.n_envs = n_envs
         self.n_workers = n_workers or available_cores()
-        context = mp.get_context("spawn")
-        layout = _Layout(
-            spec,
-            n_envs,
-            context.RawArray("f", max(n_envs, 1) * N_PARAMS),
-            context.RawArray("f", max(n_envs, 1) * spec.n_observation),
-            context.RawArray("d", max(n_envs, 1) * len(COLUMNS)),
-        )
-        if n_envs:
-            self.actions, self.observations, self.records = layout.views()
-        self._rows = [range(n_envs * k // self.n_workers, n_envs * (k + 1) // self.n_workers) for k in range(self.n_workers)]
-        self._pipes: list[Connection] = []
-        self._processes: list[Any] = []
-        for k, rows in enumerate(self._rows):
-            here, there = context.Pipe()
-            process = context.Process(
-                target=_worker_main, args=(there, store.handle, layout, rows, os.getpid()), name=f"worker-{k}", daemon=True
-            )
-            process.start()
-            there.close()
-            self._pipes.append(here)
-            self._processes.append(process)
+        self.limits = limits
+        self.cache = cache if cache is not None else TraceCache()
+        self.aside: set[int] = set()  # pictures that cost too many workers
+        self.n_lost = 0
+        self._on_loss = on_loss
+        self._losses: Counter[int] = Counter()
+        self._losses_in_a_row = 0
+        self._context = mp.get_context("spawn")
+        self._waiting: deque[_Task] = deque()
+        self._finished: deque[tuple[Hashable, JobResult]] = deque()
+        self._looked = self._checked = time.monotonic()
+        self._workers = [self._start(f"worker-{k}") for k in range(self.n_workers)]
 
-    def prepare(self, names: Sequence[tuple[str, str, str]], on_progress: Callable[[int], None] | None = None) -> list[PreparedLogo]:
-        """Features and defaults' outcome of every picture; ``names``: (name, category, digest) of each."""
-        prepared: list[PreparedLogo | None] = [None] * len(names)
-        for n_done, (index, result) in enumerate(self._spread([("prepare", i) for i in range(len(names))]), start=1):
-            name, category, digest = names[index]
-            prepared[index] = PreparedLogo(name, category, digest, result.features, result.defaults, result.default_svg)
-            if on_progress:
-                on_progress(n_done)
-        return [p for p in prepared if p is not None]
+    def submit(self, key: Hashable, job: Job, n_tries: int = 2, is_lasting: bool = True) -> None:
+        """Have a job done; its result comes out of :meth:`results` under ``key``.
 
-    def measure(self, jobs: Sequence[Job]) -> list[JobResult]:
+        ``n_tries``: how often it is begun before the loss of its worker counts as its result. ``is_lasting``:
+        whether other runs are likely to ask for the same.
+        """
+        digest = self.store.digest(job.index)
+        known = self.cache.get(digest, job.params, job.keep_svg, job.with_features)
+        if known is not None:
+            self._finished.append((key, JobResult(known.outcome, known.svg or "", known.features)))
+            return
+        self._waiting.append(_Task(key, job, n_tries, is_lasting))
+        self._deal()
+
+    def results(self) -> Iterator[tuple[Hashable, JobResult]]:
+        """Results as they come, until none is outstanding; more may be submitted meanwhile."""
+        self._looked = time.monotonic()
+        while True:
+            while self._finished:
+                yield self._finished.popleft()
+            if not self._waiting and not any(worker.tasks for worker in self._workers):
+                break
+            self._deal()
+            self._take_in()
+        self.cache.flush()
+
+    def measure(self, jobs: Sequence[Job], on_progress: Callable[[int], None] = lambda n_done: None) -> list[JobResult]:
         """Run conversions on all workers; results in the order of the jobs."""
         results: list[Any] = [None] * len(jobs)
-        for index, result in self._spread([("job", job) for job in jobs]):
-            results[index] = result
+        for place, job in enumerate(jobs):
+            self.submit(place, job)
+        for n_done, (key, result) in enumerate(self.results(), start=1):
+            results[cast(int, key)] = result
+            on_progress(n_done)
         return results
 
-    def open_environments(self, logos: list[PreparedLogo]) -> None:
-        """Make the environments; ``logos`` in the order of the store."""
-        self._ask_all("open", [logos] * self.n_workers)
-
-    def set_eligible(self, indices: NDArray[np.int64]) -> None:
-        """Draw from these logos from each environment's next episode on."""
-        self._ask_all("eligible", [indices] * self.n_workers)
-
-    def reset(self, seed: int) -> None:
-        self._ask_all("reset", [seed] * self.n_workers)
-
-    def step_async(self, actions: NDArray[np.float32]) -> None:
-        self.actions[...] = actions
-        for pipe in self._pipes:
-            self._send(pipe, "step", None)
-
-    def step_wait(self) -> None:
-        """Afterwards ``observations`` and ``records`` hold the step's results."""
-        for pipe in self._pipes:
-            self._receive(pipe)
-
-    def dump(self) -> list[dict[str, Any]]:
-        """Every environment's state as plain data, in order."""
-        return [state for states in self._ask_all("dump", [None] * self.n_workers) for state in states]
-
-    def restore(self, states: list[dict[str, Any]]) -> None:
-        self._ask_all("restore", [states[rows.start : rows.stop] for rows in self._rows])
+    def put_aside(self, index: int) -> None:
+        """Not to be worked on any more."""
+        self.aside.add(index)
 
     def close(self) -> None:
-        for pipe in self._pipes:
-            pipe.close()
-        for process in self._processes:
-            process.join(5)
-            if process.is_alive():
-                process.kill()
-                process.join()
+        self.cache.close()
+        for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
 
-    def _spread(self, requests: list[tuple[str, Any]]) -> Iterator[tuple[int, Any]]:
-        """Hand requests to whichever worker is free; yields (index, reply) as they come."""
-        waiting = iter(enumerate(requests))
-        busy: dict[Connection, int] = {}
-        for pipe in self._pipes:
-            if (item := next(waiting, None)) is not None:
-                self._send(pipe, *item[1])
-                busy[pipe] = item[0]
-        while busy:
-            for ready in wait(list(busy)):
-                pipe = cast(Connection, ready)
-                index = busy.pop(pipe)
-                reply = self._receive(pipe)
-                if (item := next(waiting, None)) is not None:
-                    self._send(pipe, *item[1])
-                    busy[pipe] = item[0]
-                yield index, reply
+    def _start(self, name: str) -> _Worker:
+        here, there = self._context.Pipe()
+        process = self._context.Process(target=worker_main, args=(there, self.store.handle, os.getpid()), name=name, daemon=True)
+        process.start()
+        there.close()
+        return _Worker(name, process, here, since=time.monotonic())
 
-    def _ask_all(self, command: str, arguments: list[Any]) -> list[Any]:
-        for pipe, argument in zip(self._pipes, arguments, strict=True):
-            self._send(pipe, command, argument)
-        return [self._receive(pipe) for pipe in self._pipes]
+    def _deal(self) -> None:
+        """Give every ready worker something to do, those with the least first."""
+        for depth in range(1, AHEAD + 1):
+            for worker in self._workers:
+                if worker.is_ready and len(worker.tasks) < depth and self._waiting:
+                    self._send(worker, self._waiting.popleft())
 
-    def _send(self, pipe: Connection, command: str, argument: Any) -> None:
+    def _send(self, worker: _Worker, task: _Task) -> None:
+        if not worker.tasks:
+            worker.since = time.monotonic()
+        worker.tasks.append(task)
+        with contextlib.suppress(OSError):  # it died; the pipe's end is found when its replies are read
+            worker.pipe.send_bytes(pack_job(task.job))
+
+    def _take_in(self) -> None:
+        """Wait for replies or ends of workers, and act on them."""
+        ready = set(wait([worker.pipe for worker in self._workers], timeout=_LOOK_S))
+        now = time.monotonic()
+        if (asleep := now - self._looked - 2 * _LOOK_S) > 0:  # this process was stopped, and the workers perhaps with it
+            for worker in self._workers:
+                worker.since += asleep
+        self._looked = now
+        for place, worker in enumerate(self._workers):
+            if worker.pipe in ready:
+                self._receive(place, worker)
+            elif worker.tasks and now - worker.since > self.limits.time_s:
+                self._lose(place, "timeout", f"no result after {self.limits.time_s:g} s")
+            elif not worker.is_ready and now - worker.since > START_S:
+                self._lose(place, "timeout", f"not ready after {START_S:g} s")
+        if now - self._checked > _LOOK_S:
+            self._checked = now
+            self._check_memory()
+
+    def _receive(self, place: int, worker: _Worker) -> None:
         try:
-            pipe.send((command, argument))
-        except OSError as error:
-            raise WorkerError(self._obituary(pipe)) from error
+            data = worker.pipe.recv_bytes()
+        except (EOFError, OSError):
+            self._lose(place, "crashed", "")
+            return
+        if data == READY:
+            worker.is_ready = True
+            return
+        self._losses_in_a_row = 0
+        task = worker.tasks.popleft()
+        worker.since = time.monotonic()
+        result = unpack_result(data)
+        svg = result.svg if task.job.keep_svg else None
+        self.cache.put(self.store.digest(task.job.index), task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)
+        self._finished.append((task.key, result))
 
-    def _receive(self, pipe: Connection) -> Any:
-        try:
-            return pipe.recv()
-        except (EOFError, OSError) as error:
-            raise WorkerError(self._obituary(pipe)) from error
+    def _check_memory(self) -> None:
+        for place, worker in enumerate(self._workers):
+            try:
+                used = psutil.Process(worker.process.pid).memory_info()
+            except psutil.Error:
+                continue  # it has ended, and its pipe will say so
+            own_mb = (used.rss - getattr(used, "shared", 0)) / 2**20
+            if own_mb > self.limits.memory_mb:
+                self._lose(place, "memory", f"{own_mb:.0f} MB of memory, limit {self.limits.memory_mb:g}")
 
-    def _obituary(self, pipe: Connection) -> str:
-        process = self._processes[self._pipes.index(pipe)]
-        process.join(1)
-        return f"{process.name} ended with exit code {process.exitcode}"
+    def _lose(self, place: int, failure: str, reason: str) -> None:
+        """Replace a worker. What it was at is tried again or fails; what it had not begun goes to another."""
+        worker = self._workers[place]
+        if not reason:
+            worker.process.join(1)
+            code = worker.process.exitcode
+            reason = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
+        self.n_lost += 1
+        self._losses_in_a_row += 1
+        if self._losses_in_a_row >= MAX_LOSSES_IN_A_ROW:
+            raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row, the last one {reason}; see the log for the pictures")
+        begun = worker.tasks.popleft() if worker.tasks and worker.is_ready else None
+        self._waiting.extendleft(reversed(worker.tasks))
+        is_put_aside = False
+        if begun is not None:
+            index = begun.job.index
+            self._losses[index] += 1
+            is_put_aside = self._losses[index] >= self.limits.losses and index not in self.aside
+            if is_put_aside:
+                self.put_aside(index)
+            begun.n_tries -= 1
+            if begun.n_tries > 0:
+                self._waiting.append(begun)
+            else:
+                self._finished.append((begun.key, JobResult(Outcome(0.0, 0, 0, 0.0, failure), reason=reason)))
+        self._workers[place] = self._start(worker.name)
+        self._on_loss(Loss(worker.name, failure, reason, begun.job if begun else None, is_put_aside))

@@ -172,6 +172,14 @@ class CheckpointConfig(_Section):
     keep: int = _field(3, "Periodic checkpoints kept beside last and best.", ge=1, le=1000)
 
 
+class WorkersConfig(_Section):
+    """What a worker may take. One that takes more, or dies, is replaced, and its episode ends as failed."""
+
+    time_limit_s: float = _field(30.0, "Time for one conversion.", unit="seconds", ge=0.1, le=3600)
+    memory_limit_mb: float = _field(1500.0, "Memory of a worker beside what all share.", unit="MB", ge=100, le=1_000_000)
+    max_losses: int = _field(3, "A logo that costs so many workers is put aside for the rest of the run.", unit="workers", ge=1, le=1000)
+
+
 class EarlyStopConfig(_Section):
     """Stop when the validation gain no longer rises."""
 
@@ -198,6 +206,7 @@ class RunConfig(_Section):
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    workers: WorkersConfig = Field(default_factory=WorkersConfig)
     early_stop: EarlyStopConfig = Field(default_factory=EarlyStopConfig)
 
     @model_validator(mode="after")

@@ -31,6 +31,7 @@ Kind = Literal[
     "baseline",  # a reference method on the same logos
     "checkpoint",
     "warning",
+    "worker_lost",
     "log_repaired",
     "ended",  # status, reason
 ]

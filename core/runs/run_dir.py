@@ -41,6 +41,11 @@ def runs_home() -> Path:
     return Path(named) if named else Path(__file__).resolve().parents[2] / "runs"
 
 
+def trace_cache_file(home: Path) -> Path:
+    """Outcomes of traces that several runs share."""
+    return home / "cache" / "traces.sqlite"
+
+
 def write_aside(path: Path, data: bytes) -> None:
     """Write next to ``path`` and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +146,10 @@ class RunDir:
 
     def svg_file(self, step: int, digest: str) -> Path:
         return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
+
+    def case_file(self, digest: str) -> Path:
+        """A picture whose conversion cost a worker."""
+        return self.path / "cases" / f"{digest}.png"
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()

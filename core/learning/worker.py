@@ -1,0 +1,102 @@
+"""What runs in a worker process: conversions, asked for and answered in bytes, one after the other.
+
+A worker holds no state beside open pictures, so that it can be replaced at any time. Its whole interface is a
+connection that carries :func:`pack_job` one way and :func:`pack_result` the other; a worker on another machine would
+need no more. Imports neither torch nor Gymnasium: it starts in half a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+import sys
+from dataclasses import astuple, dataclass
+from multiprocessing.connection import Connection
+
+from core.learning.picture_store import PictureStore, StoreHandle
+from core.tracing.features import N_FEATURES, Features
+from core.tracing.outcome import FAILURES, Outcome
+from core.tracing.params import DEFAULTS, N_PARAMS, Params
+
+_FAILURES = (None, *FAILURES)
+READY = b"ready"
+_JOB = struct.Struct(f"<i??{N_PARAMS}d")
+_OUTCOME = struct.Struct("<dqqdB?")
+_FEATURES = struct.Struct(f"<{N_FEATURES}d")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversion of picture ``index`` of the store."""
+
+    index: int
+    params: Params = DEFAULTS
+    keep_svg: bool = False
+    with_features: bool = False
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """``svg`` is empty unless it was asked for; ``reason`` says how a worker was lost."""
+
+    outcome: Outcome
+    svg: str = ""
+    features: Features | None = None
+    reason: str = ""
+
+
+def pack_job(job: Job) -> bytes:
+    return _JOB.pack(job.index, job.keep_svg, job.with_features, *job.params.values())
+
+
+def unpack_job(data: bytes) -> Job:
+    index, keep_svg, with_features, *values = _JOB.unpack(data)
+    return Job(index, Params.from_values(values), keep_svg, with_features)
+
+
+def pack_result(result: JobResult) -> bytes:
+    o, features = result.outcome, result.features
+    head = _OUTCOME.pack(o.ssim, o.n_bytes, o.n_paths, o.cpu_s, _FAILURES.index(o.failure), features is not None)
+    return head + (_FEATURES.pack(*astuple(features)) if features is not None else b"") + result.svg.encode()
+
+
+def unpack_result(data: bytes) -> JobResult:
+    ssim, n_bytes, n_paths, cpu_s, failure, has_features = _OUTCOME.unpack_from(data)
+    at = _OUTCOME.size
+    features = Features(*_FEATURES.unpack_from(data, at)) if has_features else None
+    at += _FEATURES.size if has_features else 0
+    return JobResult(Outcome(ssim, n_bytes, n_paths, cpu_s, _FAILURES[failure]), data[at:].decode(), features)
+
+
+def perform(store: PictureStore, job: Job) -> JobResult:
+    """Do a job in this process."""
+    picture = store.picture(job.index)
+    measured = picture.measure(job.params)
+    return JobResult(measured.outcome, measured.trace.svg if job.keep_svg else "", picture.features if job.with_features else None)
+
+
+def worker_main(pipe: Connection, handle: StoreHandle, parent_pid: int) -> None:
+    """Serve until the other end of the pipe is closed."""
+    _die_with_parent()
+    if os.getppid() != parent_pid:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a whole-group signal is the parent's to act on
+    import cv2
+
+    cv2.setNumThreads(1)
+    store = PictureStore(handle)
+    try:
+        pipe.send_bytes(READY)
+        while True:
+            pipe.send_bytes(pack_result(perform(store, unpack_job(pipe.recv_bytes()))))
+    except (EOFError, OSError):
+        return
+
+
+def _die_with_parent() -> None:
+    """Ask Linux for SIGKILL when the parent ends; elsewhere the closed pipe ends the worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -1,0 +1,188 @@
+"""Outcomes of traces that were made before: nothing is traced twice.
+
+Two layers: a dictionary for the life of the process, and a bounded SQLite file for what other runs will ask again
+(evaluations, baselines, preparations). The key is the picture's digest (which stands for the work size too), the
+seven parameters, and :func:`engine`: versions and source of everything that a result depends on.
+
+Guarantees: a result read back equals the one written, to the bit; several processes may share the file, and a kill
+leaves it whole; a cache that fails is given up with one warning and never stops or changes anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+import struct
+import zlib
+from dataclasses import astuple, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from core.tracing.features import N_FEATURES, Features
+from core.tracing.outcome import REPEATABLE, Outcome
+from core.tracing.params import Params
+
+log = logging.getLogger("tracewright")
+MAX_BYTES = 256 * 2**20
+_BATCH = 64  # results that wait for one transaction
+_OUTCOME = struct.Struct("<dqqdB")
+_FEATURES = struct.Struct(f"<{N_FEATURES}d")
+_FAILURES = (None, *REPEATABLE)
+_PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
+_SCHEMA = "CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB)"
+
+
+@cache
+def engine() -> bytes:
+    """A hash of what decides a result beside picture and parameters: the packages' versions and this package's source."""
+    found = hashlib.sha256()
+    for package in _PACKAGES:
+        found.update(f"{package}=={metadata.version(package)}\n".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(source.read_bytes())
+    return found.digest()[:8]
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What is known of a trace. ``svg`` and ``features`` are None where they were not kept."""
+
+    outcome: Outcome
+    svg: str | None = None
+    features: Features | None = None
+
+
+def _key(digest: str, params: Params) -> bytes:
+    return hashlib.sha256(engine() + digest.encode() + params.values().tobytes()).digest()[:16]
+
+
+def _pack(cached: Cached) -> bytes:
+    o = cached.outcome
+    head = _OUTCOME.pack(o.ssim, o.n_bytes, o.n_paths, o.cpu_s, _FAILURES.index(o.failure))
+    return head if cached.features is None else head + _FEATURES.pack(*astuple(cached.features))
+
+
+def _unpack(value: bytes, svg: bytes | None) -> Cached:
+    ssim, n_bytes, n_paths, cpu_s, failure = _OUTCOME.unpack_from(value)
+    features = Features(*_FEATURES.unpack_from(value, _OUTCOME.size)) if len(value) > _OUTCOME.size else None
+    text = None if svg is None else zlib.decompress(svg).decode()
+    return Cached(Outcome(ssim, n_bytes, n_paths, cpu_s, _FAILURES[failure]), text, features)
+
+
+class TraceCache:
+    """Both layers. ``path`` None keeps to the dictionary; about 0.2 kB a trace there."""
+
+    def __init__(self, path: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
+        self.n_hits = self.n_asked = 0
+        self._known: dict[bytes, bytes] = {}
+        self._pending: dict[bytes, tuple[bytes, bytes | None]] = {}
+        self._max_bytes = max_bytes
+        self._path = path
+        self._file: sqlite3.Connection | None = None
+        if path is not None:
+            self._file = self._open(path)
+
+    def get(self, digest: str, params: Params, need_svg: bool = False, need_features: bool = False) -> Cached | None:
+        """What is known of a trace, with all that is needed of it; None where it has to be made."""
+        self.n_asked += 1
+        key = _key(digest, params)
+        found = _unpack(self._known[key], None) if key in self._known else None
+        if found is None or need_svg or (need_features and found.features is None):
+            found = self._stored(key, need_svg)
+        if found is None or (need_svg and found.svg is None) or (need_features and found.features is None):
+            return None
+        self.n_hits += 1
+        return found
+
+    def put(self, digest: str, params: Params, cached: Cached, is_lasting: bool) -> None:
+        """Keep a result; ``is_lasting``: for other runs too. What an earlier result had beyond this one is kept."""
+        if cached.outcome.failure not in _FAILURES:
+            return
+        key = _key(digest, params)
+        if is_lasting and self._file is not None:
+            before = self._stored(key, cached.svg is None)
+            if before is not None:
+                svg = before.svg if cached.svg is None else cached.svg
+                cached = Cached(cached.outcome, svg, cached.features or before.features)
+            self._pending[key] = (_pack(cached), None if cached.svg is None else zlib.compress(cached.svg.encode(), 3))
+            if len(self._pending) >= _BATCH:
+                self.flush()
+        self._known[key] = _pack(cached)
+
+    def take_hit_rate(self) -> float | None:
+        """Hits per question since the last call; None where nothing was asked."""
+        rate = self.n_hits / self.n_asked if self.n_asked else None
+        self.n_hits = self.n_asked = 0
+        return rate
+
+    def flush(self) -> None:
+        """Write what waits, in one transaction."""
+        if self._file is None or not self._pending:
+            return
+        rows = [(key, value, svg) for key, (value, svg) in self._pending.items()]
+        try:
+            with self._file:
+                self._file.executemany("INSERT OR REPLACE INTO traces (key, value, svg) VALUES (?, ?, ?)", rows)
+                self._make_room()
+            self._pending.clear()
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self, path: Path) -> sqlite3.Connection | None:
+        for is_last in (False, True):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = sqlite3.connect(path, timeout=10)
+                file.execute("PRAGMA journal_mode = WAL")
+                file.execute("PRAGMA synchronous = NORMAL")
+                with file:
+                    file.execute(_SCHEMA)
+                return file
+            except (sqlite3.Error, OSError) as error:
+                if is_last or isinstance(error, sqlite3.OperationalError | OSError):
+                    self._give_up(error)
+                    return None
+                log.warning("the trace cache %s is damaged (%s) and begun anew", path, error)
+                for suffix in ("", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return None
+
+    def _stored(self, key: bytes, with_svg: bool) -> Cached | None:
+        row = self._pending.get(key) or self._read(key)
+        if row is None:
+            return None
+        try:
+            return _unpack(row[0], row[1] if with_svg else None)
+        except (struct.error, zlib.error, IndexError, UnicodeDecodeError):
+            return None  # of another version, or damaged: made anew
+
+    def _read(self, key: bytes) -> tuple[bytes, bytes | None] | None:
+        if self._file is None:
+            return None
+        try:
+            row: tuple[bytes, bytes | None] | None = self._file.execute("SELECT value, svg FROM traces WHERE key = ?", (key,)).fetchone()
+            return row
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return None
+
+    def _make_room(self) -> None:
+        """Drop the oldest fifth where the file is full; its pages are used again, so that the file grows no more."""
+        assert self._file is not None
+        ask = self._file.execute
+        used, free, size = (int(ask(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size"))
+        if (used - free) * size > self._max_bytes:
+            self._file.execute("DELETE FROM traces WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 5 FROM traces)")
+
+    def _give_up(self, error: Exception) -> None:
+        log.warning("the trace cache %s can't be used (%s); traces are made anew", self._path, error)
+        self._file = None
+        self._pending.clear()
