@@ -73,6 +73,7 @@ def build_agent(config: RunConfig, env: VecEnv) -> PPO:
             "net_arch": {"pi": p.net_arch_pi, "vf": p.net_arch_vf},
             "activation_fn": _ACTIVATIONS[p.activation],
             "log_std_init": p.log_std_init,
+            "optimizer_kwargs": {"eps": 1e-5, "fused": True},  # stable-baselines3's epsilon; one kernel a step
         },
         seed=config.seed,
         device=config.device,

@@ -1,0 +1,148 @@
+"""Ingest: rows a second while catching up, and the lag from write to query at 1, 4 and 16 writers."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import random
+import statistics
+import tempfile
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from core.bench.report import Report, percentile, say
+from core.runs.config import RunConfig
+from core.runs.events import EventWriter
+from core.runs.run_dir import RunDir, claim
+from core.tracing.params import N_PARAMS
+from storage.ingest import Ingest, catch_up
+from storage.store import Store
+
+N_RUNS = 4
+WRITERS = (1, 4, 16)
+EVENTS_PER_S = 100  # of each writer: about what a training on eight cores writes
+_METRICS = [f"train/metric_{i}" for i in range(25)]  # about what an update writes
+
+
+def measure(n_repeats: int, n_rows: int, seconds: float) -> Report:
+    """Run the benchmark: logs of ``n_rows`` rows, and ``seconds`` of writing for each number of writers."""
+    report = Report("ingest", "Ingest")
+    _catching_up(report, n_repeats, n_rows)
+    _lag(report, seconds)
+    return report
+
+
+def episode(rng: random.Random, n: int) -> dict[str, Any]:
+    """An episode's event as a training writes it."""
+    value = rng.random
+    return {
+        "episode": n, "env": n % 64, "logo": f"logo{n % 180}", "category": ("simple", "text", "gradient", "complex")[n % 4], "stage": "all",
+        "reward": value() + n * 1e-6, "quality": value(), "size": value(), "speed": 0.0, "length": 1, "end": "max_steps", "ssim": value(),
+        "bytes": rng.randrange(20_000), "paths": rng.randrange(200), "cpu_s": round(value() / 50, 6), "gain": value(), "success": n % 3 == 0,
+        "params": [round(value() * 100, 4) for _ in range(N_PARAMS)],
+    }  # fmt: skip
+
+
+def write_run(run: RunDir, n_updates: int, n_episodes: int, rollout: int = 512) -> tuple[int, int]:
+    """A synthetic log: metrics of ``n_updates`` updates, then episodes. Returns (rows of metrics, rows of episodes)."""
+    rng = random.Random(0)
+    with EventWriter(run.events_file) as events:
+        events.write("attempt_started", 0, {"from_step": 0, "total_timesteps": max(n_updates * rollout, n_episodes)})
+        for n in range(1, n_updates + 1):
+            events.write("metrics", n * rollout, {name: rng.random() for name in _METRICS})
+        for n in range(1, n_episodes + 1):
+            events.write("episode", n, episode(rng, n))
+    return n_updates * len(_METRICS), n_episodes
+
+
+def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rates: dict[str, list[float]] = {}
+        rows: dict[str, int] = {}
+        homes = {"metrics": Path(folder) / "metrics", "episodes": Path(folder) / "episodes", "both": Path(folder) / "both"}
+        say(f"writing logs of {n_rows:,} rows")
+        for kind, home in homes.items():
+            n_metrics = {"metrics": n_rows, "episodes": 0, "both": n_rows // 2}[kind] // N_RUNS // len(_METRICS)
+            n_episodes = {"metrics": 0, "episodes": n_rows // 4, "both": n_rows // 8}[kind] // N_RUNS
+            written = [write_run(claim(home, RunConfig(name=f"run{k}")), n_metrics, n_episodes) for k in range(N_RUNS)]
+            rows[kind] = sum(sum(pair) for pair in written)
+        for repeat in range(n_repeats):
+            for kind, home in homes.items():
+                say(f"catching up with {kind}, repeat {repeat + 1} of {n_repeats}")
+                with Store(Path(folder) / f"{kind}-{repeat}.duckdb") as store:
+                    started = time.perf_counter()
+                    catch_up(store, home, {})
+                    rates.setdefault(kind, []).append(rows[kind] / (time.perf_counter() - started))
+                    found = store.rows("SELECT (SELECT count(*) FROM metrics) + (SELECT count(*) FROM episodes)")[0][0]
+                    assert found == rows[kind], f"{found} rows of {rows[kind]} arrived"
+    rate = {kind: statistics.median(values) for kind, values in rates.items()}
+    report.keys["ingest_rows_per_s"] = rate["metrics"]
+    report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"a row a scalar; {N_RUNS} logs")
+    columns = 17 + N_PARAMS
+    report.add("catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}")
+    report.add("catching up, both", f"{rate['both']:,.0f} rows/s", "four rows of metrics to one episode")
+    report.details["rows_per_s"] = rate
+
+
+def _lag(report: Report, seconds: float) -> None:
+    context = mp.get_context("spawn")
+    for n_writers in WRITERS:
+        say(f"lag with {n_writers} writers")
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            runs = [claim(home, RunConfig(name=f"run{k}")) for k in range(n_writers)]
+            stop = context.Event()
+            writers = [context.Process(target=_write, args=(str(run.path), stop), daemon=True) for run in runs]
+            with Store(home / "index.duckdb") as store, Ingest(store, home):
+                for writer in writers:
+                    writer.start()
+                try:
+                    lags = _watch(store, seconds, n_writers)
+                finally:
+                    stop.set()
+                    for writer in writers:
+                        writer.join()
+        p50, p95 = percentile(lags, 0.5), percentile(lags, 0.95)
+        if n_writers == 4:
+            report.keys["ingest_lag_p95_s"] = p95
+        report.add(
+            f"write to query, {n_writers} writer{'s' if n_writers > 1 else ''}",
+            f"p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms",
+            f"{len(lags):,} events, {EVENTS_PER_S} a second and writer",
+        )
+        report.details[f"lag_{n_writers}"] = {"p50": p50, "p95": p95, "n": len(lags)}
+
+
+def _write(path: str, stop: Event) -> None:
+    """Write episodes at an even pace until told to stop."""
+    rng, n = random.Random(0), 0
+    with EventWriter(RunDir(Path(path)).events_file) as events:
+        events.write("attempt_started", 0, {"from_step": 0})
+        started = time.monotonic()
+        while not stop.is_set():
+            n += 1
+            events.write("episode", n, episode(rng, n))
+            stop.wait(max(started + n / EVENTS_PER_S - time.monotonic(), 0))
+
+
+def _watch(store: Store, seconds: float, n_writers: int) -> list[float]:
+    """Lag of every episode, from the writer's clock to the first query that shows it; begins once all writers write."""
+    lags: list[float] = []
+    seen: dict[int, int] = {}
+    until = None
+    while until is None or time.monotonic() < until:
+        rows = store.rows("SELECT run, max(seq) FROM episodes GROUP BY run")
+        now = time.time()
+        if until is None:
+            seen = {int(run): int(seq) for run, seq in rows}
+            if len(rows) == n_writers:
+                until = time.monotonic() + seconds
+            continue
+        for run, seq in rows:
+            if seq > seen[run]:
+                found = store.rows("SELECT ts FROM episodes WHERE run = ? AND seq > ? AND seq <= ?", [run, seen[run], seq])
+                lags += [now - ts for (ts,) in found]
+                seen[run] = seq
+        time.sleep(0.005)
+    return lags

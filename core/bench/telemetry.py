@@ -1,0 +1,150 @@
+"""Telemetry: what the event log costs a training, and a scalar against other loggers.
+
+One training with configs/recommended.yaml in this process; every other rollout writes no events. The sides are the
+processor time of the trainer's main thread a rollout, which the workers' noise does not touch; all of it is counted
+as if it held the training up.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.bench.report import Report, say
+from core.runs.config_text import load_config
+from core.runs.events import EventWriter
+from core.runs.run_dir import claim
+
+ROOT = Path(__file__).resolve().parents[2]
+N_SCALARS = 20_000
+_KEYS = [f"train/value_{i}" for i in range(20)]  # about what an update writes
+
+
+def measure(images: str, n_rollouts: int) -> Report:
+    """Run the benchmark over ``n_rollouts`` rollouts, half of them without events."""
+    report = Report("telemetry", "Telemetry")
+    _training(report, images, n_rollouts)
+    _scalars(report)
+    return report
+
+
+def _training(report: Report, images: str, n_rollouts: int) -> None:
+    import core.learning.trainer as trainer_module
+    from core.learning import callbacks
+
+    config = load_config(ROOT / "configs" / "recommended.yaml", [f"logos.path={images}"])
+    config = config.model_copy(update={"total_timesteps": n_rollouts * config.rollout_steps})
+    config.evaluation.every_steps = config.checkpoint.every_steps = config.total_timesteps + 1
+    sides: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}  # processor seconds, seconds, events
+    writes = [0]
+
+    class Recorder(callbacks.EpisodeRecorder):
+        """Without events in every other rollout."""
+
+        is_writing = True
+
+        def _on_rollout_start(self) -> None:
+            super()._on_rollout_start()
+            self.n_written, self.busy, self.started = writes[0], time.thread_time(), time.monotonic()
+
+        def _on_rollout_end(self) -> None:
+            super()._on_rollout_end()
+            spent = time.thread_time() - self.busy, time.monotonic() - self.started, writes[0] - self.n_written
+            sides[self.is_writing].append(spent)
+            self.is_writing = not self.is_writing
+
+        def _write_episode(self, env: int, r: Any) -> None:
+            if self.is_writing:
+                super()._write_episode(env, r)
+
+    class Writer(EventWriter):
+        def write(self, *arguments: Any, **more: Any) -> None:
+            writes[0] += 1
+            super().write(*arguments, **more)
+
+    say(f"training {n_rollouts} rollouts, every other one without events")
+    originals = callbacks.EpisodeRecorder, trainer_module.EventWriter
+    callbacks.EpisodeRecorder, trainer_module.EventWriter = Recorder, Writer  # type: ignore[misc]
+    try:
+        with tempfile.TemporaryDirectory() as home:
+            run = claim(Path(home), config)
+            trainer_module.train(run)
+            n_bytes = run.events_file.stat().st_size
+    finally:
+        callbacks.EpisodeRecorder, trainer_module.EventWriter = originals  # type: ignore[misc]
+    first = 2  # rollouts in which logos are still prepared
+    busy = {side: statistics.median(s[0] for s in rollouts[first:]) for side, rollouts in sides.items()}
+    rollout_s = statistics.median(s[1] for s in sides[True][first:] + sides[False][first:])
+    report.keys["telemetry_overhead"] = max(busy[True] - busy[False], 0.0) / rollout_s
+    n_events = statistics.median(s[2] for s in sides[True][first:])
+    report.add("a rollout", f"{rollout_s:.2f} s", f"{n_events:.0f} events; an update's one line of metrics comes on top on both sides")
+    report.add("main thread, with events", f"{busy[True] * 1000:.1f} ms", f"median of {len(sides[True]) - first} rollouts")
+    report.add("main thread, without", f"{busy[False] * 1000:.1f} ms", f"median of {len(sides[False]) - first} rollouts, in turns")
+    report.add("size of the log", f"{n_bytes / max(writes[0], 1):.0f} bytes an event")
+
+
+def _scalars(report: Report) -> None:
+    """Microseconds of one scalar in each logger, 20 a step."""
+    with tempfile.TemporaryDirectory() as folder:
+        loggers: dict[str, Callable[[Path], tuple[Callable[[int, dict[str, float]], Any], Callable[[], Any]]]] = {
+            "event log": _event_log,
+            "TensorBoard SummaryWriter": _tensorboard,
+            "trackio": _trackio,
+            "mlflow (sqlite)": _mlflow,
+        }
+        for name, make in loggers.items():
+            try:
+                write, close = make(Path(folder) / name.split()[0])
+            except ImportError as error:
+                report.add(f"a scalar, {name}", "not measured", f"{str(error.name or error)} is not installed")
+                continue
+            say(f"scalars: {name}")
+            n = N_SCALARS // len(_KEYS) if "mlflow" not in name else 20
+            started = time.perf_counter()
+            for step in range(n):
+                write(step, {key: step * 0.5 for key in _KEYS})
+            each = (time.perf_counter() - started) / (n * len(_KEYS)) * 1e6
+            close()
+            report.add(f"a scalar, {name}", f"{each:.1f} us", "the caller's time; the rest is queued" if "log" not in name else "written")
+            report.details[name] = each
+
+
+def _event_log(folder: Path) -> Any:
+    folder.mkdir(parents=True)
+    events = EventWriter(folder / "events.jsonl")
+    return (lambda step, values: events.write("metrics", step, values)), events.close
+
+
+def _tensorboard(folder: Path) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("tensorboard", name="tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def write(step: int, values: dict[str, float]) -> None:
+        for key, value in values.items():
+            writer.add_scalar(key, value, step)  # type: ignore[no-untyped-call]
+
+    return write, writer.close
+
+
+def _trackio(folder: Path) -> Any:
+    import trackio  # type: ignore[import-not-found]
+
+    trackio.init(project="bench", name="bench")
+    return (lambda step, values: trackio.log(values, step=step)), trackio.finish
+
+
+def _mlflow(folder: Path) -> Any:
+    import mlflow  # type: ignore[import-not-found]
+
+    folder.mkdir(parents=True)
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.start_run()
+    return (lambda step, values: mlflow.log_metrics(values, step=step)), mlflow.end_run

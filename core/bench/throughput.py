@@ -1,0 +1,272 @@
+"""Throughput: the step against VTracer alone and against a plain script, the pool, and a whole training.
+
+- naive step: PNG file in, SVG file out, resvg to a PNG, scikit-image's SSIM. What a script by hand does.
+- our step: ``TraceEnv.step``: trace, draw, compare, reward, observation.
+- pool: ``PoolVecEnv`` with 1 to all cores; SB3's ``SubprocVecEnv`` with one process a core and the same environment.
+- training: ``time/fps`` of ``python -m core train`` with configs/recommended.yaml, against cores times the rate at which
+  one core steps through a sample of that very training's episodes, before and after it.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vtracer
+
+from core.bench.report import BenchError, Report, say, take_turns
+from core.learning.env import TraceEnv
+from core.learning.episode import EnvSpec, PreparedLogo
+from core.learning.picture_store import PictureStore
+from core.learning.preparation import Preparations
+from core.learning.workers import WorkerPool, available_cores
+from core.logos.dataset import Logo, load_logos
+from core.runs.events import read_events
+from core.tracing.outcome import HEADLINE
+from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
+from core.tracing.picture import Picture
+from core.tracing.similarity import Reference
+from core.tracing.tracer import FILTER_SPECKLE, trace
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK_SIZE = 256
+_SPEC = EnvSpec(1, DEFAULTS, HEADLINE)  # action 0 is VTracer's defaults
+
+
+def measure(images: str, n_repeats: int, n_logos: int, train_steps: int) -> Report:
+    """Run the benchmark; ``n_logos`` = 0 takes all, ``train_steps`` = 0 the whole of configs/recommended.yaml.
+
+    Raises:
+        BenchError: a package that only the benchmark needs is missing.
+    """
+    report = Report("throughput", "Throughput")
+    logos = list(load_logos(images, WORK_SIZE).logos)
+    logos = logos[:: max(len(logos) // n_logos, 1)][:n_logos] if n_logos else logos
+    pictures = [Picture(logo.pixels) for logo in logos]
+    prepared = [PreparedLogo(o.name, o.category, o.digest, p.features, p.defaults) for o, p in zip(logos, pictures, strict=True)]
+    report.add("logos", f"{len(logos)}", f"at {WORK_SIZE} px")
+    _steps(report, pictures, prepared, n_repeats)
+    _similarity(report, pictures, n_repeats)
+    _preparation(report, logos)
+    _pool(report, images, logos, n_repeats)
+    _training(report, images, train_steps)
+    return report
+
+
+def _steps(report: Report, pictures: list[Picture], prepared: list[PreparedLogo], n_repeats: int) -> None:
+    env = TraceEnv(prepared, lambda i, params: pictures[i].measure(params).outcome, _SPEC)
+    env.reset(seed=0)
+    actions, rng = ActionMap(DEFAULTS), np.random.default_rng(0)
+
+    with tempfile.TemporaryDirectory() as folder:
+        naive = NaiveStep(Path(folder))
+        for mode, suffix in (("defaults", ""), ("random parameters", "_random")):
+            say(f"steps at {mode}")
+            totals: dict[str, float] = {}
+            for i, picture in enumerate(pictures):
+                action = np.zeros(N_PARAMS, np.float32) if not suffix else rng.uniform(-1, 1, N_PARAMS).astype(np.float32)
+                params = actions.to_params(action)
+
+                def step(i: int = i, action: Any = action) -> None:
+                    env.index = i
+                    env.begin()
+                    env.step(action)
+
+                sides: dict[str, Callable[[], None]] = {
+                    "VTracer alone": lambda picture=picture, params=params: (trace(picture.png, params), None)[1],  # type: ignore[misc]
+                    "our step": step,
+                    "naive step": lambda picture=picture, params=params: naive(picture, params),  # type: ignore[misc]
+                }
+                for name, seconds in take_turns(sides, n_repeats).items():
+                    totals[name] = totals.get(name, 0.0) + seconds
+            mean = {name: seconds / len(pictures) * 1000 for name, seconds in totals.items()}
+            report.keys[f"step_over_vtracer{suffix}"] = mean["our step"] / mean["VTracer alone"]
+            if not suffix:
+                report.keys["naive_over_step"] = mean["naive step"] / mean["our step"]
+            for name, ms in mean.items():
+                report.add(f"{name}, {mode}", f"{ms:.2f} ms")
+            report.details[mode] = mean
+
+
+class NaiveStep:
+    """A step as a script by hand makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import resvg_py
+        except ImportError as error:
+            raise BenchError("the naive step needs resvg_py: pip install -r requirements-bench.txt") from error
+        self._resvg = resvg_py
+        self._in, self._out = folder / "in.png", folder / "out.svg"
+
+    def __call__(self, picture: Picture, params: Params) -> None:
+        import io
+
+        from PIL import Image
+        from skimage.metrics import structural_similarity
+
+        self._in.write_bytes(picture.png)
+        vtracer.convert_image_to_svg_py(str(self._in), str(self._out), filter_speckle=FILTER_SPECKLE, **_whole(params))
+        svg = self._out.read_text()
+        png = self._resvg.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
+        drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
+        structural_similarity(picture.pixels, drawn, channel_axis=2, data_range=255)
+
+
+def _whole(params: Params) -> dict[str, Any]:
+    return {name: value if name == "length_threshold" else int(value) for name, value in params.as_dict().items()}
+
+
+def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> None:
+    from skimage.metrics import structural_similarity
+
+    from core.tracing.raster import rasterizer
+
+    say("SSIM")
+    ours = theirs = worst = 0.0
+    for picture in pictures[:: max(len(pictures) // 40, 1)]:
+        height, width = picture.pixels.shape[:2]
+        drawn = rasterizer().draw(picture.by_defaults.trace.svg.encode(), width, height)
+        reference = Reference(picture.pixels)
+        seconds = take_turns(
+            {
+                "ours": lambda r=reference, d=drawn: (r.ssim(d), None)[1],  # type: ignore[misc]
+                "theirs": lambda p=picture, d=drawn: (structural_similarity(p.pixels, d, channel_axis=2, data_range=255), None)[1],  # type: ignore[misc]
+            },
+            n_repeats,
+        )
+        ours, theirs = ours + seconds["ours"], theirs + seconds["theirs"]
+        exact = structural_similarity(picture.pixels, drawn, channel_axis=2, data_range=255)
+        worst = max(worst, abs(float(exact) - reference.ssim(drawn)))
+    report.add("scikit-image's SSIM over ours", f"{theirs / ours:.1f}", f"largest difference {worst:.1e}")
+    report.details |= {"ssim_over_ours": theirs / ours, "ssim_difference": worst}
+
+
+def _preparation(report: Report, logos: list[Logo]) -> None:
+    """Once a picture and run: features and VTracer's defaults."""
+    say("preparation")
+    sample = logos[:: max(len(logos) // 40, 1)]
+    started = time.perf_counter()
+    for logo in sample:
+        picture = Picture(logo.pixels)
+        _ = picture.reference, picture.features, picture.by_defaults
+    report.add("preparing a logo, once", f"{(time.perf_counter() - started) / len(sample) * 1000:.1f} ms", "features and VTracer's defaults")
+
+
+def _pool(report: Report, images: str, logos: list[Logo], n_repeats: int) -> None:
+    from stable_baselines3.common.vec_env import SubprocVecEnv
+
+    from core.learning.vec_env import PoolVecEnv
+
+    cores = available_cores()
+    prepared: list[PreparedLogo] = []
+    opened: dict[str, Any] = {}
+    n_steps = {}
+    try:
+        for n in range(1, cores + 1):
+            pool = WorkerPool(PictureStore.create(logos), n)
+            preparations = Preparations(logos)
+            preparations.prepare(pool, range(len(logos)))
+            prepared = [preparations[i] for i in range(len(logos))]
+            name = f"pool, {n} worker{'s' if n > 1 else ''}"
+            opened[name], n_steps[name] = PoolVecEnv(pool, preparations, _SPEC, 64, seed=n), 12
+        for n, n_rounds in ((cores, 768 // cores), (16, 48)):
+            name = f"SubprocVecEnv, {n} processes"
+            opened[name] = SubprocVecEnv([_EnvMaker(images, prepared, [o.digest for o in logos], k) for k in range(n)])
+            n_steps[name] = n_rounds
+        rng = np.random.default_rng(0)
+        rates: dict[str, list[float]] = {name: [] for name in opened}
+        for vec_env in opened.values():
+            vec_env.reset()
+        for repeat in range(n_repeats):
+            for name, vec_env in opened.items():
+                say(f"{name}, repeat {repeat + 1} of {n_repeats}")
+                started = time.perf_counter()
+                for _ in range(n_steps[name]):
+                    vec_env.step(rng.uniform(-1, 1, (vec_env.num_envs, N_PARAMS)).astype(np.float32))
+                rates[name].append(n_steps[name] * vec_env.num_envs / (time.perf_counter() - started))
+    finally:
+        for vec_env in opened.values():
+            vec_env.close()
+    rate = {name: statistics.median(values) for name, values in rates.items()}
+    best, subproc = f"pool, {cores} worker{'s' if cores > 1 else ''}", f"SubprocVecEnv, {cores} processes"
+    report.keys["pool_over_subproc"] = rate[best] / rate[subproc]
+    for name, value in rate.items():
+        report.add(name, f"{value:.0f} steps/s", "random parameters" + ("; 64 environments" if name.startswith("pool") else "; one environment each"))
+    report.details["pool_steps_per_s"] = rate
+
+
+class _EnvMaker:
+    """Makes an environment in a process of SubprocVecEnv."""
+
+    def __init__(self, images: str, prepared: list[PreparedLogo], digests: list[str], seed: int) -> None:
+        self.images, self.prepared, self.digests, self.seed = images, prepared, digests, seed
+
+    def __call__(self) -> TraceEnv:
+        import cv2
+
+        cv2.setNumThreads(1)
+        wanted = {logo.digest: logo for logo in load_logos(self.images, WORK_SIZE).logos}
+        pictures = [Picture(wanted[digest].pixels) for digest in self.digests]
+        env = TraceEnv(self.prepared, lambda i, params: pictures[i].measure(params).outcome, _SPEC)
+        env.reset(seed=self.seed)
+        return env
+
+
+def _training(report: Report, images: str, n_steps: int) -> None:
+    from core.runs.config_text import load_config
+    from core.runs.run_dir import find_run
+    from core.learning.trainer import env_spec, load_set
+
+    settings = [f"logos.path={images}"] + ([f"total_timesteps={n_steps}"] if n_steps else [])
+    config = load_config(ROOT / "configs" / "recommended.yaml", settings)
+    with tempfile.TemporaryDirectory() as home:
+        say(f"training {config.total_timesteps:,} steps with configs/recommended.yaml")
+        command = [sys.executable, "-m", "core", "train", "--config", "configs/recommended.yaml", "--run-dir", f"{home}/run", "--json"]
+        command += [part for setting in settings for part in ("--set", setting)]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": home}, capture_output=True, text=True)
+        if done.returncode:
+            raise BenchError(f"the training failed: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}")
+        events = list(read_events(find_run(f"{home}/run", Path(home)).events_file))
+    metrics = [e for e in events if e.kind == "metrics"]
+    fps = next(float(e.data["time/fps"]) for e in reversed(metrics) if "time/fps" in e.data)
+    update_s = sum(float(e.data.get("time/update_s", 0.0)) for e in metrics)
+    episodes = [e for e in events if e.kind == "episode"]
+    logos = {logo.name: logo for logo in load_set(config).logos}
+    spec, prepared = env_spec(config), {}
+    pictures: list[Picture] = []
+    say("the same steps on one core")
+    sample = episodes[:: max(len(episodes) // 1000, 1)]
+    for name in sorted({e.data["logo"] for e in sample}):
+        picture = Picture(logos[name].pixels)
+        prepared[name] = len(pictures), PreparedLogo(name, logos[name].category, logos[name].digest, picture.features, picture.defaults)
+        pictures.append(picture)
+    env = TraceEnv([logo for _, logo in prepared.values()], lambda i, params: pictures[i].measure(params).outcome, spec)
+    env.reset(seed=0)
+    to_action = ActionMap(spec.centre)
+    work = [(prepared[e.data["logo"]][0], to_action.to_action(Params(**dict(zip(NAMES, e.data["params"], strict=True))))) for e in sample]
+
+    def replay() -> None:
+        for index, action in work:
+            env.index = index
+            env.begin()
+            env.step(action)
+
+    seconds = take_turns({"replay": replay}, 3)["replay"]
+    single = len(work) / seconds
+    cores = available_cores()
+    report.keys["rollout_efficiency"] = fps / (cores * single)
+    ended = next(e.ts for e in reversed(events) if e.kind == "ended")
+    report.add("whole training (time/fps)", f"{fps:.0f} steps/s", f"{config.total_timesteps:,} steps, evaluations and checkpoints included")
+    report.add("one core through the same steps", f"{single:.0f} steps/s", f"a sample of {len(work)}")
+    report.add("PPO's updates", f"{update_s / (len(episodes) / fps):.1%} of the time")
+    report.add("start to end", f"{ended - events[0].ts:.0f} s", "first event to last")
+    report.details |= {"fps": fps, "single_core_steps_per_s": single, "update_share": update_s / (len(episodes) / fps)}
