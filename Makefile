@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8501
 
-.PHONY: setup setup-dev run test check format pictures clean
+.PHONY: setup setup-dev run test check bench format pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -16,7 +16,7 @@ $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-bench.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ $(VENV)/.installed
 
@@ -32,6 +32,9 @@ check: setup-dev  ## what CI runs: format, lint, types, tests
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest
+
+bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
+	@for what in throughput telemetry ingest ui; do $(PY) -m core bench $$what || exit 1; done
 
 format: setup-dev
 	$(PY) -m ruff format .

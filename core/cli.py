@@ -196,6 +196,37 @@ def rebuild(as_json: Json = False) -> None:
         _result(data, as_json, lambda: print(f"{n_events} events read into {path}"))
 
 
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest or ui.")],
+    images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
+    repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
+    short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
+    from core.bench import ingest, telemetry, throughput, ui
+    from core.bench.report import DOCUMENT, BenchError, Report, write_section
+
+    sides: dict[str, Callable[[], Report]] = {
+        "throughput": lambda: throughput.measure(images, repeats, 8 if short else 0, 1024 if short else 0),
+        "telemetry": lambda: telemetry.measure(images, 8 if short else 40),
+        "ingest": lambda: ingest.measure(repeats, 20_000 if short else 1_000_000, 1.0 if short else 15.0),
+        "ui": lambda: ui.measure(repeats, 20_000 if short else 1_000_000, 4.0 if short else 30.0),
+    }
+    with _clear_errors():
+        if what not in sides:
+            raise ConfigError(f"bench {what!r} is none of {', '.join(sides)}")
+        try:
+            report = sides[what]()
+        except BenchError as error:
+            _fail(error, 1)
+        if not short or out is not None:
+            write_section(report, out or DOCUMENT)
+        _result(report.as_dict(), as_json, lambda: print(report.as_text()))
+
+
 @runs_app.command("list")
 def list_runs(as_json: Json = False) -> None:
     """All runs, newest first."""

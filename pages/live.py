@@ -307,11 +307,11 @@ def detail(event: dict[str, Any]) -> str:
     data = event["data"]
     if event["kind"] == "attempt_started":
         where = data.get("from_checkpoint")
-        return f"attempt {event['attempt']}, pid {data['pid']}" + (f", from checkpoint {where}" if where else "")
+        return f"attempt {event['attempt']}, pid {data.get('pid', 'unknown')}" + (f", from checkpoint {where}" if where else "")
     if event["kind"] == "checkpoint":
-        return f"{data['name']} (gain {tables.gain_text(data.get('gain'))})"
+        return f"{data.get('name', '')} (gain {tables.gain_text(data.get('gain'))})"
     if event["kind"] == "baseline":
-        return f"{METHOD_LABELS.get(data['method'], data['method'])}: gain {tables.gain_text(data['gain'])}"
+        return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {tables.gain_text(data.get('gain'))}"
     for key in ("phase", "text", "reason", "name"):
         if data.get(key):
             return str(data[key])
@@ -337,10 +337,18 @@ def top() -> None:
 
 @st.fragment(run_every="5s" if is_live else None)
 def below() -> None:
-    tab_names = ["Success", "Parameters", "Rewards", "Losses", "Events and log", "Export"]
-    for tab, draw in zip(st.tabs(tab_names), (success, parameters, distribution, losses, events, exports), strict=True):
-        with tab:
-            draw()
+    drawn = {
+        "Success": success,
+        "Parameters": parameters,
+        "Rewards": distribution,
+        "Losses": losses,
+        "Events and log": events,
+        "Export": exports,
+    }
+    for tab, draw in zip(st.tabs(list(drawn), key="tab", bind="query-params"), drawn.values(), strict=True):
+        if tab.open:  # a hidden chart costs as much as one that is seen
+            with tab:
+                draw()
 
 
 def exports() -> None:

@@ -101,11 +101,11 @@ def evaluations(store: Store, runs: list[str]) -> pd.DataFrame:
         f"""
         SELECT v.run_id, v.attempt, v.step, coalesce(e.episode, 0) AS episode, v.minutes, v.ts, v.gain, v.gain_low, v.gain_high, v.gain_median,
                v.share_better, v.ssim, v.ssim_default, v.bytes, v.bytes_default, v.n_logos, v.n_failed, v.is_best, v.by_category
-        FROM current_evaluations v ASOF LEFT JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes GROUP BY ALL) e
-             ON v.run_id = e.run_id AND v.step >= e.step
+        FROM current_evaluations v ASOF LEFT JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes
+             WHERE run_id IN ({_marks(runs)}) GROUP BY ALL) e ON v.run_id = e.run_id AND v.step >= e.step
         WHERE v.run_id IN ({_marks(runs)}) ORDER BY v.run_id, v.step
         """,
-        list(runs),
+        [*runs, *runs],
     )
     shares = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("by_category")]
     for category in sorted({c for share in shares for c in share}):
@@ -163,7 +163,7 @@ def param_density(
         SELECT x, x + wx AS x2, $low + cell * wy AS y, $low + (cell + 1) * wy AS y2, n, n / sum(n) OVER (PARTITION BY x) AS share, gain
         FROM c ORDER BY x, y
         """,
-        {"run": run, "nx": n_x, "ny": n_y, "low": low, "high": high},  # type: ignore[arg-type]
+        {"run": run, "nx": n_x, "ny": n_y, "low": low, "high": high},
     )
 
 

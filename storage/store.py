@@ -6,7 +6,9 @@ offset are committed together, so a line is taken in exactly once, whatever is k
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +21,11 @@ import pyarrow as pa
 from storage.schema import PARAMS, migrate
 
 CLOSE_PATIENCE_S = 5.0
+_MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
 _TABLES = ("metrics", "episodes", "evaluated", "evaluations", "events", "attempts", "sources", "runs")
+Parameters = list[Any] | dict[str, Any]
 _OWN_TABLE = ("metrics", "episode", "evaluated", "evaluation")
 
 
@@ -99,6 +103,10 @@ class Store:
                 f"{path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
             ) from error
         migrate(self._connection)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
+        self._generation = 0
+        self._generations = {str(run_id): 0 for (run_id,) in self.rows("SELECT run_id FROM runs")}
 
     def __enter__(self) -> Self:
         return self
@@ -118,13 +126,39 @@ class Store:
                     raise
                 time.sleep(0.02)
 
-    def query(self, sql: str, parameters: list[Any] | None = None) -> pd.DataFrame:
-        """Run a query on a cursor of its own."""
+    def query(self, sql: str, parameters: Parameters | None = None) -> pd.DataFrame:
+        """Run a query on a cursor of its own.
+
+        A small result is kept until a run among the parameters has new events; one that names no run, until any has.
+        """
+        key = (sql, repr(parameters))
+        version = self._version(parameters)
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == version:
+                self._kept.move_to_end(key)
+                return kept[1].copy()
         with self._connection.cursor() as cursor:
-            return cursor.execute(sql, parameters or []).df()
+            found = cursor.execute(sql, parameters or []).df()
+        if len(found) <= _MAX_KEPT_ROWS:
+            with self._lock:
+                self._kept[key] = (version, found.copy())
+                while len(self._kept) > _MAX_KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
+    def _version(self, parameters: Parameters | None) -> tuple[int, ...]:
+        """Changes with what the runs among the parameters, or all, have taken in. To be asked before the query."""
+        values = parameters.values() if isinstance(parameters, dict) else parameters or []
+        named = [self._generations[value] for value in values if isinstance(value, str) and value in self._generations]
+        return (self._generation, 0) if not named else tuple(named)
+
+    def _changed(self, run_id: str) -> None:
+        self._generation += 1
+        self._generations[run_id] = self._generation
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The same as plain tuples, for small results."""
+        """The same as plain tuples, for small results; not kept."""
         with self._connection.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
 
@@ -155,6 +189,7 @@ class Store:
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
+        self._changed(run_id)
         return n_events
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> int:
@@ -208,3 +243,4 @@ class Store:
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
+        self._changed(run_id)

@@ -90,8 +90,13 @@ def test_the_first_visit_may_be_a_deep_link(console):
 
 
 def test_live_draws_curves_heatmap_and_exports(visit, ended):
-    page = visit("live", run=ended.run_id)
-    assert len(page.get("vega_lite_chart")) >= 12
+    charts = {}
+    for tab in ("Success", "Parameters", "Rewards", "Losses", "Events and log", "Export"):
+        page = visit("live", run=ended.run_id, tab=tab)
+        assert not page.exception
+        charts[tab] = len(page.get("vega_lite_chart")) - 2  # the two above the tabs
+    assert charts == {"Success": 2, "Parameters": 2, "Rewards": 2, "Losses": 9, "Events and log": 0, "Export": 0}
+    page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
     page.segmented_control(key="x").set_value("minutes").run()
     assert not page.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import random
 import statistics
 import tempfile
@@ -48,7 +49,7 @@ def write_run(run: RunDir, n_updates: int, n_episodes: int, rollout: int = 512) 
     """A synthetic log: metrics of ``n_updates`` updates, then episodes. Returns (rows of metrics, rows of episodes)."""
     rng = random.Random(0)
     with EventWriter(run.events_file) as events:
-        events.write("attempt_started", 0, {"from_step": 0, "total_timesteps": max(n_updates * rollout, n_episodes)})
+        events.write("attempt_started", 0, {"pid": os.getpid(), "from_step": 0, "total_timesteps": max(n_updates * rollout, n_episodes)})
         for n in range(1, n_updates + 1):
             events.write("metrics", n * rollout, {name: rng.random() for name in _METRICS})
         for n in range(1, n_episodes + 1):
@@ -77,10 +78,12 @@ def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
                     found = store.rows("SELECT (SELECT count(*) FROM metrics) + (SELECT count(*) FROM episodes)")[0][0]
                     assert found == rows[kind], f"{found} rows of {rows[kind]} arrived"
     rate = {kind: statistics.median(values) for kind, values in rates.items()}
-    report.keys["ingest_rows_per_s"] = rate["metrics"]
+    report.keys["ingest_rows_per_s"] = rate["both"]
     report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"a row a scalar; {N_RUNS} logs")
     columns = 17 + N_PARAMS
-    report.add("catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}")
+    report.add(
+        "catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}"
+    )
     report.add("catching up, both", f"{rate['both']:,.0f} rows/s", "four rows of metrics to one episode")
     report.details["rows_per_s"] = rate
 

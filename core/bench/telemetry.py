@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from core.bench.report import Report, say
 from core.runs.config_text import load_config
-from core.runs.events import EventWriter
+from core.runs.events import EventWriter, Kind
 from core.runs.run_dir import claim
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,20 +64,19 @@ def _training(report: Report, images: str, n_rollouts: int) -> None:
                 super()._write_episode(env, r)
 
     class Writer(EventWriter):
-        def write(self, *arguments: Any, **more: Any) -> None:
+        def write(self, kind: Kind, step: int, data: dict[str, Any]) -> int:
             writes[0] += 1
-            super().write(*arguments, **more)
+            return super().write(kind, step, data)
 
     say(f"training {n_rollouts} rollouts, every other one without events")
-    originals = callbacks.EpisodeRecorder, trainer_module.EventWriter
-    callbacks.EpisodeRecorder, trainer_module.EventWriter = Recorder, Writer  # type: ignore[misc]
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            run = claim(Path(home), config)
-            trainer_module.train(run)
-            n_bytes = run.events_file.stat().st_size
-    finally:
-        callbacks.EpisodeRecorder, trainer_module.EventWriter = originals  # type: ignore[misc]
+    with (
+        mock.patch.object(callbacks, "EpisodeRecorder", Recorder),
+        mock.patch.object(trainer_module, "EventWriter", Writer),
+        tempfile.TemporaryDirectory() as home,
+    ):
+        run = claim(Path(home), config)
+        trainer_module.train(run)
+        n_bytes = run.events_file.stat().st_size
     first = 2  # rollouts in which logos are still prepared
     busy = {side: statistics.median(s[0] for s in rollouts[first:]) for side, rollouts in sides.items()}
     rollout_s = statistics.median(s[1] for s in sides[True][first:] + sides[False][first:])
@@ -101,13 +101,13 @@ def _scalars(report: Report) -> None:
             try:
                 write, close = make(Path(folder) / name.split()[0])
             except ImportError as error:
-                report.add(f"a scalar, {name}", "not measured", f"{str(error.name or error)} is not installed")
+                report.add(f"a scalar, {name}", "not measured", f"{error.name or error!s} is not installed")
                 continue
             say(f"scalars: {name}")
             n = N_SCALARS // len(_KEYS) if "mlflow" not in name else 20
             started = time.perf_counter()
             for step in range(n):
-                write(step, {key: step * 0.5 for key in _KEYS})
+                write(step, dict.fromkeys(_KEYS, step * 0.5))
             each = (time.perf_counter() - started) / (n * len(_KEYS)) * 1e6
             close()
             report.add(f"a scalar, {name}", f"{each:.1f} us", "the caller's time; the rest is queued" if "log" not in name else "written")

@@ -111,14 +111,19 @@ class NaiveStep:
         import io
 
         from PIL import Image
-        from skimage.metrics import structural_similarity
 
         self._in.write_bytes(picture.png)
         vtracer.convert_image_to_svg_py(str(self._in), str(self._out), filter_speckle=FILTER_SPECKLE, **_whole(params))
         svg = self._out.read_text()
         png = self._resvg.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
         drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
-        structural_similarity(picture.pixels, drawn, channel_axis=2, data_range=255)
+        scikit_ssim(picture.pixels, drawn)
+
+
+def scikit_ssim(a: Any, b: Any) -> float:
+    from skimage.metrics import structural_similarity
+
+    return float(structural_similarity(a, b, channel_axis=2, data_range=255))  # type: ignore[no-untyped-call]
 
 
 def _whole(params: Params) -> dict[str, Any]:
@@ -126,8 +131,6 @@ def _whole(params: Params) -> dict[str, Any]:
 
 
 def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> None:
-    from skimage.metrics import structural_similarity
-
     from core.tracing.raster import rasterizer
 
     say("SSIM")
@@ -139,13 +142,12 @@ def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> 
         seconds = take_turns(
             {
                 "ours": lambda r=reference, d=drawn: (r.ssim(d), None)[1],  # type: ignore[misc]
-                "theirs": lambda p=picture, d=drawn: (structural_similarity(p.pixels, d, channel_axis=2, data_range=255), None)[1],  # type: ignore[misc]
+                "theirs": lambda p=picture, d=drawn: (scikit_ssim(p.pixels, d), None)[1],  # type: ignore[misc]
             },
             n_repeats,
         )
         ours, theirs = ours + seconds["ours"], theirs + seconds["theirs"]
-        exact = structural_similarity(picture.pixels, drawn, channel_axis=2, data_range=255)
-        worst = max(worst, abs(float(exact) - reference.ssim(drawn)))
+        worst = max(worst, abs(scikit_ssim(picture.pixels, drawn) - reference.ssim(drawn)))
     report.add("scikit-image's SSIM over ours", f"{theirs / ours:.1f}", f"largest difference {worst:.1e}")
     report.details |= {"ssim_over_ours": theirs / ours, "ssim_difference": worst}
 
@@ -158,7 +160,9 @@ def _preparation(report: Report, logos: list[Logo]) -> None:
     for logo in sample:
         picture = Picture(logo.pixels)
         _ = picture.reference, picture.features, picture.by_defaults
-    report.add("preparing a logo, once", f"{(time.perf_counter() - started) / len(sample) * 1000:.1f} ms", "features and VTracer's defaults")
+    report.add(
+        "preparing a logo, once", f"{(time.perf_counter() - started) / len(sample) * 1000:.1f} ms", "features and VTracer's defaults"
+    )
 
 
 def _pool(report: Report, images: str, logos: list[Logo], n_repeats: int) -> None:
@@ -200,7 +204,11 @@ def _pool(report: Report, images: str, logos: list[Logo], n_repeats: int) -> Non
     best, subproc = f"pool, {cores} worker{'s' if cores > 1 else ''}", f"SubprocVecEnv, {cores} processes"
     report.keys["pool_over_subproc"] = rate[best] / rate[subproc]
     for name, value in rate.items():
-        report.add(name, f"{value:.0f} steps/s", "random parameters" + ("; 64 environments" if name.startswith("pool") else "; one environment each"))
+        report.add(
+            name,
+            f"{value:.0f} steps/s",
+            "random parameters" + ("; 64 environments" if name.startswith("pool") else "; one environment each"),
+        )
     report.details["pool_steps_per_s"] = rate
 
 
@@ -222,9 +230,9 @@ class _EnvMaker:
 
 
 def _training(report: Report, images: str, n_steps: int) -> None:
+    from core.learning.trainer import env_spec, load_set
     from core.runs.config_text import load_config
     from core.runs.run_dir import find_run
-    from core.learning.trainer import env_spec, load_set
 
     settings = [f"logos.path={images}"] + ([f"total_timesteps={n_steps}"] if n_steps else [])
     config = load_config(ROOT / "configs" / "recommended.yaml", settings)

@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 
 from core.runs.config import ConfigError, RunConfig, range_text
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader in C, where PyYAML was built with it
+
 
 def validate(data: Any) -> RunConfig:
     """Build a config from plain data.
@@ -83,7 +85,7 @@ def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
         ConfigError: not YAML, or no mapping.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is no valid YAML: {' '.join(str(error).split())[:200]}") from error
     if data is None:
@@ -134,7 +136,7 @@ def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
 
 def _yaml_value(text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
         return text
     if isinstance(value, str):  # YAML 1.1 takes 3e-4 for text

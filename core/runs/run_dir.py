@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from core.runs.config import RunConfig
+from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
@@ -96,6 +97,12 @@ class Spawned:
     ts: float
 
 
+@lru_cache(maxsize=2000)
+def _read_config(path: Path, mtime_ns: int, size: int, inode: int) -> RunConfig:
+    """A config by the state of its file, since pages ask for all of them again and again."""
+    return validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+
+
 class RunDir:
     """Paths and small files of one run."""
 
@@ -164,10 +171,9 @@ class RunDir:
 
     def read_config(self) -> RunConfig:
         """Raises :class:`core.runs.config.ConfigError` where the file is missing or not valid."""
-        from core.runs.config import ConfigError
-
         try:
-            return validate(parse_yaml(self.config_file.read_text(encoding="utf-8"), str(self.config_file)))
+            stat = self.config_file.stat()
+            return _read_config(self.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)
         except OSError as error:
             raise ConfigError(f"{self.config_file} can't be read: {error.strerror}") from error
 

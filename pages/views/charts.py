@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
+from altair.utils import schemapi
+
+schemapi.disable_debug_mode()  # a chart is checked once, as it is drawn, and not at each step of its making too
 
 # After Okabe and Ito: told apart with any colour vision, on light and on dark.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5f97", "#8a8a8a")
