@@ -31,6 +31,7 @@ LOSSES = {
     "train/learning_rate": "learning rate",
     "train/std": "exploration deviation",
 }
+WHERE_ANY = {"trace/failed_share": "share of failed conversions", "trace/cache_hit_rate": "conversions known already"}
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
@@ -154,7 +155,14 @@ def waiting(row: tables.RunRow) -> bool:
 
 
 def warnings_of(run_id: str) -> None:
-    for event in queries.events_of(console.store, run_id, ["warning", "logos_loaded"]):
+    found = queries.events_of(console.store, run_id, ["warning", "logos_loaded", "worker_lost"])
+    n_lost = sum(event["kind"] == "worker_lost" for event in found)
+    if n_lost:
+        workers = "One worker was" if n_lost == 1 else f"{n_lost} workers were"
+        st.warning(f"{workers} lost and replaced; the run goes on. The events below say at what, and the log how to repeat it.")
+    for event in found:
+        if event["kind"] == "worker_lost":
+            continue
         if event["kind"] == "warning":
             st.warning(event["data"]["text"])
         elif event["data"]["skipped"]:
@@ -267,14 +275,14 @@ def distribution() -> None:
 
 def losses() -> None:
     st.subheader("Losses and health")
-    series = queries.metric_series(console.store, shown, list(LOSSES), axis)
+    series = queries.metric_series(console.store, shown, [*LOSSES, *WHERE_ANY], axis)
     if series.empty:
         st.caption("The first update is on its way.")
         return
     with st.grid(3, min_column_width=300):
-        for name, title in LOSSES.items():
+        for name, title in (LOSSES | WHERE_ANY).items():
             part = series[series["name"] == name]
-            if not part.empty:
+            if not part.empty and (name in LOSSES or part["high"].max() > 0):
                 st.altair_chart(charts.line(part, colours, axis, title, labels=labels, smoothing=smoothing, height=190), key=f"loss.{name}")
 
 
@@ -312,6 +320,8 @@ def detail(event: dict[str, Any]) -> str:
         return f"{data.get('name', '')} (gain {tables.gain_text(data.get('gain'))})"
     if event["kind"] == "baseline":
         return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {tables.gain_text(data.get('gain'))}"
+    if event["kind"] == "worker_lost":
+        return f"{data.get('worker', '')}: {data.get('reason', '')}" + (f", at {data['logo']}" if data.get("logo") else "")
     for key in ("phase", "text", "reason", "name"):
         if data.get(key):
             return str(data[key])

@@ -94,7 +94,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
     for tab in ("Success", "Parameters", "Rewards", "Losses", "Events and log", "Export"):
         page = visit("live", run=ended.run_id, tab=tab)
         assert not page.exception
-        charts[tab] = len(page.get("vega_lite_chart")) - 2  # the two above the tabs
+        charts[tab] = len(page.get("vega_lite_chart")) - 3  # stages, gain and reward stand above the tabs
     assert charts == {"Success": 2, "Parameters": 2, "Rewards": 2, "Losses": 9, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}

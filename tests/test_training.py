@@ -327,6 +327,11 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
         (["evaluate", "--methods", "default", "--images", "nowhere"], "is no folder"),
         (["logos", "check", "nowhere"], "is no folder"),
         (["logos", "make"], "Missing option"),
+        (["logos", "trace", "none.png"], "none.png"),
+        (["logos", "trace", "none.png", "--params", "1,2"], "holds 2 numbers, not seven"),
+        (["logos", "trace", "none.png", "--params", "a,b"], "is not seven numbers"),
+        (["logos", "trace", "none.png", "--params", "0,16,60,4,10,45,2"], "color_precision = 0 is not a whole number in [1, 8] bits"),
+        (["bench", "everything"], "bench 'everything' is none of throughput, telemetry, ingest, ui"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
@@ -334,6 +339,19 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_case_from_the_log_can_be_repeated(home, logo_folder):
+    """The parameters that a run's log names, on the picture that it kept, give what the run measured."""
+    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
+    train(run)
+    found = [e.data for e in read_events(run.events_file) if e.kind == "evaluated"][-1]
+    params = ",".join(f"{value:.10g}" for value in found["params"])
+    picture = run.picture_file(found["digest"])
+    done = core("logos", "trace", str(picture), "--work-size", "48", "--params", params, "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    repeated = json.loads(done.stdout.splitlines()[-1])
+    assert (repeated["ssim"], repeated["n_bytes"], repeated["gain"]) == (found["ssim"], found["bytes"], found["gain"])
 
 
 @pytest.mark.logos

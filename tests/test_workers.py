@@ -228,7 +228,7 @@ def test_figures_do_not_depend_on_the_process_that_computes_them():
         finally:
             pool.close()
         found = [prepared[i] for i in places]
-        seen.append([(x.picture_observation().tobytes(), x.defaults.ssim, x.defaults.n_bytes) for x in found])
+        seen.append([(x.picture_observation.tobytes(), x.defaults.ssim, x.defaults.n_bytes) for x in found])
     assert seen[0] == seen[1] == seen[2]
 
 

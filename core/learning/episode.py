@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class PreparedLogo:
     defaults: Outcome
     default_svg: str = field(default="", repr=False)
 
+    @cached_property
     def picture_observation(self) -> NDArray[np.float32]:
         """Features and the defaults' outcome, scaled; shape (N_PICTURE,)."""
         outcome = [*outcome_features(self.defaults), math.log2(max(self.defaults.n_paths, 1)) / 8]
@@ -77,7 +79,7 @@ class Episode:
         self.tries: list[Try] = []
         self.best: Try | None = None
         self._actions = ActionMap(spec.centre)
-        self._picture = logo.picture_observation()
+        self._picture = logo.picture_observation
 
     @property
     def is_done(self) -> bool:

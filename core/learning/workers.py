@@ -122,7 +122,7 @@ class WorkerPool:
         whether other runs are likely to ask for the same.
         """
         digest = self.store.digest(job.index)
-        known = self.cache.get(digest, job.params, job.keep_svg, job.with_features)
+        known = self.cache.get(digest, job.params, job.keep_svg, job.with_features, is_lasting)
         if known is not None:
             self._finished.append((key, JobResult(known.outcome, known.svg or "", known.features)))
             return

@@ -84,12 +84,17 @@ class TraceCache:
         if path is not None:
             self._file = self._open(path)
 
-    def get(self, digest: str, params: Params, need_svg: bool = False, need_features: bool = False) -> Cached | None:
-        """What is known of a trace, with all that is needed of it; None where it has to be made."""
+    def get(
+        self, digest: str, params: Params, need_svg: bool = False, need_features: bool = False, is_lasting: bool = True
+    ) -> Cached | None:
+        """What is known of a trace, with all that is needed of it; None where it has to be made.
+
+        ``is_lasting``: whether other runs may have asked for it; if not, only this process's own results are looked at.
+        """
         self.n_asked += 1
         key = _key(digest, params)
         found = _unpack(self._known[key], None) if key in self._known else None
-        if found is None or need_svg or (need_features and found.features is None):
+        if is_lasting and (found is None or need_svg or (need_features and found.features is None)):
             found = self._stored(key, need_svg)
         if found is None or (need_svg and found.svg is None) or (need_features and found.features is None):
             return None
