@@ -31,7 +31,7 @@ LOSSES = {
     "train/learning_rate": "learning rate",
     "train/std": "exploration deviation",
 }
-WHERE_ANY = {"trace/failed_share": "share of failed conversions", "trace/cache_hit_rate": "conversions known already"}
+WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate": "known from the cache"}
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)

@@ -1,6 +1,7 @@
-"""The pictures of a run in one unlinked file, mapped by every worker: prepared once, in memory once.
+"""The pictures of a run in one unlinked file, mapped by every worker: made once, in memory once.
 
-Guarantee: nothing is left behind on the disk, however a process ends, because the file has no name.
+Pixels are written at the start, a PNG by the first worker that needs it. Guarantee: nothing is left behind on the disk,
+however a process ends, because the file has no name.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from core.logos.dataset import Logo
 from core.tracing.picture import Picture, encode_png
 
-MAX_OPEN = 128  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
+MAX_OPEN = 96  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Slot:
     pixels_at: int
     height: int
     width: int
-    png_at: int
-    png_size: int
+    png_at: int  # eight bytes of size, zero until the PNG is there; then the PNG
+    png_room: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class PictureStore:
 
     def __init__(self, handle: StoreHandle) -> None:
         self.handle = handle
-        self._map = mmap.mmap(handle.file, handle.size, prot=mmap.PROT_READ)
+        self._map = mmap.mmap(handle.file, handle.size, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         self._bytes = np.frombuffer(self._map, dtype=np.uint8)
         self._open: OrderedDict[int, Picture] = OrderedDict()
 
@@ -66,14 +66,15 @@ class PictureStore:
         """Write the logos' pixels and PNGs to a new nameless file."""
         slots, at = [], 0
         with tempfile.TemporaryFile() as file:
-            with ThreadPoolExecutor() as pool:
-                pngs = list(pool.map(lambda logo: encode_png(logo.pixels), logos))
-            for logo, png in zip(logos, pngs, strict=True):
-                file.write(logo.pixels.tobytes())
-                file.write(png)
+            for logo in logos:
                 height, width = logo.pixels.shape[:2]
-                slots.append(Slot(logo.digest, at, height, width, at + logo.pixels.nbytes, len(png)))
-                at += logo.pixels.nbytes + len(png)
+                n = logo.pixels.nbytes
+                png_at = -(-(at + n) // 8) * 8
+                slots.append(Slot(logo.digest, at, height, width, png_at, n + n // 64 + 4096))
+                file.seek(at)
+                file.write(logo.pixels.tobytes())
+                at = -(-(png_at + 8 + slots[-1].png_room) // 8) * 8
+            file.truncate(at)  # what is not written takes no room
             file.flush()
             return cls(StoreHandle(os.dup(file.fileno()), at, tuple(slots)))
 
@@ -86,11 +87,22 @@ class PictureStore:
     def pixels(self, index: int) -> NDArray[np.uint8]:
         slot = self.handle.slots[index]
         n = slot.height * slot.width * 3
-        return self._bytes[slot.pixels_at : slot.pixels_at + n].reshape(slot.height, slot.width, 3)
+        pixels = self._bytes[slot.pixels_at : slot.pixels_at + n].reshape(slot.height, slot.width, 3)
+        pixels.flags.writeable = False
+        return pixels
 
     def png(self, index: int) -> bytes:
+        """The picture as PNG; made here where no worker has yet. Two that make it at once write the same bytes."""
         slot = self.handle.slots[index]
-        return self._bytes[slot.png_at : slot.png_at + slot.png_size].tobytes()
+        size = self._bytes[slot.png_at : slot.png_at + 8].view(np.int64)
+        at, n = slot.png_at + 8, int(size[0])
+        if n:
+            return self._bytes[at : at + n].tobytes()
+        png = encode_png(self.pixels(index))
+        if len(png) <= slot.png_room:
+            self._bytes[at : at + len(png)] = np.frombuffer(png, dtype=np.uint8)
+            size[0] = len(png)  # last: whoever sees a size sees the whole
+        return png
 
     def picture(self, index: int) -> Picture:
         """The picture, kept open while it is among the last used."""

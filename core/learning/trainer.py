@@ -51,7 +51,11 @@ class Ending:
 
 
 def _import_learning() -> None:
+    import torch
+
     import core.learning.agent  # noqa: F401
+
+    torch.optim.Adam([torch.zeros(1)])  # the first optimiser imports for another second
 
 
 def env_spec(config: RunConfig) -> EnvSpec:

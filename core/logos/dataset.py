@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +159,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         rows = list(csv.DictReader(manifest.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LogosError(f"{manifest} can't be read: {error}") from error
+    listed: dict[Path, set[str]] = {}
     for number, row in enumerate(rows, start=2):
         name, category = (row.get("name") or "").strip(), (row.get("category") or "").strip().lower()
         where = f"{manifest}:{number}"
@@ -171,7 +173,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if split is not None and split not in SPLITS:
             skipped.append(Skipped(where, f"split {split!r} is none of {', '.join(SPLITS)}"))
             continue
-        file = _find(folder, category, name)
+        file = _find(folder, category, name, listed)
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
@@ -179,13 +181,16 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         yield _Entry(name, category or None, split, brand, str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
 
 
-def _find(folder: Path, category: str, name: str) -> Path | None:
+def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
+    """The picture of a row, in its category's folder or beside the manifest; ``listed`` keeps what was looked up."""
     if "/" in name or "\\" in name or name in (".", ".."):
         return None
     for parent in (folder / category, folder):
-        for candidate in [parent / name, *(parent / f"{name}{suffix}" for suffix in FORMATS)]:
-            if candidate.is_file():
-                return candidate
+        if parent not in listed:
+            listed[parent] = {entry.name for entry in os.scandir(parent) if entry.is_file()} if parent.is_dir() else set()
+        for candidate in (name, *(f"{name}{suffix}" for suffix in FORMATS)):
+            if candidate in listed[parent]:
+                return parent / candidate
     return None
 
 

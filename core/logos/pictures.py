@@ -50,7 +50,7 @@ def decode_picture(data: bytes, is_svg: bool = False, background: int = 255, svg
     if not data:
         raise PictureError("the file is empty")
     pixels = _draw_svg(data, background, svg_side) if is_svg else _decode_raster(data, background)
-    if not (pixels != pixels[0, 0]).any():
+    if not (pixels[::16] != pixels[0, 0]).any() and not (pixels != pixels[0, 0]).any():
         raise PictureError("one colour only, nothing to trace")
     return pixels
 
@@ -60,7 +60,7 @@ def _draw_svg(data: bytes, background: int, svg_side: int) -> NDArray[np.uint8]:
     try:
         width, height = rasterizer().size(data)
         scale = svg_side / max(width, height)
-        return rasterizer().draw(data, max(round(width * scale), 1), max(round(height * scale), 1), background).copy()
+        return rasterizer().draw(data, max(round(width * scale), 1), max(round(height * scale), 1), background)
     except RasterError as error:
         raise PictureError(str(error)) from error
 

@@ -1,10 +1,11 @@
 """Picture features: what the policy sees of a logo, and what Method 1's formulas need.
 
-Pure functions of the pixels. All are cheap enough to compute once a picture (about 15 ms at 256 px).
+Pure functions of the pixels. All are cheap enough to compute once a picture (about 8 ms at 256 px).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -87,8 +88,11 @@ def picture_features(pixels: NDArray[np.uint8]) -> Features:
     background = colours[counts.argmax()]
     drawn = (packed != background).astype(np.uint8)
     distance = cv2.distanceTransform(drawn, cv2.DIST_L2, 3)
-    saturation = pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)
-    levels = [_posterised(pixels, bits) for bits in (2, 3, 4, 5)]
+    r, g, b = cv2.split(pixels)
+    saturation = np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)
+    shades = np.bincount(pixels.ravel(), minlength=256)
+    planes = tuple(plane.astype(np.int32) for plane in (r, g, b))
+    levels = [_posterised(planes, shades, bits) for bits in (2, 3, 4, 5)]
     return Features(
         edge_density=edges,
         unique_colors=float(len(colours)),
@@ -126,7 +130,8 @@ def _gradient_strength(gray: NDArray[Any]) -> float:
 
 def _soft_share(pixels: NDArray[np.uint8]) -> float:
     """Share of pixels whose whole 5 x 5 neighbourhood slopes gently: real gradients, not the rims of edges."""
-    smooth = cv2.GaussianBlur(pixels.astype(np.float32).mean(axis=2), (5, 5), 1.2)
+    r, g, b = (plane.astype(np.float32) for plane in cv2.split(pixels))
+    smooth = cv2.GaussianBlur((r + g + b) / np.float32(3), (5, 5), 1.2)
     slope = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)) / 8
     gentle = ((slope > 0.15) & (slope < 5)).astype(np.uint8)
     return float(cv2.erode(gentle, np.ones((5, 5), np.uint8)).mean())
@@ -138,12 +143,16 @@ def _pack(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return packed
 
 
-def _posterised(pixels: NDArray[np.uint8], bits: int) -> tuple[float, float, float]:
-    """log2 colours, log2 regions and scaled error when each channel keeps ``bits`` bits."""
+def _posterised(planes: Sequence[NDArray[np.int32]], shades: NDArray[np.int64], bits: int) -> tuple[float, float, float]:
+    """log2 colours, log2 regions and scaled error when each channel keeps ``bits`` bits.
+
+    ``planes``: red, green and blue; ``shades``: how often each of the 256 values occurs in all three.
+    """
     shift = 8 - bits
-    reduced = (pixels >> shift).astype(np.int32)
-    error = float(cv2.absdiff(pixels, ((pixels >> shift) << shift) + np.uint8(1 << shift >> 1)).mean()) / 32
-    labels = (reduced[:, :, 0] << 2 * bits) | (reduced[:, :, 1] << bits) | reduced[:, :, 2]
+    value = np.arange(256)
+    error = int((np.abs(value - ((value >> shift << shift) + (1 << shift >> 1))) * shades).sum()) / int(shades.sum()) / 32
+    r, g, b = (plane >> shift for plane in planes)
+    labels = (r << 2 * bits) | (g << bits) | b
     counts = np.bincount(labels.ravel())
     colours = int((counts >= max(0.0005 * labels.size, 2)).sum())
     n_regions = 0
