@@ -73,9 +73,15 @@ def test_a_lost_worker_is_no_result():
 def test_another_engine_makes_its_own_results(tmp_path, monkeypatch):
     cache = TraceCache(tmp_path / "traces.sqlite")
     cache.put("a", DEFAULTS, cached(1), is_lasting=True)
-    monkeypatch.setattr(cache_module, "engine", lambda: b"another")
-    assert cache.get("a", DEFAULTS) is None
     cache.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "engine", lambda: b"another")
+        other = TraceCache(tmp_path / "traces.sqlite")
+        assert other.get("a", DEFAULTS) is None
+        other.close()
+    same = TraceCache(tmp_path / "traces.sqlite")
+    assert same.get("a", DEFAULTS) == cached(1)
+    same.close()
 
 
 def test_the_file_keeps_its_bound_and_its_newest(tmp_path):

@@ -4,12 +4,15 @@
 - our step: ``TraceEnv.step``: trace, draw, compare, reward, observation.
 - pool: ``PoolVecEnv`` with 1 to all cores; SB3's ``SubprocVecEnv`` with one process a core and the same environment.
 - training: ``time/fps`` of ``python -m core train`` with configs/recommended.yaml, against cores times the rate at which
-  one core steps through a sample of that very training's episodes, before and after it.
+  one core steps through that very training's latest episodes. For that the training is stopped every 15 seconds, so
+  that both sides see the same minutes of the machine; the time stopped is taken off.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,15 +30,20 @@ from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
+from core.learning.trainer import env_spec, load_set
 from core.learning.workers import WorkerPool, available_cores
 from core.logos.dataset import Logo, load_logos
-from core.runs.events import read_events
+from core.runs.config import RunConfig
+from core.runs.config_text import load_config
+from core.runs.events import Event, read_backwards, read_events
+from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
 from core.tracing.picture import Picture
 from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
 
+_BETWEEN_S, _REPLAYED = 15.0, 256  # how long a training goes on, and how many of its steps one core does then
 ROOT = Path(__file__).resolve().parents[2]
 WORK_SIZE = 256
 _SPEC = EnvSpec(1, DEFAULTS, HEADLINE)  # action 0 is VTracer's defaults
@@ -229,52 +237,98 @@ class _EnvMaker:
         return env
 
 
-def _training(report: Report, images: str, n_steps: int) -> None:
-    from core.learning.trainer import env_spec, load_set
-    from core.runs.config_text import load_config
-    from core.runs.run_dir import find_run
+class _Replay:
+    """One core through the steps of a training."""
 
+    def __init__(self, config: RunConfig) -> None:
+        self._logos = {logo.name: logo for logo in load_set(config).logos}
+        self._spec = env_spec(config)
+        self._places: dict[str, int] = {}
+        self._pictures: list[Picture] = []
+        self._prepared: list[PreparedLogo] = []
+        self.n_steps, self.seconds = 0, 0.0
+
+    def __call__(self, episodes: Sequence[Event]) -> None:
+        for name in sorted({e.data["logo"] for e in episodes} - set(self._places)):  # not counted: a run prepares a logo once
+            picture, logo = Picture(self._logos[name].pixels), self._logos[name]
+            self._places[name] = len(self._pictures)
+            self._pictures.append(picture)
+            self._prepared.append(PreparedLogo(name, logo.category, logo.digest, picture.features, picture.defaults))
+            _ = picture.reference
+        env = TraceEnv(self._prepared, lambda i, params: self._pictures[i].measure(params).outcome, self._spec)
+        env.reset(seed=0)
+        actions = [self._spec.actions.to_action(Params(**dict(zip(NAMES, e.data["params"], strict=True)))) for e in episodes]
+        started = time.perf_counter()
+        for episode, action in zip(episodes, actions, strict=True):
+            env.index = self._places[episode.data["logo"]]
+            env.begin()
+            env.step(action)
+        self.seconds += time.perf_counter() - started
+        self.n_steps += len(episodes)
+
+
+def _training(report: Report, images: str, n_steps: int) -> None:
     settings = [f"logos.path={images}"] + ([f"total_timesteps={n_steps}"] if n_steps else [])
     config = load_config(ROOT / "configs" / "recommended.yaml", settings)
     with tempfile.TemporaryDirectory() as home:
-        say(f"training {config.total_timesteps:,} steps with configs/recommended.yaml")
-        command = [sys.executable, "-m", "core", "train", "--config", "configs/recommended.yaml", "--run-dir", f"{home}/run", "--json"]
+        say(
+            f"training {config.total_timesteps:,} steps with configs/recommended.yaml, stopped now and then for one core to do the same steps"
+        )
+        replay, run = _Replay(config), RunDir(Path(home) / "run")
+        command = [sys.executable, "-m", "core", "train", "--config", "configs/recommended.yaml", "--run-dir", str(run.path), "--json"]
         command += [part for setting in settings for part in ("--set", setting)]
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": home}, capture_output=True, text=True)
-        if done.returncode:
-            raise BenchError(f"the training failed: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}")
-        events = list(read_events(find_run(f"{home}/run", Path(home)).events_file))
+        with (Path(home) / "out").open("wb") as out:
+            trainer = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": home}, stdout=out, stderr=out, start_new_session=True
+            )
+        paused = 0.0
+        try:
+            while trainer.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    trainer.wait(_BETWEEN_S)
+                latest = _latest_episodes(run)
+                if trainer.poll() is not None or len(latest) < _REPLAYED:
+                    continue
+                os.killpg(trainer.pid, signal.SIGSTOP)
+                stopped = time.monotonic()
+                replay(latest)
+                os.killpg(trainer.pid, signal.SIGCONT)
+                paused += time.monotonic() - stopped
+        finally:
+            if trainer.poll() is None:
+                os.killpg(trainer.pid, signal.SIGKILL)
+                trainer.wait()
+        if trainer.returncode:
+            raise BenchError(f"the training failed: {(Path(home) / 'out').read_text()[-500:]}")
+        events = list(read_events(run.events_file))
     metrics = [e for e in events if e.kind == "metrics"]
-    fps = next(float(e.data["time/fps"]) for e in reversed(metrics) if "time/fps" in e.data)
     update_s = sum(float(e.data.get("time/update_s", 0.0)) for e in metrics)
-    episodes = [e for e in events if e.kind == "episode"]
-    logos = {logo.name: logo for logo in load_set(config).logos}
-    spec, prepared = env_spec(config), {}
-    pictures: list[Picture] = []
-    say("the same steps on one core")
-    sample = episodes[:: max(len(episodes) // 1000, 1)]
-    for name in sorted({e.data["logo"] for e in sample}):
-        picture = Picture(logos[name].pixels)
-        prepared[name] = len(pictures), PreparedLogo(name, logos[name].category, logos[name].digest, picture.features, picture.defaults)
-        pictures.append(picture)
-    env = TraceEnv([logo for _, logo in prepared.values()], lambda i, params: pictures[i].measure(params).outcome, spec)
-    env.reset(seed=0)
-    to_action = ActionMap(spec.centre)
-    work = [(prepared[e.data["logo"]][0], to_action.to_action(Params(**dict(zip(NAMES, e.data["params"], strict=True))))) for e in sample]
-
-    def replay() -> None:
-        for index, action in work:
-            env.index = index
-            env.begin()
-            env.step(action)
-
-    seconds = take_turns({"replay": replay}, 3)["replay"]
-    single = len(work) / seconds
-    cores = available_cores()
+    reported = next(float(e.data["time/fps"]) for e in reversed(metrics) if "time/fps" in e.data)
+    done = next(e.step for e in reversed(metrics) if "time/fps" in e.data)
+    if not replay.n_steps:  # a training too short to be stopped
+        replay([e for e in events if e.kind == "episode"][-_REPLAYED:])
+    seconds = done / reported - paused
+    fps, single, cores = done / seconds, replay.n_steps / replay.seconds, available_cores()
     report.keys["rollout_efficiency"] = fps / (cores * single)
-    ended = next(e.ts for e in reversed(events) if e.kind == "ended")
-    report.add("whole training (time/fps)", f"{fps:.0f} steps/s", f"{config.total_timesteps:,} steps, evaluations and checkpoints included")
-    report.add("one core through the same steps", f"{single:.0f} steps/s", f"a sample of {len(work)}")
-    report.add("PPO's updates", f"{update_s / (len(episodes) / fps):.1%} of the time")
-    report.add("start to end", f"{ended - events[0].ts:.0f} s", "first event to last")
-    report.details |= {"fps": fps, "single_core_steps_per_s": single, "update_share": update_s / (len(episodes) / fps)}
+    report.add(
+        "whole training (time/fps)", f"{fps:.0f} steps/s", f"{done:,} steps, with evaluations and checkpoints, less {paused:.0f} s stopped"
+    )
+    report.add("one core through the same steps", f"{single:.0f} steps/s", f"{replay.n_steps:,} of them, while the training is stopped")
+    ended = next(e for e in reversed(events) if e.kind == "ended")
+    took = ended.ts - events[0].ts - paused
+    report.add("start to end", f"{took:.0f} s", f"final validation gain {ended.data['gain']:.3f}, best {ended.data['best_gain']:.3f}")
+    report.add("PPO's updates", f"{update_s / seconds:.1%} of the time")
+    report.details |= {"fps": fps, "single_core_steps_per_s": single, "update_share": update_s / seconds}
+
+
+def _latest_episodes(run: RunDir) -> list[Event]:
+    """The last so many episodes, none before there are metrics: then the training is under way."""
+    found: list[Event] = []
+    has_metrics = False
+    for event in read_backwards(run.events_file):
+        has_metrics |= event.kind == "metrics"
+        if event.kind == "episode" and len(found) < _REPLAYED:
+            found.append(event)
+        if has_metrics and len(found) == _REPLAYED:
+            return found
+    return []

@@ -31,6 +31,10 @@ class EnvSpec:
     centre: Params | None
     weights: Weights
 
+    @cached_property
+    def actions(self) -> ActionMap:
+        return ActionMap(self.centre)
+
     @property
     def n_observation(self) -> int:
         return N_PICTURE + (N_MEMORY if self.max_steps > 1 else 0)
@@ -51,7 +55,7 @@ class PreparedLogo:
     def picture_observation(self) -> NDArray[np.float32]:
         """Features and the defaults' outcome, scaled; shape (N_PICTURE,)."""
         outcome = [*outcome_features(self.defaults), math.log2(max(self.defaults.n_paths, 1)) / 8]
-        return np.concatenate([feature_vector(self.features), np.array(outcome, dtype=np.float32)])
+        return np.clip(np.concatenate([feature_vector(self.features), np.array(outcome, dtype=np.float32)]), -3, 3)
 
 
 def outcome_features(outcome: Outcome) -> list[float]:
@@ -78,7 +82,7 @@ class Episode:
         self.spec = spec
         self.tries: list[Try] = []
         self.best: Try | None = None
-        self._actions = ActionMap(spec.centre)
+        self._actions = spec.actions
         self._picture = logo.picture_observation
 
     @property
@@ -107,7 +111,7 @@ class Episode:
         """
         terms = gain(outcome, self.logo.defaults, self.spec.weights)
         headline = gain(outcome, self.logo.defaults, HEADLINE).total
-        tried = Try(np.clip(np.asarray(action, dtype=np.float32), -1, 1), params, outcome, terms.total, headline)
+        tried = Try(np.asarray(action, dtype=np.float32).clip(-1, 1), params, outcome, terms.total, headline)
         reward = tried.gain if self.best is None else max(tried.gain - self.best.gain, 0.0)
         if self.best is None or tried.gain > self.best.gain:
             self.best = tried
@@ -117,7 +121,7 @@ class Episode:
     def observation(self) -> NDArray[np.float32]:
         """Shape (spec.n_observation,), float32, in [-3, 3]."""
         if self.spec.max_steps == 1:
-            return np.clip(self._picture, -3, 3)
+            return self._picture.copy()
         memory = np.zeros(N_MEMORY, dtype=np.float32)
         memory[0] = 1 - len(self.tries) / self.spec.max_steps
         if self.tries and self.best is not None:
@@ -129,7 +133,7 @@ class Episode:
             memory[4 + N_PARAMS : 4 + 2 * N_PARAMS] = self.best.action
             memory[-4:-2] = outcome_features(last.outcome)
             memory[-2:] = outcome_features(self.best.outcome)
-        return np.clip(np.concatenate([self._picture, memory]), -3, 3)
+        return np.concatenate([self._picture, np.clip(memory, -3, 3)])
 
     def dump(self) -> list[dict[str, Any]]:
         """The tries as plain data, for a checkpoint."""

@@ -50,6 +50,7 @@ class PoolVecEnv(VecEnv):
         self._chosen: list[Params] = []
         self._returns = np.zeros(n_envs)
         self._seed_of_run = seed
+        self._spec = spec
         self._otherwise = np.arange(len(preparations), dtype=np.int64)
         self._expecting: dict[int, list[int]] = {}  # environments that wait for a logo's preparation
         super().__init__(n_envs, self.envs[0].observation_space, gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32))
@@ -72,7 +73,7 @@ class PoolVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         self._actions[...] = actions
-        self._chosen = [env.episode.params_of(action) for env, action in zip(self.envs, actions, strict=True)]
+        self._chosen = self._spec.actions.to_params_of_all(actions)
         # The longest first, so that no worker is left with a long one at the end of the step
         for row in sorted(range(self.num_envs), key=lambda row: -self.envs[row].episode.logo.defaults.cpu_s):
             self.pool.submit(row, Job(self.envs[row].index, self._chosen[row]), n_tries=1, is_lasting=False)
@@ -112,7 +113,7 @@ class PoolVecEnv(VecEnv):
             best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
             END_FAILURES.index(episode.end), best.headline, best.gain,
         )  # fmt: skip
-        self.records[row, _FIRST_PARAM:] = best.params.values()
+        self.records[row, _FIRST_PARAM:] = best.params.as_tuple()
         if episode.is_done:
             env.draw()
             self._begin(row)

@@ -48,7 +48,7 @@ class JobResult:
 
 
 def pack_job(job: Job) -> bytes:
-    return _JOB.pack(job.index, job.keep_svg, job.with_features, *job.params.values())
+    return _JOB.pack(job.index, job.keep_svg, job.with_features, *job.params.as_tuple())
 
 
 def unpack_job(data: bytes) -> Job:

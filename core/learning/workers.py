@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing as mp
 import os
+import selectors
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any, cast
 
 import psutil
@@ -26,7 +27,10 @@ from core.learning.worker import READY, Job, JobResult, pack_job, unpack_result,
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 
-AHEAD = 2  # jobs sent to a worker: one at work, one so that it need not wait for the trainer
+# Jobs sent to a worker: one at work and one so that it need not wait for the trainer; more while many are waiting, so
+# that the trainer need not wake for each, and fewer towards the end, so that workers end together.
+AHEAD, MOST_AHEAD = 2, 8
+_REST_S = 0.02  # the trainer's rest while all workers have enough to do: each time it wakes it takes a core from them
 MAX_LOSSES_IN_A_ROW = 10
 START_S = 60.0  # a worker is ready after half a second; longer than this it hangs
 _LOOK_S = 1.0  # how often time and memory are looked at
@@ -112,6 +116,7 @@ class WorkerPool:
         self._context = mp.get_context("spawn")
         self._waiting: deque[_Task] = deque()
         self._finished: deque[tuple[Hashable, JobResult]] = deque()
+        self._selector = selectors.DefaultSelector()
         self._looked = self._checked = time.monotonic()
         self._workers = [self._start(f"worker-{k}") for k in range(self.n_workers)]
 
@@ -157,6 +162,7 @@ class WorkerPool:
 
     def close(self) -> None:
         self.cache.close()
+        self._selector.close()
         for worker in self._workers:
             worker.pipe.close()
         for worker in self._workers:
@@ -170,14 +176,27 @@ class WorkerPool:
         process = self._context.Process(target=worker_main, args=(there, self.store.handle, os.getpid()), name=name, daemon=True)
         process.start()
         there.close()
+        self._selector.register(here, selectors.EVENT_READ)
         return _Worker(name, process, here, since=time.monotonic())
 
     def _deal(self) -> None:
         """Give every ready worker something to do, those with the least first."""
-        for depth in range(1, AHEAD + 1):
-            for worker in self._workers:
+        most = max(AHEAD, min(MOST_AHEAD, len(self._waiting) // self.n_workers // 2))
+        for depth in range(1, most + 1):
+            if not self._waiting:
+                return
+            for place, worker in enumerate(self._workers):
                 if worker.is_ready and len(worker.tasks) < depth and self._waiting:
-                    self._send(worker, self._waiting.popleft())
+                    self._send(worker, self._take_for(place))
+
+    def _take_for(self, place: int) -> _Task:
+        """The first waiting task whose picture this worker is likely to have open; where there is none, the first."""
+        n = len(self._workers)
+        for i, task in enumerate(self._waiting):
+            if task.job.index % n == place:
+                del self._waiting[i]
+                return task
+        return self._waiting.popleft()
 
     def _send(self, worker: _Worker, task: _Task) -> None:
         if not worker.tasks:
@@ -188,7 +207,9 @@ class WorkerPool:
 
     def _take_in(self) -> None:
         """Wait for replies or ends of workers, and act on them."""
-        ready = set(wait([worker.pipe for worker in self._workers], timeout=_LOOK_S))
+        if all(len(worker.tasks) > 2 * AHEAD and not worker.tasks[0].job.keep_svg for worker in self._workers):
+            time.sleep(_REST_S)  # results wait in the pipes meanwhile; they are small without an SVG
+        ready = {event.fileobj for event, _ in self._selector.select(_LOOK_S)}
         now = time.monotonic()
         if (asleep := now - self._looked - 2 * _LOOK_S) > 0:  # this process was stopped, and the workers perhaps with it
             for worker in self._workers:
@@ -196,7 +217,8 @@ class WorkerPool:
         self._looked = now
         for place, worker in enumerate(self._workers):
             if worker.pipe in ready:
-                self._receive(place, worker)
+                while self._receive(place, worker) and worker.tasks and worker.pipe.poll():
+                    pass
             elif worker.tasks and now - worker.since > self.limits.time_s:
                 self._lose(place, "timeout", f"no result after {self.limits.time_s:g} s")
             elif not worker.is_ready and now - worker.since > START_S:
@@ -205,15 +227,16 @@ class WorkerPool:
             self._checked = now
             self._check_memory()
 
-    def _receive(self, place: int, worker: _Worker) -> None:
+    def _receive(self, place: int, worker: _Worker) -> bool:
+        """Take in one message; returns whether the worker lives."""
         try:
             data = worker.pipe.recv_bytes()
         except (EOFError, OSError):
             self._lose(place, "crashed", "")
-            return
+            return False
         if data == READY:
             worker.is_ready = True
-            return
+            return True
         self._losses_in_a_row = 0
         task = worker.tasks.popleft()
         worker.since = time.monotonic()
@@ -221,6 +244,7 @@ class WorkerPool:
         svg = result.svg if task.job.keep_svg else None
         self.cache.put(self.store.digest(task.job.index), task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)
         self._finished.append((task.key, result))
+        return True
 
     def _check_memory(self) -> None:
         for place, worker in enumerate(self._workers):
@@ -239,6 +263,7 @@ class WorkerPool:
             worker.process.join(1)
             code = worker.process.exitcode
             reason = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        self._selector.unregister(worker.pipe)
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()

@@ -22,12 +22,13 @@ from pathlib import Path
 
 from core.tracing.features import N_FEATURES, Features
 from core.tracing.outcome import REPEATABLE, Outcome
-from core.tracing.params import Params
+from core.tracing.params import N_PARAMS, Params
 
 log = logging.getLogger("tracewright")
 MAX_BYTES = 256 * 2**20
 _BATCH = 64  # results that wait for one transaction
 _OUTCOME = struct.Struct("<dqqdB")
+_PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 _FAILURES = (None, *REPEATABLE)
 _PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
@@ -55,7 +56,13 @@ class Cached:
 
 
 def _key(digest: str, params: Params) -> bytes:
-    return hashlib.sha256(engine() + digest.encode() + params.values().tobytes()).digest()[:16]
+    """Within a process."""
+    return _PARAMS.pack(*params.as_tuple()) + digest.encode()
+
+
+def _lasting(key: bytes) -> bytes:
+    """In the file: of this engine."""
+    return hashlib.sha256(engine() + key).digest()[:16]
 
 
 def _pack(cached: Cached) -> bytes:
@@ -95,7 +102,7 @@ class TraceCache:
         key = _key(digest, params)
         found = _unpack(self._known[key], None) if key in self._known else None
         if is_lasting and (found is None or need_svg or (need_features and found.features is None)):
-            found = self._stored(key, need_svg)
+            found = self._stored(_lasting(key), need_svg)
         if found is None or (need_svg and found.svg is None) or (need_features and found.features is None):
             return None
         self.n_hits += 1
@@ -107,11 +114,11 @@ class TraceCache:
             return
         key = _key(digest, params)
         if is_lasting and self._file is not None:
-            before = self._stored(key, cached.svg is None)
+            before = self._stored(_lasting(key), cached.svg is None)
             if before is not None:
                 svg = before.svg if cached.svg is None else cached.svg
                 cached = Cached(cached.outcome, svg, cached.features or before.features)
-            self._pending[key] = (_pack(cached), None if cached.svg is None else zlib.compress(cached.svg.encode(), 3))
+            self._pending[_lasting(key)] = (_pack(cached), None if cached.svg is None else zlib.compress(cached.svg.encode(), 3))
             if len(self._pending) >= _BATCH:
                 self.flush()
         self._known[key] = _pack(cached)

@@ -38,6 +38,7 @@ SPECS: tuple[ParamSpec, ...] = (
     ParamSpec("splice_threshold", 0, 180, 45, True, "degrees", "Turn at which a spline is cut into two."),
     ParamSpec("path_precision", 0, 8, 2, True, "decimals", "Decimals written of each coordinate."),
 )
+_IS_WHOLE = tuple(spec.is_integer for spec in SPECS)
 NAMES: tuple[str, ...] = tuple(spec.name for spec in SPECS)
 N_PARAMS = len(SPECS)
 LOW = np.array([spec.low for spec in SPECS])
@@ -66,7 +67,7 @@ class Params:
     @classmethod
     def from_values(cls, values: NDArray[np.floating[Any]] | list[float]) -> Params:
         """Build from seven numbers in the order of :data:`NAMES`; whole-number parameters are rounded."""
-        return cls(*(round(float(v)) if spec.is_integer else float(v) for spec, v in zip(SPECS, values, strict=True)))  # type: ignore[arg-type]
+        return cls(*[round(float(v)) if whole else float(v) for whole, v in zip(_IS_WHOLE, values, strict=True)])  # type: ignore[arg-type]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Params:
@@ -101,6 +102,10 @@ class Params:
         """The seven as an array, shape (7,), in the order of :data:`NAMES`."""
         return np.array(_values(self), dtype=np.float64)
 
+    def as_tuple(self) -> tuple[float, ...]:
+        """The same as a tuple."""
+        return _values(self)
+
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
@@ -127,6 +132,12 @@ class ActionMap:
         a = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
         values = self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre))
         return Params.from_values(np.clip(values, LOW, HIGH))
+
+    def to_params_of_all(self, actions: NDArray[np.floating[Any]]) -> list[Params]:
+        """:meth:`to_params` of each row of ``actions``, shape (n, 7); several times faster than one by one."""
+        a = np.clip(np.nan_to_num(np.asarray(actions, dtype=np.float64)), -1.0, 1.0)
+        values = np.clip(self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre)), LOW, HIGH)
+        return [Params.from_values(row) for row in values.tolist()]
 
     def to_action(self, params: Params) -> NDArray[np.float32]:
         """The action that gives ``params`` (clipped into range), shape (7,), each in [-1, 1]."""
