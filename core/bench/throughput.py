@@ -302,7 +302,8 @@ def _training(report: Report, images: str, n_steps: int) -> None:
             raise BenchError(f"the training failed: {(Path(home) / 'out').read_text()[-500:]}")
         events = list(read_events(run.events_file))
     metrics = [e for e in events if e.kind == "metrics"]
-    update_s = sum(float(e.data.get("time/update_s", 0.0)) for e in metrics)
+    updates = [float(e.data["time/update_s"]) for e in metrics if "time/update_s" in e.data]
+    update_s = statistics.median(updates) * len(updates)  # the median, since a stop may fall into one
     reported = next(float(e.data["time/fps"]) for e in reversed(metrics) if "time/fps" in e.data)
     done = next(e.step for e in reversed(metrics) if "time/fps" in e.data)
     if not replay.n_steps:  # a training too short to be stopped
