@@ -36,7 +36,7 @@ WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate":
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
-    actions.invite(console.home, "No run yet. Start the quick run: in under two minutes it shows what this page is for.")
+    actions.invite(console.home, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
 
 labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
 ids = [run.run_id for run in runs]

@@ -22,7 +22,7 @@ def first_visit() -> None:
         st.subheader("Watch an agent learn to trace logos")
         st.markdown(
             "VTracer turns a picture into an SVG under seven parameters, and the right seven differ from logo to logo. "
-            "The **quick run** trains an agent on the 240 built-in logos, in under four minutes on two cores. "
+            "The **quick run** trains an agent on the 240 built-in logos, in under two minutes on two cores. "
             "You see its reward rise, then compare its SVGs with those of VTracer's defaults."
         )
         with st.container(horizontal=True):
@@ -97,7 +97,7 @@ def table() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
         wanted = [row for row in rows if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage}".lower()]
-        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, under four minutes."):
+        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, in about two minutes."):
             actions.start_preset(console.home, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         st.download_button(

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from core.learning.curriculum import Curriculum
@@ -78,6 +79,7 @@ def load_set(config: RunConfig) -> LogoSet:
 
 def train(run: RunDir, resume: bool = False) -> Ending:
     """Run a training in this process until it ends."""
+    cv2.setNumThreads(1)  # the loading threads and the workers have the cores
     stop = StopFlag()
     with run.training_lock(), EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
         trainer = Trainer(run, run.read_config(), events, pulse, stop)
