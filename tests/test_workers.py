@@ -146,7 +146,12 @@ def test_an_episode_of_several_steps_ends_with_its_worker(open_pool):
 
 def test_a_worker_beyond_its_memory_is_replaced(open_pool):
     losses = []
-    pool, _ = open_pool(1, limits=Limits(memory_mb=1), on_loss=losses.append)
+
+    def on_loss(loss):
+        losses.append(loss)
+        pool.limits = Limits()  # or every new worker is beyond it too
+
+    pool, _ = open_pool(1, limits=Limits(memory_mb=1), on_loss=on_loss)
     for seed in range(100):  # memory is looked at once a second
         if not losses:
             pool.measure([Job(i % 12, params) for i, params in enumerate(random_params(50, seed))])
