@@ -11,12 +11,12 @@ from core.learning.episode import EnvSpec
 from core.learning.evaluation import evaluate_baseline, summarise
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
-from core.learning.vec_env import COLUMN, END_FAILURES, PoolVecEnv
+from core.learning.vec_env import COLUMN, PoolVecEnv
 from core.learning.worker import Job, JobResult, pack_job, pack_result, unpack_job, unpack_result
 from core.learning.workers import MAX_LOSSES_IN_A_ROW, Limits, WorkerError, WorkerPool, available_cores
 from core.logos.dataset import load_logos
 from core.tracing.cache import TraceCache
-from core.tracing.outcome import HEADLINE, Outcome
+from core.tracing.outcome import ENDS, HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS, Params
 from core.tracing.picture import Picture
 
@@ -121,7 +121,7 @@ def test_what_a_worker_hangs_on_fails_and_is_put_aside(open_pool):
         pool.measure([Job(0, random_params(1, n)[0])])  # the new worker is ready
         workers_of(pool)[0].suspend()
         _, rewards, dones, _ = envs.step(rng.uniform(-1, 1, (1, N_PARAMS)).astype(np.float32))
-        assert END_FAILURES[int(envs.records[0, COLUMN["failure"]])] == "timeout"
+        assert ENDS[int(envs.records[0, COLUMN["failure"]])] == "timeout"
         assert (rewards[0], dones[0]) == (-3.0, True)
         assert losses[n].job.index == stuck
         assert losses[n].is_put_aside == (n == 1)
@@ -140,7 +140,7 @@ def test_an_episode_of_several_steps_ends_with_its_worker(open_pool):
     record = envs.records[0]
     assert record[COLUMN["done"]] == 1
     assert record[COLUMN["length"]] == 2
-    assert END_FAILURES[int(record[COLUMN["failure"]])] == "timeout"
+    assert ENDS[int(record[COLUMN["failure"]])] == "timeout"
     assert record[COLUMN["gain"]] > -3  # of the step before
 
 

@@ -17,9 +17,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from core.learning.curriculum import Curriculum, StageEnd
-from core.learning.vec_env import COLUMN, END_FAILURES, PoolVecEnv
+from core.learning.vec_env import COLUMN, PoolVecEnv
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter
+from core.tracing.outcome import ENDS
 from core.tracing.params import NAMES
 
 _PARAMS = slice(COLUMN[NAMES[0]], COLUMN[NAMES[-1]] + 1)
@@ -116,7 +117,7 @@ class EpisodeRecorder(BaseCallback):
     def _write_episode(self, env: int, r: Any) -> None:
         self.n_episodes += 1
         curriculum, logo = self._curriculum, self._logos[int(r[COLUMN["logo"]])]
-        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), END_FAILURES[int(r[COLUMN["failure"]])]
+        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), ENDS[int(r[COLUMN["failure"]])]
         is_success = failure is None and curriculum.is_success(ssim, gain)
         data = {
             "episode": self.n_episodes,

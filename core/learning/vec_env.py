@@ -19,17 +19,16 @@ from core.learning.episode import EnvSpec
 from core.learning.preparation import Preparations
 from core.learning.worker import Job, JobResult
 from core.learning.workers import WorkerError, WorkerPool
-from core.tracing.outcome import FAILURES, Outcome
+from core.tracing.outcome import ENDS, Outcome
 from core.tracing.params import N_PARAMS, NAMES, Params
 
-# What a step leaves behind of each environment, one row of float64; ``failure`` is a place in END_FAILURES
+# What a step leaves behind of each environment, one row of float64; ``failure`` is a place in ENDS
 COLUMNS = (
     "logo", "done", "length", "reward", "quality", "size", "speed",
     "ssim", "bytes", "paths", "cpu_s", "failure", "gain", "trained_gain",
     *NAMES,
 )  # fmt: skip
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
-END_FAILURES = (None, *FAILURES)
 _FIRST_PARAM = COLUMN[NAMES[0]]
 
 
@@ -111,7 +110,7 @@ class PoolVecEnv(VecEnv):
         self.records[row, :_FIRST_PARAM] = (
             env.index, episode.is_done, len(episode.tries), reward, terms.quality, terms.size, terms.speed,
             best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
-            END_FAILURES.index(episode.end), best.headline, best.gain,
+            ENDS.index(episode.end), best.headline, best.gain,
         )  # fmt: skip
         self.records[row, _FIRST_PARAM:] = best.params.as_tuple()
         if episode.is_done:

@@ -17,13 +17,12 @@ from multiprocessing.connection import Connection
 
 from core.learning.picture_store import PictureStore, StoreHandle
 from core.tracing.features import N_FEATURES, Features
-from core.tracing.outcome import FAILURES, Outcome
+from core.tracing.outcome import PACKED_BYTES, Outcome
 from core.tracing.params import DEFAULTS, N_PARAMS, Params
 
-_FAILURES = (None, *FAILURES)
 READY = b"ready"
 _JOB = struct.Struct(f"<i??{N_PARAMS}d")
-_OUTCOME = struct.Struct("<dqqdB?")
+_FLAG = struct.Struct("<?")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 
 
@@ -57,17 +56,17 @@ def unpack_job(data: bytes) -> Job:
 
 
 def pack_result(result: JobResult) -> bytes:
-    o, features = result.outcome, result.features
-    head = _OUTCOME.pack(o.ssim, o.n_bytes, o.n_paths, o.cpu_s, _FAILURES.index(o.failure), features is not None)
+    features = result.features
+    head = result.outcome.pack() + _FLAG.pack(features is not None)
     return head + (_FEATURES.pack(*astuple(features)) if features is not None else b"") + result.svg.encode()
 
 
 def unpack_result(data: bytes) -> JobResult:
-    ssim, n_bytes, n_paths, cpu_s, failure, has_features = _OUTCOME.unpack_from(data)
-    at = _OUTCOME.size
+    (has_features,) = _FLAG.unpack_from(data, PACKED_BYTES)
+    at = PACKED_BYTES + _FLAG.size
     features = Features(*_FEATURES.unpack_from(data, at)) if has_features else None
     at += _FEATURES.size if has_features else 0
-    return JobResult(Outcome(ssim, n_bytes, n_paths, cpu_s, _FAILURES[failure]), data[at:].decode(), features)
+    return JobResult(Outcome.unpack(data), data[at:].decode(), features)
 
 
 def perform(store: PictureStore, job: Job) -> JobResult:

@@ -31,7 +31,7 @@ from core.tracing.outcome import Outcome
 # that the trainer need not wake for each, and fewer towards the end, so that workers end together.
 AHEAD, MOST_AHEAD = 2, 8
 _REST_S = 0.02  # the trainer's rest while all workers have enough to do: each time it wakes it takes a core from them
-MAX_LOSSES_IN_A_ROW = 10
+MAX_LOSSES_IN_A_ROW = 10  # of each worker, on average
 START_S = 60.0  # a worker is ready after half a second; longer than this it hangs
 _LOOK_S = 1.0  # how often time and memory are looked at
 
@@ -269,7 +269,7 @@ class WorkerPool:
         worker.process.join()
         self.n_lost += 1
         self._losses_in_a_row += 1
-        if self._losses_in_a_row >= MAX_LOSSES_IN_A_ROW:
+        if self._losses_in_a_row >= MAX_LOSSES_IN_A_ROW * self.n_workers:
             raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row, the last one {reason}; see the log for the pictures")
         begun = worker.tasks.popleft() if worker.tasks and worker.is_ready else None
         self._waiting.extendleft(reversed(worker.tasks))

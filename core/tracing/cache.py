@@ -21,16 +21,14 @@ from importlib import metadata
 from pathlib import Path
 
 from core.tracing.features import N_FEATURES, Features
-from core.tracing.outcome import REPEATABLE, Outcome
+from core.tracing.outcome import LOST, PACKED_BYTES, Outcome
 from core.tracing.params import N_PARAMS, Params
 
 log = logging.getLogger("tracewright")
 MAX_BYTES = 256 * 2**20
 _BATCH = 64  # results that wait for one transaction
-_OUTCOME = struct.Struct("<dqqdB")
 _PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
-_FAILURES = (None, *REPEATABLE)
 _PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
 _SCHEMA = "CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB)"
 
@@ -66,16 +64,14 @@ def _lasting(key: bytes) -> bytes:
 
 
 def _pack(cached: Cached) -> bytes:
-    o = cached.outcome
-    head = _OUTCOME.pack(o.ssim, o.n_bytes, o.n_paths, o.cpu_s, _FAILURES.index(o.failure))
+    head = cached.outcome.pack()
     return head if cached.features is None else head + _FEATURES.pack(*astuple(cached.features))
 
 
 def _unpack(value: bytes, svg: bytes | None) -> Cached:
-    ssim, n_bytes, n_paths, cpu_s, failure = _OUTCOME.unpack_from(value)
-    features = Features(*_FEATURES.unpack_from(value, _OUTCOME.size)) if len(value) > _OUTCOME.size else None
+    features = Features(*_FEATURES.unpack_from(value, PACKED_BYTES)) if len(value) > PACKED_BYTES else None
     text = None if svg is None else zlib.decompress(svg).decode()
-    return Cached(Outcome(ssim, n_bytes, n_paths, cpu_s, _FAILURES[failure]), text, features)
+    return Cached(Outcome.unpack(value), text, features)
 
 
 class TraceCache:
@@ -110,7 +106,7 @@ class TraceCache:
 
     def put(self, digest: str, params: Params, cached: Cached, is_lasting: bool) -> None:
         """Keep a result; ``is_lasting``: for other runs too. What an earlier result had beyond this one is kept."""
-        if cached.outcome.failure not in _FAILURES:
+        if cached.outcome.failure in LOST:
             return
         key = _key(digest, params)
         if is_lasting and self._file is not None:

@@ -9,6 +9,7 @@ weight 1 is half the error, or half the bytes. Pure functions; nothing here trac
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ MIN_GAIN = -3.0
 REPEATABLE = ("panic", "blank", "oversized", "unreadable")  # failures that the same picture and parameters give again
 LOST = ("crashed", "timeout", "memory")  # the conversion took its process with it, or would have
 FAILURES = (*REPEATABLE, *LOST)
+ENDS = (None, *FAILURES)  # what a conversion can come to; places in it stand for it in bytes and tables
+_BYTES = struct.Struct("<dqqdB")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def pack(self) -> bytes:
+        """:data:`PACKED_BYTES` bytes that :meth:`unpack` reads back to the bit."""
+        return _BYTES.pack(self.ssim, self.n_bytes, self.n_paths, self.cpu_s, ENDS.index(self.failure))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Outcome:
+        """From the first bytes of ``data``; raises struct.error or IndexError where they are none of :meth:`pack`."""
+        ssim, n_bytes, n_paths, cpu_s, end = _BYTES.unpack_from(data)
+        return cls(ssim, n_bytes, n_paths, cpu_s, ENDS[end])
+
+
+PACKED_BYTES = _BYTES.size
 
 
 @dataclass(frozen=True)

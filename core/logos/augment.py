@@ -1,0 +1,77 @@
+"""Variants of a logo to learn from: turned, cropped, recoloured, blurred, saved as JPEG, drawn smaller.
+
+A variant is a picture of its own: it is traced, measured and compared with VTracer's defaults like any other. Pure
+functions of pixels and a random generator: the same generator state gives the same variant to the bit.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_SIDE = 48  # pixels of the shorter side that crops and smaller drawings keep, where the logo has as many
+
+
+def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A random variant of RGB pixels, uint8, shape (height, width, 3); neither side grows beyond the longer one."""
+    pixels = _turn(pixels, rng)
+    if rng.random() < 0.3:
+        pixels = _crop(pixels, rng)
+    if rng.random() < 0.75:
+        pixels = _recolour(pixels, rng)
+    if rng.random() < 0.4:
+        pixels = _shrink(pixels, rng)
+    if rng.random() < 0.12:
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.4, 1.2))), dtype=np.uint8)
+    if rng.random() < 0.1:
+        pixels = _as_jpeg(pixels, int(rng.integers(35, 96)))
+    return np.ascontiguousarray(pixels)
+
+
+def _turn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A quarter turn or none, then a flip or none."""
+    pixels = np.rot90(pixels, int(rng.integers(4)))
+    return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+
+def _crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A window of 55 to 95 % of each side that holds more than one colour; else the whole."""
+    height, width = pixels.shape[:2]
+    new_h, new_w = (max(round(n * rng.uniform(0.55, 0.95)), min(n, MIN_SIDE)) for n in (height, width))
+    top, left = int(rng.integers(height - new_h + 1)), int(rng.integers(width - new_w + 1))
+    window = pixels[top : top + new_h, left : left + new_w]
+    return window if (np.abs(window.astype(np.int16) - window[0, 0]).max(axis=2) > 32).mean() > 0.02 else pixels
+
+
+def _recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """An affine map of colours: anti-aliased rims stay what they are, blends of both sides."""
+    matrix = np.eye(3)[rng.permutation(3)]
+    if rng.random() < 0.5:
+        matrix = matrix * rng.choice([-1.0, 1.0], 3)[:, None]
+    matrix = matrix * rng.uniform(0.6, 1.0, 3)[:, None] + rng.normal(0, 0.12, (3, 3))
+    colours = pixels.reshape(-1, 3) @ matrix.T
+    low, high = colours.min(axis=0), colours.max(axis=0)
+    span = np.minimum(high - low, 255)
+    offset = rng.uniform(0, 1, 3) * (255 - span)
+    if rng.random() < 0.5:  # as a white or black background would have it
+        offset = np.where(rng.random() < 0.7, 255 - span, 0)
+    scaled = (colours - low) * np.divide(span, high - low, out=np.ones(3), where=high > low) + offset
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8).reshape(pixels.shape)
+
+
+def _shrink(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    least = min(1.0, MIN_SIDE / min(height, width))
+    scale = max(float(np.exp(rng.uniform(np.log(0.35), 0))), least)
+    size = (max(round(width * scale), 8), max(round(height * scale), 8))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _as_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    ok, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ValueError(f"a picture of shape {pixels.shape} can't be encoded as JPEG")
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.asarray(decoded, dtype=np.uint8)
