@@ -128,29 +128,35 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
 
 @app.command()
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="A run (its best checkpoint) or a checkpoint folder.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A run (its best checkpoint), a checkpoint or model folder, or 'default' for the one that ships.")
+    ] = None,
     images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[
-        str, typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, policy.")
+        str,
+        typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, random, tpe, policy, policy_search."),
     ] = "default,method1,single,policy",
+    budgets: Annotated[str, typer.Option(help="Conversions a logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for a CSV with a row a logo and method, and the SVGs.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the searches.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for a CSV with a row a logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the agent with baselines, one conversion a logo each."""
-    from core.learning.comparison import compare, write_comparison
+    """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
+    from core.learning.comparison import Request, compare, write_comparison
+    from core.progress import Progress
 
     with _clear_errors():
-        names = [name.strip() for name in methods.split(",") if name.strip()]
-        comparison = compare(model, images, split, names, work_size, runs_home(), _progress)
+        try:
+            counts = sorted({int(b) for b in budgets.split(",") if b.strip()})
+        except ValueError:
+            raise ConfigError(f"--budgets {budgets!r} are not whole numbers with commas between, for example 1,5,20") from None
+        names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+        comparison = compare(Request(model, images, split, names, counts, work_size, seed), runs_home(), Progress())
         if out is not None:
             write_comparison(comparison, out)
         _result(comparison.as_dict(), as_json, lambda: print(comparison.as_text()))
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @app.command()

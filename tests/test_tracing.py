@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from skimage.metrics import structural_similarity
 
 from core.learning.baselines import BASELINES, method1, method1_raw
-from core.tracing.features import N_FEATURES, feature_vector, picture_features
+from core.tracing.features import N_FEATURES, all_features, feature_vector, picture_features
 from core.tracing.outcome import EPSILON, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, SPECS, Params
 from core.tracing.picture import Picture, decode_png, encode_png, fit
@@ -159,7 +159,7 @@ def test_references_to_the_outside_are_cut_from_an_svg():
 def test_features_are_finite_and_bounded_for_any_picture():
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     for p in (pixels(), noise, np.full((16, 16, 3), 255, np.uint8)):
-        vector = feature_vector(picture_features(p))
+        vector = feature_vector(all_features(p))
         assert vector.shape == (N_FEATURES,)
         assert np.isfinite(vector).all()
         assert np.abs(vector).max() <= 2

@@ -30,7 +30,8 @@ from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
-from core.learning.trainer import env_spec, load_set
+from core.learning.spec import env_spec
+from core.learning.trainer import load_set
 from core.learning.workers import WorkerPool, available_cores
 from core.logos.dataset import Logo, load_logos
 from core.runs.config import RunConfig

@@ -27,12 +27,16 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.learning.model import Model
+from core.learning.outcome_model import OutcomeModel
+from core.learning.spec import env_spec
 from core.runs.config import PPOConfig, RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
 from core.runs.run_dir import CHECKSUMS_FILE
 from core.tracing.params import N_PARAMS
 
 CHECKPOINT_VERSION = 1
+OUTCOMES_FILE = "outcomes.npz"
 _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU}
 
 
@@ -113,14 +117,19 @@ def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str
         state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
         (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
         (aside / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        sums = {file.name: _digest(file) for file in sorted(aside.iterdir())}
-        (aside / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
-        for file in aside.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+        _seal(aside)
         _swap(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _seal(folder: Path) -> None:
+    """Write the checksums of all files, and everything to the disk."""
+    sums = {file.name: _digest(file) for file in sorted(folder.iterdir()) if file.name != CHECKSUMS_FILE}
+    (folder / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
+    for file in folder.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
 
 
 def _swap(aside: Path, folder: Path) -> None:
@@ -225,10 +234,32 @@ class _Spaces(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return np.zeros(self.observation_space.shape or (0,), dtype=np.float32), {}
 
 
-def load_policy(folder: Path, n_observation: int) -> Policy:
-    """A checkpoint's policy alone, on the CPU, for evaluation."""
+def load_agent(folder: Path) -> Model:
+    """A checkpoint's policy and outcome model, on the CPU, ready to choose."""
     config, state = read_checkpoint(folder)
     config = config.model_copy(update={"device": "cpu"})
-    agent = build_agent(config, wrap(config, DummyVecEnv([lambda: _Spaces(n_observation)])))
+    spec = env_spec(config)
+    agent = build_agent(config, wrap(config, DummyVecEnv([lambda: _Spaces(spec.n_observation)])))
     load_weights(folder, agent, state)
-    return Policy(agent)
+    outcomes = None
+    if (folder / OUTCOMES_FILE).is_file():
+        with np.load(folder / OUTCOMES_FILE, allow_pickle=False) as arrays:
+            outcomes = OutcomeModel.from_arrays(dict(arrays))
+    return Model(str(folder), config, spec, Policy(agent), deviation_of(agent), outcomes)
+
+
+def deviation_of(agent: PPO) -> NDArray[np.float64]:
+    """The policy's spread of each action, shape (7,)."""
+    return agent.policy.log_std.detach().exp().cpu().numpy().astype(np.float64)  # type: ignore[union-attr, operator]
+
+
+def add_outcome_model(folder: Path, outcomes: OutcomeModel) -> None:
+    """Put an outcome model into a checkpoint that is there."""
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        shutil.copytree(folder, aside)
+        np.savez(aside / OUTCOMES_FILE, **outcomes.arrays())  # type: ignore[arg-type]
+        _seal(aside)
+        _swap(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

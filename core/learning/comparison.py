@@ -1,166 +1,319 @@
-"""``evaluate``: methods against each other on the same logos at the same work size, one conversion a logo each."""
+"""``evaluate``: methods against each other, with the same conversions on the same logos at the same work size.
+
+Guarantee: the same command gives the same figures; what takes its time from a clock (CPU seconds) stands only in the
+table and the CSV. Every conversion is kept in the trace cache, so that a command that was broken off goes on quickly.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.learning.baselines import BASELINES
-from core.learning.episode import EnvSpec
-from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, summarise
+from core.learning.model import Model, load_model
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
-from core.learning.trainer import env_spec, worker_limits
-from core.learning.workers import WorkerPool
-from core.logos.dataset import SPLITS, LogosError, Shares, load_logos
+from core.learning.race import Conversion, Course, race
+from core.learning.searchers import Maker, baseline, random_search, tpe
+from core.learning.statistics import Paired, Summary, conversions_worth, worth_interval
+from core.learning.worker import Job
+from core.learning.workers import Limits, WorkerPool
+from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
-from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run, trace_cache_file, write_aside
+from core.runs.run_dir import trace_cache_file, write_aside
 from core.tracing.cache import TraceCache
-from core.tracing.outcome import HEADLINE
-from core.tracing.params import NAMES
+from core.tracing.fidelity import Fidelity, fidelity
+from core.tracing.params import DEFAULTS, NAMES, Params
 
-METHODS = (*BASELINES, "policy")
+SEARCHES = ("random", "tpe")
+LEARNED = ("policy", "policy_search")
+METHODS = (*BASELINES, *SEARCHES, *LEARNED)
+BUDGETS = (1, 5, 10, 20, 50, 100)
+MAX_BUDGET = 1000
+SSIM_SLACK = 0.01  # an SSIM so much below the defaults' is one that a user would see
 
 
 @dataclass(frozen=True)
+class Request:
+    """What to compare. ``work_size`` None takes the model's."""
+
+    model: str | None
+    images: str | None
+    split: str = "validation"
+    methods: Sequence[str] = ("default", "method1", "single", "policy")
+    budgets: Sequence[int] = BUDGETS
+    work_size: int | None = None
+    seed: int = 0
+    n_workers: int = 0
+
+    def check(self) -> None:
+        """Raise :class:`ConfigError` for what can't be asked for."""
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown or not self.methods:
+            raise ConfigError(f"--methods {unknown[0] if unknown else ''!r} is none of {', '.join(METHODS)}")
+        if self.split not in (*SPLITS, "all"):
+            raise ConfigError(f"--split {self.split!r} is none of {', '.join(SPLITS)}, all")
+        learned = [name for name in self.methods if name in LEARNED]
+        if learned and self.model is None:
+            raise ConfigError(f"the method {learned[0]!r} needs --model RUN, a checkpoint folder or a model folder")
+        if not self.budgets or not all(1 <= b <= MAX_BUDGET for b in self.budgets):
+            raise ConfigError(f"--budgets {','.join(map(str, self.budgets))!r} are not whole numbers in [1, {MAX_BUDGET}]")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A method's results after a budget: the best conversion so far of each logo, logos in the same order."""
+
+    best: list[Conversion]
+    svgs: list[str]
+    fidelities: list[Fidelity]
+
+    @cached_property
+    def gains(self) -> NDArray[np.float64]:
+        return np.array([c.gain for c in self.best])
+
+
+@dataclass
 class Comparison:
-    """Results of each method, logos in the same order."""
+    """``columns[method][budget]``."""
 
     model: str | None
     images: str
     split: str
     work_size: int
-    n_steps: int  # conversions the policy had of each logo
-    results: dict[str, list[LogoResult]]
+    seed: int
+    logos: list[Logo]
+    courses: dict[str, list[Course]]
     n_skipped: int
+    columns: dict[str, dict[int, Column]] = field(default_factory=dict)
+    defaults: list[Fidelity] = field(default_factory=list)
+    oracle: list[float] = field(default_factory=list)  # best gain ever seen of each logo
+
+    @property
+    def categories(self) -> list[str]:
+        return sorted({logo.category for logo in self.logos})
+
+    def curves(self, method: str) -> NDArray[np.float64]:
+        """Best gain so far, shape (n_logos, conversions)."""
+        n = max(len(course.conversions) for course in self.courses[method])
+        return np.stack([course.curve(n) for course in self.courses[method]])
 
     def as_dict(self) -> dict[str, Any]:
-        gain: dict[str, dict[str, Any]] = {}
-        measures: dict[str, dict[str, Any]] = {}
-        for method, results in self.results.items():
-            summary = summarise(results)
-            budget = str(self.n_steps if method == "policy" else 1)
-            by_category = summary.pop("by_category")
-            gain[method] = {
-                budget: {"mean": summary["gain"], "low": summary["gain_low"], "high": summary["gain_high"], "by_category": by_category}
-            }
-            measures[method] = summary
+        each = [(method, budget, column) for method, columns in self.columns.items() for budget, column in columns.items()]
+        searches = {name: self.curves(name) for name in SEARCHES if name in self.courses}
+        worth = {m: {} for m in self.columns} if "tpe" in searches else {}  # type: dict[str, dict[str, float]]
+        intervals = {m: {} for m in worth}  # type: dict[str, dict[str, list[float]]]
+        for method, budget, column in each if worth else []:
+            worth[method][str(budget)] = conversions_worth(float(column.gains.mean()), searches["tpe"].mean(axis=0))
+            intervals[method][str(budget)] = list(worth_interval(column.gains, searches["tpe"]))
         return {
             "model": self.model,
             "images": self.images,
             "split": self.split,
             "work_size": self.work_size,
-            "n_logos": len(next(iter(self.results.values()))),
+            "seed": self.seed,
+            "n_logos": len(self.logos),
             "n_skipped": self.n_skipped,
-            "gain": gain,
-            "measures": measures,
+            "gain": _nested((m, b, self._gain(column)) for m, b, column in each),
+            "worth_tpe": worth,
+            "worth_tpe_interval": intervals,
+            "worth_tpe_limit": searches["tpe"].shape[1] if "tpe" in searches else None,
+            "against_tpe": _nested(
+                (m, b, Paired.of(column.gains, self.columns["tpe"][b].gains).as_dict())
+                for m, b, column in each
+                if m != "tpe" and b in self.columns.get("tpe", {})
+            ),
+            "against_default": _nested((m, b, Paired.of(column.gains, np.zeros(len(self.logos))).as_dict()) for m, b, column in each),
+            "measures": _nested((m, b, self._measures(column)) for m, b, column in each),
+        }
+
+    def _gain(self, column: Column) -> dict[str, Any]:
+        by_category = {
+            c: float(np.mean([gain for gain, logo in zip(column.gains, self.logos, strict=True) if logo.category == c]))
+            for c in self.categories
+        }
+        return Summary.of(column.gains).as_dict() | {"by_category": by_category}
+
+    def _measures(self, column: Column) -> dict[str, Any]:
+        """Means over the logos beside the gain, and the same of VTracer's defaults."""
+        prepared = [course.logo for course in next(iter(self.courses.values()))]
+        ssim = np.array([c.outcome.ssim for c in column.best])
+        ssim_default = np.array([logo.defaults.ssim for logo in prepared])
+        return {
+            "ssim": float(ssim.mean()),
+            "ssim_default": float(ssim_default.mean()),
+            "share_ssim_below": float((ssim < ssim_default - SSIM_SLACK).mean()),
+            "bytes": float(np.mean([c.outcome.n_bytes for c in column.best])),
+            "bytes_default": float(np.mean([logo.defaults.n_bytes for logo in prepared])),
+            "edge_f1": float(np.mean([f.edge_f1 for f in column.fidelities])),
+            "edge_f1_default": float(np.mean([f.edge_f1 for f in self.defaults])),
+            "psnr": float(np.mean([f.psnr for f in column.fidelities])),
+            "psnr_default": float(np.mean([f.psnr for f in self.defaults])),
+            "share_better": float((column.gains > 0).mean()),
+            "regret": float(np.mean(np.array(self.oracle) - column.gains)),
+            "n_failed": sum(c.outcome.failure is not None for c in column.best),
         }
 
     def as_text(self) -> str:
-        lines = [f"{'method':<12} {'gain':>7} {'95 % interval':>18} {'better':>7} {'SSIM':>7} {'bytes':>8}"]
-        for method, results in self.results.items():
-            s = summarise(results)
-            interval = f"{s['gain_low']:.3f} to {s['gain_high']:.3f}"
-            lines.append(f"{method:<12} {s['gain']:>7.3f} {interval:>18} {s['share_better']:>7.0%} {s['ssim']:>7.4f} {s['bytes']:>8.0f}")
+        data = self.as_dict()
+        lines = [
+            f"{'method':<14}{'conversions':>11}{'gain':>8}{'95 % interval':>18}{'worth of TPE':>14}{'better':>8}{'SSIM':>8}"
+            f"{'edge F1':>9}{'PSNR':>7}{'bytes':>8}{'regret':>8}{'CPU ms':>8}"
+        ]
+        for method, columns in self.columns.items():
+            for budget in columns:
+                g, m = data["gain"][method][str(budget)], data["measures"][method][str(budget)]
+                worth = data["worth_tpe"].get(method, {}).get(str(budget))
+                is_beyond = worth is not None and worth >= data["worth_tpe_limit"]
+                shown = "" if worth is None else f"{'>= ' if is_beyond else ''}{worth:.0f}"
+                spent = 1000 * np.mean([sum(c.outcome.cpu_s for c in course.conversions[:budget]) for course in self.courses[method]])
+                lines.append(
+                    f"{method:<14}{budget:>11}{g['mean']:>8.3f}{g['low']:>9.3f} to{g['high']:>6.3f}{shown:>14}{m['share_better']:>8.0%}"
+                    f"{m['ssim']:>8.4f}{m['edge_f1']:>9.4f}{m['psnr']:>7.2f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
+                )
         return "\n".join(lines)
 
 
-def find_checkpoint(model: str, home: Path) -> Path:
-    """A checkpoint folder as it is, or the best checkpoint of a run.
-
-    Raises:
-        RunError: neither is there.
-    """
-    folder = Path(model)
-    if (folder / CHECKSUMS_FILE).is_file():
-        return folder
-    run = find_run(model, home)
-    found = run.best_checkpoint()
-    if found is None:
-        raise RunError(f"{run.run_id} has no checkpoint yet")
+def _nested(items: Any) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for method, budget, value in items:
+        found.setdefault(method, {})[str(budget)] = value
     return found
 
 
-def compare(
-    model: str | None,
-    images: str | None,
-    split: str,
-    methods: Sequence[str],
-    work_size: int | None,
-    home: Path,
-    on_progress: Callable[[str], None],
-) -> Comparison:
-    """Evaluate each of ``methods``.
+def compare(request: Request, home: Path, on_progress: Callable[[str, int, int], None]) -> Comparison:
+    """Evaluate the methods asked for. ``on_progress``: what is being done, how many of how many conversions are done.
 
     Raises:
-        ConfigError: an unknown method or split, or a policy without a model.
+        ConfigError: an unknown method, split or budget, or a learned method without a model.
         LogosError: no logo in the split.
     """
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown or not methods:
-        raise ConfigError(f"--methods {unknown[0] if unknown else ''!r} is none of {', '.join(METHODS)}")
-    if split not in (*SPLITS, "all"):
-        raise ConfigError(f"--split {split!r} is none of {', '.join(SPLITS)}, all")
-    if "policy" in methods and model is None:
-        raise ConfigError("the method 'policy' needs --model RUN or a checkpoint folder")
-    config, folder = RunConfig(), None
-    if model is not None:
-        from core.learning.agent import read_checkpoint
-
-        folder = find_checkpoint(model, home)
-        config, _ = read_checkpoint(folder)
-    size = work_size or config.logos.work_size
-    path = images or config.logos.path
-    c = config.logos
-    on_progress(f"loading {path}")
-    found = load_logos(path, size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
-    logos = [logo for logo in found.logos if split in ("all", logo.split)]
+    request.check()
+    model = load_model(request.model, home) if request.model is not None else None
+    c = model.config if model is not None else RunConfig()
+    path, size = request.images or c.logos.path, request.work_size or c.logos.work_size
+    on_progress(f"loading {path}", 0, 0)
+    found = load_logos(path, size, Shares(c.logos.validation_share, c.logos.test_share), c.logos.builtin_seed, c.logos.n_per_category)
+    logos = [logo for logo in found.logos if request.split in ("all", logo.split)]
     if not logos:
-        raise LogosError(f"{path} has no logo in the split {split!r}")
-    spec = env_spec(config) if model is not None else EnvSpec(1, None, HEADLINE)
-    pool = WorkerPool(PictureStore.create(logos), config.n_workers, worker_limits(config), TraceCache(trace_cache_file(home)))
+        raise LogosError(f"{path} has no logo in the split {request.split!r}")
+    limits = Limits(c.workers.time_limit_s, c.workers.memory_limit_mb, c.workers.max_losses)
+    pool = WorkerPool(PictureStore.create(logos), request.n_workers, limits, TraceCache(trace_cache_file(home)))
     try:
-        on_progress(f"preparing {len(logos)} logos")
-        prepared = Preparations(logos)
-        everything = prepared.prepare(pool, range(len(logos)))
-        results: dict[str, list[LogoResult]] = {}
-        for method in methods:
-            on_progress(f"evaluating {method}")
-            if method == "policy" and folder is not None:
-                from core.learning.agent import load_policy
+        prepared = Preparations(logos, range(len(logos)))
+        places = prepared.prepare(pool, range(len(logos)), lambda n: on_progress("preparing", n, len(logos)))
+        if not places:
+            raise LogosError(f"none of the logos of {path} can be traced; see the log")
+        courses = {}
+        for method in request.methods:
+            budgets = _budgets(method, request.budgets, model)
+            total = budgets[-1] * len(places)
 
-                results[method] = evaluate_policy(pool, prepared, everything, spec, load_policy(folder, spec.n_observation))
-            else:
-                results[method] = evaluate_baseline(pool, prepared, everything, method)
+            def progress(n_done: int, method: str = method, total: int = total) -> None:
+                on_progress(method, n_done, total)
+
+            courses[method] = race(pool, prepared, places, _maker(method, request.seed, model), budgets[-1], progress)
+        comparison = Comparison(
+            model.name if model is not None else None,
+            path,
+            request.split,
+            size,
+            request.seed,
+            [logos[i] for i in places],
+            courses,
+            len(found.skipped),
+        )
+        _complete(comparison, pool, places, request.budgets, model, on_progress)
     finally:
         pool.close()
-    return Comparison(str(folder) if folder else None, path, split, size, spec.max_steps, results, len(found.skipped))
+    return comparison
+
+
+def _maker(method: str, seed: int, model: Model | None) -> Maker:
+    if method in BASELINES:
+        return baseline(method)
+    if method == "random":
+        return random_search(seed)
+    if method == "tpe":
+        return tpe(seed)
+    assert model is not None
+    return model.choice if method == "policy" else model.search
+
+
+def _budgets(method: str, budgets: Sequence[int], model: Model | None) -> list[int]:
+    """The budgets that a method has figures for: what never changes after its last conversion is shown there once."""
+    most = 1 if method in BASELINES else max(budgets)
+    if method == "policy" and model is not None:
+        most = model.spec.max_steps
+    return sorted({b for b in budgets if b <= most} or {min(budgets)})
+
+
+def _complete(
+    comparison: Comparison,
+    pool: WorkerPool,
+    places: list[int],
+    budgets: Sequence[int],
+    model: Model | None,
+    on_progress: Callable[[str, int, int], None],
+) -> None:
+    """Add what is asked of the best conversions: SVGs, fidelity, and how far they are from the best ever seen."""
+    wanted: dict[tuple[int, Params], int] = {}
+    for k in range(len(places)):
+        wanted.setdefault((k, DEFAULTS), len(wanted))
+    best: dict[tuple[str, int], list[Conversion]] = {}
+    for method, courses in comparison.courses.items():
+        for budget in _budgets(method, budgets, model):
+            best[method, budget] = [course.best(budget) for course in courses]
+            for k, conversion in enumerate(best[method, budget]):
+                wanted.setdefault((k, conversion.params), len(wanted))
+    jobs = [Job(places[k], params, keep_svg=True) for k, params in wanted]
+    svgs = [result.svg for result in pool.measure(jobs, lambda n: on_progress("drawing", n, len(jobs)))]
+    measured = [fidelity(comparison.logos[k].pixels, svg) for (k, _), svg in zip(wanted, svgs, strict=True)]
+    comparison.defaults = [measured[wanted[k, DEFAULTS]] for k in range(len(places))]
+    for (method, budget), conversions in best.items():
+        at = [wanted[k, conversion.params] for k, conversion in enumerate(conversions)]
+        comparison.columns.setdefault(method, {})[budget] = Column(conversions, [svgs[i] for i in at], [measured[i] for i in at])
+    for k, logo in enumerate(comparison.logos):
+        seen = max(c.gain for courses in comparison.courses.values() for c in courses[k].conversions)
+        comparison.oracle.append(pool.cache.best_gain(logo.digest, max(seen, 0.0)))
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """``comparison.csv`` with a row a logo and method, and each SVG as ``<method>/<logo>.svg``."""
+    """``comparison.csv`` with a row a logo, method and budget, and each SVG as ``<method>-<budget>/<logo>.svg``."""
     rows: list[dict[str, Any]] = []
-    for method, results in comparison.results.items():
-        for r in results:
-            name = r.logo.name.replace("/", "_")
-            if r.svg:
-                write_aside(out / method / f"{name}.svg", r.svg.encode())
-            row = {
-                "method": method,
-                "logo": r.logo.name,
-                "category": r.logo.category,
-                "gain": r.gain,
-                "ssim": r.outcome.ssim,
-                "bytes": r.outcome.n_bytes,
-                "paths": r.outcome.n_paths,
-                "cpu_s": r.outcome.cpu_s,
-                "failure": r.outcome.failure or "",
-            }
-            rows.append(row | {key: float(value) for key, value in zip(NAMES, r.params.values(), strict=True)})
+    for method, columns in comparison.columns.items():
+        for budget, column in columns.items():
+            for k, logo in enumerate(comparison.logos):
+                conversion, faithful, course = column.best[k], column.fidelities[k], comparison.courses[method][k]
+                outcome = conversion.outcome
+                if column.svgs[k]:
+                    write_aside(out / f"{method}-{budget}" / f"{logo.name.replace('/', '_')}.svg", column.svgs[k].encode())
+                row = {
+                    "method": method,
+                    "budget": budget,
+                    "logo": logo.name,
+                    "category": logo.category,
+                    "gain": conversion.gain,
+                    "oracle_gain": comparison.oracle[k],
+                    "ssim": outcome.ssim,
+                    "ssim_default": course.logo.defaults.ssim,
+                    "bytes": outcome.n_bytes,
+                    "bytes_default": course.logo.defaults.n_bytes,
+                    "edge_f1": faithful.edge_f1,
+                    "psnr": faithful.psnr,
+                    "paths": outcome.n_paths,
+                    "cpu_s": sum(c.outcome.cpu_s for c in course.conversions[:budget]),
+                    "failure": outcome.failure or "",
+                }
+                rows.append(row | {key: float(value) for key, value in zip(NAMES, conversion.params.values(), strict=True)})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -4,11 +4,12 @@ Observation (float32, clipped to [-3, 3]):
 
 | index | meaning | range |
 | --- | --- | --- |
-| 0-22 | picture features (core/tracing/features.py), scaled | about [-1, 1] |
-| 23 | ln SSIM error of VTracer's defaults on it / 4 + 1 | [-0.8, 1.2] |
-| 24 | ln bytes of the defaults' SVG / 4 - 2.25 | about [-1, 1.5] |
-| 25 | log2 paths of the defaults' SVG / 8 | [0, 2] |
-| 26-47 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
+| 0-23 | picture features (core/tracing/features.py), scaled | about [-1, 1] |
+| 24-93 | estimated regions at each colour precision (core/tracing/regions.py), scaled | about [-1, 2] |
+| 94 | ln SSIM error of VTracer's defaults on it / 4 + 1 | [-0.8, 1.2] |
+| 95 | ln bytes of the defaults' SVG / 4 - 2.25 | about [-1, 1.5] |
+| 96 | log2 paths of the defaults' SVG / 8 | [0, 2] |
+| 97-118 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
 
 Action: Box(-1, 1, (7,)), one number a parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
 gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, or when a conversion

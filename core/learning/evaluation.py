@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from core.learning.baselines import BASELINES
 from core.learning.env import Logos
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
+from core.learning.statistics import bootstrap_interval
 from core.learning.worker import Job
 from core.learning.workers import WorkerPool
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
-
-BOOTSTRAP_DRAWS = 2000
 
 
 class Actor(Protocol):
@@ -96,13 +95,6 @@ def summarise(results: Sequence[LogoResult]) -> dict[str, Any]:
         "n_failed": sum(r.outcome.failure is not None for r in results),
         "by_category": {c: float(np.mean([r.gain for r in results if r.logo.category == c])) for c in categories},
     }
-
-
-def bootstrap_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean by the percentile bootstrap; the same values give the same interval."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(len(values), size=(BOOTSTRAP_DRAWS, len(values)))].mean(axis=1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def spread_over_categories(logos: Sequence[PreparedLogo] | Sequence[Any], indices: Sequence[int], limit: int) -> list[int]:

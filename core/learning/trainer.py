@@ -21,20 +21,21 @@ import cv2
 import numpy as np
 
 from core.learning.curriculum import Curriculum
-from core.learning.episode import EnvSpec
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, spread_over_categories, summarise
+from core.learning.experience import read_experience
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat, StopFlag
-from core.learning.workers import Limits, Loss, WorkerPool
-from core.logos.dataset import Logo, LogosError, LogoSet, Shares, load_logos
+from core.learning.spec import env_spec, worker_limits
+from core.learning.workers import Loss, WorkerPool
+from core.logos.augment import variants
+from core.logos.dataset import BUILTIN, Logo, LogosError, LogoSet, Shares, load_logos
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import Process, RunDir, runs_home, trace_cache_file, write_aside
 from core.runs.status import Status
 from core.tracing.cache import TraceCache
-from core.tracing.outcome import Weights
-from core.tracing.params import NAMES, Params
+from core.tracing.params import NAMES
 from core.tracing.picture import encode_png
 
 log = logging.getLogger("tracewright")
@@ -57,18 +58,6 @@ def _import_learning() -> None:
     import core.learning.agent  # noqa: F401
 
     torch.optim.Adam([torch.zeros(1)])  # the first optimiser imports for another second
-
-
-def env_spec(config: RunConfig) -> EnvSpec:
-    """The environment that a config describes."""
-    r = config.reward
-    centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
-    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
-
-
-def worker_limits(config: RunConfig) -> Limits:
-    """What a config lets a worker take."""
-    return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)
 
 
 def load_set(config: RunConfig) -> LogoSet:
@@ -178,6 +167,7 @@ class Trainer:
         if not train:
             raise LogosError(f"{self.config.logos.path} leaves no logo to train on: it holds {len(found.logos)}; add pictures")
         places = spread_over_categories(validation, range(len(validation)), self.config.evaluation.max_logos)
+        train = self._with_more(train)
         self.pictures: list[Logo] = [*train, *(validation[i] for i in places)]
         self.n_train = len(train)
         self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, self.config.evaluation.max_logos)))
@@ -203,6 +193,15 @@ class Trainer:
             pool.close()
             raise
         return pool
+
+    def _with_more(self, train: list[Logo]) -> list[Logo]:
+        """The training logos, built-in ones beside them, and variants of all."""
+        c = self.config.logos
+        if c.add_builtin and c.path != BUILTIN:
+            known = {logo.digest for logo in train}
+            made = load_logos(BUILTIN, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.add_builtin)
+            train = [*train, *(logo for logo in made.of_split("train") if logo.digest not in known)]
+        return [*train, *variants(train, c.variants, self.config.seed)] if c.variants else train
 
     def _places(self, digests: list[str]) -> list[int]:
         return [i for i, logo in enumerate(self.pictures) if logo.digest in digests]
@@ -278,6 +277,7 @@ class Trainer:
     def _restore(self, restored: dict[str, Any]) -> None:
         trainer = restored["trainer"]
         self.curriculum.restore(trainer["curriculum"])
+        self.vec_env.experience.n_written = int(restored.get("n_experience", 0))
         self.recorder.n_episodes = int(trainer["n_episodes"])
         self.best_gain, self.last_gain = trainer["best_gain"], trainer["last_gain"]
         self._n_without_best = int(trainer["n_without_best"])
@@ -367,6 +367,29 @@ class Trainer:
             "svg": svg,
         }
 
+    def _learn_outcomes(self) -> None:
+        """Fit the outcome model and put it beside the policies that are kept."""
+        from core.learning.agent import add_outcome_model
+        from core.learning.outcome_model import MIN_CONVERSIONS, Experience, fit
+
+        config = self.config.outcome
+        rows = read_experience(self.run.experience_file, self.vec_env.experience.n_written)
+        if not config.members or len(rows) < MIN_CONVERSIONS:
+            return
+        self._phase(f"learning the outcomes of {len(rows)} conversions")
+        used = rows[:, 0].astype(np.int64)
+        pictures, at = np.unique(used, return_inverse=True)
+        self.logos.prepare(self.pool, [int(i) for i in pictures if not self.logos.is_ready(int(i))])
+        known = np.array([self.logos.is_ready(int(i)) for i in pictures])
+        observations = np.stack([self.logos[int(i)].picture_observation for i in pictures[known]])
+        place = np.cumsum(known) - 1
+        kept = known[at]
+        experience = Experience(observations, place[at[kept]], rows[kept, 1:-2], rows[kept, -2:])
+        outcomes = fit(experience, self.config.seed, config.members, config.units, config.epochs)
+        for name in ("last", "best"):
+            if (self.run.checkpoints / name).is_dir():
+                add_outcome_model(self.run.checkpoints / name, outcomes)
+
     def _save(self, name: str) -> None:
         from core.learning.agent import save_checkpoint
 
@@ -380,9 +403,11 @@ class Trainer:
             "last_periodic": self._last_periodic,
         }
         is_begun = self.agent._last_obs is not None
+        self.vec_env.experience.write(self.run.experience_file)
         extra = {
             "trainer": trainer,
             "environments": self.vec_env.dump() if is_begun else None,
+            "n_experience": self.vec_env.experience.n_written,
             "logos_digest": self._logos_digest,
             "aside": [self.pictures[i].digest for i in sorted(self.pool.aside)],
             "param_names": list(NAMES),
@@ -409,5 +434,6 @@ class Trainer:
         if self._last_evaluated < step:
             self._evaluate()
         self._save("last")
+        self._learn_outcomes()
         reason = self._end_reason or ("the last stage ended" if self.curriculum.is_finished else "all steps done")
         return Ending(Status.COMPLETED, reason, self.last_gain)

@@ -16,10 +16,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec
+from core.learning.experience import ExperienceLog
 from core.learning.preparation import Preparations
 from core.learning.worker import Job, JobResult
 from core.learning.workers import WorkerError, WorkerPool
-from core.tracing.outcome import ENDS, Outcome
+from core.tracing.outcome import ENDS, LOST, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 
 # What a step leaves behind of each environment, one row of float64; ``failure`` is a place in ENDS
@@ -30,6 +31,7 @@ COLUMNS = (
 )  # fmt: skip
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
 _FIRST_PARAM = COLUMN[NAMES[0]]
+UNWEIGHTED = Weights(1.0, 1.0, 0.0)
 
 
 def _elsewhere(index: int, params: Params) -> Outcome:
@@ -48,6 +50,7 @@ class PoolVecEnv(VecEnv):
         self._actions = np.zeros((n_envs, N_PARAMS), np.float32)
         self._chosen: list[Params] = []
         self._returns = np.zeros(n_envs)
+        self.experience = ExperienceLog()
         self._seed_of_run = seed
         self._spec = spec
         self._otherwise = np.arange(len(preparations), dtype=np.int64)
@@ -105,6 +108,9 @@ class PoolVecEnv(VecEnv):
         env, episode = self.envs[row], self.envs[row].episode
         outcome = result.outcome
         reward, terms = episode.record(self._actions[row], self._chosen[row], outcome)
+        if outcome.failure not in LOST:
+            plain = gain(outcome, episode.logo.defaults, UNWEIGHTED)
+            self.experience.add(env.index, self._chosen[row], plain.quality, plain.size)
         best = episode.best
         assert best is not None
         self.records[row, :_FIRST_PARAM] = (

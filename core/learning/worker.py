@@ -12,7 +12,7 @@ import os
 import signal
 import struct
 import sys
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from core.learning.picture_store import PictureStore, StoreHandle
@@ -58,13 +58,13 @@ def unpack_job(data: bytes) -> Job:
 def pack_result(result: JobResult) -> bytes:
     features = result.features
     head = result.outcome.pack() + _FLAG.pack(features is not None)
-    return head + (_FEATURES.pack(*astuple(features)) if features is not None else b"") + result.svg.encode()
+    return head + (_FEATURES.pack(*features.as_values()) if features is not None else b"") + result.svg.encode()
 
 
 def unpack_result(data: bytes) -> JobResult:
     (has_features,) = _FLAG.unpack_from(data, PACKED_BYTES)
     at = PACKED_BYTES + _FLAG.size
-    features = Features(*_FEATURES.unpack_from(data, at)) if has_features else None
+    features = Features.from_values(_FEATURES.unpack_from(data, at)) if has_features else None
     at += _FEATURES.size if has_features else 0
     return JobResult(Outcome.unpack(data), data[at:].decode(), features)
 

@@ -6,11 +6,34 @@ functions of pixels and a random generator: the same generator state gives the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.logos.dataset import Logo, digest_of
+
 MIN_SIDE = 48  # pixels of the shorter side that crops and smaller drawings keep, where the logo has as many
+
+
+def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
+    """``n`` variants of each logo, named after it; copies of a picture are left out."""
+
+    def of(place: int) -> list[Logo]:
+        logo = logos[place]
+        found = []
+        for k in range(n):
+            pixels = augment(logo.pixels, np.random.default_rng([seed, k, int(logo.digest, 16)]))
+            found.append(replace(logo, name=f"{logo.name} (variant {k + 1})", pixels=pixels, digest=digest_of(pixels)))
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        made = [logo for several in pool.map(of, range(len(logos))) for logo in several]
+    first = {logo.digest: logo for logo in reversed([*logos, *made])}
+    return [logo for logo in made if first[logo.digest] is logo]
 
 
 def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -199,10 +199,15 @@ def _load(entry: _Entry, longest_side: int, shares: Shares) -> Logo | Skipped:
         pixels = fit(entry.read(2 * longest_side), longest_side)
     except PictureError as error:
         return Skipped(entry.source, str(error))
-    digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
+    digest = digest_of(pixels)
     category = entry.category or classify(picture_features(pixels))
     split = entry.split or split_of(f"brand:{entry.brand}" if entry.brand else digest, shares)
     return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest)
+
+
+def digest_of(pixels: NDArray[np.uint8]) -> str:
+    """A hash of a picture: 16 hexadecimal digits."""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
 
 
 def split_of(key: str, shares: Shares) -> str:

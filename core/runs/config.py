@@ -36,6 +36,10 @@ class LogosConfig(_Section):
     path: str = _field("builtin", "A folder of pictures, or 'builtin' for the built-in procedural logos.", basic=True, min_length=1)
     n_per_category: int = _field(60, "Size of the built-in set.", unit="logos a category", ge=4, le=5000)
     builtin_seed: int = _field(7, "Seed of the built-in set.", ge=0, le=2**31 - 1)
+    variants: int = _field(
+        0, "Variants of each training logo to learn from beside it: turned, cropped, recoloured, smaller.", unit="variants", ge=0, le=100
+    )
+    add_builtin: int = _field(0, "Built-in logos to learn from beside the folder's.", unit="logos a category", ge=0, le=5000)
     work_size: int = _field(256, "Longest side at which logos are traced and compared.", unit="pixels", ge=32, le=1024)
     validation_share: float = _field(0.2, "Share kept for validation where no manifest says.", ge=0.05, le=0.5)
     test_share: float = _field(0.1, "Share kept for a final test where no manifest says.", ge=0.0, le=0.4)
@@ -165,6 +169,14 @@ class EvaluationConfig(_Section):
     keep_svgs: bool = _field(True, "Keep every evaluation's SVGs for the Gallery.")
 
 
+class OutcomeConfig(_Section):
+    """The outcome model: learned from all conversions when a training ends, asked by the policy search."""
+
+    members: int = _field(4, "Networks of the ensemble; 0 learns none.", unit="networks", ge=0, le=32)
+    units: int = _field(128, "Units of each of its three hidden layers.", unit="units", ge=8, le=2048)
+    epochs: int = _field(12, "Passes over all conversions.", ge=1, le=1000)
+
+
 class CheckpointConfig(_Section):
     """Checkpoints: last and best always, and one every so many steps."""
 
@@ -206,6 +218,7 @@ class RunConfig(_Section):
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    outcome: OutcomeConfig = Field(default_factory=OutcomeConfig)
     workers: WorkersConfig = Field(default_factory=WorkersConfig)
     early_stop: EarlyStopConfig = Field(default_factory=EarlyStopConfig)
 

@@ -154,6 +154,11 @@ class RunDir:
     def svg_file(self, step: int, digest: str) -> Path:
         return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
 
+    @property
+    def experience_file(self) -> Path:
+        """Every conversion of the training, for the outcome model."""
+        return self.path / "experience.bin"
+
     def case_file(self, digest: str) -> Path:
         """A picture whose conversion cost a worker."""
         return self.path / "cases" / f"{digest}.png"

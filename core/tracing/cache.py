@@ -15,7 +15,7 @@ import logging
 import sqlite3
 import struct
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +30,10 @@ _BATCH = 64  # results that wait for one transaction
 _PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 _PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
-_SCHEMA = "CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB)"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB)",
+    "CREATE TABLE IF NOT EXISTS best (key BLOB PRIMARY KEY, gain REAL NOT NULL)",
+)
 
 
 @cache
@@ -65,11 +68,11 @@ def _lasting(key: bytes) -> bytes:
 
 def _pack(cached: Cached) -> bytes:
     head = cached.outcome.pack()
-    return head if cached.features is None else head + _FEATURES.pack(*astuple(cached.features))
+    return head if cached.features is None else head + _FEATURES.pack(*cached.features.as_values())
 
 
 def _unpack(value: bytes, svg: bytes | None) -> Cached:
-    features = Features(*_FEATURES.unpack_from(value, PACKED_BYTES)) if len(value) > PACKED_BYTES else None
+    features = Features.from_values(_FEATURES.unpack_from(value, PACKED_BYTES)) if len(value) > PACKED_BYTES else None
     text = None if svg is None else zlib.decompress(svg).decode()
     return Cached(Outcome.unpack(value), text, features)
 
@@ -80,6 +83,7 @@ class TraceCache:
     def __init__(self, path: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
         self.n_hits = self.n_asked = 0
         self._known: dict[bytes, bytes] = {}
+        self._best: dict[bytes, float] = {}
         self._pending: dict[bytes, tuple[bytes, bytes | None]] = {}
         self._max_bytes = max_bytes
         self._path = path
@@ -138,6 +142,22 @@ class TraceCache:
         except sqlite3.Error as error:
             self._give_up(error)
 
+    def best_gain(self, digest: str, gain: float) -> float:
+        """The best headline gain ever offered for a picture, ``gain`` included, which is kept where it is the best."""
+        key = hashlib.sha256(engine() + b"best" + digest.encode()).digest()[:16]
+        best = max(gain, self._best.get(key, gain))
+        if self._file is not None:
+            try:
+                with self._file:
+                    self._file.execute(
+                        "INSERT INTO best VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET gain = max(gain, excluded.gain)", (key, best)
+                    )
+                    best = float(self._file.execute("SELECT gain FROM best WHERE key = ?", (key,)).fetchone()[0])
+            except sqlite3.Error as error:
+                self._give_up(error)
+        self._best[key] = best
+        return best
+
     def close(self) -> None:
         self.flush()
         if self._file is not None:
@@ -152,7 +172,8 @@ class TraceCache:
                 file.execute("PRAGMA journal_mode = WAL")
                 file.execute("PRAGMA synchronous = NORMAL")
                 with file:
-                    file.execute(_SCHEMA)
+                    for statement in _SCHEMA:
+                        file.execute(statement)
                 return file
             except (sqlite3.Error, OSError) as error:
                 if is_last or isinstance(error, sqlite3.OperationalError | OSError):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.tracing.features import Features, picture_features
+from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
 from core.tracing.raster import RasterError, rasterizer
@@ -76,7 +76,7 @@ class Picture:
 
     @cached_property
     def features(self) -> Features:
-        return picture_features(self.pixels)
+        return all_features(self.pixels)
 
     @cached_property
     def by_defaults(self) -> Measured:

@@ -1,0 +1,48 @@
+"""Every conversion of a training, kept for the outcome model: appended to ``experience.bin`` in the run's folder.
+
+Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, seven parameters, two terms of the
+gain. Written between updates, just before a checkpoint that names the number of rows: rows beyond it are dropped on
+resume, as the steps they stand for are done again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learning.outcome_model import N_TERMS
+from core.tracing.params import N_PARAMS, Params
+
+N_COLUMNS = 1 + N_PARAMS + N_TERMS
+Rows = NDArray[np.float32]
+
+
+class ExperienceLog:
+    """Rows since the last :meth:`write`, and how many were written before."""
+
+    def __init__(self) -> None:
+        self.n_written = 0
+        self._rows: list[tuple[float, ...]] = []
+
+    def add(self, picture: int, params: Params, quality: float, size: float) -> None:
+        self._rows.append((picture, *params.as_tuple(), quality, size))
+
+    def write(self, path: Path) -> None:
+        """Append to the file; what stands there beyond the rows that count is cut off first."""
+        data = np.array(self._rows, dtype="<f4").reshape(-1, N_COLUMNS)
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.truncate(self.n_written * N_COLUMNS * 4)
+            file.seek(0, 2)
+            file.write(data.tobytes())
+        self.n_written += len(data)
+        self._rows.clear()
+
+
+def read_experience(path: Path, n_rows: int) -> Rows:
+    """The first ``n_rows`` rows (fewer where the file is shorter), shape (n, N_COLUMNS)."""
+    if not path.exists():
+        return np.zeros((0, N_COLUMNS), np.float32)
+    data = np.fromfile(path, dtype="<f4", count=n_rows * N_COLUMNS)
+    return data[: len(data) // N_COLUMNS * N_COLUMNS].reshape(-1, N_COLUMNS)

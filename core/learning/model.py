@@ -1,0 +1,106 @@
+"""A trained agent, ready to choose: from a run, a checkpoint folder, or a model folder (ONNX).
+
+Nothing is unpickled: weights come from safe formats, and their checksums are looked at first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learning.episode import EnvSpec, Episode, PreparedLogo
+from core.learning.evaluation import Actor
+from core.learning.outcome_model import OutcomeModel
+from core.learning.policy_search import PolicySearch
+from core.learning.searchers import Searcher, seed_of
+from core.runs.config import RunConfig
+from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run
+from core.tracing.outcome import Outcome, Weights
+from core.tracing.params import Params
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+DEFAULT_MODEL = "default"
+
+
+class PolicyEpisode:
+    """The policy alone, deterministically: as many conversions as its episodes have."""
+
+    def __init__(self, logo: PreparedLogo, spec: EnvSpec, policy: Actor) -> None:
+        self._episode = Episode(logo, spec)
+        self._policy = policy
+        self._action = np.zeros(0, np.float32)
+
+    def ask(self) -> Params | None:
+        if self._episode.is_done:
+            return None
+        self._action = self._policy.actions(self._episode.observation()[None])[0]
+        return self._episode.params_of(self._action)
+
+    def tell(self, params: Params, outcome: Outcome, gain: float) -> None:
+        self._episode.record(self._action, params, outcome)
+
+
+@dataclass(frozen=True)
+class Model:
+    """``deviation``: the policy's spread of each action, shape (7,); ``outcomes`` None where none was learned."""
+
+    name: str
+    config: RunConfig
+    spec: EnvSpec
+    policy: Actor
+    deviation: NDArray[np.float64]
+    outcomes: OutcomeModel | None
+
+    def choice(self, logo: PreparedLogo) -> Searcher:
+        """The policy's own conversions and no more."""
+        return PolicyEpisode(logo, self.spec, self.policy)
+
+    def search(self, logo: PreparedLogo, weights: Weights | None = None, seed: int = 0) -> Searcher:
+        """The policy's choice, then a search that learns from each conversion."""
+        observation = Episode(logo, self.spec).observation()
+        centre = self.policy.actions(observation[None])[0]
+        return PolicySearch(
+            self.spec.actions,
+            logo.picture_observation,
+            centre,
+            self.deviation,
+            self.outcomes,
+            weights or Weights(),
+            seed_of(logo, seed),
+        )
+
+
+def load_model(name: str, home: Path) -> Model:
+    """``name``: "default" for the one that ships, a model or checkpoint folder, or a run (its best checkpoint).
+
+    Raises:
+        RunError: none of them is there.
+        CheckpointError: it is damaged.
+    """
+    folder = MODELS / name if name == DEFAULT_MODEL else Path(name)
+    if (folder / "preprocess.json").is_file():
+        from core.learning.model_export import read_model
+
+        return read_model(folder)
+    from core.learning.agent import load_agent
+
+    return load_agent(find_checkpoint(name, home))
+
+
+def find_checkpoint(model: str, home: Path) -> Path:
+    """A checkpoint folder as it is, or the best checkpoint of a run.
+
+    Raises:
+        RunError: neither is there.
+    """
+    folder = Path(model)
+    if (folder / CHECKSUMS_FILE).is_file():
+        return folder
+    run = find_run(model, home)
+    found = run.best_checkpoint()
+    if found is None:
+        raise RunError(f"{run.run_id} has no checkpoint yet")
+    return found

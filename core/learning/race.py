@@ -1,0 +1,78 @@
+"""Searchers on many logos at once, each waiting only for its own last conversion, all cores at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learning.env import Logos
+from core.learning.episode import PreparedLogo
+from core.learning.searchers import Maker, Searcher
+from core.learning.worker import Job
+from core.learning.workers import WorkerPool
+from core.tracing.outcome import HEADLINE, Outcome, Weights, gain
+from core.tracing.params import Params
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One conversion of a search. ``gain`` under the weights of the search."""
+
+    params: Params
+    outcome: Outcome
+    gain: float
+
+
+@dataclass
+class Course:
+    """All conversions of one search on one logo, in order."""
+
+    logo: PreparedLogo
+    conversions: list[Conversion] = field(default_factory=list)
+
+    def best(self, budget: int) -> Conversion:
+        """The best of the first ``budget`` conversions (of all, where there are fewer); of equals the first."""
+        return max(self.conversions[:budget], key=lambda c: c.gain)
+
+    def curve(self, budget: int) -> NDArray[np.float64]:
+        """Best gain after 1, 2, ... ``budget`` conversions; one that stopped early keeps its best."""
+        best = np.maximum.accumulate([c.gain for c in self.conversions[:budget]])
+        return np.concatenate([best, np.full(budget - len(best), best[-1])])
+
+
+def race(
+    pool: WorkerPool,
+    logos: Logos,
+    indices: Sequence[int],
+    make: Maker,
+    budget: int,
+    on_progress: Callable[[int], None] = lambda n_done: None,
+    weights: Weights = HEADLINE,
+) -> list[Course]:
+    """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions."""
+    courses = [Course(logos[i]) for i in indices]
+    searchers: list[Searcher] = [make(logos[i]) for i in indices]
+    asked: list[Params | None] = [None] * len(indices)
+
+    def go_on(k: int) -> None:
+        asked[k] = searchers[k].ask() if len(courses[k].conversions) < budget else None
+        params = asked[k]
+        if params is not None:
+            pool.submit(k, Job(indices[k], params))
+
+    for k in range(len(indices)):
+        go_on(k)
+    for n_done, (key, result) in enumerate(pool.results(), start=1):
+        k = cast(int, key)
+        params = asked[k]
+        assert params is not None
+        worth = gain(result.outcome, courses[k].logo.defaults, weights).total
+        courses[k].conversions.append(Conversion(params, result.outcome, worth))
+        searchers[k].tell(params, result.outcome, worth)
+        go_on(k)
+        on_progress(n_done)
+    return courses

@@ -1,0 +1,21 @@
+"""From a config to what it describes: the environment, and what workers may take."""
+
+from __future__ import annotations
+
+from core.learning.episode import EnvSpec
+from core.learning.workers import Limits
+from core.runs.config import RunConfig
+from core.tracing.outcome import Weights
+from core.tracing.params import Params
+
+
+def env_spec(config: RunConfig) -> EnvSpec:
+    """The environment that a config describes."""
+    r = config.reward
+    centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
+    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
+
+
+def worker_limits(config: RunConfig) -> Limits:
+    """What a config lets a worker take."""
+    return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)

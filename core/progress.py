@@ -1,0 +1,34 @@
+"""Progress of the command line: on a terminal one line that is rewritten, else a line every few seconds; on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_EVERY_S = {True: 0.2, False: 5.0}  # on a terminal, or into a file
+
+
+class Progress:
+    """Called with what is being done and how many of how many steps are done; adds an estimate of the time left."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._what = ""
+        self._began = self._shown = 0.0
+
+    def __call__(self, what: str, n_done: int, n_all: int) -> None:
+        now = time.monotonic()
+        is_new = what != self._what
+        if is_new:
+            self._what, self._began = what, now
+        is_last = n_all > 0 and n_done >= n_all
+        if not is_new and not is_last and now - self._shown < _EVERY_S[self._is_terminal]:
+            return
+        self._shown = now
+        text = what
+        if n_all:
+            spent = now - self._began
+            left = spent / n_done * (n_all - n_done) if n_done else 0.0
+            text += f" {n_done}/{n_all}" + (f", about {left:.0f} s left" if left >= 1 else "")
+        end = "\n" if is_last or not self._is_terminal or not n_all else "\r"
+        print(f"{text:<70}" if self._is_terminal else text, file=sys.stderr, end=end, flush=True)
