@@ -18,6 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from core.logos.dataset import LogosError, load_logos, write_logos
+from core.logos.pictures import FORMATS
 from core.runs.config import ConfigError
 from core.runs.config_text import load_config
 from core.runs.run_dir import RunDir, RunError, all_runs, claim, claim_path, find_run, runs_home
@@ -157,6 +158,38 @@ def evaluate(
         if out is not None:
             write_comparison(comparison, out)
         _result(comparison.as_dict(), as_json, lambda: print(comparison.as_text()))
+
+
+@app.command()
+def optimize(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
+    model: Annotated[str, typer.Option(help="A run, a checkpoint or model folder, or 'default' for the one that ships.")] = "default",
+    budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
+    prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
+    max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,
+    as_json: Json = False,
+) -> None:
+    """Make the best SVG of each picture that the agent finds."""
+    from core.learning.model import load_model
+    from core.learning.optimize import PREFERENCES, find_pictures
+    from core.learning.optimize import optimize as optimize_all
+    from core.progress import Progress
+
+    with _clear_errors():
+        if prefer not in PREFERENCES:
+            raise ConfigError(f"--prefer {prefer!r} is none of {', '.join(name for name in PREFERENCES if name)}")
+        files, missing = find_pictures(pictures)
+        if not files:
+            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; taken are {', '.join(sorted(FORMATS))}")
+        out.mkdir(parents=True, exist_ok=True)
+        done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress())
+        done.skipped[:0] = missing
+        for skipped in done.skipped:
+            print(f"skipped {skipped.file}: {skipped.reason}", file=sys.stderr)
+        _result(done.as_dict(), as_json, lambda: print(done.as_text()))
+        if not done.results:
+            raise typer.Exit(1)
 
 
 @app.command()

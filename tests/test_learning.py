@@ -5,11 +5,9 @@ import pytest
 from conftest import draw_logo, tiny_config
 from gymnasium.utils.env_checker import check_env
 
-from core.learning.curriculum import Curriculum
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import bootstrap_interval, spread_over_categories
-from core.runs.config import CurriculumConfig, StageConfig
 from core.tracing.outcome import HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
 from core.tracing.picture import Picture
@@ -72,42 +70,6 @@ def test_a_failed_trace_ends_up_in_the_reward_not_in_an_exception():
     _, reward, done, _, _ = env.step(np.zeros(N_PARAMS, np.float32))
     assert reward == -3.0
     assert done
-
-
-def stages(**changes) -> Curriculum:
-    rows = [StageConfig(name=n, max_episodes=20, success_threshold=0.5, target_ssim=0.5, required_gain=0.1) for n in ("a", "b")]
-    return Curriculum(CurriculumConfig(enabled=True, window=4, min_episodes=6, stages=rows, **changes))
-
-
-def test_a_stage_is_passed_by_the_share_of_successes_in_the_window():
-    curriculum = stages()
-    ends = [curriculum.record(i >= 4) for i in range(6)]
-    assert ends[:5] == [None] * 5
-    assert (ends[5].reason, ends[5].success_share, ends[5].n_episodes) == ("passed", 0.5, 6)
-    assert curriculum.stage.name == "b"
-    assert curriculum.success_share == 0
-
-
-def test_a_stage_that_is_not_passed_ends_at_its_limit_and_the_last_ends_the_run():
-    curriculum = stages()
-    ends = [e for e in (curriculum.record(False) for _ in range(40)) if e]
-    assert [(e.name, e.reason) for e in ends] == [("a", "episode_limit"), ("b", "episode_limit")]
-    assert curriculum.is_finished
-
-
-def test_an_episode_succeeds_by_ssim_and_gain_together():
-    curriculum = stages()
-    assert curriculum.is_success(0.6, 0.2)
-    assert not curriculum.is_success(0.6, 0.0)
-    assert not curriculum.is_success(0.4, 0.2)
-
-
-def test_a_curriculum_goes_on_where_it_was():
-    a, b = stages(), stages()
-    for i in range(9):
-        a.record(i % 2 == 0)
-    b.restore(a.dump())
-    assert [a.record(True) for _ in range(30)] == [b.record(True) for _ in range(30)]
 
 
 def test_observations_have_the_promised_shape_and_range():

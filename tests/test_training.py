@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 
 from core.learning.agent import CheckpointError, read_checkpoint
 from core.learning.trainer import train
-from core.runs.events import read_events
+from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, RunError, claim, find_run
 from core.runs.status import Status, run_state
@@ -199,13 +200,36 @@ def test_a_damaged_checkpoint_is_refused(home, logo_folder):
 
 def test_the_curriculum_ends_the_run_with_its_last_stage(home, logo_folder):
     easy = [{"name": n, "difficulty": 0, "target_ssim": 0, "required_gain": -5, "max_episodes": 40} for n in ("a", "b")]
-    run = claim(
-        home, tiny_config(logo_folder, total_timesteps=5000, curriculum={"enabled": True, "window": 8, "min_episodes": 10, "stages": easy})
-    )
-    ending = train(run)
-    assert (ending.status, ending.reason) == (Status.COMPLETED, "the last stage ended")
-    ends = [e.data for e in read_events(run.events_file) if e.kind == "stage_ended"]
-    assert [(e["name"], e["reason"]) for e in ends] == [("a", "passed"), ("b", "passed")]
+    for probe, how in ((False, "passed"), (True, "skipped")):
+        settings = {"enabled": True, "window": 8, "min_episodes": 10, "stages": easy, "probe": probe}
+        run = claim(home, tiny_config(logo_folder, total_timesteps=5000, curriculum=settings))
+        ending = train(run)
+        assert (ending.status, ending.reason) == (Status.COMPLETED, "the last stage ended")
+        events = list(read_events(run.events_file))
+        ends = [e.data for e in events if e.kind == "stage_ended"]
+        assert [(e["name"], e["reason"]) for e in ends] == [("a", how), ("b", "passed")]
+        assert all(e["why"] for e in ends)
+        measured = [e.data for e in events if e.kind == "stage_evaluation"]
+        assert measured[-1]["is_final"]
+        assert set(measured[-1]["change_since_end"]) == {"a", "b"}  # the test for forgetting
+
+
+def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
+    never = [{"name": n, "target_ssim": 1.0, "required_gain": 9.0, "max_episodes": 100_000} for n in ("a", "b")]
+    run = claim(home, tiny_config(logo_folder, total_timesteps=256, curriculum={"enabled": True, "stages": never}))
+    told = iter(("hold", "advance", "back"))
+
+    def tell(written: EventWriter, kind: str, *rest: Any) -> int:
+        if kind == "stage_evaluation" or (kind == "stage_decision" and rest[1]["reason"] == "held"):
+            run.write_command(next(told, "hold"))
+        return original(written, kind, *rest)
+
+    original = EventWriter.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventWriter, "write", tell)
+        train(run)
+    found = [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in ("stage_ended", "stage_decision")]
+    assert found[:3] == [("held", "a"), ("advanced", "a"), ("sent_back", "b")]
 
 
 def test_early_stop_ends_a_run_that_no_longer_rises(home, logo_folder):

@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from core.learning.model import Model
-from core.learning.outcome_model import OutcomeModel
+from core.learning.outcome_model import Array, Layer, OutcomeModel
 from core.learning.spec import env_spec
 from core.runs.config import PPOConfig, RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
@@ -105,6 +105,22 @@ class Policy:
             observations = env.normalize_obs(observations)  # type: ignore[assignment]
         actions, _ = self._agent.predict(observations, deterministic=True)
         return np.clip(actions, -1, 1)
+
+    def parts(self) -> tuple[list[Layer], str, tuple[Array, Array, float] | None]:
+        """The policy's affine layers, the activation between them, and mean, deviation and clip of its normaliser."""
+        policy, env = self._agent.policy, self._agent.get_env()
+        modules = [*policy.mlp_extractor.policy_net, policy.action_net]
+        layers = [
+            Layer(m.weight.detach().cpu().numpy().copy(), m.bias.detach().cpu().numpy().copy())
+            for m in modules
+            if isinstance(m, torch.nn.Linear)
+        ]
+        kind = next(name for name, activation in _ACTIVATIONS.items() if any(isinstance(m, activation) for m in modules))
+        if not isinstance(env, VecNormalize) or not env.norm_obs:
+            return layers, kind, None
+        rms = cast(Any, env.obs_rms)
+        deviation = np.sqrt(np.asarray(rms.var) + env.epsilon)
+        return layers, kind, (np.asarray(rms.mean, np.float32), deviation.astype(np.float32), float(env.clip_obs))
 
 
 def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any]) -> None:
@@ -234,8 +250,8 @@ class _Spaces(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return np.zeros(self.observation_space.shape or (0,), dtype=np.float32), {}
 
 
-def load_agent(folder: Path) -> Model:
-    """A checkpoint's policy and outcome model, on the CPU, ready to choose."""
+def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
+    """A checkpoint's config, agent on the CPU, and outcome model where it has one."""
     config, state = read_checkpoint(folder)
     config = config.model_copy(update={"device": "cpu"})
     spec = env_spec(config)
@@ -245,7 +261,13 @@ def load_agent(folder: Path) -> Model:
     if (folder / OUTCOMES_FILE).is_file():
         with np.load(folder / OUTCOMES_FILE, allow_pickle=False) as arrays:
             outcomes = OutcomeModel.from_arrays(dict(arrays))
-    return Model(str(folder), config, spec, Policy(agent), deviation_of(agent), outcomes)
+    return config, agent, outcomes
+
+
+def load_agent(folder: Path) -> Model:
+    """A checkpoint ready to choose."""
+    config, agent, outcomes = load_ppo(folder)
+    return Model(str(folder), config, env_spec(config), Policy(agent), deviation_of(agent), outcomes)
 
 
 def deviation_of(agent: PPO) -> NDArray[np.float64]:

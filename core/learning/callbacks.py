@@ -16,11 +16,13 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
-from core.learning.curriculum import Curriculum, StageEnd
+from core.learning.curriculum import Curriculum, Decision
 from core.learning.vec_env import COLUMN, PoolVecEnv
+from core.logos.augment import is_variant
 from core.logos.dataset import Logo
+from core.runs.config import CurriculumConfig, StageConfig
 from core.runs.events import EventWriter
-from core.tracing.outcome import ENDS
+from core.tracing.outcome import ENDS, Weights
 from core.tracing.params import NAMES
 
 _PARAMS = slice(COLUMN[NAMES[0]], COLUMN[NAMES[-1]] + 1)
@@ -80,13 +82,16 @@ class EpisodeRecorder(BaseCallback):
         envs: PoolVecEnv,
         logos: Sequence[Logo],
         curriculum: Curriculum,
+        config: CurriculumConfig,
         on_boundary: Callable[[], bool],
         is_stopping: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._events, self._envs, self._logos, self._curriculum = events, envs, logos, curriculum
+        self._curriculum_config = config
         self._on_boundary, self._is_stopping = on_boundary, is_stopping
         self.n_episodes = 0
+        self.n_stages_ended = 0  # in this process
         self.is_ended_by_boundary = False
         self._gradient: GradientNorm | None = None
         self._sums: dict[str, list[float]] = {}
@@ -99,10 +104,26 @@ class EpisodeRecorder(BaseCallback):
 
     def set_eligible(self) -> None:
         """Let the environments draw from the stage's categories."""
-        wanted = set(self._curriculum.stage.categories)
+        curriculum, stage = self._curriculum, self._curriculum.stage
         left = [i for i in range(self.n_train) if i not in self._envs.pool.aside]
-        indices = [i for i in left if self._logos[i].category in wanted]
-        self._envs.set_eligible(np.array(indices or left or range(self.n_train), dtype=np.int64), np.arange(self.n_train))
+        drawn = [i for i in left if self._is_drawn(i, stage)]
+        before = curriculum.earlier_categories()
+        earlier = [i for i in drawn if self._logos[i].category in before]
+        new = [i for i in drawn if self._logos[i].category not in before]
+        self._envs.set_eligible(
+            np.array(new or drawn or left or range(self.n_train), dtype=np.int64),
+            np.arange(self.n_train),
+            np.array(earlier if new else [], dtype=np.int64),
+            self._curriculum_config.earlier_share,
+        )
+        weights = self._envs.weights
+        quality = weights.quality if stage.quality is None else stage.quality
+        self._envs.set_weights(Weights(quality, weights.size if stage.size is None else stage.size, weights.speed))
+
+    def _is_drawn(self, i: int, stage: StageConfig) -> bool:
+        logo = self._logos[i]
+        fits = stage.max_side is None or max(logo.pixels.shape[:2]) <= stage.max_side
+        return logo.category in stage.categories and fits and (stage.variants or not is_variant(logo))
 
     n_train = 0  # the first so many of the pool's logos are for training
 
@@ -150,19 +171,26 @@ class EpisodeRecorder(BaseCallback):
             ("failed_share", float(failure is not None)),
         ):
             self._sums.setdefault(f"trace/{key}", []).append(float(value))  # type: ignore[arg-type]
-        end = curriculum.record(is_success)
-        if end is not None:
-            self._change_stage(end)
+        self.act_on(curriculum.record(is_success))
 
-    def _change_stage(self, end: StageEnd) -> None:
-        self._events.write(
-            "stage_ended",
-            self.num_timesteps,
-            {"stage": end.stage, "name": end.name, "reason": end.reason, "success_share": end.success_share, "n_episodes": end.n_episodes},
-        )
-        if not self._curriculum.is_finished:
-            self.write_stage_start()
-            self.set_eligible()
+    def act_on(self, decision: Decision | None) -> None:
+        """Into the log with a decision of the curriculum's, and on to the next stage where it ended one."""
+        if decision is None:
+            return
+        data = {
+            "stage": decision.stage,
+            "name": decision.name,
+            "reason": decision.kind,
+            "why": decision.why,
+            "success_share": decision.success_share,
+            "n_episodes": decision.n_episodes,
+        }
+        self._events.write("stage_ended" if decision.ends_stage else "stage_decision", self.num_timesteps, data)
+        if decision.ends_stage:
+            self.n_stages_ended += 1
+            if not self._curriculum.is_finished:
+                self.write_stage_start()
+                self.set_eligible()
 
     def write_stage_start(self) -> None:
         stage = self._curriculum.stage

@@ -1,7 +1,11 @@
-"""The curriculum: which logos are drawn, what counts as success, when a stage ends.
+"""The curriculum: which logos are drawn, what counts as success, when a stage ends and what comes then.
 
-Pure state and rules; the trainer acts on what :meth:`Curriculum.record` returns. Guarantee: with equal episodes in
-equal order the stages change at the same episodes.
+Pure state and rules; the trainer acts on the :class:`Decision` that each call may return. Guarantee: with equal
+episodes and commands in equal order the same decisions fall at the same episodes.
+
+A stage is passed when the share of successes over the window reaches its threshold, after a minimum of episodes. At
+its episode limit it is extended where it is close, else eased, repeated from the stage before, or ended, as the config
+says, and never more often than it allows. A probe may skip a stage that the policy masters already.
 """
 
 from __future__ import annotations
@@ -12,25 +16,35 @@ from typing import Any, Literal
 
 from core.runs.config import CATEGORIES, CurriculumConfig, StageConfig
 
-EndReason = Literal["passed", "episode_limit"]
+Kind = Literal["passed", "skipped", "episode_limit", "went_back", "extended", "eased", "held", "released", "advanced", "sent_back"]
+Command = Literal["advance", "hold", "release", "back"]
+ENDINGS = ("passed", "skipped", "episode_limit", "went_back", "advanced", "sent_back")  # decisions that end a stage
+CLOSE = 0.05  # a success share so little below the threshold is close
+EASING = 0.05  # how much easing takes off a threshold
+EXTENSION = 0.5  # of a stage's episode limit
 NO_CURRICULUM = StageConfig(
     name="all_logos", categories=list(CATEGORIES), difficulty=0.5, target_ssim=0.0, required_gain=0.0, max_episodes=100_000_000
 )  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class StageEnd:
-    """Why a stage ended. ``success_share`` over the window, in [0, 1]."""
+class Decision:
+    """What was decided and why. ``stage``: the stage it was decided in; ``success_share`` over the window, in [0, 1]."""
 
+    kind: Kind
     stage: int
     name: str
-    reason: EndReason
+    why: str
     success_share: float
     n_episodes: int
 
+    @property
+    def ends_stage(self) -> bool:
+        return self.kind in ENDINGS
+
 
 class Curriculum:
-    """Goes through the stages in order; without a curriculum there is one stage that never ends."""
+    """Goes through the stages; without a curriculum there is one stage that never ends."""
 
     def __init__(self, config: CurriculumConfig) -> None:
         self._config = config
@@ -39,6 +53,10 @@ class Curriculum:
         self.index = 0
         self.n_episodes = 0
         self.is_finished = False
+        self.is_held = False
+        self.n_setbacks = 0  # times that a stage was eased or gone back from, over the whole run
+        self._n_extensions = 0  # of this stage, this time
+        self._eased = [0.0] * len(self.stages)
         self._window: deque[bool] = deque(maxlen=config.window)
 
     @property
@@ -46,36 +64,100 @@ class Curriculum:
         return self.stages[self.index]
 
     @property
+    def threshold(self) -> float:
+        """Share of successes that passes the stage, after easing."""
+        return max(self.stage.success_threshold - self._eased[self.index], 0.05)
+
+    @property
+    def episode_limit(self) -> int:
+        """Episodes after which the stage ends, after extensions."""
+        return round(self.stage.max_episodes * (1 + EXTENSION * self._n_extensions))
+
+    @property
     def success_share(self) -> float:
         """Share of successes among the last ``window`` episodes of this stage, 0 without any."""
         return sum(self._window) / len(self._window) if self._window else 0.0
 
-    def is_success(self, ssim: float, gain: float) -> bool:
-        """An episode succeeds when it reaches the stage's SSIM and the required gain over the defaults."""
-        return ssim >= self.stage.target_ssim and gain >= self.stage.gain_needed()
+    def earlier_categories(self) -> set[str]:
+        """Categories that earlier stages drew from."""
+        return {c for stage in self.stages[: self.index] for c in stage.categories}
 
-    def record(self, is_success: bool) -> StageEnd | None:
-        """Count an episode; returns the stage's end where this episode ended it, and moves on."""
+    def is_success(self, ssim: float, gain: float, stage: StageConfig | None = None) -> bool:
+        """An episode succeeds when it reaches the stage's SSIM and the required gain over the defaults."""
+        stage = stage or self.stage
+        return ssim >= stage.target_ssim and gain >= stage.gain_needed()
+
+    def record(self, is_success: bool) -> Decision | None:
+        """Count an episode."""
         self.n_episodes += 1
         self._window.append(is_success)
-        if not self.is_enabled or self.is_finished:
+        if not self.is_enabled or self.is_finished or self.is_held:
             return None
         is_window_full = len(self._window) == self._config.window and self.n_episodes >= self._config.min_episodes
-        if is_window_full and self.success_share >= self.stage.success_threshold:
-            return self._end("passed")
-        if self.n_episodes >= self.stage.max_episodes:
-            return self._end("episode_limit")
+        share, needed = self.success_share, self.threshold
+        if is_window_full and share >= needed:
+            return self._move("passed", f"{share:.0%} of the last {len(self._window)} episodes succeeded, {needed:.0%} needed", 1)
+        if self.n_episodes >= self.episode_limit:
+            return self._at_limit(share, needed)
         return None
 
-    def _end(self, reason: EndReason) -> StageEnd:
-        end = StageEnd(self.index, self.stage.name, reason, self.success_share, self.n_episodes)
-        if self.index + 1 < len(self.stages):
-            self.index += 1
-            self.n_episodes = 0
-            self._window.clear()
+    def _at_limit(self, share: float, needed: float) -> Decision:
+        config = self._config
+        missed = f"{share:.0%} succeeded after {self.n_episodes} episodes, {needed:.0%} needed"
+        if share >= needed - CLOSE and self._n_extensions < config.max_extensions:
+            self._n_extensions += 1
+            return self._decide("extended", f"{missed}; close, so it goes on to {self.episode_limit} episodes")
+        if config.on_failure != "advance" and self.n_setbacks < config.max_setbacks:
+            self.n_setbacks += 1
+            if config.on_failure == "back" and self.index > 0:
+                return self._move("went_back", f"{missed}; setback {self.n_setbacks} of {config.max_setbacks}", -1)
+            self._eased[self.index] += EASING
+            decision = self._decide("eased", f"{missed}; {self.threshold:.0%} are enough from here on")
+            self._begin()
+            return decision
+        return self._move("episode_limit", missed, 1)
+
+    def probe(self, share: float) -> Decision | None:
+        """Take in the share of logos on which the policy, acting deterministically, meets this stage's demands."""
+        is_fresh = self.n_episodes < self._config.min_episodes
+        if not (self.is_enabled and self._config.probe and is_fresh) or self.is_held or self.is_finished or share < self.threshold:
+            return None
+        if self.index + 1 == len(self.stages):
+            return None  # the last stage is where a run spends its steps
+        return self._move("skipped", f"a probe succeeded on {share:.0%} of its logos, {self.threshold:.0%} needed", 1)
+
+    def obey(self, command: Command) -> Decision | None:
+        """Act on a command by hand; None where it changes nothing."""
+        if not self.is_enabled or self.is_finished:
+            return None
+        if command == "hold" and not self.is_held:
+            self.is_held = True
+            return self._decide("held", "by hand: the stage goes on until it is released")
+        if command == "release" and self.is_held:
+            self.is_held = False
+            return self._decide("released", "by hand")
+        if command == "advance":
+            return self._move("advanced", "by hand", 1)
+        if command == "back" and self.index > 0:
+            return self._move("sent_back", "by hand", -1)
+        return None
+
+    def _decide(self, kind: Kind, why: str) -> Decision:
+        return Decision(kind, self.index, self.stage.name, why, self.success_share, self.n_episodes)
+
+    def _move(self, kind: Kind, why: str, by: int) -> Decision:
+        decision = self._decide(kind, why)
+        if self.index + by < len(self.stages):
+            self.index += by
+            self._begin()
         else:
             self.is_finished = True
-        return end
+        self.is_held = False
+        return decision
+
+    def _begin(self) -> None:
+        self.n_episodes = self._n_extensions = 0
+        self._window.clear()
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -83,9 +165,15 @@ class Curriculum:
             "n_episodes": self.n_episodes,
             "window": [int(s) for s in self._window],
             "is_finished": self.is_finished,
+            "is_held": self.is_held,
+            "n_setbacks": self.n_setbacks,
+            "n_extensions": self._n_extensions,
+            "eased": list(self._eased),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.index, self.n_episodes, self.is_finished = int(state["index"]), int(state["n_episodes"]), bool(state["is_finished"])
+        self.is_held, self.n_setbacks = bool(state.get("is_held")), int(state.get("n_setbacks", 0))
+        self._n_extensions, self._eased = int(state.get("n_extensions", 0)), list(state.get("eased", self._eased))
         self._window.clear()
         self._window.extend(bool(s) for s in state["window"])

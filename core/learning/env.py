@@ -19,6 +19,7 @@ Guarantee: the same seed and actions give the same episodes to the bit (with a s
 
 from __future__ import annotations
 
+from dataclasses import astuple, replace
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
-from core.tracing.outcome import Outcome
+from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import N_PARAMS, Params
 
 
@@ -58,16 +59,20 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.action_space = gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32)
         self.observation_space = gym.spaces.Box(-3.0, 3.0, (spec.n_observation,), np.float32)
         self._eligible = np.arange(len(logos))
+        self._earlier, self._earlier_share = self._eligible[:0], 0.0
         self.index = 0
         self.episode: Episode
 
-    def set_eligible(self, indices: NDArray[np.int64]) -> None:
-        """Draw from these logos from the next reset on."""
+    def set_eligible(
+        self, indices: NDArray[np.int64], earlier: NDArray[np.int64] = np.zeros(0, np.int64), earlier_share: float = 0.0
+    ) -> None:
+        """Draw from these logos from the next reset on, and for a share of the episodes from ``earlier`` ones."""
         self._eligible = np.asarray(indices)
+        self._earlier, self._earlier_share = np.asarray(earlier), earlier_share if len(earlier) else 0.0
 
     def has_choice(self, aside: set[int]) -> bool:
         """Whether a logo is left to draw beside those put aside."""
-        return any(int(i) not in aside for i in self._eligible)
+        return any(int(i) not in aside for i in self._eligible)  # an earlier one is drawn again as long as it takes
 
     def reseed(self, seed: int) -> None:
         """Begin the random numbers anew, without a reset."""
@@ -88,7 +93,9 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def draw(self) -> int:
         """Half a reset: choose the next logo."""
-        self.index = int(self._eligible[self.np_random.integers(len(self._eligible))])
+        is_earlier = self._earlier_share > 0 and self.np_random.random() < self._earlier_share
+        places = self._earlier if is_earlier else self._eligible
+        self.index = int(places[self.np_random.integers(len(places))])
         return self.index
 
     def begin(self) -> NDArray[np.float32]:
@@ -98,12 +105,20 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def dump(self) -> dict[str, Any]:
         """Everything that decides what comes next, as plain data."""
-        return {"rng": self.np_random.bit_generator.state, "index": self.index, "tries": self.episode.dump()}
+        return {
+            "rng": self.np_random.bit_generator.state,
+            "index": self.index,
+            "weights": list(astuple(self.episode.spec.weights)),
+            "tries": self.episode.dump(),
+        }
 
     def restore(self, state: dict[str, Any]) -> NDArray[np.float32]:
         """Go back to a dumped state; returns the observation there."""
         self.np_random.bit_generator.state = state["rng"]
         self.index = int(state["index"])
+        now, then = self.env_spec, Weights(*state["weights"])
+        self.env_spec = replace(now, weights=then) if then != now.weights else now  # begun in an earlier stage, perhaps
         self.begin()
+        self.env_spec = now
         self.episode.restore(state["tries"])
         return self.episode.observation()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import Actor
-from core.learning.outcome_model import OutcomeModel
+from core.learning.outcome_model import Outcomes
 from core.learning.policy_search import PolicySearch
 from core.learning.searchers import Searcher, seed_of
 from core.runs.config import RunConfig
@@ -52,7 +52,7 @@ class Model:
     spec: EnvSpec
     policy: Actor
     deviation: NDArray[np.float64]
-    outcomes: OutcomeModel | None
+    outcomes: Outcomes | None
 
     def choice(self, logo: PreparedLogo) -> Searcher:
         """The policy's own conversions and no more."""

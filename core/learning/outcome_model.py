@@ -7,6 +7,7 @@ about. Fitting needs torch; asking needs NumPy alone.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,21 @@ class Layer:
     bias: Array
 
 
+class Outcomes(ABC):
+    """What is asked about the outcome of conversions."""
+
+    @abstractmethod
+    def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
+        """The terms of ``params``, shape (n, 7), on the picture of ``observation``; shape (n_members, n, N_TERMS)."""
+
+    def gains(self, observation: Array, params: NDArray[np.floating[Any]], weights: Weights) -> Array:
+        """The gain that each member expects; shape (n_members, n). The speed term counts nothing."""
+        terms = self.predict(observation, params)
+        return terms[..., 0] * np.float32(weights.quality) + terms[..., 1] * np.float32(weights.size)
+
+
 @dataclass(frozen=True)
-class OutcomeModel:
+class OutcomeModel(Outcomes):
     """``members``: the layers of each network, with SiLU between them."""
 
     mean: Array
@@ -56,7 +70,6 @@ class OutcomeModel:
     members: tuple[tuple[Layer, ...], ...]
 
     def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
-        """The terms of ``params``, shape (n, 7), on the picture of ``observation``; shape (n_members, n, N_TERMS)."""
         picture = np.clip((observation - self.mean) / self.scale, -_CLIP, _CLIP)
         encoded = encode(params)
         found = []
@@ -68,11 +81,6 @@ class OutcomeModel:
                 x = (x / (1 + np.exp(-x))) @ layer.weight.T + layer.bias
             found.append(x)
         return np.stack(found).astype(np.float32)
-
-    def gains(self, observation: Array, params: NDArray[np.floating[Any]], weights: Weights) -> Array:
-        """The gain that each member expects; shape (n_members, n). The speed term counts nothing."""
-        terms = self.predict(observation, params)
-        return terms[..., 0] * np.float32(weights.quality) + terms[..., 1] * np.float32(weights.size)
 
     def arrays(self) -> dict[str, Array]:
         """All numbers by name, for a file."""

@@ -33,6 +33,7 @@ class Course:
 
     logo: PreparedLogo
     conversions: list[Conversion] = field(default_factory=list)
+    best_svg: str = ""  # where SVGs are kept
 
     def best(self, budget: int) -> Conversion:
         """The best of the first ``budget`` conversions (of all, where there are fewer); of equals the first."""
@@ -52,8 +53,12 @@ def race(
     budget: int,
     on_progress: Callable[[int], None] = lambda n_done: None,
     weights: Weights = HEADLINE,
+    keep_svg: bool = False,
 ) -> list[Course]:
-    """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions."""
+    """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions.
+
+    ``keep_svg``: keep the SVG of each logo's best conversion.
+    """
     courses = [Course(logos[i]) for i in indices]
     searchers: list[Searcher] = [make(logos[i]) for i in indices]
     asked: list[Params | None] = [None] * len(indices)
@@ -62,7 +67,7 @@ def race(
         asked[k] = searchers[k].ask() if len(courses[k].conversions) < budget else None
         params = asked[k]
         if params is not None:
-            pool.submit(k, Job(indices[k], params))
+            pool.submit(k, Job(indices[k], params, keep_svg))
 
     for k in range(len(indices)):
         go_on(k)
@@ -71,6 +76,8 @@ def race(
         params = asked[k]
         assert params is not None
         worth = gain(result.outcome, courses[k].logo.defaults, weights).total
+        if keep_svg and all(worth > c.gain for c in courses[k].conversions):
+            courses[k].best_svg = result.svg
         courses[k].conversions.append(Conversion(params, result.outcome, worth))
         searchers[k].tell(params, result.outcome, worth)
         go_on(k)

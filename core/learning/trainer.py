@@ -27,6 +27,7 @@ from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat, StopFlag
 from core.learning.spec import env_spec, worker_limits
+from core.learning.stages import StageKeeper
 from core.learning.workers import Loss, WorkerPool
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogosError, LogoSet, Shares, load_logos
@@ -250,9 +251,12 @@ class Trainer:
         self.policy = Policy(self.agent)
         self.curriculum = Curriculum(self.config.curriculum)
         self.recorder = EpisodeRecorder(
-            self.events, self.vec_env, self.pictures, self.curriculum, self._on_boundary, lambda: bool(self.stop)
+            self.events, self.vec_env, self.pictures, self.curriculum, self.config.curriculum, self._on_boundary, lambda: bool(self.stop)
         )
         self.recorder.n_train = self.n_train
+        self.stages = StageKeeper(
+            self.run, self.events, self.curriculum, self.recorder, pool, self.logos, self.spec, self.pictures, self.evaluated, self.n_train
+        )
         if restored is not None and folder is not None:
             load_weights(folder, self.agent, restored)
             self._restore(restored)
@@ -267,6 +271,7 @@ class Trainer:
             if restored is None:
                 self.recorder.num_timesteps = 0
                 self.recorder.write_stage_start()
+                self.stages.on_start(self.policy)
             else:
                 self._put_environments_back(restored)
             # With the counter kept, learn() adds what is given here to it: the horizon of the schedules stays.
@@ -277,6 +282,7 @@ class Trainer:
     def _restore(self, restored: dict[str, Any]) -> None:
         trainer = restored["trainer"]
         self.curriculum.restore(trainer["curriculum"])
+        self.stages.restore(trainer.get("stages", {}))
         self.vec_env.experience.n_written = int(restored.get("n_experience", 0))
         self.recorder.n_episodes = int(trainer["n_episodes"])
         self.best_gain, self.last_gain = trainer["best_gain"], trainer["last_gain"]
@@ -305,6 +311,7 @@ class Trainer:
         """Between two updates. Returns whether to go on."""
         step = self.agent.num_timesteps
         self.pulse.step = step
+        self.stages.on_boundary(self.policy)
         if step - max(self._last_evaluated, 0) >= self.config.evaluation.every_steps:
             self._evaluate()
         self._save("last")
@@ -395,6 +402,7 @@ class Trainer:
 
         trainer = {
             "curriculum": self.curriculum.dump(),
+            "stages": self.stages.dump(),
             "n_episodes": self.recorder.n_episodes,
             "best_gain": self.best_gain,
             "last_gain": self.last_gain,
@@ -433,6 +441,7 @@ class Trainer:
             return Ending(Status.STOPPED, f"{self.stop.reason}; resumes from {kept.name if kept else 'the start'}", self.last_gain)
         if self._last_evaluated < step:
             self._evaluate()
+        self.stages.on_end(self.policy)
         self._save("last")
         self._learn_outcomes()
         reason = self._end_reason or ("the last stage ended" if self.curriculum.is_finished else "all steps done")

@@ -7,6 +7,7 @@ fast. A logo is prepared (features, VTracer's defaults) when an environment firs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import gymnasium as gym
@@ -57,11 +58,29 @@ class PoolVecEnv(VecEnv):
         self._expecting: dict[int, list[int]] = {}  # environments that wait for a logo's preparation
         super().__init__(n_envs, self.envs[0].observation_space, gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32))
 
-    def set_eligible(self, indices: NDArray[np.int64], otherwise: NDArray[np.int64]) -> None:
-        """Draw from these logos from each environment's next episode on; from ``otherwise`` where all were put aside."""
+    def set_eligible(
+        self,
+        indices: NDArray[np.int64],
+        otherwise: NDArray[np.int64],
+        earlier: NDArray[np.int64] = np.zeros(0, np.int64),
+        earlier_share: float = 0.0,
+    ) -> None:
+        """Draw from these logos from each environment's next episode on, and for a share of them from ``earlier`` ones;
+        from ``otherwise`` where all were put aside."""
         self._otherwise = otherwise
         for env in self.envs:
-            env.set_eligible(indices)
+            env.set_eligible(indices, earlier, earlier_share)
+
+    @property
+    def weights(self) -> Weights:
+        """The reward's weights where no stage has its own."""
+        return self._spec.weights
+
+    def set_weights(self, weights: Weights) -> None:
+        """Reward each environment's next episodes so."""
+        spec = self._spec if weights == self._spec.weights else replace(self._spec, weights=weights)
+        for env in self.envs:
+            env.env_spec = spec
 
     def reset(self) -> NDArray[np.float32]:
         for row, env in enumerate(self.envs):

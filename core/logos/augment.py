@@ -19,6 +19,13 @@ from core.logos.dataset import Logo, digest_of
 MIN_SIDE = 48  # pixels of the shorter side that crops and smaller drawings keep, where the logo has as many
 
 
+_MARK = " (variant "
+
+
+def is_variant(logo: Logo) -> bool:
+    return _MARK in logo.name
+
+
 def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
     """``n`` variants of each logo, named after it; copies of a picture are left out."""
 
@@ -27,7 +34,7 @@ def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
         found = []
         for k in range(n):
             pixels = augment(logo.pixels, np.random.default_rng([seed, k, int(logo.digest, 16)]))
-            found.append(replace(logo, name=f"{logo.name} (variant {k + 1})", pixels=pixels, digest=digest_of(pixels)))
+            found.append(replace(logo, name=f"{logo.name}{_MARK}{k + 1})", pixels=pixels, digest=digest_of(pixels)))
         return found
 
     with ThreadPoolExecutor() as pool:

@@ -125,6 +125,16 @@ class StageConfig(_Section):
     required_gain: float | None = _field(None, "Headline gain that an episode must reach too; null is 0.30 x difficulty.", ge=-5, le=10)
     max_episodes: int = _field(10_000, "The stage ends here if it is not passed before.", unit="episodes", ge=1, le=100_000_000)
     success_threshold: float = _field(0.7, "Share of successes in the window that passes the stage.", gt=0, le=1)
+    quality: float | None = _field(None, "Weight of quality in the reward of this stage; null is the run's.", ge=0, le=10)
+    size: float | None = _field(None, "Weight of size in the reward of this stage; null is the run's.", ge=0, le=10)
+    max_side: int | None = _field(
+        None,
+        "Draws only pictures of at most this longest side, smaller variants among them; null draws all.",
+        unit="pixels",
+        ge=16,
+        le=4096,
+    )
+    variants: bool = _field(True, "Whether variants of the logos are drawn too.")
 
     def gain_needed(self) -> float:
         return 0.30 * self.difficulty if self.required_gain is None else self.required_gain
@@ -150,6 +160,15 @@ class CurriculumConfig(_Section):
     enabled: bool = _field(False, "Go through the stages instead of drawing from all logos at once.", basic=True)
     window: int = _field(200, "Episodes over which the share of successes is taken.", unit="episodes", ge=1, le=100_000)
     min_episodes: int = _field(400, "Episodes that a stage lasts at least.", unit="episodes", ge=1, le=10_000_000)
+    earlier_share: float = _field(
+        0.3, "Share of episodes on logos of earlier stages, against forgetting; the rest are on those new in the stage.", ge=0, le=1
+    )
+    probe: bool = _field(True, "Skip a stage that an evaluation at its start passes already (never the last).")
+    max_extensions: int = _field(1, "Times a stage that is close at its limit goes on for half as many episodes.", ge=0, le=100)
+    on_failure: Literal["advance", "ease", "back"] = _field(
+        "ease", "At the limit of a stage that is not passed: go on, ask for 0.05 less, or repeat the stage before."
+    )
+    max_setbacks: int = _field(2, "Times a run eases or goes back at most; then it goes on.", ge=0, le=1000)
     stages: list[StageConfig] = Field(default_factory=plan_stages, description="The stages.", min_length=1, max_length=20)
 
     @model_validator(mode="after")

@@ -24,6 +24,8 @@ Kind = Literal[
     "phase",  # what the trainer is busy with before the first step
     "stage_started",
     "stage_ended",
+    "stage_decision",  # extended, eased, held, released
+    "stage_evaluation",  # share of logos on which the policy meets each stage's demands
     "episode",
     "metrics",
     "evaluated",  # one logo of an evaluation

@@ -26,6 +26,7 @@ from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
+COMMAND_FILE = "command.json"
 EVENTS_FILE = "events.jsonl"
 LOCK_PATIENCE_S = 10.0
 HOME_VARIABLE = "TRACEWRIGHT_HOME"
@@ -153,6 +154,19 @@ class RunDir:
 
     def svg_file(self, step: int, digest: str) -> Path:
         return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
+
+    def read_command(self) -> tuple[int, str]:
+        """The number and name of the last command given by hand to the run's curriculum; (0, "") without any."""
+        try:
+            told = json.loads((self.path / COMMAND_FILE).read_text(encoding="utf-8"))
+            return int(told["number"]), str(told["command"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, ""
+
+    def write_command(self, command: str) -> None:
+        """Have the trainer act on a command at its next update."""
+        data = {"number": self.read_command()[0] + 1, "command": command}
+        write_aside(self.path / COMMAND_FILE, json.dumps(data).encode())
 
     @property
     def experience_file(self) -> Path:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.tracing.regions import N_REGION_FEATURES, region_features
+from core.tracing.regions import N_REGION_FEATURES, REGION_NAMES, region_features
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ MAX_REGION_COLOURS = 8
 _NAMES = tuple(Features.__dataclass_fields__)[:-1]
 N_SIMPLE_FEATURES = len(_NAMES)
 N_FEATURES = N_SIMPLE_FEATURES + N_REGION_FEATURES
+FEATURE_NAMES = (*_NAMES, *REGION_NAMES)
 _SCALE = {
     "unique_colors": lambda v: np.log2(v) / 16,
     "aspect": lambda v: v / 2,

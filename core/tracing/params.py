@@ -39,6 +39,7 @@ SPECS: tuple[ParamSpec, ...] = (
     ParamSpec("path_precision", 0, 8, 2, True, "decimals", "Decimals written of each coordinate."),
 )
 _IS_WHOLE = tuple(spec.is_integer for spec in SPECS)
+_WHOLE = [i for i, whole in enumerate(_IS_WHOLE) if whole]
 NAMES: tuple[str, ...] = tuple(spec.name for spec in SPECS)
 N_PARAMS = len(SPECS)
 LOW = np.array([spec.low for spec in SPECS])
@@ -135,9 +136,17 @@ class ActionMap:
 
     def to_params_of_all(self, actions: NDArray[np.floating[Any]]) -> list[Params]:
         """:meth:`to_params` of each row of ``actions``, shape (n, 7); several times faster than one by one."""
+        return [Params.from_values(row) for row in self._values(actions).tolist()]
+
+    def to_values(self, actions: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """:meth:`to_params` of each row as an array, shape (n, 7), whole-number parameters rounded."""
+        values = self._values(actions)
+        values[:, _WHOLE] = np.rint(values[:, _WHOLE])
+        return values
+
+    def _values(self, actions: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         a = np.clip(np.nan_to_num(np.asarray(actions, dtype=np.float64)), -1.0, 1.0)
-        values = np.clip(self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre)), LOW, HIGH)
-        return [Params.from_values(row) for row in values.tolist()]
+        return np.clip(self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre)), LOW, HIGH)
 
     def to_action(self, params: Params) -> NDArray[np.float32]:
         """The action that gives ``params`` (clipped into range), shape (7,), each in [-1, 1]."""

@@ -26,8 +26,16 @@ _MIN_AREA = 16  # pixels: VTracer's filter_speckle of 4, squared
 _THIN = 1.3  # contacts a pixel of area beyond which a region is a rim
 _PASSES = 10
 _FAR = 766  # more than any colour difference
-_FIGURES = 3  # per precision and difference
-N_REGION_FEATURES = len(PRECISIONS) * (2 + _FIGURES * len(DIFFERENCES))
+REGION_NAMES = tuple(
+    name
+    for bits in PRECISIONS
+    for name in (
+        f"log_all_{bits}",
+        f"log_large_{bits}",
+        *(f"{what}_{bits}_{difference}" for difference in DIFFERENCES for what in ("log_error", "log_contact", "log_regions")),
+    )
+)
+N_REGION_FEATURES = len(REGION_NAMES)
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

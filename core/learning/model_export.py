@@ -1,0 +1,190 @@
+"""A model as files that anyone can use without unpickling: ``policy.onnx``, ``outcomes.onnx``, ``preprocess.json``, a card.
+
+``policy.onnx``: observation (n, n_observation) to action (n, 7) in [-1, 1], standardising and clipping included.
+``outcomes.onnx``: observation (n, n_observation) and encoded parameters (n, 20) to terms (members, n, 2).
+``preprocess.json``: what both need beside: the order of features, action 0, ranges, the policy's deviation, checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learning.agent import Policy, deviation_of, load_ppo
+from core.learning.episode import N_PICTURE
+from core.learning.model import Model
+from core.learning.outcome_model import N_ENCODED, N_TERMS, Array, OutcomeModel, Outcomes, encode
+from core.learning.spec import env_spec
+from core.runs.config_text import validate
+from core.runs.run_dir import RunError, write_aside
+from core.tracing.features import FEATURE_NAMES
+from core.tracing.params import N_PARAMS, SPECS
+
+FORMAT = 1
+CLIP = 3.0
+_OPSET = 17
+_PACKAGES = ("torch", "stable-baselines3", "vtracer", "thorvg-python", "opencv-python-headless", "numpy")
+
+
+class _Graph:
+    """An ONNX graph in the making: nodes in order, numbers by name."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.numbers: list[Any] = []
+
+    def add(self, kind: str, *inputs: str | NDArray[Any], **attributes: Any) -> str:
+        """Add a node; arrays become initializers. Returns the name of its output."""
+        from onnx import helper, numpy_helper
+
+        names = []
+        for value in inputs:
+            if isinstance(value, str):
+                names.append(value)
+            else:
+                names.append(f"number{len(self.numbers)}")
+                self.numbers.append(numpy_helper.from_array(np.asarray(value, order="C"), names[-1]))
+        output = f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, names, [output], **attributes))
+        return output
+
+    def bytes(self, inputs: dict[str, int], output: str, name: str, shape: list[str | int]) -> bytes:
+        """The finished model; ``inputs``: their widths."""
+        import onnx
+        from onnx import TensorProto, helper
+
+        self.nodes.append(helper.make_node("Identity", [output], [name]))
+        taken = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", width]) for key, width in inputs.items()]
+        given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        graph = helper.make_graph(self.nodes, name, taken, given, self.numbers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=9, producer_name="tracewright")
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())
+
+
+def _number(value: float) -> NDArray[np.float32]:
+    return np.array(value, dtype=np.float32)
+
+
+def policy_onnx(policy: Policy) -> bytes:
+    """The deterministic policy as a graph."""
+    graph, (layers, activation, normaliser) = _Graph(), policy.parts()
+    x = "observation"
+    if normaliser is not None:
+        mean, deviation, clip = normaliser
+        x = graph.add("Div", graph.add("Sub", x, mean), deviation)
+        x = graph.add("Clip", x, _number(-clip), _number(clip))
+    for k, layer in enumerate(layers):
+        x = graph.add("Gemm", x, layer.weight, layer.bias, transB=1)
+        if k + 1 < len(layers):
+            x = graph.add({"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}[activation], x)
+    x = graph.add("Clip", x, _number(-1), _number(1))
+    return graph.bytes(
+        {"observation": layers[0].weight.shape[1] if normaliser is None else len(normaliser[0])}, x, "action", ["n", N_PARAMS]
+    )
+
+
+def outcomes_onnx(outcomes: OutcomeModel) -> bytes:
+    """The ensemble as one graph."""
+    graph = _Graph()
+    picture = graph.add("Div", graph.add("Sub", "observation", outcomes.mean), outcomes.scale)
+    picture = graph.add("Clip", picture, _number(-CLIP), _number(CLIP))
+    both = graph.add("Concat", picture, "encoded", axis=1)
+    members = []
+    for layers in outcomes.members:
+        x = both
+        for k, layer in enumerate(layers):
+            x = graph.add("Gemm", x, layer.weight, layer.bias, transB=1)
+            if k + 1 < len(layers):
+                x = graph.add("Mul", x, graph.add("Sigmoid", x))
+        members.append(graph.add("Unsqueeze", x, np.array([0], dtype=np.int64)))
+    stacked = graph.add("Concat", *members, axis=0)
+    return graph.bytes({"observation": len(outcomes.mean), "encoded": N_ENCODED}, stacked, "terms", [len(members), "n", N_TERMS])
+
+
+def export_model(checkpoint: Path, out: Path, card: str) -> list[Path]:
+    """Write a checkpoint's policy and outcome model to ``out``; returns the files."""
+    config, agent, outcomes = load_ppo(checkpoint)
+    spec = env_spec(config)
+    files = {"policy.onnx": policy_onnx(Policy(agent))}
+    if outcomes is not None:
+        files["outcomes.onnx"] = outcomes_onnx(outcomes)
+    told = {
+        "format": FORMAT,
+        "features": list(FEATURE_NAMES),
+        "n_observation": spec.n_observation,
+        "n_picture": N_PICTURE,
+        "parameters": [asdict(s) for s in SPECS],
+        "centre": spec.centre.as_dict() if spec.centre is not None else None,
+        "deviation": [float(v) for v in deviation_of(agent)],
+        "config": config.model_dump(mode="json"),
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "checksums": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    files["preprocess.json"] = (json.dumps(told, indent=1) + "\n").encode()
+    files["MODEL_CARD.md"] = card.encode()
+    for name, data in files.items():
+        write_aside(out / name, data)
+    return [out / name for name in files]
+
+
+class OnnxPolicy:
+    """Actions from ``policy.onnx``."""
+
+    def __init__(self, data: bytes) -> None:
+        self._session = _session(data)
+
+    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shape (n, n_observation) to (n, 7), each in [-1, 1]."""
+        return np.asarray(self._session.run(None, {"observation": observations})[0])
+
+
+class OnnxOutcomes(Outcomes):
+    """The ensemble from ``outcomes.onnx``."""
+
+    def __init__(self, data: bytes) -> None:
+        self._session = _session(data)
+
+    def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
+        repeated = np.broadcast_to(observation.astype(np.float32), (len(params), len(observation)))
+        return np.asarray(self._session.run(None, {"observation": np.ascontiguousarray(repeated), "encoded": encode(params)})[0])
+
+
+def _session(data: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small a network is fastest on one
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def read_model(folder: Path) -> Model:
+    """Load a model folder.
+
+    Raises:
+        RunError: a file is missing, damaged, or of another format.
+    """
+    try:
+        told = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
+        if told["format"] != FORMAT:
+            raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
+        if told["features"] != list(FEATURE_NAMES):
+            raise RunError(f"{folder} was trained on other features than this version computes; export or train it again")
+        files = {name: (folder / name).read_bytes() for name in told["checksums"]}
+        for name, digest in told["checksums"].items():
+            if hashlib.sha256(files[name]).hexdigest() != digest:
+                raise RunError(f"{folder / name} is damaged (its checksum differs); export the model again")
+        config = validate(told["config"])
+        outcomes = OnnxOutcomes(files["outcomes.onnx"]) if "outcomes.onnx" in files else None
+        return Model(str(folder), config, env_spec(config), OnnxPolicy(files["policy.onnx"]), np.array(told["deviation"]), outcomes)
+    except OSError as error:
+        raise RunError(f"{folder} is no model ({error.strerror}: {Path(error.filename or '').name})") from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise RunError(f"{folder / 'preprocess.json'} is damaged: {error}") from error

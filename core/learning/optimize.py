@@ -1,0 +1,253 @@
+"""``optimize``: pictures in, the best SVG found of each out.
+
+Works through any number of files in groups: while one is searched on all cores, the next is read. Guarantee: a file
+that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
+the search finds nothing better, the result is what VTracer's defaults give.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.learning.model import Model
+from core.learning.picture_store import PictureStore
+from core.learning.preparation import Preparations
+from core.learning.race import Course, race
+from core.learning.searchers import Searcher
+from core.learning.spec import worker_limits
+from core.learning.workers import WorkerPool
+from core.logos.dataset import Logo, digest_of
+from core.logos.pictures import FORMATS, PictureError, read_picture
+from core.runs.run_dir import trace_cache_file, write_aside
+from core.tracing.cache import TraceCache
+from core.tracing.outcome import HEADLINE, Outcome, Weights, gain
+from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.picture import fit
+
+PREFERENCES = {"": HEADLINE, "smaller": Weights(0.5, 1.0), "faithful": Weights(1.0, 0.1)}
+MAX_GROUP = 256  # pictures
+MAX_GROUP_BYTES = 400 * 2**20  # of pixels
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file without a result, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The best SVG of a file. ``gain``: the headline gain over VTracer's defaults; ``is_default``: nothing was better."""
+
+    file: str
+    svg: str
+    gain: float
+    outcome: Outcome
+    defaults: Outcome
+    params: Params
+    n_conversions: int
+    is_default: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "svg": self.svg,
+            "gain": self.gain,
+            "ssim": self.outcome.ssim,
+            "ssim_default": self.defaults.ssim,
+            "bytes": self.outcome.n_bytes,
+            "bytes_default": self.defaults.n_bytes,
+            "n_conversions": self.n_conversions,
+            "is_default": self.is_default,
+        } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
+
+
+@dataclass
+class Optimized:
+    """What came of all files. ``search_s``: seconds in which conversions were made, of ``seconds`` in all."""
+
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    n_conversions: int = 0
+    search_s: float = 0.0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        n = len(self.results)
+        return {
+            "n_done": n,
+            "n_skipped": len(self.skipped),
+            "n_conversions": self.n_conversions,
+            "mean_gain": sum(r.gain for r in self.results) / n if n else None,
+            "bytes": sum(r.outcome.n_bytes for r in self.results),
+            "bytes_default": sum(r.defaults.n_bytes for r in self.results),
+            "results": [r.as_dict() for r in self.results],
+            "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
+        }
+
+    def as_text(self) -> str:
+        lines = []
+        for r in self.results:
+            smaller = 1 - r.outcome.n_bytes / max(r.defaults.n_bytes, 1)
+            likeness = f"SSIM {r.defaults.ssim:.3f} to {r.outcome.ssim:.3f}"
+            lines.append(f"{r.svg}  gain {r.gain:+.2f}  {likeness}  {r.outcome.n_bytes} bytes ({-smaller:+.0%})")
+        n = len(self.results)
+        mean = f", mean gain {sum(r.gain for r in self.results) / n:.3f}" if n else ""
+        return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{mean}"])
+
+
+def find_pictures(paths: Sequence[Path]) -> tuple[list[Path], list[Skipped]]:
+    """The files that are meant: each file given, and every picture in each folder given; in order, each once."""
+    found: dict[Path, None] = {}
+    skipped = []
+    for path in paths:
+        if path.is_dir():
+            found |= dict.fromkeys(sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in FORMATS))
+        elif path.is_file():
+            found[path] = None
+        else:
+            skipped.append(Skipped(str(path), "no such file or folder"))
+    return list(found), skipped
+
+
+def optimize(
+    files: Sequence[Path],
+    model: Model,
+    budget: int,
+    prefer: str,
+    max_side: int,
+    out: Path,
+    home: Path,
+    on_progress: OnProgress,
+    seed: int = 0,
+) -> Optimized:
+    """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``."""
+    began = time.monotonic()
+    done = Optimized()
+    names: set[str] = set()
+    n_before = 0
+    for group in _groups(files, max_side, done.skipped):
+        prepared_for = f"optimizing ({len(files)} files)"
+        first = n_before
+
+        def progress(share: float, first: int = first, n: int = len(group), what: str = prepared_for) -> None:
+            on_progress(what, first + round(share * n), len(files))
+
+        _search(group, model, budget, prefer, out, home, names, done, progress, seed)
+        n_before += len(group)
+        _write_table(done, out)
+    on_progress("done", len(files), len(files))
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def _groups(files: Sequence[Path], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
+    """Readable pictures at work size, in groups; the next is read while one is worked on."""
+    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
+        left = list(files)
+
+        def read() -> list[Logo]:
+            group: list[Logo] = []
+            n_bytes = 0
+            while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
+                some, left[:16] = left[:16], []
+                for found in readers.map(lambda file: _read(file, max_side), some):
+                    if isinstance(found, Skipped):
+                        skipped.append(found)
+                    else:
+                        group.append(found)
+                        n_bytes += found.pixels.nbytes
+            return group
+
+        coming: Future[list[Logo]] = ahead.submit(read)
+        while True:
+            group = coming.result()
+            if left:
+                coming = ahead.submit(read)
+            elif not group:
+                return
+            else:
+                coming = Future()
+                coming.set_result([])
+            if group:
+                yield group
+
+
+def _read(file: Path, max_side: int) -> Logo | Skipped:
+    try:
+        pixels = fit(read_picture(file, svg_side=max_side), max_side)
+    except (PictureError, MemoryError) as error:
+        return Skipped(str(file), str(error) or "it takes more memory than there is")
+    return Logo(file.stem, "", "", "", str(file), pixels, digest_of(pixels))
+
+
+def _search(
+    group: list[Logo],
+    model: Model,
+    budget: int,
+    prefer: str,
+    out: Path,
+    home: Path,
+    names: set[str],
+    done: Optimized,
+    on_progress: Callable[[float], None],
+    seed: int,
+) -> None:
+    weights = PREFERENCES[prefer]
+    store = PictureStore.create(group)
+    pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
+    began = time.monotonic()
+    try:
+        n_all = len(group) * (budget + 1)
+        prepared = Preparations(group, range(len(group)))
+        places = prepared.prepare(pool, range(len(group)), lambda n: on_progress(n / n_all))
+        done.skipped += [Skipped(group[i].source, "it can't be traced; see the log") for i in range(len(group)) if not prepared.is_ready(i)]
+
+        def make(logo: Any) -> Searcher:
+            return model.search(logo, weights, seed)
+
+        courses = race(pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), weights, keep_svg=True)
+    finally:
+        pool.close()
+        store.close()
+    done.n_conversions += len(places) + sum(len(course.conversions) for course in courses)
+    done.search_s += time.monotonic() - began
+    for i, course in zip(places, courses, strict=True):
+        done.results.append(_keep(group[i], course, out, names))
+
+
+def _keep(logo: Logo, course: Course, out: Path, names: set[str]) -> Result:
+    best, svg = course.best(len(course.conversions)), course.best_svg
+    is_default = best.gain <= 0 or not svg
+    if is_default:
+        svg = course.logo.default_svg
+    outcome, params = (course.logo.defaults, DEFAULTS) if is_default else (best.outcome, best.params)
+    name, number = logo.name, 2
+    while f"{name}.svg".lower() in names or (out / f"{name}.svg").resolve() == Path(logo.source).resolve():
+        name, number = f"{logo.name}-{number}", number + 1
+    names.add(f"{name}.svg".lower())
+    path = out / f"{name}.svg"
+    write_aside(path, svg.encode())
+    headline = gain(outcome, course.logo.defaults, HEADLINE).total
+    return Result(logo.source, str(path), headline, outcome, course.logo.defaults, params, len(course.conversions), is_default)
+
+
+def _write_table(done: Optimized, out: Path) -> None:
+    if not done.results:
+        return
+    rows = [result.as_dict() for result in done.results]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_aside(out / "optimized.csv", text.getvalue().encode())

@@ -1,0 +1,102 @@
+"""What a trainer does for its curriculum between updates: commands by hand, probes, and the test for forgetting.
+
+After each stage the policy, acting deterministically, is measured against the demands of every stage, so that a run
+says what it kept of the earlier ones. Guarantee: with a curriculum that is off nothing here costs anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from core.learning.callbacks import EpisodeRecorder
+from core.learning.curriculum import Curriculum
+from core.learning.episode import EnvSpec
+from core.learning.evaluation import Actor, evaluate_policy, spread_over_categories
+from core.learning.preparation import Preparations
+from core.learning.workers import WorkerPool
+from core.logos.augment import is_variant
+from core.logos.dataset import Logo
+from core.runs.events import EventWriter
+from core.runs.run_dir import RunDir
+
+log = logging.getLogger("tracewright")
+MAX_LOGOS = 240  # an evaluation of the stages: validation logos first, then training logos
+
+
+class StageKeeper:
+    """``evaluated``: places of the validation logos; the first ``n_train`` places are training logos."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        events: EventWriter,
+        curriculum: Curriculum,
+        recorder: EpisodeRecorder,
+        pool: WorkerPool,
+        logos: Preparations,
+        spec: EnvSpec,
+        pictures: Sequence[Logo],
+        evaluated: Sequence[int],
+        n_train: int,
+    ) -> None:
+        self._run, self._events, self._curriculum, self._recorder = run, events, curriculum, recorder
+        self._pool, self._logos, self._spec = pool, logos, spec
+        own = [i for i in range(n_train) if not is_variant(pictures[i])]
+        self._places = sorted({*evaluated, *spread_over_categories(pictures, own, max(MAX_LOGOS - len(evaluated), 0))})
+        self._at_promotion: dict[str, float] = {}  # success share of each stage when it ended
+        self._n_seen = 0
+        self._command_seen = run.read_command()[0]
+
+    def on_start(self, policy: Actor) -> None:
+        """Measure before the first step, and skip what is mastered already."""
+        if self._curriculum.is_enabled:
+            self._evaluate(policy)
+
+    def on_boundary(self, policy: Actor) -> None:
+        """Between two updates: act on a command, and on a stage that ended since."""
+        number, command = self._run.read_command()
+        if number != self._command_seen:
+            self._command_seen = number
+            decision = self._curriculum.obey(command)  # type: ignore[arg-type]
+            log.info("%s by hand: %s", command, decision.kind if decision else "nothing to change")
+            self._recorder.act_on(decision)
+        if self._recorder.n_stages_ended != self._n_seen and not self._curriculum.is_finished:
+            self._evaluate(policy)
+
+    def on_end(self, policy: Actor) -> None:
+        """The test for forgetting: every stage again, beside what it was when it ended."""
+        if self._curriculum.is_enabled:
+            self._evaluate(policy, is_final=True)
+
+    def _evaluate(self, policy: Actor, is_final: bool = False) -> None:
+        curriculum = self._curriculum
+        shares = self._measure(policy)
+        for stage in curriculum.stages[: curriculum.index + (1 if is_final else 0)]:
+            self._at_promotion.setdefault(stage.name, shares[stage.name])
+        kept = {name: shares[name] - share for name, share in self._at_promotion.items()}
+        data: dict[str, Any] = {"shares": shares, "change_since_end": kept, "n_logos": len(self._places), "is_final": is_final}
+        self._events.write("stage_evaluation", self._recorder.num_timesteps, data)
+        log.info("success by stage: %s", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
+        while not is_final and (decision := curriculum.probe(shares[curriculum.stage.name])) is not None:
+            self._recorder.act_on(decision)
+            self._at_promotion.setdefault(decision.name, shares[decision.name])
+        self._n_seen = self._recorder.n_stages_ended
+
+    def _measure(self, policy: Actor) -> dict[str, float]:
+        self._logos.prepare(self._pool, [i for i in self._places if not self._logos.is_ready(i) and i not in self._pool.aside])
+        places = [i for i in self._places if self._logos.is_ready(i)]
+        results = evaluate_policy(self._pool, self._logos, places, self._spec, policy)
+        shares = {}
+        for stage in self._curriculum.stages:
+            inside = [r for r in results if r.logo.category in stage.categories]
+            n_met = sum(r.outcome.failure is None and self._curriculum.is_success(r.outcome.ssim, r.gain, stage) for r in inside)
+            shares[stage.name] = n_met / len(inside) if inside else 0.0
+        return shares
+
+    def dump(self) -> dict[str, Any]:
+        return {"at_promotion": self._at_promotion}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._at_promotion = dict(state.get("at_promotion", {}))
