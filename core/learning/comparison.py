@@ -31,6 +31,7 @@ from core.runs.config import ConfigError, RunConfig
 from core.runs.run_dir import trace_cache_file, write_aside
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import Fidelity, fidelity
+from core.tracing.outcome import SSIM_SLACK
 from core.tracing.params import DEFAULTS, NAMES, Params
 
 SEARCHES = ("random", "tpe")
@@ -38,7 +39,6 @@ LEARNED = ("policy", "policy_search")
 METHODS = (*BASELINES, *SEARCHES, *LEARNED)
 BUDGETS = (1, 5, 10, 20, 50, 100)
 MAX_BUDGET = 1000
-SSIM_SLACK = 0.01  # an SSIM so much below the defaults' is one that a user would see
 
 
 @dataclass(frozen=True)

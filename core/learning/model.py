@@ -82,7 +82,7 @@ def load_model(name: str, home: Path) -> Model:
     """
     folder = MODELS / name if name == DEFAULT_MODEL else Path(name)
     if (folder / "preprocess.json").is_file():
-        from core.learning.model_export import read_model
+        from core.learning.onnx_model import read_model
 
         return read_model(folder)
     from core.learning.agent import load_agent

@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 
 from core.learning.agent import Policy, deviation_of, load_ppo
 from core.learning.episode import N_PICTURE
-from core.learning.model import Model
-from core.learning.outcome_model import N_ENCODED, N_TERMS, Array, OutcomeModel, Outcomes, encode
+from core.learning.onnx_model import FORMAT, PREPROCESS_FILE
+from core.learning.outcome_model import N_ENCODED, N_TERMS, OutcomeModel
 from core.learning.spec import env_spec
-from core.runs.config_text import validate
-from core.runs.run_dir import RunError, write_aside
+from core.runs.run_dir import write_aside
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
 
-FORMAT = 1
 CLIP = 3.0
 _OPSET = 17
 _PACKAGES = ("torch", "stable-baselines3", "vtracer", "thorvg-python", "opencv-python-headless", "numpy")
@@ -128,63 +126,8 @@ def export_model(checkpoint: Path, out: Path, card: str) -> list[Path]:
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "checksums": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
-    files["preprocess.json"] = (json.dumps(told, indent=1) + "\n").encode()
+    files[PREPROCESS_FILE] = (json.dumps(told, indent=1) + "\n").encode()
     files["MODEL_CARD.md"] = card.encode()
     for name, data in files.items():
         write_aside(out / name, data)
     return [out / name for name in files]
-
-
-class OnnxPolicy:
-    """Actions from ``policy.onnx``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
-
-    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 7), each in [-1, 1]."""
-        return np.asarray(self._session.run(None, {"observation": observations})[0])
-
-
-class OnnxOutcomes(Outcomes):
-    """The ensemble from ``outcomes.onnx``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
-
-    def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
-        repeated = np.broadcast_to(observation.astype(np.float32), (len(params), len(observation)))
-        return np.asarray(self._session.run(None, {"observation": np.ascontiguousarray(repeated), "encoded": encode(params)})[0])
-
-
-def _session(data: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small a network is fastest on one
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def read_model(folder: Path) -> Model:
-    """Load a model folder.
-
-    Raises:
-        RunError: a file is missing, damaged, or of another format.
-    """
-    try:
-        told = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
-            raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
-        if told["features"] != list(FEATURE_NAMES):
-            raise RunError(f"{folder} was trained on other features than this version computes; export or train it again")
-        files = {name: (folder / name).read_bytes() for name in told["checksums"]}
-        for name, digest in told["checksums"].items():
-            if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise RunError(f"{folder / name} is damaged (its checksum differs); export the model again")
-        config = validate(told["config"])
-        outcomes = OnnxOutcomes(files["outcomes.onnx"]) if "outcomes.onnx" in files else None
-        return Model(str(folder), config, env_spec(config), OnnxPolicy(files["policy.onnx"]), np.array(told["deviation"]), outcomes)
-    except OSError as error:
-        raise RunError(f"{folder} is no model ({error.strerror}: {Path(error.filename or '').name})") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise RunError(f"{folder / 'preprocess.json'} is damaged: {error}") from error

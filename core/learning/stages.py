@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.learning.callbacks import EpisodeRecorder
 from core.learning.curriculum import Curriculum
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import Actor, evaluate_policy, spread_over_categories
@@ -20,6 +19,9 @@ from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from core.learning.callbacks import EpisodeRecorder  # imports torch
 
 log = logging.getLogger("tracewright")
 MAX_LOGOS = 240  # an evaluation of the stages: validation logos first, then training logos

@@ -52,6 +52,8 @@ class RewardConfig(_Section):
     size: float = _field(0.3, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
     speed: float = _field(0.0, "Weight of ln(CPU time of the defaults / CPU time). Above 0, runs no longer repeat to the bit.", ge=0, le=10)
 
+    guard: float = _field(0.0, "Taken off where the SSIM falls more than 0.01 below the defaults'.", ge=0, le=10)
+
     @model_validator(mode="after")
     def _some_weight(self) -> RewardConfig:
         if self.quality + self.size + self.speed <= 0:
@@ -192,7 +194,7 @@ class OutcomeConfig(_Section):
     """The outcome model: learned from all conversions when a training ends, asked by the policy search."""
 
     members: int = _field(4, "Networks of the ensemble; 0 learns none.", unit="networks", ge=0, le=32)
-    units: int = _field(128, "Units of each of its three hidden layers.", unit="units", ge=8, le=2048)
+    units: int = _field(96, "Units of each of its three hidden layers.", unit="units", ge=8, le=2048)
     epochs: int = _field(12, "Passes over all conversions.", ge=1, le=1000)
 
 

@@ -17,6 +17,7 @@ EPSILON = 0.001
 MIN_CPU_S = 1e-4  # below this a CPU time is the clock's own grain
 FAILED_GAIN = -3.0  # what a trace counts that panicked, came out blank or too large
 MIN_GAIN = -3.0
+SSIM_SLACK = 0.01  # an SSIM so much below the defaults' is one that a user would see
 REPEATABLE = ("panic", "blank", "oversized", "unreadable")  # failures that the same picture and parameters give again
 LOST = ("crashed", "timeout", "memory")  # the conversion took its process with it, or would have
 FAILURES = (*REPEATABLE, *LOST)

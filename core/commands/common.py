@@ -1,0 +1,49 @@
+"""What all commands share: options, how results are printed, how errors become one clear line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from core.logos.dataset import LogosError
+from core.runs.config import ConfigError
+from core.runs.run_dir import RunError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its directory.")]
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Bad input: one clear line on stderr, exit code 2. Anything else that fails: its reason, exit code 1."""
+    from storage.store import StoreError
+
+    try:
+        yield
+    except (ConfigError, RunError, LogosError) as error:
+        fail(error, 2)
+    except StoreError as error:
+        fail(error, 1)
+    except ValueError as error:
+        if type(error).__name__ != "CheckpointError":
+            raise
+        fail(error, 2)
+    except OSError as error:
+        fail(RuntimeError(f"{error.filename or ''}: {error.strerror}".lstrip(": ")), 1)
+
+
+def fail(error: Exception, code: int) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def result(data: dict[str, Any], as_json: bool, text: Callable[[], None]) -> None:
+    if as_json:
+        print(json.dumps(data, default=str, allow_nan=False), flush=True)
+    else:
+        text()

@@ -1,0 +1,129 @@
+"""``train``, ``evaluate`` and ``optimize``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.common import Json, clear_errors, fail, result
+from core.logos.dataset import LogosError
+from core.logos.pictures import FORMATS
+from core.runs.config import ConfigError
+from core.runs.config_text import load_config
+from core.runs.run_dir import RunDir, RunError, claim, claim_path, find_run, runs_home
+from core.runs.status import check_resumable
+
+PRESETS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def train(
+    config: Annotated[Path | None, typer.Option(help="A YAML config, for example configs/recommended.yaml.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; default is a new folder in runs/.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run from its last checkpoint.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train an agent in this process. Ctrl-C stops cleanly; go on later with --resume."""
+    with clear_errors():
+        run = _run_to_train(config, settings or [], run_dir, resume)
+        from core.learning.trainer import train as train_run
+        from core.learning.workers import WorkerError
+
+        print(f"run {run.run_id} in {run.path}", file=sys.stderr)
+        try:
+            ending = train_run(run, resume is not None)
+        except (WorkerError, MemoryError) as error:
+            fail(error, 1)
+        data = {"run": run.run_id, "path": str(run.path), "status": ending.status.value, "reason": ending.reason, "gain": ending.gain}
+        result(
+            data,
+            as_json,
+            lambda: print(
+                f"{ending.status}: {ending.reason}" + (f"; validation gain {ending.gain:.3f}" if ending.gain is not None else "")
+            ),
+        )
+
+
+def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None, resume: str | None) -> RunDir:
+    if resume is not None:
+        if config or settings or run_dir:
+            raise ConfigError("--resume goes on with a run as it is; it takes no --config, --set or --run-dir")
+        run = find_run(resume, runs_home())
+        check_resumable(run)
+        return run
+    if config is None and run_dir is not None and RunDir(run_dir).exists() and not settings:
+        run = RunDir(run_dir.resolve())
+        if run.events_file.exists():
+            raise RunError(f"{run.run_id} was started before; go on with --resume {run_dir}")
+        return run
+    if config is None:
+        presets = ", ".join(f"configs/{path.name}" for path in sorted(PRESETS.glob("*.yaml")))
+        raise ConfigError(f"give --config FILE or --resume RUN; presets are {presets}")
+    loaded = load_config(config, settings)
+    return claim(runs_home(), loaded) if run_dir is None else claim_path(run_dir.resolve(), loaded)
+
+
+def evaluate(
+    model: Annotated[
+        str | None, typer.Option(help="A run (its best checkpoint), a checkpoint or model folder, or 'default' for the one that ships.")
+    ] = None,
+    images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
+    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
+    methods: Annotated[
+        str,
+        typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, random, tpe, policy, policy_search."),
+    ] = "default,method1,single,policy",
+    budgets: Annotated[str, typer.Option(help="Conversions a logo, comma-separated.")] = "1,5,10,20,50,100",
+    work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
+    seed: Annotated[int, typer.Option(help="Of the searches.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for a CSV with a row a logo, method and budget, and the SVGs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
+    from core.learning.comparison import Request, compare, write_comparison
+    from core.progress import Progress
+
+    with clear_errors():
+        try:
+            counts = sorted({int(b) for b in budgets.split(",") if b.strip()})
+        except ValueError:
+            raise ConfigError(f"--budgets {budgets!r} are not whole numbers with commas between, for example 1,5,20") from None
+        names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+        comparison = compare(Request(model, images, split, names, counts, work_size, seed), runs_home(), Progress())
+        if out is not None:
+            write_comparison(comparison, out)
+        result(comparison.as_dict(), as_json, lambda: print(comparison.as_text()))
+
+
+def optimize(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
+    model: Annotated[str, typer.Option(help="A run, a checkpoint or model folder, or 'default' for the one that ships.")] = "default",
+    budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
+    prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
+    max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,
+    as_json: Json = False,
+) -> None:
+    """Make the best SVG of each picture that the agent finds."""
+    from core.learning.model import load_model
+    from core.learning.optimize import PREFERENCES, find_pictures
+    from core.learning.optimize import optimize as optimize_all
+    from core.progress import Progress
+
+    with clear_errors():
+        if prefer not in PREFERENCES:
+            raise ConfigError(f"--prefer {prefer!r} is none of {', '.join(name for name in PREFERENCES if name)}")
+        files, missing = find_pictures(pictures)
+        if not files:
+            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; taken are {', '.join(sorted(FORMATS))}")
+        out.mkdir(parents=True, exist_ok=True)
+        done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress())
+        done.skipped[:0] = missing
+        for skipped in done.skipped:
+            print(f"skipped {skipped.file}: {skipped.reason}", file=sys.stderr)
+        result(done.as_dict(), as_json, lambda: print(done.as_text()))
+        if not done.results:
+            raise typer.Exit(1)
