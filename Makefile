@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8501
 
-.PHONY: setup setup-dev run test check bench format pictures clean
+.PHONY: setup setup-dev run test check bench model format pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -35,6 +35,11 @@ check: setup-dev  ## what CI runs: format, lint, types, tests
 
 bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
 	@for what in throughput telemetry ingest ui; do $(PY) -m core bench $$what || exit 1; done
+
+model: setup  ## makes models/default again from the built-in logos; about a quarter of an hour
+	rm -rf runs/.model
+	$(PY) -m core train --config configs/model.yaml --run-dir runs/.model
+	$(PY) -m core export runs/.model --format onnx --out models/default
 
 format: setup-dev
 	$(PY) -m ruff format .

@@ -87,8 +87,22 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
                 "n_bad",
             )
         },
+        "curriculum": curriculum_report(store, run.run_id) if config.curriculum.enabled else None,
         "config": config.model_dump(mode="json"),
     }
+
+
+def curriculum_report(store: Store, run: str) -> dict[str, Any]:
+    """What the curriculum decided and why, and on which share of logos the policy met each stage's demands in the end."""
+    events = queries.events_of(store, run, ["stage_ended", "stage_decision", "stage_evaluation"])
+    decisions = [
+        {"step": e["step"], **{key: e["data"].get(key) for key in ("name", "reason", "why", "success_share", "n_episodes")}}
+        for e in events
+        if e["kind"] != "stage_evaluation"
+    ]
+    measured = [e["data"] for e in events if e["kind"] == "stage_evaluation"]
+    last = measured[-1] if measured else {}
+    return {"decisions": decisions, "success_by_stage": last.get("shares"), "change_since_stage_end": last.get("change_since_end")}
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:

@@ -13,19 +13,25 @@ from core.commands.common import Json, RunName, clear_errors, fail, result
 from core.runs.config import ConfigError
 from core.runs.run_dir import find_run, runs_home
 
+ABLATED = Path(__file__).resolve().parents[2] / "configs" / "recommended.yaml"
+VARIED = "curriculum.enabled=true,false"
+
 
 def export(
     run: RunName,
-    form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+    form: Annotated[str, typer.Option("--format", help="csv or json; onnx for its best model.")] = "csv",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
     as_json: Json = False,
 ) -> None:
-    """Write a run's metrics, episodes, evaluations and summary."""
+    """Write a run's metrics, episodes, evaluations and summary, or its model as ONNX."""
     from storage.export import FORMATS, export_run
 
     with clear_errors():
+        if form == "onnx":
+            _export_model(run, out, as_json)
+            return
         if form not in FORMATS:
-            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}")
+            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}, onnx")
         out.mkdir(parents=True, exist_ok=True)
         written = export_run(find_run(run, runs_home()), form, out)
         data = {table: {"file": str(path), "rows": rows} for table, (path, rows) in written.items()}
@@ -35,6 +41,15 @@ def export(
                 print(f"{rows:>8} rows  {path}")
 
         result(data, as_json, text)
+
+
+def _export_model(run: str, out: Path, as_json: bool) -> None:
+    from core.learning.model import find_checkpoint
+    from core.learning.model_export import export_model
+
+    files = export_model(find_checkpoint(run, runs_home()), out)
+    data = {"out": str(out), "files": {path.name: path.stat().st_size for path in files}}
+    result(data, as_json, lambda: print("\n".join(f"{path.stat().st_size:>8} bytes  {path}" for path in files)))
 
 
 def rebuild(as_json: Json = False) -> None:
@@ -56,15 +71,21 @@ def rebuild(as_json: Json = False) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest or ui.")],
+    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest, ui or ablation.")],
     images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
     repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
+    config: Annotated[Path, typer.Option(help="ablation: the config that is varied.")] = ABLATED,
+    vary: Annotated[str, typer.Option(help="ablation: one setting and its values, for example curriculum.enabled=true,false.")] = VARIED,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting of all runs.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
     short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
     out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
-    from core.bench import ingest, telemetry, throughput, ui
+    from core.bench import ablation, ingest, telemetry, throughput, ui
     from core.bench.report import DOCUMENT, BenchError, Report, write_section
 
     sides: dict[str, Callable[[], Report]] = {
@@ -72,6 +93,7 @@ def bench(
         "telemetry": lambda: telemetry.measure(images, 8 if short else 40),
         "ingest": lambda: ingest.measure(repeats, 20_000 if short else 1_000_000, 1.0 if short else 15.0),
         "ui": lambda: ui.measure(repeats, 20_000 if short else 1_000_000, 4.0 if short else 30.0),
+        "ablation": lambda: ablation.measure(config, vary, settings or [], seeds, images),
     }
     with clear_errors():
         if what not in sides:

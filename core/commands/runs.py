@@ -8,8 +8,8 @@ import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
 from core.runs.config import ConfigError
-from core.runs.run_dir import RunDir, all_runs, find_run, runs_home
-from core.runs.status import run_state
+from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, runs_home
+from core.runs.status import check_steerable, run_state
 
 app = typer.Typer(help="List, show, stop, resume, steer and delete runs.", no_args_is_help=True)
 
@@ -102,6 +102,22 @@ def resume_run(run: RunName, as_json: Json = False) -> None:
             as_json,
             lambda: print(f"{found.run_id} goes on; its output is in {found.log_file}"),
         )
+
+
+@app.command("stage")
+def steer_run(
+    run: RunName,
+    command: Annotated[str, typer.Argument(help="advance, hold, release or back.")],
+    as_json: Json = False,
+) -> None:
+    """Move a running curriculum on by hand, hold it in its stage, release it, or send it back."""
+    with clear_errors():
+        if command not in COMMANDS:
+            raise ConfigError(f"{command!r} is none of {', '.join(COMMANDS)}")
+        found = find_run(run, runs_home())
+        check_steerable(found)
+        found.write_command(command)
+        result({"run": found.run_id, "command": command}, as_json, lambda: print(f"{found.run_id} will {command} at its next update"))
 
 
 @app.command("delete")

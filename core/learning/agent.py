@@ -15,6 +15,7 @@ import os
 import random
 import secrets
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -255,7 +256,9 @@ def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
     config, state = read_checkpoint(folder)
     config = config.model_copy(update={"device": "cpu"})
     spec = env_spec(config)
-    agent = build_agent(config, wrap(config, DummyVecEnv([lambda: _Spaces(spec.n_observation)])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a rollout of one environment, which nobody is going to make
+        agent = build_agent(config, wrap(config, DummyVecEnv([lambda: _Spaces(spec.n_observation)])))
     load_weights(folder, agent, state)
     outcomes = None
     if (folder / OUTCOMES_FILE).is_file():

@@ -91,7 +91,8 @@ class Curriculum:
         """Count an episode."""
         self.n_episodes += 1
         self._window.append(is_success)
-        if not self.is_enabled or self.is_finished or self.is_held:
+        is_open = self.index + 1 == len(self.stages) and not self._config.ends_run
+        if not self.is_enabled or self.is_finished or self.is_held or is_open:
             return None
         is_window_full = len(self._window) == self._config.window and self.n_episodes >= self._config.min_episodes
         share, needed = self.success_share, self.threshold

@@ -22,6 +22,7 @@ from core.learning.episode import N_PICTURE
 from core.learning.onnx_model import FORMAT, PREPROCESS_FILE
 from core.learning.outcome_model import N_ENCODED, N_TERMS, OutcomeModel
 from core.learning.spec import env_spec
+from core.runs.config import RunConfig
 from core.runs.run_dir import write_aside
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
@@ -107,9 +108,37 @@ def outcomes_onnx(outcomes: OutcomeModel) -> bytes:
     return graph.bytes({"observation": len(outcomes.mean), "encoded": N_ENCODED}, stacked, "terms", [len(members), "n", N_TERMS])
 
 
-def export_model(checkpoint: Path, out: Path, card: str) -> list[Path]:
-    """Write a checkpoint's policy and outcome model to ``out``; returns the files."""
+def model_card(config: RunConfig, step: int, n_outcomes: int) -> str:
+    """What a user should know of a model before trusting it."""
+    c = config.logos
+    source = "the built-in procedural logos alone" if c.path == "builtin" else f"the logos in {Path(c.path).name}"
+    more = f", {c.add_builtin} built-in logos a category beside them" if c.add_builtin and c.path != "builtin" else ""
+    return f"""# Model card: {config.name or "a Tracewright agent"}
+
+**What it does.** Chooses VTracer's seven parameters for a logo from {len(FEATURE_NAMES)} picture features and the outcome of
+VTracer's defaults on it. One conversion by `policy.onnx`; further ones where `outcomes.onnx` expects the most.
+
+**Trained on** {source}{more}, {c.variants} variants of each (turned, cropped, recoloured, smaller), longest side
+{c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
+conversions. Reward: {config.reward.quality:g} x ln(SSIM error of the defaults / SSIM error) + {config.reward.size:g} x ln(bytes of the
+defaults / bytes), less {config.reward.guard:g} where the SSIM falls more than 0.01 below the defaults'.
+
+**Made again by** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
+`python -m core export RUN --format onnx`.
+
+**Measure it** on logos of yours: `python -m core evaluate --model FOLDER --images DIR --split all --methods
+default,single,tpe,policy,policy_search`.
+
+**Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are far from anything it saw. It
+improves SSIM and bytes on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
+nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
+"""
+
+
+def export_model(checkpoint: Path, out: Path) -> list[Path]:
+    """Write a checkpoint's policy and outcome model to ``out``, with a card; returns the files."""
     config, agent, outcomes = load_ppo(checkpoint)
+    card = model_card(config, agent.num_timesteps, len(outcomes.members) if outcomes is not None else 0)
     spec = env_spec(config)
     files = {"policy.onnx": policy_onnx(Policy(agent))}
     if outcomes is not None:

@@ -86,6 +86,7 @@ def conversions_worth(gain: float, curve: Values) -> float:
     where the search never reaches it (then: at least so many).
     """
     curve = np.maximum.accumulate(curve)
+    gain += 1e-12  # two orders of adding the same gains may differ by their last bit
     if gain >= curve[-1]:
         return float(len(curve))
     k = int(np.searchsorted(curve, gain, side="right"))  # the first value above the gain

@@ -166,6 +166,7 @@ class CurriculumConfig(_Section):
         0.3, "Share of episodes on logos of earlier stages, against forgetting; the rest are on those new in the stage.", ge=0, le=1
     )
     probe: bool = _field(True, "Skip a stage that an evaluation at its start passes already (never the last).")
+    ends_run: bool = _field(True, "End the run with its last stage; off, that stage goes on to the run's last step.")
     max_extensions: int = _field(1, "Times a stage that is close at its limit goes on for half as many episodes.", ge=0, le=100)
     on_failure: Literal["advance", "ease", "back"] = _field(
         "ease", "At the limit of a stage that is not passed: go on, ask for 0.05 less, or repeat the stage before."

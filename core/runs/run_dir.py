@@ -27,6 +27,7 @@ from core.runs.config_text import parse_yaml, to_yaml, validate
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 COMMAND_FILE = "command.json"
+COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 EVENTS_FILE = "events.jsonl"
 LOCK_PATIENCE_S = 10.0
 HOME_VARIABLE = "TRACEWRIGHT_HOME"

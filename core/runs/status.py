@@ -44,6 +44,15 @@ class RunState:
     is_stalled: bool = False
 
 
+def check_steerable(run: RunDir) -> None:
+    """Raise :class:`RunError` where no trainer would act on a command for the curriculum."""
+    state = run_state(run)
+    if state.status is not Status.RUNNING:
+        raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be steered")
+    if not run.read_config().curriculum.enabled:
+        raise RunError(f"{run.run_id} trains without a curriculum; there is no stage to steer")
+
+
 def run_state(run: RunDir, now: float | None = None) -> RunState:
     """Derive the state from the log's last event, the processes and the heartbeat. Reads a few kB."""
     last = next(read_backwards(run.events_file), None)

@@ -2,8 +2,8 @@
 
 VTracer joins pixels whose channels, cut to ``color_precision`` bits, differ by at most one; then every cluster that is
 small, thin, or closer in colour to a neighbour than ``layer_difference`` melts into it. Here pixels join where a whole
-2 x 2 block agrees, rows are handled as runs, and all clusters of a pass melt at once: region counts come out within one
-or two of VTracer's on logos, at a fraction of its time. What is missing is how outlines are fitted to the regions.
+2 x 2 block agrees, rows are handled as runs, and all clusters of a pass melt at once: on real logos the number of regions
+comes near the number of VTracer's paths. What is missing is how outlines are fitted to the regions.
 """
 
 from __future__ import annotations
