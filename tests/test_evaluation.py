@@ -40,7 +40,7 @@ def trained(tmp_path_factory) -> tuple[Path, Path, RunDir]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRACEWRIGHT_HOME", str(home))
         changes = {"n_envs": 64, "logos": {"variants": 1}, "outcome": {"members": 2, "units": 32, "epochs": 4}}
-        run = claim(home, tiny_config(folder, total_timesteps=1280, evaluation={"every_steps": 640}, reward={"guard": 0.1}, **changes))
+        run = claim(home, tiny_config(folder, total_timesteps=1280, evaluation={"every_steps": 640}, **changes))
         train(run)
     return home, folder, run
 

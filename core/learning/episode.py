@@ -7,7 +7,7 @@ trained is what is evaluated.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.tracing.features import N_FEATURES, Features, feature_vector
-from core.tracing.outcome import EPSILON, HEADLINE, LOST, SSIM_SLACK, Gain, Outcome, Weights, gain
+from core.tracing.outcome import EPSILON, HEADLINE, LOST, Gain, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, ActionMap, Params
 
 N_PICTURE = N_FEATURES + 3  # features and the defaults' outcome
@@ -30,7 +30,6 @@ class EnvSpec:
     max_steps: int
     centre: Params | None
     weights: Weights
-    guard: float = 0.0  # taken off the reward of a conversion whose SSIM a user would see to be worse than the defaults'
 
     @cached_property
     def actions(self) -> ActionMap:
@@ -111,8 +110,6 @@ class Episode:
         best gain of the episode.
         """
         terms = gain(outcome, self.logo.defaults, self.spec.weights)
-        if outcome.failure is None and outcome.ssim < self.logo.defaults.ssim - SSIM_SLACK:
-            terms = replace(terms, quality=terms.quality - self.spec.guard)
         headline = gain(outcome, self.logo.defaults, HEADLINE).total
         tried = Try(np.asarray(action, dtype=np.float32).clip(-1, 1), params, outcome, terms.total, headline)
         reward = tried.gain if self.best is None else max(tried.gain - self.best.gain, 0.0)

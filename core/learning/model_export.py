@@ -121,7 +121,7 @@ VTracer's defaults on it. One conversion by `policy.onnx`; further ones where `o
 **Trained on** {source}{more}, {c.variants} variants of each (turned, cropped, recoloured, smaller), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
 conversions. Reward: {config.reward.quality:g} x ln(SSIM error of the defaults / SSIM error) + {config.reward.size:g} x ln(bytes of the
-defaults / bytes), less {config.reward.guard:g} where the SSIM falls more than 0.01 below the defaults'.
+defaults / bytes).
 
 **Made again by** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
 `python -m core export RUN --format onnx`.

@@ -13,7 +13,7 @@ def env_spec(config: RunConfig) -> EnvSpec:
     """The environment that a config describes."""
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
-    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed), r.guard)
+    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
 
 
 def worker_limits(config: RunConfig) -> Limits:

@@ -52,8 +52,6 @@ class RewardConfig(_Section):
     size: float = _field(0.3, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
     speed: float = _field(0.0, "Weight of ln(CPU time of the defaults / CPU time). Above 0, runs no longer repeat to the bit.", ge=0, le=10)
 
-    guard: float = _field(0.0, "Taken off where the SSIM falls more than 0.01 below the defaults'.", ge=0, le=10)
-
     @model_validator(mode="after")
     def _some_weight(self) -> RewardConfig:
         if self.quality + self.size + self.speed <= 0:
