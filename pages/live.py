@@ -111,7 +111,7 @@ def stages(row: tables.RunRow) -> None:
     """The curriculum as a strip, with what ended each stage."""
     if row.config is None or not row.config.curriculum.enabled:
         return
-    found = queries.events_of(console.store, run_id, ["stage_started", "stage_ended"])
+    found = queries.events_of(console.store, run_id, ["stage_started", "stage_ended", "stage_decision"])
     x_of = {"step": "step", "minutes": "minutes"}.get(axis, "step")
     strip: list[dict[str, Any]] = []
     for event in found:
@@ -124,12 +124,8 @@ def stages(row: tables.RunRow) -> None:
                     "reason": "running",
                 }
             )
-        elif strip:
-            share = event["data"]["success_share"]
-            strip[-1] |= {
-                "x2": event[x_of],
-                "reason": f"{event['data']['reason'].replace('_', ' ')}, {share:.0%} successes after {event['data']['n_episodes']} episodes",
-            }
+        elif strip and event["kind"] == "stage_ended":
+            strip[-1] |= {"x2": event[x_of], "reason": decision_text(event["data"])}
     if strip:
         st.altair_chart(charts.stage_strip(pd.DataFrame(strip), x_of), key="stages")
         share_now = queries.metric_series(console.store, [run_id], ["curriculum/success_share"], "step", 10)
@@ -139,6 +135,32 @@ def stages(row: tables.RunRow) -> None:
             st.caption(
                 f"Stage **{stage.name}** passes at {stage.success_threshold:.0%} successes{now}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}."
             )
+    decisions = [event["data"] for event in found if event["kind"] != "stage_started"]
+    if decisions:
+        st.caption(f"Last decision, in {decisions[-1]['name']}: {decision_text(decisions[-1])}.")
+    if row.state.status is Status.RUNNING:
+        is_held = False
+        for event in found:
+            is_held = event["kind"] == "stage_decision" and (
+                event["data"]["reason"] == "held" or (is_held and event["data"]["reason"] != "released")
+            )
+        with st.container(horizontal=True):
+            for label, command, icon in (
+                ("Stage before", "back", ":material/skip_previous:"),
+                (
+                    "Release" if is_held else "Hold",
+                    "release" if is_held else "hold",
+                    ":material/play_arrow:" if is_held else ":material/pause:",
+                ),
+                ("Next stage", "advance", ":material/skip_next:"),
+            ):
+                st.button(label, icon=icon, key=f"stage.{command}", on_click=actions.steer, args=(row.run, command))
+
+
+def decision_text(data: dict[str, Any]) -> str:
+    """What the curriculum decided and why, in a line."""
+    why = data.get("why") or f"{data['success_share']:.0%} successes after {data['n_episodes']} episodes"
+    return f"{data['reason'].replace('_', ' ')} ({why})"
 
 
 def waiting(row: tables.RunRow) -> bool:
@@ -322,6 +344,10 @@ def detail(event: dict[str, Any]) -> str:
         return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {tables.gain_text(data.get('gain'))}"
     if event["kind"] == "worker_lost":
         return f"{data.get('worker', '')}: {data.get('reason', '')}" + (f", at {data['logo']}" if data.get("logo") else "")
+    if event["kind"] in ("stage_ended", "stage_decision"):
+        return f"{data.get('name', '')}: {decision_text(data)}"
+    if event["kind"] == "stage_evaluation":
+        return ", ".join(f"{name} {share:.0%}" for name, share in data.get("shares", {}).items())
     for key in ("phase", "text", "reason", "name"):
         if data.get(key):
             return str(data[key])

@@ -10,6 +10,7 @@ from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import load_config
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, RunError
+from core.runs.status import check_steerable
 from pages.views.shell import path_of
 from storage import export, queries
 from storage.store import Store
@@ -58,6 +59,16 @@ def stop(run: RunDir, force: bool = False) -> None:
 
 def resume(run: RunDir) -> None:
     _tell(lambda: local.resume(run), "Resuming from the last checkpoint")
+
+
+def steer(run: RunDir, command: str) -> None:
+    """Give a running curriculum a command."""
+
+    def act() -> None:
+        check_steerable(run)
+        run.write_command(command)
+
+    _tell(act, "The run acts on it at its next update")
 
 
 def rename(run: RunDir, key: str) -> None:

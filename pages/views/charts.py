@@ -263,7 +263,7 @@ def term_lines(series: pd.DataFrame, axis: str) -> alt.Chart:
 
 def stage_strip(stages: pd.DataFrame, axis: str) -> alt.Chart:
     """Stages as a strip over the run. ``stages``: name, x, x2, reason."""
-    order = list(stages["name"])
+    order = list(dict.fromkeys(stages["name"]))  # a stage may come twice
     palette = {name: STAGE_COLOURS[i % len(STAGE_COLOURS)] for i, name in enumerate(order)}
     return (
         alt.Chart(stages)

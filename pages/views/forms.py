@@ -158,6 +158,7 @@ def section_names(section: str) -> list[str]:
     return names_where(lambda name, info: name.startswith(f"{section}.") and name not in skipped and not is_basic(info))
 
 
+_STAGE_NUMBERS = ("difficulty", "target_ssim", "required_gain", "max_episodes", "success_threshold", "quality", "size", "max_side")
 _STAGE_HELP = {name: info.description or "" for name, info in StageConfig.model_fields.items()}
 
 
@@ -167,11 +168,12 @@ def stage_editor(stages: list[Data], version: str) -> list[Data]:
         {
             "name": s["name"],
             **{c: c in s["categories"] for c in CATEGORIES},
-            **{k: s[k] for k in ("difficulty", "target_ssim", "required_gain", "max_episodes", "success_threshold")},
+            **{k: s.get(k) for k in _STAGE_NUMBERS},
+            "variants": s.get("variants", True),
         }
         for s in stages
     ]
-    frame = pd.DataFrame(rows).astype({"required_gain": "float64"})
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(("required_gain", "quality", "size", "max_side"), "float64"))
     config: dict[str, Any] = {
         "name": st.column_config.TextColumn("Stage", help=_STAGE_HELP["name"], required=True, width="medium"),
         **{c: st.column_config.CheckboxColumn(c.capitalize(), help=f"Draw {c} logos", width="small", default=True) for c in CATEGORIES},
@@ -180,6 +182,10 @@ def stage_editor(stages: list[Data], version: str) -> list[Data]:
         "required_gain": st.column_config.NumberColumn("Required gain", help=_STAGE_HELP["required_gain"], width="small"),
         "max_episodes": st.column_config.NumberColumn("Episodes", help=_STAGE_HELP["max_episodes"], width="small", default=10_000),
         "success_threshold": st.column_config.NumberColumn("Success", help=_STAGE_HELP["success_threshold"], width="small", default=0.7),
+        "quality": st.column_config.NumberColumn("Quality weight", help=_STAGE_HELP["quality"], width="small"),
+        "size": st.column_config.NumberColumn("Size weight", help=_STAGE_HELP["size"], width="small"),
+        "max_side": st.column_config.NumberColumn("Longest side", help=_STAGE_HELP["max_side"], width="small"),
+        "variants": st.column_config.CheckboxColumn("Variants", help=_STAGE_HELP["variants"], width="small", default=True),
     }
     edited = st.data_editor(frame, column_config=config, num_rows="dynamic", hide_index=True, key=f"stages.{version}")
     return [_stage_data(row) for row in edited.to_dict("records")]
@@ -190,13 +196,14 @@ def _stage_data(row: dict[Any, Any]) -> Data:
         value = row.get(key)
         if value is None or pd.isna(value):
             return None
-        return int(value) if key == "max_episodes" and float(value).is_integer() else float(value)
+        return int(value) if key in ("max_episodes", "max_side") and float(value).is_integer() else float(value)
 
     name = row.get("name")
     return {
         "name": "" if name is None or pd.isna(name) else str(name),
         "categories": [c for c in CATEGORIES if row.get(c) is True],
-        **{k: number(k) for k in ("difficulty", "target_ssim", "required_gain", "max_episodes", "success_threshold")},
+        **{k: number(k) for k in _STAGE_NUMBERS},
+        "variants": row.get("variants") is not False,
     }
 
 
