@@ -34,7 +34,7 @@ check: setup-dev  ## what CI runs: format, lint, types, tests
 	$(PY) -m pytest
 
 bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
-	@for what in throughput telemetry ingest ui; do $(PY) -m core bench $$what || exit 1; done
+	@for what in throughput telemetry ingest ui optimize; do $(PY) -m core bench $$what || exit 1; done
 
 model: setup  ## makes models/default again from the built-in logos; about a quarter of an hour
 	rm -rf runs/.model

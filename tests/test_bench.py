@@ -4,13 +4,16 @@ import json
 import random
 import re
 
+import pytest
 from conftest import tiny_config
 
-from core.bench import ingest, report, throughput
+from core.bench import ablation, ingest, report, throughput
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
 from core.learning.episode import PreparedLogo
 from core.learning.trainer import train
 from core.logos.dataset import load_logos
+from core.runs.config import ConfigError
+from core.runs.config_text import to_yaml
 from core.runs.events import read_events
 from core.runs.run_dir import claim
 from core.tracing.picture import Picture
@@ -35,7 +38,7 @@ def test_targets_are_held_in_their_direction():
     assert met_text("step_over_vtracer", 1.41) == "**no**"
     assert met_text("naive_over_step", 2.4) == "**no**"
     assert met_text("anything", 1.0) == ""
-    assert len(TARGETS) == 9
+    assert len(TARGETS) == 10
 
 
 def test_sides_take_turns_and_the_median_counts():
@@ -82,3 +85,17 @@ def test_a_synthetic_episode_holds_what_a_training_writes(home, logo_folder):
     real = next(e.data for e in read_events(run.events_file) if e.kind == "episode")
     made = ingest.episode(random.Random(0), 1)
     assert {key: type(value) for key, value in real.items()} == {key: type(value) for key, value in made.items()}
+
+
+def test_an_ablation_trains_each_value_with_each_seed(tmp_path, logo_folder):
+    config = tmp_path / "tiny.yaml"
+    config.write_text(to_yaml(tiny_config(logo_folder)))
+    found = ablation.measure(config, "env.max_steps=1,2", ["total_timesteps=64"], "1,2", str(logo_folder))
+    gains = {what: remark for what, _, remark in found.rows if what.startswith("validation gain")}
+    assert list(gains) == ["validation gain with env.max_steps = 1", "validation gain with env.max_steps = 2"]
+    assert all(len(values.split(", ")) == 2 for values in gains.values())
+    assert list(found.keys) == ["env.max_steps_1_less_2"]
+    with pytest.raises(ConfigError, match="no setting with two values"):
+        ablation.measure(config, "env.max_steps=1", [], "1", str(logo_folder))
+    with pytest.raises(ConfigError, match="env.max_steps"):
+        ablation.measure(config, "env.max_steps=1,0", [], "1", str(logo_folder))

@@ -30,11 +30,12 @@ TARGETS: dict[str, tuple[str, float]] = {
     "ingest_rows_per_s": (">=", 300_000),
     "ingest_lag_p95_s": ("<=", 0.5),
     "live_chart_1m_s": ("<=", 2.0),
+    "optimize_over_pool": (">=", 0.85),
 }
 _PACKAGES = ("vtracer", "torch", "stable-baselines3", "opencv-python-headless", "thorvg-python", "scikit-image", "duckdb", "streamlit")
 _HEAD = """# Benchmarks
 
-Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui`). Every figure compares sides inside one
+Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|optimize`). Every figure compares sides inside one
 run, which take turns; times are medians over repeats. Absolute times are this machine's; the ratios are what counts.
 """
 

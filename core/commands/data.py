@@ -71,9 +71,10 @@ def rebuild(as_json: Json = False) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest, ui or ablation.")],
+    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest, ui, optimize or ablation.")],
     images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
     repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
+    model: Annotated[str, typer.Option(help="optimize: the model that chooses.")] = "default",
     config: Annotated[Path, typer.Option(help="ablation: the config that is varied.")] = ABLATED,
     vary: Annotated[str, typer.Option(help="ablation: one setting and its values, for example curriculum.enabled=true,false.")] = VARIED,
     settings: Annotated[
@@ -85,7 +86,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
-    from core.bench import ablation, ingest, telemetry, throughput, ui
+    from core.bench import ablation, ingest, optimizing, telemetry, throughput, ui
     from core.bench.report import DOCUMENT, BenchError, Report, write_section
 
     sides: dict[str, Callable[[], Report]] = {
@@ -93,6 +94,7 @@ def bench(
         "telemetry": lambda: telemetry.measure(images, 8 if short else 40),
         "ingest": lambda: ingest.measure(repeats, 20_000 if short else 1_000_000, 1.0 if short else 15.0),
         "ui": lambda: ui.measure(repeats, 20_000 if short else 1_000_000, 4.0 if short else 30.0),
+        "optimize": lambda: optimizing.measure(images, model, 12 if short else 200, 1 if short else repeats),
         "ablation": lambda: ablation.measure(config, vary, settings or [], seeds, images),
     }
     with clear_errors():

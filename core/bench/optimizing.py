@@ -1,0 +1,77 @@
+"""``optimize`` over a folder, a broken and a huge file among them, against a pool that is only handed conversions."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.bench.report import BenchError, Report, say
+from core.learning.model import load_model
+from core.learning.optimize import find_pictures, optimize
+from core.learning.picture_store import PictureStore
+from core.learning.worker import Job
+from core.learning.workers import WorkerPool
+from core.logos.dataset import Logo, load_logos
+from core.tracing.params import Params
+from core.tracing.picture import encode_png
+
+BUDGET = 10
+WORK_SIZE = 256
+
+
+def measure(images: str, model: str, n_logos: int, repeats: int) -> Report:
+    """``images``: a folder of logos, or 'builtin'."""
+    logos = list(load_logos(images, WORK_SIZE).logos[:n_logos])
+    if not logos:
+        raise BenchError(f"{images} holds no logos")
+    chosen = load_model(model, Path("."))
+    rates: dict[str, list[float]] = {"optimize": [], "pool": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "pictures"
+        folder.mkdir()
+        for k, logo in enumerate(logos):
+            (folder / f"{k:04d}.png").write_bytes(encode_png(logo.pixels))
+        (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
+        Image.new("1", (9000, 9000)).save(folder / "huge.png")
+        files, _ = find_pictures([folder])
+        for k in range(repeats):
+            say(f"optimize {k + 1} of {repeats}")
+            home = Path(scratch) / "home"  # a fresh cache each time
+            started = time.perf_counter()
+            done = optimize(files, chosen, BUDGET, "", WORK_SIZE, Path(scratch) / "out", home, lambda what, n, of: None, seed=k)
+            rates["optimize"].append(done.n_conversions / (time.perf_counter() - started))
+            shutil.rmtree(home, ignore_errors=True)
+            if len(done.skipped) != 2 or len(done.results) != len(logos):
+                raise BenchError(
+                    f"{len(done.results)} of {len(logos)} logos were done and {len(done.skipped)} files skipped; 2 were expected"
+                )
+            rates["pool"].append(_pool_rate(logos, [result.params for result in done.results]))
+    ratio = float(np.median(rates["optimize"]) / np.median(rates["pool"]))
+    report = Report("optimize", f"optimize on {len(logos)} logos, {BUDGET} conversions each, one broken and one huge file among them")
+    report.keys["optimize_over_pool"] = ratio
+    report.add("conversions a second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing")
+    report.add("conversions a second of a running pool", f"{np.median(rates['pool']):.0f}", "the chosen parameters again and again")
+    report.add("files skipped with a reason", "2")
+    return report
+
+
+def _pool_rate(logos: list[Logo], params: list[Params]) -> float:
+    """Conversions a second of a pool that runs already, each picture as often as the search had it."""
+    store = PictureStore.create(logos)
+    pool = WorkerPool(store)
+    try:
+        pool.measure([Job(i) for i in range(len(logos))])
+        # a little off each time, so that the cache knows none of them
+        jobs = [Job(i, replace(p, length_threshold=3.5 + 0.01 * k)) for k in range(BUDGET) for i, p in enumerate(params)]
+        started = time.perf_counter()
+        pool.measure(jobs)
+        return len(jobs) / (time.perf_counter() - started)
+    finally:
+        pool.close()
+        store.close()
