@@ -130,6 +130,8 @@ with left:
         )
         forms.fields(["curriculum.enabled", "curriculum.window", "curriculum.min_episodes"], settings, version, errors, 3)
         settings["curriculum"]["stages"] = forms.stage_editor(settings["curriculum"]["stages"], version)
+        shown = ("curriculum.window", "curriculum.min_episodes")
+        forms.fields([name for name in forms.section_names("curriculum") if name not in shown], settings, version, errors, 3)
         for name, text in errors.items():
             if name.startswith("curriculum.stages"):
                 st.caption(f":red[{text}]")
@@ -144,7 +146,8 @@ with left:
         for tab, section in zip(st.tabs([*sections, "Run"]), [*sections.values(), "run"], strict=True):
             with tab:
                 if section == "run":
-                    forms.fields(["note", "n_envs", "device"], settings, version, errors)
+                    own = ["note", "n_envs", "device", *forms.section_names("workers"), *forms.section_names("outcome")]
+                    forms.fields(own, settings, version, errors)
                     continue
                 own = forms.section_names(section)
                 if section == "env":

@@ -90,12 +90,12 @@ def test_a_synthetic_episode_holds_what_a_training_writes(home, logo_folder):
 def test_an_ablation_trains_each_value_with_each_seed(tmp_path, logo_folder):
     config = tmp_path / "tiny.yaml"
     config.write_text(to_yaml(tiny_config(logo_folder)))
-    found = ablation.measure(config, "env.max_steps=1,2", ["total_timesteps=64"], "1,2", str(logo_folder))
+    found = ablation.measure(config, "env.max_steps=1,2", ["total_timesteps=64"], "1", str(logo_folder))
     gains = {what: remark for what, _, remark in found.rows if what.startswith("validation gain")}
     assert list(gains) == ["validation gain with env.max_steps = 1", "validation gain with env.max_steps = 2"]
-    assert all(len(values.split(", ")) == 2 for values in gains.values())
+    assert all(len(values.split(", ")) == 1 for values in gains.values())
     assert list(found.keys) == ["env.max_steps_1_less_2"]
     with pytest.raises(ConfigError, match="no setting with two values"):
         ablation.measure(config, "env.max_steps=1", [], "1", str(logo_folder))
-    with pytest.raises(ConfigError, match="env.max_steps"):
+    with pytest.raises(ConfigError, match=r"env\.max_steps"):
         ablation.measure(config, "env.max_steps=1,0", [], "1", str(logo_folder))
