@@ -202,7 +202,10 @@ class Trainer:
             known = {logo.digest for logo in train}
             made = load_logos(BUILTIN, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.add_builtin)
             train = [*train, *(logo for logo in made.of_split("train") if logo.digest not in known)]
-        return [*train, *variants(train, c.variants, self.config.seed)] if c.variants else train
+        if not c.variants:
+            return train
+        self._phase(f"making {c.variants} variants of {len(train)} logos")
+        return [*train, *variants(train, c.variants, self.config.seed)]
 
     def _places(self, digests: list[str]) -> list[int]:
         return [i for i, logo in enumerate(self.pictures) if logo.digest in digests]
