@@ -39,7 +39,7 @@ bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about 
 model: setup  ## makes models/default again from the built-in logos; about a quarter of an hour
 	rm -rf runs/.model
 	$(PY) -m core train --config configs/model.yaml --run-dir runs/.model
-	$(PY) -m core export runs/.model --format onnx --out models/default
+	$(PY) -m core export runs/.model/checkpoints/last --format onnx --out models/default
 
 format: setup-dev
 	$(PY) -m ruff format .
