@@ -147,6 +147,7 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
     assert told == sorted(told)
     for result in done.results:
         assert result.gain >= 0
+        assert result.outcome.ssim >= result.defaults.ssim - 0.01
         pixels = np.asarray(Image.open(result.file).convert("RGB"))
         svg = Path(result.svg).read_text()
         if result.is_default:

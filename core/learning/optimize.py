@@ -2,7 +2,8 @@
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. Guarantee: a file
 that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
-the search finds nothing better, the result is what VTracer's defaults give.
+the search finds nothing better, the result is what VTracer's defaults give; and unless small files are preferred, no result is
+visibly less like its picture than theirs (SSIM lower by more than 0.01).
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from core.logos.dataset import Logo, digest_of
 from core.logos.pictures import FORMATS, PictureError, read_picture
 from core.runs.run_dir import trace_cache_file, write_aside
 from core.tracing.cache import TraceCache
-from core.tracing.outcome import HEADLINE, Outcome, Weights, gain
+from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import fit
 
 PREFERENCES = {"": HEADLINE, "smaller": Weights(0.5, 1.0), "faithful": Weights(1.0, 0.1)}
+REFUSED = 10.0  # taken off what must not be the result: more than any gain
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
 OnProgress = Callable[[str, int, int], None]
@@ -216,7 +218,11 @@ def _search(
         def make(logo: Any) -> Searcher:
             return model.search(logo, weights, seed)
 
-        courses = race(pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), weights, keep_svg=True)
+        def worth(outcome: Outcome, defaults: Outcome) -> float:
+            is_worse = prefer != "smaller" and outcome.ssim < defaults.ssim - SSIM_SLACK
+            return gain(outcome, defaults, weights).total - (REFUSED if is_worse else 0.0)
+
+        courses = race(pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), worth, keep_svg=True)
     finally:
         pool.close()
         store.close()

@@ -14,13 +14,13 @@ from core.learning.episode import PreparedLogo
 from core.learning.searchers import Maker, Searcher
 from core.learning.worker import Job
 from core.learning.workers import WorkerPool
-from core.tracing.outcome import HEADLINE, Outcome, Weights, gain
+from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """One conversion of a search. ``gain`` under the weights of the search."""
+    """One conversion of a search. ``gain``: what it is worth to the search."""
 
     params: Params
     outcome: Outcome
@@ -45,6 +45,11 @@ class Course:
         return np.concatenate([best, np.full(budget - len(best), best[-1])])
 
 
+def headline(outcome: Outcome, defaults: Outcome) -> float:
+    """The headline gain of a conversion over VTracer's defaults."""
+    return gain(outcome, defaults, HEADLINE).total
+
+
 def race(
     pool: WorkerPool,
     logos: Logos,
@@ -52,12 +57,12 @@ def race(
     make: Maker,
     budget: int,
     on_progress: Callable[[int], None] = lambda n_done: None,
-    weights: Weights = HEADLINE,
+    worth: Callable[[Outcome, Outcome], float] = headline,
     keep_svg: bool = False,
 ) -> list[Course]:
     """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions.
 
-    ``keep_svg``: keep the SVG of each logo's best conversion.
+    ``worth``: of an outcome beside that of the defaults, what the search maximises. ``keep_svg``: keep the SVG of each logo's best conversion.
     """
     courses = [Course(logos[i]) for i in indices]
     searchers: list[Searcher] = [make(logos[i]) for i in indices]
@@ -75,11 +80,11 @@ def race(
         k = cast(int, key)
         params = asked[k]
         assert params is not None
-        worth = gain(result.outcome, courses[k].logo.defaults, weights).total
-        if keep_svg and all(worth > c.gain for c in courses[k].conversions):
+        found = worth(result.outcome, courses[k].logo.defaults)
+        if keep_svg and all(found > c.gain for c in courses[k].conversions):
             courses[k].best_svg = result.svg
-        courses[k].conversions.append(Conversion(params, result.outcome, worth))
-        searchers[k].tell(params, result.outcome, worth)
+        courses[k].conversions.append(Conversion(params, result.outcome, found))
+        searchers[k].tell(params, result.outcome, found)
         go_on(k)
         on_progress(n_done)
     return courses
