@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from conftest import ROOT, draw_logo, tiny_config
 from PIL import Image
 
 from core.learning.comparison import Request, compare, write_comparison
-from core.learning.model import load_model
+from core.learning.model import SCATTER, find_checkpoint, load_model
 from core.learning.model_export import export_model
 from core.learning.optimize import PREFERENCES, find_pictures, optimize
 from core.learning.trainer import train
@@ -107,6 +108,19 @@ def test_the_exported_model_chooses_as_the_checkpoint_does(trained, tmp_path):
     (tmp_path / "m" / "policy.onnx").write_bytes(b"something else")
     with pytest.raises(RunError, match=r"policy.onnx is damaged"):
         load_model(str(tmp_path / "m"), home)
+
+
+def test_a_run_stands_for_its_last_checkpoint_unless_its_best_was_clearly_better(trained, tmp_path):
+    home, _, run = trained
+    assert find_checkpoint(run.run_id, home) == run.checkpoints / "last"
+    other = RunDir(tmp_path / "other")
+    shutil.copytree(run.path, other.path)
+    lines = other.events_file.read_text().splitlines()
+    ended = json.loads(lines[-1])
+    ended["data"]["best_gain"] = ended["data"]["gain"] + 2 * SCATTER
+    other.events_file.write_text("\n".join([*lines[:-1], json.dumps(ended)]) + "\n")
+    assert find_checkpoint(str(other.path), home) == other.checkpoints / "best"
+    assert find_checkpoint(str(other.checkpoints / "best"), home) == other.checkpoints / "best"
 
 
 def test_reading_a_shipped_model_needs_no_torch(trained, tmp_path):

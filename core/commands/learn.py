@@ -67,9 +67,7 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
 
 
 def evaluate(
-    model: Annotated[
-        str | None, typer.Option(help="A run (its best checkpoint), a checkpoint or model folder, or 'default' for the one that ships.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="A run, a checkpoint or model folder, or 'default' for the one that ships.")] = None,
     images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[

@@ -17,12 +17,15 @@ from core.learning.outcome_model import Outcomes
 from core.learning.policy_search import PolicySearch
 from core.learning.searchers import Searcher, seed_of
 from core.runs.config import RunConfig
+from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run
+from core.runs.status import Status
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import Params
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 DEFAULT_MODEL = "default"
+SCATTER = 0.02  # of the validation gain from one evaluation to the next
 
 
 class PolicyEpisode:
@@ -74,7 +77,7 @@ class Model:
 
 
 def load_model(name: str, home: Path) -> Model:
-    """``name``: "default" for the one that ships, a model or checkpoint folder, or a run (its best checkpoint).
+    """``name``: "default" for the one that ships, a model or checkpoint folder, or a run (see :func:`find_checkpoint`).
 
     Raises:
         RunError: none of them is there.
@@ -91,7 +94,10 @@ def load_model(name: str, home: Path) -> Model:
 
 
 def find_checkpoint(model: str, home: Path) -> Path:
-    """A checkpoint folder as it is, or the best checkpoint of a run.
+    """A checkpoint folder as it is, or a run's: its last where it ended near its best, else its best.
+
+    One evaluation scatters by more than what most "bests" are better by, and a learning rate that has come down leaves
+    the steadier policy: among near equals the last one holds on other logos what it promised.
 
     Raises:
         RunError: neither is there.
@@ -101,6 +107,11 @@ def find_checkpoint(model: str, home: Path) -> Path:
         return folder
     run = find_run(model, home)
     found = run.best_checkpoint()
+    ended = next(read_backwards(run.events_file), None)
+    if ended is not None and ended.kind == "ended" and ended.data.get("status") == Status.COMPLETED:
+        gain, best = ended.data.get("gain"), ended.data.get("best_gain")
+        if gain is not None and best is not None and gain >= best - SCATTER:
+            found = run.last_checkpoint() or found
     if found is None:
         raise RunError(f"{run.run_id} has no checkpoint yet")
     return found
