@@ -23,7 +23,7 @@ from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.race import Conversion, Course, race
 from core.learning.searchers import Maker, baseline, random_search, tpe
-from core.learning.statistics import Paired, Summary, conversions_worth, worth_interval
+from core.learning.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
 from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
@@ -140,7 +140,8 @@ class Comparison:
             c: float(np.mean([gain for gain, logo in zip(column.gains, self.logos, strict=True) if logo.category == c]))
             for c in self.categories
         }
-        return Summary.of(column.gains).as_dict() | {"by_category": by_category}
+        found = Summary.of(column.gains)
+        return {"mean": found.mean, "low": found.low, "high": found.high, "by_category": by_category}
 
     def _measures(self, column: Column) -> dict[str, Any]:
         """Means over the logos beside the gain, and the same of VTracer's defaults."""
@@ -148,6 +149,8 @@ class Comparison:
         ssim = np.array([c.outcome.ssim for c in column.best])
         ssim_default = np.array([logo.defaults.ssim for logo in prepared])
         return {
+            "gain_median": float(np.median(column.gains)),
+            "gain_iqm": interquartile_mean(column.gains),
             "ssim": float(ssim.mean()),
             "ssim_default": float(ssim_default.mean()),
             "share_ssim_below": float((ssim < ssim_default - SSIM_SLACK).mean()),

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.outcome_model import N_TERMS
+from core.learning.outcome_model import N_TERMS, Experience
+from core.learning.preparation import Preparations
+from core.learning.workers import WorkerPool
 from core.tracing.params import N_PARAMS, Params
 
 N_COLUMNS = 1 + N_PARAMS + N_TERMS
@@ -46,3 +48,13 @@ def read_experience(path: Path, n_rows: int) -> Rows:
         return np.zeros((0, N_COLUMNS), np.float32)
     data = np.fromfile(path, dtype="<f4", count=n_rows * N_COLUMNS)
     return data[: len(data) // N_COLUMNS * N_COLUMNS].reshape(-1, N_COLUMNS)
+
+
+def experience_of(rows: Rows, logos: Preparations, pool: WorkerPool) -> Experience:
+    """Rows with what the agent saw of their pictures; pictures that can't be prepared again are left out."""
+    pictures, at = np.unique(rows[:, 0].astype(np.int64), return_inverse=True)
+    logos.prepare(pool, [int(i) for i in pictures if not logos.is_ready(int(i))])
+    known = np.array([logos.is_ready(int(i)) for i in pictures])
+    observations = np.stack([logos[int(i)].picture_observation for i in pictures[known]])
+    kept, place = known[at], np.cumsum(known) - 1
+    return Experience(observations, place[at[kept]], rows[kept, 1:-N_TERMS], rows[kept, -N_TERMS:])

@@ -8,7 +8,6 @@ about. Fitting needs torch; asking needs NumPy alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,8 +170,3 @@ def fit(
     finally:
         torch.set_rng_state(state)
     return OutcomeModel(mean.astype(np.float32), scale.astype(np.float32), tuple(members))
-
-
-def terms_of(outcomes: Sequence[tuple[float, float]]) -> Array:
-    """Pairs of the two terms as an array, shape (n, N_TERMS)."""
-    return np.array(outcomes, dtype=np.float32).reshape(-1, N_TERMS)

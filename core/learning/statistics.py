@@ -52,9 +52,6 @@ class Summary:
         low, high = bootstrap_interval(values)
         return cls(float(values.mean()), low, high, float(np.median(values)), interquartile_mean(values))
 
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Paired:

@@ -22,7 +22,8 @@ import numpy as np
 
 from core.learning.curriculum import Curriculum
 from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, spread_over_categories, summarise
-from core.learning.experience import read_experience
+from core.learning.experience import experience_of, read_experience
+from core.learning.outcome_model import MIN_CONVERSIONS, fit
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat, StopFlag
@@ -379,22 +380,14 @@ class Trainer:
 
     def _learn_outcomes(self) -> None:
         """Fit the outcome model and put it beside the policies that are kept."""
-        from core.learning.agent import add_outcome_model
-        from core.learning.outcome_model import MIN_CONVERSIONS, Experience, fit
-
-        config = self.config.outcome
-        rows = read_experience(self.run.experience_file, self.vec_env.experience.n_written)
+        config, n = self.config.outcome, self.vec_env.experience.n_written
+        rows = read_experience(self.run.experience_file, n)
         if not config.members or len(rows) < MIN_CONVERSIONS:
             return
+        from core.learning.agent import add_outcome_model
+
         self._phase(f"learning the outcomes of {len(rows)} conversions")
-        used = rows[:, 0].astype(np.int64)
-        pictures, at = np.unique(used, return_inverse=True)
-        self.logos.prepare(self.pool, [int(i) for i in pictures if not self.logos.is_ready(int(i))])
-        known = np.array([self.logos.is_ready(int(i)) for i in pictures])
-        observations = np.stack([self.logos[int(i)].picture_observation for i in pictures[known]])
-        place = np.cumsum(known) - 1
-        kept = known[at]
-        experience = Experience(observations, place[at[kept]], rows[kept, 1:-2], rows[kept, -2:])
+        experience = experience_of(rows, self.logos, self.pool)
         outcomes = fit(experience, self.config.seed, config.members, config.units, config.epochs)
         for name in ("last", "best"):
             if (self.run.checkpoints / name).is_dir():
