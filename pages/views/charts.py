@@ -276,5 +276,5 @@ def stage_strip(stages: pd.DataFrame, axis: str) -> alt.Chart:
             ),
             tooltip=["name:N", "reason:N"],
         )
-        .properties(height=40)
+        .properties(height=124)  # the legend and the axis are inside
     )
