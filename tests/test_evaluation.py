@@ -153,7 +153,7 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
     assert len(files) == 8
     told: list[int] = []
     done = optimize(files, load_model(str(run.path), home), 4, "", 64, tmp_path / "out", home, lambda what, n, of: told.append(n))
-    assert sorted(Path(s.file).name for s in done.skipped) == ["broken.png", "empty.jpg", "huge.png"]
+    assert sorted(Path(s.source).name for s in done.skipped) == ["broken.png", "empty.jpg", "huge.png"]
     assert all(s.reason for s in done.skipped)
     assert sorted(p.name for p in (tmp_path / "out").glob("*.svg")) == [
         "logo 0.svg", "logo 1-2.svg", "logo 1.svg", "logo 2.svg", "logo 3.svg",

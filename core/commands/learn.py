@@ -121,7 +121,7 @@ def optimize(
         done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress())
         done.skipped[:0] = missing
         for skipped in done.skipped:
-            print(f"skipped {skipped.file}: {skipped.reason}", file=sys.stderr)
+            print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
         result(done.as_dict(), as_json, lambda: print(done.as_text()))
         if not done.results:
             raise typer.Exit(1)

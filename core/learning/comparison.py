@@ -6,8 +6,6 @@ table and the CSV. Every conversion is kept in the trace cache, so that a comman
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,12 +21,12 @@ from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.race import Conversion, Course, race
 from core.learning.searchers import Maker, baseline, random_search, tpe
-from core.learning.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
+from core.learning.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
-from core.runs.run_dir import trace_cache_file, write_aside
+from core.runs.run_dir import trace_cache_file, write_aside, write_csv
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK
@@ -80,6 +78,10 @@ class Column:
     def gains(self) -> NDArray[np.float64]:
         return np.array([c.gain for c in self.best])
 
+    @cached_property
+    def summary(self) -> Summary:
+        return Summary.of(self.gains)
+
 
 @dataclass
 class Comparison:
@@ -108,12 +110,14 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         each = [(method, budget, column) for method, columns in self.columns.items() for budget, column in columns.items()]
-        searches = {name: self.curves(name) for name in SEARCHES if name in self.courses}
-        worth = {m: {} for m in self.columns} if "tpe" in searches else {}  # type: dict[str, dict[str, float]]
+        curves = self.curves("tpe") if "tpe" in self.courses else None
+        worth = {m: {} for m in self.columns} if curves is not None else {}  # type: dict[str, dict[str, float]]
         intervals = {m: {} for m in worth}  # type: dict[str, dict[str, list[float]]]
-        for method, budget, column in each if worth else []:
-            worth[method][str(budget)] = conversions_worth(float(column.gains.mean()), searches["tpe"].mean(axis=0))
-            intervals[method][str(budget)] = list(worth_interval(column.gains, searches["tpe"]))
+        for method, budget, column in each:
+            if curves is None:
+                break
+            worth[method][str(budget)] = conversions_worth(float(column.gains.mean()), curves.mean(axis=0))
+            intervals[method][str(budget)] = list(worth_interval(column.gains, curves))
         return {
             "model": self.model,
             "images": self.images,
@@ -125,7 +129,7 @@ class Comparison:
             "gain": _nested((m, b, self._gain(column)) for m, b, column in each),
             "worth_tpe": worth,
             "worth_tpe_interval": intervals,
-            "worth_tpe_limit": searches["tpe"].shape[1] if "tpe" in searches else None,
+            "worth_tpe_limit": curves.shape[1] if curves is not None else None,
             "against_tpe": _nested(
                 (m, b, Paired.of(column.gains, self.columns["tpe"][b].gains).as_dict())
                 for m, b, column in each
@@ -140,7 +144,7 @@ class Comparison:
             c: float(np.mean([gain for gain, logo in zip(column.gains, self.logos, strict=True) if logo.category == c]))
             for c in self.categories
         }
-        found = Summary.of(column.gains)
+        found = column.summary
         return {"mean": found.mean, "low": found.low, "high": found.high, "by_category": by_category}
 
     def _measures(self, column: Column) -> dict[str, Any]:
@@ -149,8 +153,8 @@ class Comparison:
         ssim = np.array([c.outcome.ssim for c in column.best])
         ssim_default = np.array([logo.defaults.ssim for logo in prepared])
         return {
-            "gain_median": float(np.median(column.gains)),
-            "gain_iqm": interquartile_mean(column.gains),
+            "gain_median": column.summary.median,
+            "gain_iqm": column.summary.iqm,
             "ssim": float(ssim.mean()),
             "ssim_default": float(ssim_default.mean()),
             "share_ssim_below": float((ssim < ssim_default - SSIM_SLACK).mean()),
@@ -317,8 +321,4 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
                     "failure": outcome.failure or "",
                 }
                 rows.append(row | {key: float(value) for key, value in zip(NAMES, conversion.params.values(), strict=True)})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_aside(out / "comparison.csv", text.getvalue().encode())
+    write_csv(out / "comparison.csv", rows)

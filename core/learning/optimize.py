@@ -8,8 +8,6 @@ visibly less like its picture than theirs (SSIM lower by more than 0.01).
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,9 +22,9 @@ from core.learning.race import Course, race
 from core.learning.searchers import Searcher
 from core.learning.spec import worker_limits
 from core.learning.workers import WorkerPool
-from core.logos.dataset import Logo, digest_of
+from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import FORMATS, PictureError, read_picture
-from core.runs.run_dir import trace_cache_file, write_aside
+from core.runs.run_dir import trace_cache_file, write_aside, write_csv
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
@@ -37,14 +35,6 @@ REFUSED = 10.0  # taken off what must not be the result: more than any gain
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
 OnProgress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file without a result, and why."""
-
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ class Optimized:
             "bytes": sum(r.outcome.n_bytes for r in self.results),
             "bytes_default": sum(r.defaults.n_bytes for r in self.results),
             "results": [r.as_dict() for r in self.results],
-            "skipped": [{"file": s.file, "reason": s.reason} for s in self.skipped],
+            "skipped": [{"file": s.source, "reason": s.reason} for s in self.skipped],
         }
 
     def as_text(self) -> str:
@@ -251,9 +241,4 @@ def _keep(logo: Logo, course: Course, out: Path, names: set[str]) -> Result:
 def _write_table(done: Optimized, out: Path) -> None:
     if not done.results:
         return
-    rows = [result.as_dict() for result in done.results]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_aside(out / "optimized.csv", text.getvalue().encode())
+    write_csv(out / "optimized.csv", [result.as_dict() for result in done.results])
