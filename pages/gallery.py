@@ -11,6 +11,7 @@ from PIL import Image
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import DEFAULTS, NAMES
 from pages.views import actions, tables
+from pages.views.links import choose
 from pages.views.shell import begin
 from pages.views.slider import before_after
 from pages.views.svg import Side, png_url, svg_url
@@ -36,15 +37,20 @@ wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"The run {wanted} has no evaluation to show yet; the newest that has one is shown.")
 with st.grid(3, min_column_width=190):
-    run_id = st.selectbox("Run", ids, format_func=lambda i: f"{labels.get(i, i)}  ·  {i}", key="run", bind="query-params", width=360)
+    run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}", width=360)
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
     steps = [int(s) for s in evaluations["step"]]
-    step = st.selectbox(
-        "Evaluation", steps, index=steps.index(best), key="at", bind="query-params",
-        format_func=lambda s: f"step {s:,}: gain {gains[s]:+.3f}" + (" (best)" if s == best else ""),
-    )  # fmt: skip
+    step = int(
+        choose(
+            "Evaluation",
+            [str(s) for s in steps],
+            "at",
+            str(best),
+            lambda s: f"step {int(s):,}: gain {gains[int(s)]:+.3f}" + (" (best)" if int(s) == best else ""),
+        )
+    )
     sort = st.selectbox("Sort by", list(SORTS), key="sort", bind="query-params")
 
 run: RunDir = next(r for r in runs if r.run_id == run_id)
@@ -81,15 +87,12 @@ def sides(row: Any) -> dict[str, bytes | None]:
 
 names = list(shown["logo"])
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    name = (
-        st.selectbox("Logo", names, key="logo", bind="query-params", width=360, format_func=lambda n: f"{n}  ({gains_of[n]:+.3f})")
-        if (gains_of := dict(zip(logos["logo"], logos["gain"], strict=True)))
-        else names[0]
-    )
+    gains_of = dict(zip(logos["logo"], logos["gain"], strict=True))
+    name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=360)
     at = names.index(name)
 
     def go(to: int) -> None:
-        st.session_state["logo"] = names[to % len(names)]
+        st.query_params["logo"] = names[to % len(names)]
 
     st.button("", icon=":material/chevron_left:", on_click=go, args=(at - 1,), help="Previous logo", key="previous")
     st.button("", icon=":material/chevron_right:", on_click=go, args=(at + 1,), help="Next logo", key="next")
@@ -184,7 +187,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 
 def pick(logo: str) -> None:
-    st.session_state["logo"] = logo
+    st.query_params["logo"] = logo
 
 
 n_pages = (len(shown) - 1) // PER_PAGE + 1

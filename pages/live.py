@@ -13,6 +13,7 @@ from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.tracing.params import NAMES, SPECS
 from pages.views import actions, charts, tables
+from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of
 from storage import queries
 from storage.queries import Axis
@@ -46,19 +47,15 @@ if wanted and wanted not in ids:
 
 
 def long_label(run_id: str) -> str:
-    return f"{labels[run_id]}  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else labels[run_id]
+    """Streamlit tells options apart by what they are shown as: no two may look the same."""
+    name, stamp = labels[run_id], f"{run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else run_id
+    is_like = any(i != run_id and labels[i] == name and i[:13] == run_id[:13] for i in ids)
+    return f"{name}  ·  {run_id if is_like else stamp}" if name != run_id else name
 
 
 with st.grid(4, min_column_width=200, vertical_alignment="bottom"):
-    run_id = st.selectbox("Run", ids, format_func=long_label, key="run", bind="query-params")
-    others = st.multiselect(
-        "Compare with",
-        [i for i in ids if i != run_id],
-        format_func=long_label,
-        key="with",
-        bind="query-params",
-        placeholder="other runs",
-    )
+    run_id = choose("Run", ids, "run", show=long_label)
+    others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
     axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
     smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params")
 

@@ -1,6 +1,7 @@
 """Each page with no runs, a live run and an ended run; the form; the buttons."""
 
 import json
+import shutil
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.learning.trainer import train
 from core.runs.launchers import local
-from core.runs.run_dir import all_runs, claim
+from core.runs.run_dir import RunDir, all_runs, claim
 from core.runs.status import Status, run_state
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
@@ -72,6 +73,26 @@ def test_a_page_with_an_ended_run(visit, ended, name, title):
     if name in ("live", "gallery"):
         assert page.selectbox(key="run").value == ended.run_id
         assert not page.error
+
+
+def test_a_link_names_a_run_by_its_id_whatever_it_is_called(visit, console, ended):
+    """Three runs of one name; none but the newest is the default."""
+    for suffix in ("older", "newer"):
+        shutil.copytree(ended.path, console.home / f"custom-{suffix}")
+        caught_up(console, RunDir(console.home / f"custom-{suffix}"))
+    for name in ("live", "gallery"):
+        for run_id in (ended.run_id, "custom-older", "custom-newer"):
+            page = visit(name, run=run_id)
+            assert not page.exception
+            assert page.selectbox(key="run").value == run_id
+        page.selectbox(key="run").set_value(ended.run_id).run()
+        assert page.selectbox(key="run").value == ended.run_id
+        assert page.query_params["run"] in (ended.run_id, [ended.run_id])
+    page = visit("gallery", run=ended.run_id, at="32", logo=sorted(queries_logos(ended))[-1])
+    assert page.selectbox(key="at").value == "32"
+    assert page.selectbox(key="logo").value == sorted(queries_logos(ended))[-1]
+    page = visit("live", run=ended.run_id, **{"with": "custom-older"})
+    assert page.multiselect(key="with").value == ["custom-older"]
 
 
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
