@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.runs.run_dir import RunDir, write_aside
+from core.runs.files import write_aside
+from core.runs.run_dir import RunDir
 from core.runs.status import run_state
 from storage import queries
 from storage.ingest import read_new

@@ -1,4 +1,4 @@
-"""What exists once a server process: the store, its ingest, the routes and headers."""
+"""What exists once a server process: the store, its ingest, the scheduler, the routes and headers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.runs.run_dir import runs_home
+from core.runs.run_dir import all_runs, runs_home
+from core.runs.scheduler import Scheduler
+from core.runs.status import run_state
 from storage.ingest import Ingest
 from storage.store import DATABASE, Store, StoreError
 
@@ -49,6 +52,7 @@ class Console:
     home: Path
     store: Store
     ingest: Ingest
+    scheduler: Scheduler
 
 
 _console: Console | None = None
@@ -85,13 +89,13 @@ def open_store(home: Path) -> Store:
 
 @contextlib.contextmanager
 def serve(home: Path) -> Iterator[Console]:
-    """Own ``home`` for the duration of the block: open its database and follow its event logs."""
+    """Own ``home`` for the duration of the block: open its database, follow its event logs, start what is queued."""
     global _console
     if _console is not None:
         raise RuntimeError(f"This process already serves {_console.home}.")
     home.mkdir(parents=True, exist_ok=True)
-    with open_store(home) as store, Ingest(store, home) as ingest:
-        _console = Console(home, store, ingest)
+    with open_store(home) as store, Ingest(store, home) as ingest, Scheduler(home) as scheduler:
+        _console = Console(home, store, ingest, scheduler)
         try:
             yield _console
         finally:
@@ -115,8 +119,24 @@ async def health(_request: Request) -> JSONResponse:
     opened = console()
     offsets = opened.store.offsets()
     return JSONResponse(
-        {"status": "ok", "pid": os.getpid(), "runs": len(offsets), "read_bytes": sum(offsets.values()), "ingest_error": opened.ingest.error}
+        {
+            "status": "ok",
+            "pid": os.getpid(),
+            "runs": len(offsets),
+            "read_bytes": sum(offsets.values()),
+            "ingest_error": opened.ingest.error,
+            "scheduler_error": opened.scheduler.error,
+        }
     )
+
+
+async def runs(_request: Request) -> JSONResponse:
+    """For scripts and tests: every run with its status, as the pages show it."""
+    found = [(run.run_id, run_state(run)) for run in all_runs(console().home)]
+    rows = [
+        {"run_id": run_id, "status": state.status.value, "reason": state.reason, "is_stalled": state.is_stalled} for run_id, state in found
+    ]
+    return JSONResponse({"ts": time.time(), "runs": rows})
 
 
 class SecurityHeaders:
@@ -137,5 +157,5 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-ROUTES = [Route("/api/health", health)]
+ROUTES = [Route("/api/health", health), Route("/api/runs", runs)]
 MIDDLEWARE = [Middleware(SecurityHeaders)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.config import RunConfig
 from core.runs.config_text import validate
+from core.runs.events import read_events
+from core.runs.run_dir import RunDir
+from core.runs.status import Status, run_state
 from storage import service
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +81,7 @@ def tiny_config(folder: Path, **changes: Any) -> RunConfig:
         "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 2},
         "evaluation": {"every_steps": 32},
         "checkpoint": {"every_steps": 64},
+        "recovery": {"enabled": False},
     }
     for key, value in changes.items():
         data[key] = data.get(key, {}) | value if isinstance(value, dict) else value
@@ -126,3 +131,44 @@ def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     need(found, "Chromium (Debian: apt-get install chromium)")
     return str(found)
+
+
+def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ended"), beyond=-1, attempt=None) -> list:
+    """What must repeat: everything but clocks."""
+    found = []
+    for e in read_events(run.events_file):
+        if e.kind in kinds and e.step > beyond and attempt in (None, e.attempt):
+            data = {k: v for k, v in e.data.items() if k not in ("cpu_s", "seconds", "speed")}
+            found.append((e.kind, e.step, data))
+    return found
+
+
+def update_values(run: RunDir, beyond=-1, attempt=None) -> list:
+    keys = ("train/loss", "train/approx_kl", "train/value_loss", "train/std", "train/learning_rate", "rollout/ep_rew_mean")
+    return [
+        (e.step, {k: e.data[k] for k in keys if k in e.data})
+        for e in read_events(run.events_file)
+        if e.kind == "metrics" and "train/loss" in e.data and e.step > beyond and attempt in (None, e.attempt)
+    ]
+
+
+def follow(run: RunDir, wanted, timeout: float = 60.0):
+    """Wait for an event of a run, reading its log; fails with the log's tail."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for event in read_events(run.events_file):
+            if wanted(event):
+                return event
+        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(run.log_tail(30))
+        time.sleep(0.05)
+    pytest.fail("the event did not come:\n" + "\n".join(run.log_tail(30)))
+
+
+def await_end(run: RunDir, timeout: float = 60.0) -> Status:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        state = run_state(run)
+        if state.status.is_finished:
+            return state.status
+        time.sleep(0.05)
+    pytest.fail("the run did not end:\n" + "\n".join(run.log_tail(30)))

@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from core.learning.workers import available_cores
-from core.runs.run_dir import write_aside
+from core.runs.files import write_aside
+from core.runs.resources import available_cores
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 # key -> (direction, bound): what this project holds itself to

@@ -31,12 +31,13 @@ from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.spec import env_spec
-from core.learning.trainer import load_set
-from core.learning.workers import WorkerPool, available_cores
+from core.learning.supply import load_set
+from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.runs.config import RunConfig
 from core.runs.config_text import load_config
 from core.runs.events import Event, read_backwards, read_events
+from core.runs.resources import available_cores
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params

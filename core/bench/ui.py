@@ -28,7 +28,8 @@ from core.bench.ingest import episode, write_run
 from core.bench.report import BenchError, Report, say
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
-from core.runs.run_dir import Process, RunDir, all_runs, claim
+from core.runs.records import Heartbeat, Process
+from core.runs.run_dir import RunDir, all_runs, claim
 
 ROOT = Path(__file__).resolve().parents[2]
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -151,11 +152,11 @@ def _alive(run: RunDir) -> Iterator[None]:
 
     def beat() -> None:
         while not stop.is_set():
-            run.write_heartbeat(1, "training", process)
+            run.write_heartbeat(Heartbeat(process, time.time(), 1, "training"))
             stop.wait(2)
 
     thread = threading.Thread(target=beat, daemon=True)
-    run.write_heartbeat(1, "training", process)
+    run.write_heartbeat(Heartbeat(process, time.time(), 1, "training"))
     thread.start()
     try:
         yield

@@ -13,6 +13,7 @@ from core.logos.dataset import LogosError
 from core.logos.pictures import FORMATS
 from core.runs.config import ConfigError
 from core.runs.config_text import load_config
+from core.runs.events import read_backwards
 from core.runs.run_dir import RunDir, RunError, claim, claim_path, find_run, runs_home
 from core.runs.status import check_resumable
 
@@ -24,17 +25,22 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; default is a new folder in runs/.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run from its last checkpoint.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="With --resume: from this checkpoint, for example best.")] = "",
+    cause: Annotated[str, typer.Option(hidden=True, help="Why it is started, for the log.")] = "",
+    after_attempt: Annotated[int | None, typer.Option(hidden=True, help="Refuse where the log has later attempts.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train an agent in this process. Ctrl-C stops cleanly; go on later with --resume."""
     with clear_errors():
+        if checkpoint and resume is None:
+            raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
         run = _run_to_train(config, settings or [], run_dir, resume)
         from core.learning.trainer import train as train_run
         from core.learning.workers import WorkerError
 
         print(f"run {run.run_id} in {run.path}", file=sys.stderr)
         try:
-            ending = train_run(run, resume is not None)
+            ending = train_run(run, resume is not None, checkpoint, cause, after_attempt)
         except (WorkerError, MemoryError) as error:
             fail(error, 1)
         data = {"run": run.run_id, "path": str(run.path), "status": ending.status.value, "reason": ending.reason, "gain": ending.gain}
@@ -56,7 +62,7 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
         return run
     if config is None and run_dir is not None and RunDir(run_dir).exists() and not settings:
         run = RunDir(run_dir.resolve())
-        if run.events_file.exists():
+        if next(read_backwards(run.events_file), None) is not None:
             raise RunError(f"{run.run_id} was started before; go on with --resume {run_dir}")
         return run
     if config is None:

@@ -55,7 +55,7 @@ def trace_logo(
 ) -> None:
     """Trace one picture under given parameters, in this process: what repeats a case from a run's log."""
     from core.logos.pictures import PictureError, read_picture
-    from core.runs.run_dir import write_aside
+    from core.runs.files import write_aside
     from core.tracing.outcome import gain
     from core.tracing.params import NAMES, ParamError, Params
     from core.tracing.picture import Picture, fit

@@ -1,17 +1,22 @@
-"""``runs``: list, show, stop, resume, steer and delete."""
+"""``runs``: list, show, queue, start, stop, pause, resume, fork, steer and delete."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
+from core.runs import queue
 from core.runs.config import ConfigError
+from core.runs.config_text import changed, load_config
+from core.runs.events import read_backwards, read_events
+from core.runs.launchers import local
 from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, runs_home
 from core.runs.status import check_steerable, run_state
 
-app = typer.Typer(help="List, show, stop, resume, steer and delete runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and delete runs.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -32,8 +37,6 @@ def list_runs(as_json: Json = False) -> None:
 
 def _run_row(run: RunDir) -> dict[str, Any]:
     """A line of the list; a run whose config is broken is shown as that rather than hiding the rest."""
-    from core.runs.events import read_backwards
-
     state, step, best = run_state(run), 0, None
     for event in read_backwards(run.events_file):
         step = max(step, event.step)
@@ -74,34 +77,146 @@ def show_run(run: RunName, as_json: Json = False) -> None:
         result(data, as_json, text)
 
 
+@app.command("queue")
+def queue_run(
+    config: Annotated[Path | None, typer.Option(help="A YAML config for a new run; without it the queue is shown.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
+    priority: Annotated[int, typer.Option(help="Runs of a higher priority start first.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Put a new run into the queue, or show what waits and why. The console, or `runs serve`, starts it."""
+    with clear_errors():
+        home = runs_home()
+        if config is not None:
+            run = queue.submit(home, load_config(config, settings or []), priority)
+            result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} waits: {run_state(run).reason}"))
+            return
+        rows = [{"run_id": run.run_id, "priority": ticket.priority, "reason": run_state(run).reason} for run, ticket in queue.waiting(home)]
+        result(
+            {"queue": rows},
+            as_json,
+            lambda: print("\n".join(f"{row['run_id']:<45} {row['reason']}" for row in rows) or "nothing waits"),
+        )
+
+
+@app.command("move")
+def move_run(run: RunName, place: Annotated[str, typer.Argument(help="first, last, up or down.")], as_json: Json = False) -> None:
+    """Change a waiting run's place in the queue."""
+    with clear_errors():
+        if place not in get_args(queue.Place):
+            raise ConfigError(f"{place!r} is none of {', '.join(get_args(queue.Place))}")
+        found = find_run(run, runs_home())
+        queue.move(found, place)  # type: ignore[arg-type]
+        order = [other.run_id for other, _ in queue.waiting(runs_home())]
+        result({"queue": order}, as_json, lambda: print("\n".join(order)))
+
+
+@app.command("cancel")
+def cancel_run(run: RunName, as_json: Json = False) -> None:
+    """Take a waiting run out of the queue; what it has done stays."""
+    with clear_errors():
+        found = find_run(run, runs_home())
+        queue.cancel(found)
+        result({"cancelled": found.run_id}, as_json, lambda: print(f"{found.run_id} is out of the queue"))
+
+
+@app.command("serve")
+def serve_runs(
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing waits and nothing runs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start what is queued, restart what dies and send notifications, without a console. Ctrl-C ends it; runs go on."""
+    from core.runs.server import serve
+
+    with clear_errors():
+        n_started = serve(runs_home(), until_idle)
+        result({"started": n_started}, as_json, lambda: print(f"{n_started} runs were started"))
+
+
 @app.command("stop")
 def stop_run(
     run: RunName,
     force: Annotated[bool, typer.Option(help="Kill it instead of asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a run to write a checkpoint and end."""
-    from core.runs.launchers import local
-
+    """Ask a run to keep a checkpoint and end; ten seconds later, asked again, it is killed."""
     with clear_errors():
         found = find_run(run, runs_home())
         local.stop(found, force)
         result({"run": found.run_id, "asked": "kill" if force else "stop"}, as_json, lambda: print(f"{found.run_id} was asked to stop"))
 
 
+@app.command("pause")
+def pause_run(run: RunName, as_json: Json = False) -> None:
+    """Hold a run after its current step; it keeps its memory."""
+    with clear_errors():
+        found = find_run(run, runs_home())
+        local.pause(found)
+        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} pauses; go on with: python -m core runs continue {run}"))
+
+
+@app.command("continue")
+def continue_run(run: RunName, as_json: Json = False) -> None:
+    """Have a paused run go on."""
+    with clear_errors():
+        found = find_run(run, runs_home())
+        local.proceed(found)
+        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} goes on"))
+
+
 @app.command("resume")
-def resume_run(run: RunName, as_json: Json = False) -> None:
+def resume_run(
+    run: RunName,
+    checkpoint: Annotated[str, typer.Option(help="Go on from this checkpoint rather than the last: best, or step-<n>.")] = "",
+    queued: Annotated[bool, typer.Option("--queue", help="Put it into the queue rather than start it at once.")] = False,
+    as_json: Json = False,
+) -> None:
     """Go on with a run in the background."""
-    from core.runs.launchers import local
+    with clear_errors():
+        found = find_run(run, runs_home())
+        if queued:
+            queue.resume(found, checkpoint)
+        else:
+            local.resume(found, checkpoint)
+        where = f"waits: {run_state(found).reason}" if queued else f"goes on; its output is in {found.log_file}"
+        result({"run": found.run_id, "log": str(found.log_file)}, as_json, lambda: print(f"{found.run_id} {where}"))
+
+
+@app.command("fork")
+def fork_run(
+    run: RunName,
+    checkpoint: Annotated[str, typer.Option(help="last, best or step-<n>.")] = "last",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a new run into the queue that goes on from another's checkpoint under changed settings."""
+    with clear_errors():
+        home = runs_home()
+        parent = find_run(run, home)
+        forked = queue.fork(home, parent, checkpoint, changed(parent.read_config(), settings or []))
+        data = {"run": forked.run_id, "parent": parent.run_id, "checkpoint": checkpoint}
+        result(data, as_json, lambda: print(f"{forked.run_id} waits: {run_state(forked).reason}"))
+
+
+@app.command("health")
+def health_of_run(run: RunName, as_json: Json = False) -> None:
+    """What the doctor says of a run's log, by today's rules."""
+    from core.learning.doctor import Doctor
 
     with clear_errors():
         found = find_run(run, runs_home())
-        local.resume(found)
-        result(
-            {"run": found.run_id, "log": str(found.log_file)},
-            as_json,
-            lambda: print(f"{found.run_id} goes on; its output is in {found.log_file}"),
-        )
+        doctor = Doctor(found.read_config())
+        for event in read_events(found.events_file):
+            doctor.observe(event.kind, event.step, event.data)
+        findings = [finding.as_dict() for finding in doctor.take()]
+
+        def text() -> None:
+            for f in findings:
+                print(f"step {f['step']:>9}  {f['severity']:<8} {f['title']}: {f['evidence']}\n{'':>16} {f['cause']} {f['remedy']}")
+            if not findings:
+                print(f"{found.run_id}: nothing to tell")
+
+        result({"run": found.run_id, "findings": findings}, as_json, text)
 
 
 @app.command("stage")
@@ -127,8 +242,6 @@ def delete_run(
     as_json: Json = False,
 ) -> None:
     """Delete a run and all its files."""
-    from core.runs.launchers import local
-
     with clear_errors():
         found = find_run(run, runs_home())
         if not yes and not typer.confirm(f"Delete {found.run_id} and all its files in {found.path}?"):

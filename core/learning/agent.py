@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import math
 import os
@@ -124,39 +125,58 @@ class Policy:
         return layers, kind, (np.asarray(rms.mean, np.float32), deviation.astype(np.float32), float(env.clip_obs))
 
 
-def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any], keep_old_as: str = "") -> None:
     """Write a checkpoint folder, replacing one of the same name. ``extra``: plain data of the trainer's."""
+    weights = io.BytesIO()  # torch's own writing to a file hides a full disk behind an error of another kind
+    torch.save({"policy": agent.policy.state_dict(), "optimizer": agent.policy.optimizer.state_dict()}, weights)
+    state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
+
+    def write(aside: Path) -> None:
+        (aside / "policy.pt").write_bytes(weights.getvalue())
+        (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        (aside / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+
+    _put(folder, write, keep_old_as)
+
+
+def copy_checkpoint(source: Path, folder: Path, keep_old_as: str = "") -> None:
+    """Put a copy of a checkpoint in the place of another."""
+    _put(folder, lambda aside: shutil.copytree(source, aside, dirs_exist_ok=True), keep_old_as)
+
+
+def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -> None:
+    """Have a folder written aside, sealed with checksums, and put in its place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     aside.mkdir()
     try:
-        torch.save({"policy": agent.policy.state_dict(), "optimizer": agent.policy.optimizer.state_dict()}, aside / "policy.pt")
-        state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
-        (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        (aside / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+        write(aside)
         _seal(aside)
-        _swap(aside, folder)
+        _swap(aside, folder, keep_old_as)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _seal(folder: Path) -> None:
     """Write the checksums of all files, and everything to the disk."""
-    sums = {file.name: _digest(file) for file in sorted(folder.iterdir()) if file.name != CHECKSUMS_FILE}
+    (folder / CHECKSUMS_FILE).unlink(missing_ok=True)
+    sums = {file.name: _digest(file) for file in sorted(folder.iterdir())}
     (folder / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
     for file in folder.iterdir():
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
 
 
-def _swap(aside: Path, folder: Path) -> None:
-    """Put ``aside`` in the place of ``folder``. A crash in between leaves the old one under ``<name>.old``."""
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+def _swap(aside: Path, folder: Path, keep_old_as: str) -> None:
+    """Put ``aside`` in the place of ``folder``, whose old state is kept under another name or dropped. A crash in
+    between leaves the old one under that name."""
+    old = folder.with_name(keep_old_as or f"{folder.name}.old")
     if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    if not keep_old_as:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _digest(file: Path) -> str:
@@ -240,6 +260,19 @@ def load_weights(folder: Path, agent: PPO, state: dict[str, Any]) -> None:
         env.returns = np.array(saved["normaliser"]["returns"])
 
 
+def load_networks(folder: Path, agent: PPO) -> int:
+    """Put a checkpoint's weights, optimiser and normaliser into an agent that goes on counting; returns their step.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    _, state = read_checkpoint(folder)
+    n_steps, n_updates = agent.num_timesteps, agent._n_updates
+    load_weights(folder, agent, state)
+    agent.num_timesteps, agent._n_updates = n_steps, n_updates
+    return int(state["step"])
+
+
 class _Spaces(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Spaces and nothing else: what a policy needs of an environment to be built."""
 
@@ -280,11 +313,9 @@ def deviation_of(agent: PPO) -> NDArray[np.float64]:
 
 def add_outcome_model(folder: Path, outcomes: OutcomeModel) -> None:
     """Put an outcome model into a checkpoint that is there."""
-    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
-        shutil.copytree(folder, aside)
+
+    def write(aside: Path) -> None:
+        shutil.copytree(folder, aside, dirs_exist_ok=True)
         np.savez(aside / OUTCOMES_FILE, **outcomes.arrays())  # type: ignore[arg-type]
-        _seal(aside)
-        _swap(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+
+    _put(folder, write)

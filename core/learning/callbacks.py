@@ -84,22 +84,23 @@ class EpisodeRecorder(BaseCallback):
         curriculum: Curriculum,
         config: CurriculumConfig,
         on_boundary: Callable[[], bool],
-        is_stopping: Callable[[], bool],
+        goes_on: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._events, self._envs, self._logos, self._curriculum = events, envs, logos, curriculum
         self._curriculum_config = config
-        self._on_boundary, self._is_stopping = on_boundary, is_stopping
+        self._on_boundary, self._goes_on = on_boundary, goes_on
         self.n_episodes = 0
         self.n_stages_ended = 0  # in this process
         self.is_ended_by_boundary = False
         self._gradient: GradientNorm | None = None
         self._sums: dict[str, list[float]] = {}
         self._updates_seen = 0
-        self._update_started = 0.0
+        self._update_started = self._rollout_started = 0.0
 
     def _init_callback(self) -> None:
-        self._gradient = GradientNorm(self.model.policy, self.model.policy.optimizer)
+        if self._gradient is None:
+            self._gradient = GradientNorm(self.model.policy, self.model.policy.optimizer)
         self._updates_seen = self.model._n_updates
 
     def set_eligible(self) -> None:
@@ -128,12 +129,24 @@ class EpisodeRecorder(BaseCallback):
     n_train = 0  # the first so many of the pool's logos are for training
 
     def _on_step(self) -> bool:
-        if self._is_stopping() or self.is_ended_by_boundary:
+        if self.is_ended_by_boundary:
             return False
         records = self._envs.records
+        is_beyond = float((np.abs(self.locals["actions"]) > 1).mean())
+        self._sums.setdefault("trace/clipped_actions", []).append(is_beyond)
         for row in np.flatnonzero(records[:, COLUMN["done"]]):
             self._write_episode(int(row), records[row])
-        return not self._curriculum.is_finished
+        return self._goes_on() and not self._curriculum.is_finished
+
+    def on_hold(self) -> None:
+        """The run was held for a while: that is no slowness of this rollout's."""
+        self._rollout_started = 0.0
+
+    def drop_update(self) -> None:
+        """Forget what an update that failed had summed up."""
+        self._sums.clear()
+        if self._gradient is not None:
+            self._gradient.take()
 
     def _write_episode(self, env: int, r: Any) -> None:
         self.n_episodes += 1
@@ -204,9 +217,13 @@ class EpisodeRecorder(BaseCallback):
             self.flush()
             if not self._on_boundary():
                 self.is_ended_by_boundary = True
+        self._rollout_started = time.monotonic()
 
     def _on_rollout_end(self) -> None:
-        self._update_started = time.monotonic()
+        self._update_started = now = time.monotonic()
+        if self._rollout_started:
+            n_steps = self._envs.num_envs * self.model.n_steps  # type: ignore[attr-defined]
+            self.logger.record("time/step_rate", n_steps / max(now - self._rollout_started, 1e-6))
         for key, values in self._sums.items():
             self.logger.record(key, float(np.mean(values)))
         self._sums.clear()

@@ -26,7 +26,8 @@ from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
-from core.runs.run_dir import trace_cache_file, write_aside, write_csv
+from core.runs.files import write_aside, write_csv
+from core.runs.run_dir import trace_cache_file
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK

@@ -56,6 +56,7 @@ class Curriculum:
         self.is_held = False
         self.n_setbacks = 0  # times that a stage was eased or gone back from, over the whole run
         self._n_extensions = 0  # of this stage, this time
+        self._stretched = 1.0  # the stage's limit, this time, as a multiple
         self._eased = [0.0] * len(self.stages)
         self._window: deque[bool] = deque(maxlen=config.window)
 
@@ -71,7 +72,7 @@ class Curriculum:
     @property
     def episode_limit(self) -> int:
         """Episodes after which the stage ends, after extensions."""
-        return round(self.stage.max_episodes * (1 + EXTENSION * self._n_extensions))
+        return round(self.stage.max_episodes * (1 + EXTENSION * self._n_extensions) * self._stretched)
 
     @property
     def success_share(self) -> float:
@@ -143,6 +144,14 @@ class Curriculum:
             return self._move("sent_back", "by hand", -1)
         return None
 
+    def stretch(self, is_longer: bool) -> int:
+        """Move the stage's limit: on by half of it, or to where it is now. Returns the new one, in episodes."""
+        if is_longer:
+            self._stretched *= 1 + EXTENSION
+        else:
+            self._stretched *= max(self.n_episodes + 1, 1) / max(self.episode_limit, 1)
+        return self.episode_limit
+
     def _decide(self, kind: Kind, why: str) -> Decision:
         return Decision(kind, self.index, self.stage.name, why, self.success_share, self.n_episodes)
 
@@ -158,6 +167,7 @@ class Curriculum:
 
     def _begin(self) -> None:
         self.n_episodes = self._n_extensions = 0
+        self._stretched = 1.0
         self._window.clear()
 
     def dump(self) -> dict[str, Any]:
@@ -169,6 +179,7 @@ class Curriculum:
             "is_held": self.is_held,
             "n_setbacks": self.n_setbacks,
             "n_extensions": self._n_extensions,
+            "stretched": self._stretched,
             "eased": list(self._eased),
         }
 
@@ -176,5 +187,6 @@ class Curriculum:
         self.index, self.n_episodes, self.is_finished = int(state["index"]), int(state["n_episodes"]), bool(state["is_finished"])
         self.is_held, self.n_setbacks = bool(state.get("is_held")), int(state.get("n_setbacks", 0))
         self._n_extensions, self._eased = int(state.get("n_extensions", 0)), list(state.get("eased", self._eased))
+        self._stretched = float(state.get("stretched", 1.0))
         self._window.clear()
         self._window.extend(bool(s) for s in state["window"])

@@ -23,7 +23,7 @@ from core.learning.onnx_model import FORMAT, PREPROCESS_FILE
 from core.learning.outcome_model import N_ENCODED, N_TERMS, OutcomeModel
 from core.learning.spec import env_spec
 from core.runs.config import RunConfig
-from core.runs.run_dir import write_aside
+from core.runs.files import write_aside
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
 

@@ -24,7 +24,8 @@ from core.learning.spec import worker_limits
 from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import FORMATS, PictureError, read_picture
-from core.runs.run_dir import trace_cache_file, write_aside, write_csv
+from core.runs.files import write_aside, write_csv
+from core.runs.run_dir import trace_cache_file
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params

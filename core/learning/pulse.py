@@ -6,10 +6,13 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.runs.run_dir import Process, RunDir
+from core.runs.records import Heartbeat as Beat
+from core.runs.records import Process
+from core.runs.run_dir import RunDir
 
 log = logging.getLogger("tracewright")
 HEARTBEAT_S = 2.0
@@ -22,7 +25,7 @@ class Heartbeat:
         self._run, self._process = run, Process.of(os.getpid())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self.step, self.phase = 0, "starting"
+        self.step, self.phase, self.is_paused = 0, "starting", False
 
     def __enter__(self) -> Heartbeat:
         self._write()
@@ -37,18 +40,38 @@ class Heartbeat:
         while not self._stop.wait(HEARTBEAT_S):
             self._write()
 
+    @contextmanager
+    def busy_with(self, phase: str, is_paused: bool = False) -> Iterator[None]:
+        """Show ``phase`` at once, and afterwards what was shown before."""
+        before = self.phase
+        self.phase, self.is_paused = phase, is_paused
+        self._write()
+        try:
+            yield
+        finally:
+            self.phase, self.is_paused = before, False
+            self._write()
+
     def _write(self) -> None:
         try:
-            self._run.write_heartbeat(self.step, self.phase, self._process)
-        except OSError as error:  # a full disk: the run goes on, the next beat tries again
+            self._run.write_heartbeat(Beat(self._process, time.time(), self.step, self.phase, self.is_paused))
+        except OSError as error:  # the run goes on, the next beat tries again
             log.warning("heartbeat not written: %s", error)
 
 
 class StopFlag:
-    """Set by SIGTERM or Ctrl-C; a second signal ends the process at once."""
+    """Set by SIGTERM, Ctrl-C or a terminal that closes; a second signal ends the process at once."""
 
     def __init__(self) -> None:
         self.reason = ""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep in short naps until a signal comes (its handler must not touch a lock that a wait holds); returns
+        whether to stop."""
+        until = time.monotonic() + seconds
+        while not self.reason and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+        return bool(self.reason)
 
     def __bool__(self) -> bool:
         return bool(self.reason)
@@ -58,7 +81,7 @@ class StopFlag:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
             yield
         finally:

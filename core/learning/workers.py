@@ -24,6 +24,7 @@ import psutil
 
 from core.learning.picture_store import PictureStore
 from core.learning.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
+from core.runs.resources import available_cores
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 
@@ -38,19 +39,6 @@ _LOOK_S = 1.0  # how often time and memory are looked at
 
 class WorkerError(RuntimeError):
     """Raised when workers can't be kept running, or no picture is left to work on."""
-
-
-def available_cores() -> int:
-    """Cores this process may use: affinity and cgroup limits, not the machine's count."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            cores = min(cores, max(int(quota) // int(period), 1))
-    except (OSError, ValueError):
-        pass
-    return max(cores, 1)
 
 
 @dataclass(frozen=True)

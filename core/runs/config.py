@@ -206,6 +206,10 @@ class CheckpointConfig(_Section):
 
     every_steps: int = _field(8192, "Steps between periodic checkpoints.", unit="steps", ge=1, le=100_000_000)
     keep: int = _field(3, "Periodic checkpoints kept beside last and best.", ge=1, le=1000)
+    keep_every: int = _field(0, "Of the periodic checkpoints every n-th is kept too; 0 keeps none of them.", ge=0, le=100_000)
+    disk_budget_mb: float = _field(
+        4000.0, "Disk space of the run: beyond it periodic checkpoints go, then SVGs of old evaluations.", unit="MB", ge=5, le=10_000_000
+    )
 
 
 class WorkersConfig(_Section):
@@ -213,7 +217,32 @@ class WorkersConfig(_Section):
 
     time_limit_s: float = _field(30.0, "Time for one conversion.", unit="seconds", ge=0.1, le=3600)
     memory_limit_mb: float = _field(1500.0, "Memory of a worker beside what all share.", unit="MB", ge=100, le=1_000_000)
+    run_memory_mb: float = _field(
+        0.0, "Memory of the whole run; at it, it stops with a checkpoint. 0: all but 5 % of the machine's.", unit="MB", ge=0, le=10_000_000
+    )
     max_losses: int = _field(3, "A logo that costs so many workers is put aside for the rest of the run.", unit="workers", ge=1, le=1000)
+
+
+class RecoveryConfig(_Section):
+    """What happens when the trainer dies or hangs, while a console or `runs serve` is there to see it."""
+
+    enabled: bool = _field(True, "Start it again from its last checkpoint.")
+    max_restarts: int = _field(3, "Restarts in a row without getting further before it is left as it is.", ge=1, le=1000)
+    backoff_s: float = _field(3.0, "Pause before the first of them; doubled each time.", unit="seconds", ge=0, le=3600)
+    stalled_s: float = _field(120.0, "A trainer that gives no sign of life for so long is killed.", unit="seconds", ge=10, le=86_400)
+
+
+class HealthConfig(_Section):
+    """What the doctor (core/learning/doctor.py) may do about what it finds; it always tells."""
+
+    on_instability: Literal["tell", "roll_back", "stop"] = _field(
+        "tell", "At a severe finding: only tell, go back to the best checkpoint with half the learning rate, or stop."
+    )
+    adjust_entropy: bool = _field(False, "Raise the entropy coefficient when exploration collapses, lower it when it explodes.")
+    stop_on_plateau: bool = _field(False, "End the run when the validation gain no longer rises.")
+    adjust_stages: bool = _field(False, "Shorten a stage that gets nowhere, extend one that is close.")
+    max_actions: int = _field(3, "Actions in a run at most.", ge=1, le=1000)
+    ignore: list[str] = _field([], "Rules to leave out.")
 
 
 class EarlyStopConfig(_Section):
@@ -244,6 +273,8 @@ class RunConfig(_Section):
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     outcome: OutcomeConfig = Field(default_factory=OutcomeConfig)
     workers: WorkersConfig = Field(default_factory=WorkersConfig)
+    recovery: RecoveryConfig = Field(default_factory=RecoveryConfig)
+    health: HealthConfig = Field(default_factory=HealthConfig)
     early_stop: EarlyStopConfig = Field(default_factory=EarlyStopConfig)
 
     @model_validator(mode="after")

@@ -32,26 +32,26 @@ def validate(data: Any) -> RunConfig:
         raise ConfigError("\n".join(problem for _, problem in problems(error))) from error
 
 
-def problems(error: ValidationError) -> list[tuple[str, str]]:
+def problems(error: ValidationError, root: type[BaseModel] = RunConfig) -> list[tuple[str, str]]:
     """(dotted field, one clear line) of each problem."""
     found = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if item["type"] == "extra_forbidden":
-            names = ", ".join(_siblings(item["loc"]))
+            names = ", ".join(_siblings(item["loc"], root))
             found.append((field, f"{field}: no such setting; known here are {names}"))
         elif item["type"] == "value_error":
             found.append((field, f"{field}: {message}" if field else message))
         else:
             value = item["input"]
             shown = repr(value) if not isinstance(value, dict | list) else type(value).__name__
-            found.append((field, f"{field} = {shown} is not allowed: {message}{_range_text(item['loc'])}"))
+            found.append((field, f"{field} = {shown} is not allowed: {message}{_range_text(item['loc'], root)}"))
     return found
 
 
-def _walk(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    model: type[BaseModel] | None = RunConfig
+def _walk(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    model: type[BaseModel] | None = root
     info: FieldInfo | None = None
     for part in loc:
         if model is None or isinstance(part, int):
@@ -66,14 +66,14 @@ def _walk(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, FieldInfo
     return model, info
 
 
-def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+def _siblings(loc: tuple[str | int, ...], root: type[BaseModel]) -> list[str]:
     parents = [part for part in loc[:-1] if isinstance(part, str)]
-    model: type[BaseModel] | None = RunConfig if not parents else _walk(tuple(parents))[0]
+    model: type[BaseModel] | None = root if not parents else _walk(tuple(parents), root)[0]
     return list(model.model_fields) if model else []
 
 
-def _range_text(loc: tuple[str | int, ...]) -> str:
-    _, info = _walk(loc)
+def _range_text(loc: tuple[str | int, ...], root: type[BaseModel]) -> str:
+    _, info = _walk(loc, root)
     text = range_text(info) if info else ""
     return f" (allowed: {text})" if text else ""
 
@@ -108,6 +108,15 @@ def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
     data = parse_yaml(text, str(path))
     data.setdefault("name", path.stem)
     return validate(apply_settings(data, settings or []))
+
+
+def changed(config: RunConfig, settings: list[str]) -> RunConfig:
+    """A copy under changed settings, each ``a.b=value``.
+
+    Raises:
+        ConfigError: a setting does not exist, or its value is not allowed.
+    """
+    return validate(apply_settings(config.model_dump(mode="json"), settings))
 
 
 def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,10 @@ Kind = Literal[
     "baseline",  # a reference method on the same logos
     "checkpoint",
     "warning",
+    "paused",
+    "continued",
+    "alert",  # a finding of the doctor's: rule, severity, title, evidence, cause, remedy, changes
+    "action",  # what was done about it
     "worker_lost",
     "log_repaired",
     "ended",  # status, reason
@@ -53,9 +57,14 @@ class Event:
 
 
 class EventWriter:
-    """Appends events. ``seq`` counts on over attempts; ``attempt`` is one more than the log's last."""
+    """Appends events. ``seq`` counts on over attempts; ``attempt`` is one more than the log's last.
 
-    def __init__(self, path: Path) -> None:
+    ``on_error``: called when a line can't be written; it is tried again when that returns.
+    """
+
+    def __init__(self, path: Path, on_error: Callable[[OSError], None] | None = None) -> None:
+        self.on_error = on_error or _raise
+        self._listeners: list[Callable[[Kind, int, dict[str, Any]], None]] = []
         tail = repair(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._seq = tail.seq
@@ -79,10 +88,25 @@ class EventWriter:
             default=_plain,
             option=_OPTIONS,
         )
-        view = memoryview(line)
-        while view:  # a full disk raises OSError; a short write goes on where it stopped
-            view = view[os.write(self._file, view) :]
+        self._append(line)
+        for listener in self._listeners:
+            listener(kind, step, data)
         return self._seq
+
+    def listen(self, listener: Callable[[Kind, int, dict[str, Any]], None]) -> None:
+        """Have a listener called after each event."""
+        self._listeners.append(listener)
+
+    def _append(self, line: bytes) -> None:
+        """A short write goes on where it stopped; on a full disk the torn line is taken back before anybody waits."""
+        view = memoryview(line)
+        while view:
+            try:
+                view = view[os.write(self._file, view) :]
+            except OSError as error:
+                os.ftruncate(self._file, os.fstat(self._file).st_size - (len(line) - len(view)))
+                view = memoryview(line)
+                self.on_error(error)
 
     def sync(self) -> None:
         """Force what was written to the disk: with checkpoints and ends only."""
@@ -96,6 +120,10 @@ class EventWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _plain(value: Any) -> Any:

@@ -6,29 +6,31 @@ reader sees the old or the new, never half.
 
 from __future__ import annotations
 
-import csv
 import fcntl
-import io
 import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
+from core.runs.files import NO_ROOM, write_aside
+from core.runs.records import Board, Heartbeat, Parent, Process, Recovery, Spawned, Ticket
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
-COMMAND_FILE = "command.json"
+COMMAND_FILE, TICKET_FILE, STOP_FILE, PAUSE_FILE = "command.json", "ticket.json", "stop.json", "pause"
+RECOVERY_FILE, PARENT_FILE, BOARD_FILE = "recovery.json", "parent.json", "scheduler.json"
+PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one before last, and what a fork began with
+_HEARTBEAT_BYTES = 400
+_TICKET = {"order": float, "priority": int, "checkpoint": str, "not_before": float, "cause": str}
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 EVENTS_FILE = "events.jsonl"
 LOCK_PATIENCE_S = 10.0
@@ -49,65 +51,6 @@ def runs_home() -> Path:
 def trace_cache_file(home: Path) -> Path:
     """Outcomes of traces that several runs share."""
     return home / "cache" / "traces.sqlite"
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write next to ``path`` and rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A CSV of rows that share their keys, at least one, written aside first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_aside(path, text.getvalue().encode())
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that can't be mistaken for a later one with the same pid."""
-
-    pid: int
-    create_time: float
-
-    @classmethod
-    def of(cls, pid: int) -> Process:
-        return cls(pid, psutil.Process(pid).create_time())
-
-    def is_alive(self) -> bool:
-        """Whether it still runs; a zombie does not."""
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.create_time) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What the trainer says of itself every two seconds."""
-
-    process: Process
-    ts: float
-    step: int
-    phase: str
-
-
-@dataclass(frozen=True)
-class Spawned:
-    """The process that a launcher started, and when by the wall clock (a process's own start time is too coarse to
-    be ordered against events)."""
-
-    process: Process
-    ts: float
 
 
 @lru_cache(maxsize=2000)
@@ -219,16 +162,80 @@ class RunDir:
     def write_label(self, name: str, note: str = "") -> None:
         write_aside(self.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode())
 
-    def write_heartbeat(self, step: int, phase: str, process: Process) -> None:
-        data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": time.time(), "step": step, "phase": phase}
-        write_aside(self.heartbeat_file, json.dumps(data).encode())
+    def write_heartbeat(self, beat: Heartbeat) -> None:
+        """On a full disk into the file that is there: its size stays, so that it needs no room."""
+        told = asdict(beat)
+        data = json.dumps({"v": 1} | told.pop("process") | told).ljust(_HEARTBEAT_BYTES).encode()
+        try:
+            write_aside(self.heartbeat_file, data)
+        except OSError as error:
+            if error.errno not in NO_ROOM or not self.heartbeat_file.exists():
+                raise
+            with self.heartbeat_file.open("r+b", buffering=0) as file:
+                file.write(data)
 
     def read_heartbeat(self) -> Heartbeat | None:
         raw = self._read_json(self.heartbeat_file)
         try:
-            return Heartbeat(Process(int(raw["pid"]), float(raw["create_time"])), float(raw["ts"]), int(raw["step"]), str(raw["phase"]))
+            process = Process(int(raw["pid"]), float(raw["create_time"]))
+            return Heartbeat(process, float(raw["ts"]), int(raw["step"]), str(raw["phase"]), bool(raw.get("is_paused")))
         except (KeyError, TypeError, ValueError):
             return None
+
+    def read_ticket(self) -> Ticket | None:
+        """The run's place in the queue; None where it is not in it."""
+        raw = self._read_json(self.path / TICKET_FILE)
+        try:
+            return Ticket(**{key: kind(raw[key]) for key, kind in _TICKET.items()})
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def write_ticket(self, ticket: Ticket) -> None:
+        write_aside(self.path / TICKET_FILE, json.dumps({"v": 1} | asdict(ticket)).encode())
+
+    def drop_ticket(self) -> bool:
+        """Take the run out of the queue; returns whether it was there."""
+        try:
+            (self.path / TICKET_FILE).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read_stop(self) -> float:
+        """When the user last asked the run to stop, in seconds since 1970; 0 for never."""
+        return float(self._read_json(self.path / STOP_FILE).get("ts", 0.0))
+
+    def write_stop(self) -> None:
+        write_aside(self.path / STOP_FILE, json.dumps({"v": 1, "ts": time.time()}).encode())
+
+    @property
+    def is_pause_wanted(self) -> bool:
+        return (self.path / PAUSE_FILE).exists()
+
+    def want_pause(self, is_wanted: bool) -> None:
+        """Have the trainer hold after its current step, or go on."""
+        if is_wanted:
+            (self.path / PAUSE_FILE).touch()
+        else:
+            (self.path / PAUSE_FILE).unlink(missing_ok=True)
+
+    def read_recovery(self) -> Recovery:
+        raw = self._read_json(self.path / RECOVERY_FILE)
+        return Recovery(int(raw.get("n_restarts", 0)), int(raw.get("step", -1)))
+
+    def write_recovery(self, recovery: Recovery) -> None:
+        write_aside(self.path / RECOVERY_FILE, json.dumps({"v": 1} | asdict(recovery)).encode())
+
+    def read_parent(self) -> Parent | None:
+        """Where the run was forked from; None for one that began at its first step."""
+        raw = self._read_json(self.path / PARENT_FILE)
+        try:
+            return Parent(str(raw["run_id"]), str(raw["checkpoint"]), int(raw["step"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def write_parent(self, parent: Parent) -> None:
+        write_aside(self.path / PARENT_FILE, json.dumps({"v": 1} | asdict(parent)).encode())
 
     def write_process(self, process: Process) -> None:
         """The process that a launcher spawned; stands in until the first heartbeat."""
@@ -242,9 +249,17 @@ class RunDir:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def checkpoint_names(self) -> list[str]:
+        """The checkpoints that are there, the one written last first."""
+        found = [path for path in self.checkpoints.glob(f"*/{CHECKSUMS_FILE}") if not path.parent.name.startswith(".")]
+        with suppress(FileNotFoundError):  # one that is just being replaced
+            found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return [path.parent.name for path in found]
+
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint to resume from; where a crash left only its predecessor, that."""
-        return self._checkpoint("last") or self._checkpoint("last.old")
+        names = self.checkpoint_names()
+        return self.checkpoints / names[0] if names else None
 
     def best_checkpoint(self) -> Path | None:
         """The checkpoint with the best validation gain, else the last."""
@@ -350,3 +365,17 @@ def find_run(name: str, home: Path) -> RunDir:
     known = [run.run_id for run in all_runs(home)][-3:]
     hint = f"; newest are {', '.join(known)}" if known else "; there are no runs yet"
     raise RunError(f"no run {name!r} in {home}{hint}")
+
+
+def write_board(home: Path, board: Board) -> None:
+    write_aside(home / BOARD_FILE, json.dumps({"v": 1} | asdict(board)).encode())
+
+
+def read_board(home: Path) -> Board | None:
+    """None where no scheduler lives."""
+    raw = RunDir._read_json(home / BOARD_FILE)
+    try:
+        board = Board(Process(int(raw["process"]["pid"]), float(raw["process"]["create_time"])), dict(raw["reasons"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return board if board.process.is_alive() else None

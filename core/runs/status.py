@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.runs.config import ConfigError
 from core.runs.events import Event, read_backwards
-from core.runs.run_dir import RunDir, RunError
+from core.runs.records import Spawned, Ticket
+from core.runs.run_dir import RunDir, RunError, read_board
 
 FRESH_S = 30.0
 STARTUP_S = 30.0
@@ -62,19 +64,62 @@ def run_state(run: RunDir, now: float | None = None) -> RunState:
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     """``last``: the log's last event; an attempt that ended says so there."""
     spawned, beat = run.read_process(), run.read_heartbeat()
-    if last is not None and last.kind == "ended":
-        is_newer = spawned is not None and spawned.ts > last.ts and spawned.process.is_alive()
-        if not is_newer:
-            return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
-    if beat is not None and beat.process.is_alive():
-        return RunState(Status.RUNNING, beat.phase, is_stalled=now - beat.ts > FRESH_S)
-    if spawned is not None and spawned.process.is_alive():
-        return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
+    is_ended = last is not None and last.kind == "ended"
+    if is_ended and last is not None:
+        is_ended = not (spawned is not None and spawned.ts > last.ts and spawned.process.is_alive())
+    if not is_ended:
+        if beat is not None and beat.process.is_alive():
+            status = Status.PAUSED if beat.is_paused else Status.RUNNING
+            return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=now - beat.ts > FRESH_S)
+        if spawned is not None and spawned.process.is_alive():
+            return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
+    ticket = run.read_ticket()
+    if ticket is not None:
+        return RunState(Status.QUEUED, waiting_reason(run, ticket, now))
+    if is_ended and last is not None:
+        return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
     if last is None and spawned is None:
-        return RunState(Status.QUEUED, "not started yet")
+        return RunState(Status.STOPPED, "not started yet")
     if last is None:
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
-    return RunState(Status.INTERRUPTED, "the trainer's process is gone")
+    return RunState(Status.INTERRUPTED, _death(run, spawned))
+
+
+def _phase(run: RunDir, phase: str, now: float) -> str:
+    """What a live trainer is at; a stop or pause that it was asked for and has not come to yet is said too."""
+    spawned = run.read_process()
+    if spawned is not None and run.read_stop() > spawned.ts:
+        return f"stopping; {phase}"
+    if run.is_pause_wanted and phase != "paused":
+        return f"pausing; {phase}"
+    return phase
+
+
+def _death(run: RunDir, spawned: Spawned | None) -> str:
+    if spawned is not None and run.read_stop() > spawned.ts:
+        return "killed by hand"
+    n = run.read_recovery().n_restarts
+    again = f"; {n} automatic restarts did not get further" if n and n >= run_limit(run) else ""
+    return f"the trainer's process is gone{again}"
+
+
+def run_limit(run: RunDir) -> int:
+    """Automatic restarts in a row that a run allows; 0 where they are off or its config is broken."""
+    try:
+        recovery = run.read_config().recovery
+    except ConfigError:
+        return 0
+    return recovery.max_restarts if recovery.enabled else 0
+
+
+def waiting_reason(run: RunDir, ticket: Ticket, now: float) -> str:
+    """Why a queued run waits."""
+    if ticket.not_before > now:
+        return f"{ticket.cause}, in {ticket.not_before - now:.0f} s"
+    board = read_board(run.path.parent)
+    if board is None:
+        return "no console and no 'python -m core runs serve' is there to start it"
+    return board.reasons.get(run.run_id, "next in the queue")
 
 
 def check_resumable(run: RunDir) -> None:

@@ -1,35 +1,39 @@
-"""Starts, stops and resumes trainers as processes of their own on this machine.
+"""Starts, stops, holds and deletes trainers as processes of their own on this machine.
 
 A trainer gets a session of its own and writes to ``train.log``, never to a pipe: it outlives the browser tab and the
-server. Guarantee: a run that already has a live trainer is not started a second time by this module.
+server. Guarantee: a run that already has a live trainer is not started a second time: the trainer's lock sees to it,
+whoever tries.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from core.runs.config import RunConfig
-from core.runs.run_dir import Process, RunDir, RunError, claim
+from core.runs.events import read_backwards
+from core.runs.records import Process
+from core.runs.run_dir import RunDir, RunError, claim
 from core.runs.status import Status, run_state
 
 PROJECT = Path(__file__).resolve().parents[3]
+GRACE_S = 10.0  # after which a second stop kills
 _start_lock = threading.Lock()
 
 
 def start(home: Path, config: RunConfig) -> RunDir:
-    """Claim a new run and spawn its trainer."""
+    """Claim a new run and spawn its trainer at once, without the queue."""
     run = claim(home, config)
-    _spawn(run, ["--run-dir", str(run.path)])
+    spawn(run)
     return run
 
 
-def resume(run: RunDir) -> None:
-    """Spawn a trainer that goes on from the last checkpoint.
+def resume(run: RunDir, checkpoint: str = "") -> None:
+    """Spawn a trainer that goes on at once, without the queue.
 
     Raises:
         RunError: the run is live or complete.
@@ -37,21 +41,81 @@ def resume(run: RunDir) -> None:
     with _start_lock:
         state = run_state(run)
         if not state.status.can_resume and state.status is not Status.QUEUED:
-            raise RunError(f"{run.run_id} is {state.status}: only a stopped, failed or interrupted run can be resumed")
-        _spawn(run, ["--resume", str(run.path)])
+            raise RunError(f"{run.run_id} is {state.status.value}: only a stopped, failed or interrupted run can be resumed")
+        run.drop_ticket()
+        run.want_pause(False)
+        spawn(run, checkpoint)
+
+
+def spawn(run: RunDir, checkpoint: str = "", cause: str = "") -> None:
+    """Start the trainer of a run that has none: from its first step where it was never started, else where it was."""
+    last = next(read_backwards(run.events_file), None)
+    arguments = ["--run-dir" if last is None else "--resume", str(run.path), "--after-attempt", str(last.attempt if last else 0)]
+    if checkpoint:
+        arguments += ["--checkpoint", checkpoint]
+    if cause:
+        arguments += ["--cause", cause]
+    command = [sys.executable, "-m", "core", "train", *arguments]
+    with run.log_file.open("ab") as log:
+        child = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    run.write_process(Process.of(child.pid))
+    # A zombie looks alive to whoever asks: someone must take the exit code.
+    threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
+
+
+def trainers(run: RunDir) -> set[Process]:
+    """The live trainers of a run: one, or two for the moment in which one follows the other."""
+    return {found.process for found in (run.read_process(), run.read_heartbeat()) if found and found.process.is_alive()}
 
 
 def stop(run: RunDir, force: bool = False) -> None:
-    """Ask the trainer to write a checkpoint and end; ``force`` kills it.
+    """Ask the trainer to keep a checkpoint and end; asked again after a grace period, or with ``force``, kill it.
+    Either way it is not started again by itself.
 
     Raises:
-        RunError: no trainer is running.
+        RunError: no trainer is running, or it was asked a moment ago.
     """
-    alive = {found.process for found in (run.read_process(), run.read_heartbeat()) if found and found.process.is_alive()}
+    alive = trainers(run)
     if not alive:
-        raise RunError(f"{run.run_id} has no running trainer; it is {run_state(run).status}")
+        raise RunError(f"{run.run_id} has no running trainer; it is {run_state(run).status.value}")
+    left = kill_in_s(run)
+    if left and not force:
+        raise RunError(f"{run.run_id} was asked to stop and keeps its checkpoint; in {left:.0f} s it can be killed")
+    run.write_stop()
     for process in alive:
-        os.kill(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        process.send(signal.SIGKILL if force or left is not None else signal.SIGTERM)
+
+
+def kill_in_s(run: RunDir) -> float | None:
+    """Seconds until a run that was asked to stop may be killed; None where it was not asked."""
+    asked, spawned = run.read_stop(), run.read_process()
+    begun = [spawned.ts if spawned and spawned.process == process else process.create_time for process in trainers(run)]
+    return max(asked + GRACE_S - time.time(), 0.0) if begun and asked > max(begun) else None
+
+
+def pause(run: RunDir) -> None:
+    """Have a trainer hold after its current step. It keeps its memory, and its place in the queue's count of cores.
+
+    Raises:
+        RunError: it does not run.
+    """
+    state = run_state(run)
+    if state.status is not Status.RUNNING:
+        raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be paused")
+    run.want_pause(True)
+
+
+def proceed(run: RunDir) -> None:
+    """Have a paused trainer go on.
+
+    Raises:
+        RunError: it is not paused.
+    """
+    if not run.is_pause_wanted:
+        raise RunError(f"{run.run_id} is {run_state(run).status.value}, not paused")
+    run.want_pause(False)
 
 
 def delete(run: RunDir) -> None:
@@ -63,14 +127,3 @@ def delete(run: RunDir) -> None:
     if run_state(run).status in (Status.RUNNING, Status.PAUSED):
         raise RunError(f"{run.run_id} is running; stop it first")
     run.delete()
-
-
-def _spawn(run: RunDir, arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "core", "train", *arguments]
-    with run.log_file.open("ab") as log:
-        child = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    run.write_process(Process.of(child.pid))
-    # A zombie looks alive to whoever asks: someone must take the exit code.
-    threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()

@@ -1,0 +1,68 @@
+"""The periodic evaluation of a run: the policy and the reference methods on its validation logos, into the event log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from core.learning.episode import EnvSpec
+from core.learning.evaluation import Actor, LogoResult, evaluate_baseline, evaluate_policy, summarise
+from core.learning.keeper import Room
+from core.learning.supply import Supply
+from core.runs.config import RunConfig
+from core.runs.events import EventWriter
+from core.runs.run_dir import RunDir
+
+log = logging.getLogger("tracewright")
+REFERENCE_METHODS = ("method1", "single")
+
+
+class Examiner:
+    """Measures and tells; what follows from it is the trainer's to decide."""
+
+    def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, supply: Supply, room: Room) -> None:
+        self._run, self._config, self._spec, self._events, self._supply, self._room = run, config, spec, events, supply, room
+
+    def write_references(self, step: int) -> None:
+        """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
+        supply = self._supply
+        for method in REFERENCE_METHODS:
+            results = evaluate_baseline(supply.pool, supply.logos, supply.evaluated, method)
+            self._events.write("baseline", step, {"method": method} | summarise(results))
+
+    def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:
+        """(mean gain, whether it is the best so far) of the policy, acting deterministically."""
+        started, supply = time.monotonic(), self._supply
+        results = evaluate_policy(supply.pool, supply.logos, supply.evaluated, self._spec, policy)
+        summary = summarise(results)
+        gain = float(summary["gain"])
+        is_best = best_gain is None or gain > best_gain
+        for result in results:
+            self._events.write("evaluated", step, self._data(step, result))
+        self._events.write("evaluation", step, summary | {"is_best": is_best, "seconds": round(time.monotonic() - started, 3)})
+        log.info("step %d: validation gain %.3f on %d logos", step, gain, len(results))
+        return gain, is_best
+
+    def _data(self, step: int, result: LogoResult) -> dict[str, Any]:
+        outcome, defaults, svg = result.outcome, result.logo.defaults, ""
+        if self._config.evaluation.keep_svgs and result.svg:
+            path = self._run.svg_file(step, result.logo.digest)
+            self._room.write(path, result.svg.encode())
+            svg = self._run.relative(path)
+        return {
+            "logo": result.logo.name,
+            "category": result.logo.category,
+            "digest": result.logo.digest,
+            "gain": result.gain,
+            "ssim": outcome.ssim,
+            "bytes": outcome.n_bytes,
+            "paths": outcome.n_paths,
+            "cpu_s": round(outcome.cpu_s, 6),
+            "failure": outcome.failure,
+            "ssim_default": defaults.ssim,
+            "bytes_default": defaults.n_bytes,
+            "paths_default": defaults.n_paths,
+            "params": [round(float(v), 4) for v in result.params.values()],
+            "svg": svg,
+        }

@@ -1,0 +1,144 @@
+"""Checkpoints as a run keeps them: which are written, which are dropped, and from which a run goes on.
+
+Guarantees: there is always a whole checkpoint once there was one, also when the process dies while it writes; a full
+disk makes the run wait, not fail; the run's folder stays within its budget as far as dropping checkpoints and old SVGs
+can do.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from core.learning.pulse import Heartbeat, StopFlag
+from core.runs.config import RunConfig
+from core.runs.events import EventWriter
+from core.runs.files import NO_ROOM, write_aside
+from core.runs.resources import folder_mb
+from core.runs.run_dir import PREVIOUS, RunDir, RunError
+
+if TYPE_CHECKING:
+    from stable_baselines3 import PPO
+
+log = logging.getLogger("tracewright")
+T = TypeVar("T")
+RETRY_S = 1.0
+
+
+class Room:
+    """Waits for room while the disk is full, and shows it; a stop ends the waiting with the error."""
+
+    def __init__(self, pulse: Heartbeat, stop: StopFlag) -> None:
+        self._pulse, self._stop = pulse, stop
+
+    def wait(self, error: OSError) -> None:
+        """Return when it is time to try again.
+
+        Raises:
+            OSError: ``error``, where it is not about room, or the run is to stop.
+        """
+        if error.errno not in NO_ROOM or self._stop:
+            raise error
+        log.warning("the disk is full (%s); waiting for room", error.filename or "event log")
+        with self._pulse.busy_with("waiting for disk space"):
+            if self._stop.wait(RETRY_S):
+                raise error
+
+    def keep(self, act: Callable[[], T]) -> T:
+        """Do ``act``, again and again while there is no room."""
+        while True:
+            try:
+                return act()
+            except OSError as error:
+                self.wait(error)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file whole."""
+        self.keep(lambda: write_aside(path, data))
+
+
+def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, Any] | None, list[str]]:
+    """(folder, state, what was wrong with others) of the checkpoint to go on from: the newest whole one, or the one
+    that is wanted; None where the run has none.
+
+    Raises:
+        CheckpointError: the wanted one, or all, are damaged.
+        RunError: there is none of that name.
+    """
+    from core.learning.agent import CheckpointError, read_checkpoint
+
+    names = run.checkpoint_names()
+    if wanted and wanted not in names:
+        raise RunError(f"{run.run_id} has no checkpoint {wanted!r}; it has {', '.join(names) or 'none'}")
+    notes: list[str] = []
+    for name in [wanted] if wanted else names:
+        try:
+            _, state = read_checkpoint(run.checkpoints / name)
+        except CheckpointError as error:
+            notes.append(str(error).removeprefix(f"{run.checkpoints}/"))
+            continue
+        return run.checkpoints / name, state, notes
+    if notes:
+        raise CheckpointError(f"{run.run_id}: no checkpoint can be used: {'; '.join(notes)}; clone it as a new run")
+    return None, None, notes
+
+
+class CheckpointKeeper:
+    """Writes and drops the checkpoints of one run."""
+
+    def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, room: Room) -> None:
+        self._run, self._config, self._events, self._room = run, config, events, room
+        self._is_over_told = False
+
+    def save(self, name: str, agent: PPO, extra: dict[str, Any]) -> None:
+        """Write a checkpoint; the one that was ``last`` is kept as ``previous``."""
+        from core.learning.agent import save_checkpoint
+
+        old = PREVIOUS if name == "last" else ""
+        self._room.keep(lambda: save_checkpoint(self._run.checkpoints / name, agent, self._config, extra, old))
+
+    def adopt(self, folder: Path) -> Path:
+        """Make a checkpoint the last one, so that the run goes on from there whatever happens next; returns it."""
+        from core.learning.agent import copy_checkpoint
+
+        last = self._run.checkpoints / "last"
+        if folder != last:
+            old = PREVIOUS if folder.name != PREVIOUS else ""
+            self._room.keep(lambda: copy_checkpoint(folder, last, old))
+        return last
+
+    def prune(self) -> None:
+        """Drop periodic checkpoints that are not to be kept, and more where the run is beyond its disk budget."""
+        c = self._config.checkpoint
+        periodic = sorted(self._run.checkpoints.glob("step-*"))
+        for folder in periodic[: -c.keep]:
+            if not self._is_lasting(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        used = folder_mb(self._run.path)
+        if used <= c.disk_budget_mb:
+            self._is_over_told = False
+            return
+        before = used
+        for folder in [*sorted(self._run.checkpoints.glob("step-*")), *self._old_evaluations()]:
+            used -= folder_mb(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            if used <= c.disk_budget_mb:
+                break
+        if not self._is_over_told:
+            self._is_over_told = used > c.disk_budget_mb
+            left = "; nothing more can be dropped" if used > c.disk_budget_mb else ""
+            text = f"the run took {before:.0f} MB, its budget is {c.disk_budget_mb:g} MB: old checkpoints and SVGs were dropped{left}"
+            log.warning("%s", text)
+            self._events.write("warning", 0, {"text": text})
+
+    def _is_lasting(self, folder: Path) -> bool:
+        every = self._config.checkpoint.keep_every
+        n = round(int(folder.name.removeprefix("step-")) / self._config.checkpoint.every_steps)
+        return every > 0 and n % every == 0
+
+    def _old_evaluations(self) -> list[Path]:
+        """Folders of SVGs from the second to the last but one; the first and the last are what one compares."""
+        return sorted((self._run.path / "evaluations").glob("*"))[1:-1]

@@ -1,0 +1,151 @@
+"""A run's pictures and the workers that convert them: loaded, multiplied, prepared, and shown to the Gallery."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from core.learning.episode import EnvSpec
+from core.learning.evaluation import spread_over_categories
+from core.learning.keeper import Room
+from core.learning.picture_store import PictureStore
+from core.learning.preparation import Preparations
+from core.learning.pulse import Heartbeat
+from core.learning.spec import worker_limits
+from core.learning.workers import Loss, WorkerPool
+from core.logos.augment import variants
+from core.logos.dataset import BUILTIN, Logo, LogosError, LogoSet, Shares, load_logos
+from core.runs.config import RunConfig
+from core.runs.events import EventWriter
+from core.runs.run_dir import RunDir, runs_home, trace_cache_file
+from core.tracing.cache import TraceCache
+from core.tracing.picture import encode_png
+
+log = logging.getLogger("tracewright")
+
+
+def load_set(config: RunConfig) -> LogoSet:
+    """The logos that a config names."""
+    c = config.logos
+    return load_logos(c.path, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
+
+
+class Supply:
+    """``pictures``: the first ``n_train`` are trained on, those at the places ``evaluated`` are for evaluations."""
+
+    def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, pulse: Heartbeat, room: Room) -> None:
+        self._run, self._config, self._spec, self._events, self._pulse, self._room = run, config, spec, events, pulse, room
+        self.pictures: list[Logo] = []
+        self.evaluated: list[int] = []
+        self.n_train = 0
+        self.digest = ""
+        self.logos: Preparations
+        self.pool: WorkerPool
+
+    def open(self, digest: str = "", aside: list[str] | None = None) -> None:
+        """Load the logos and start the workers.
+
+        ``digest``: what the logos must be, where a run goes on; ``aside``: digests of pictures that were put aside.
+
+        Raises:
+            LogosError: they can't be read, differ, or none is left to train on or to evaluate.
+        """
+        found = self._load(digest)
+        self._choose(found)
+        self.phase(f"preparing {len(self.evaluated)} of {len(self.pictures)} logos")
+        self.logos = Preparations(self.pictures, self.evaluated)
+        # A CPU time of another hour does not compare with one of now: with a speed weight, nothing old is used.
+        cache = TraceCache(None if self._spec.weights.speed else trace_cache_file(runs_home()))
+        self.pool = WorkerPool(
+            PictureStore.create(self.pictures), self._config.n_workers, worker_limits(self._config), cache, self._on_loss
+        )
+        try:
+            for i in (i for i, logo in enumerate(self.pictures) if logo.digest in (aside or [])):
+                self.pool.put_aside(i)
+            self.evaluated = self.logos.prepare(self.pool, [i for i in self.evaluated if i not in self.pool.aside])
+            if not self.evaluated:
+                raise LogosError("none of the validation logos can be traced; see the log")
+            self._keep_pictures()
+        except BaseException:
+            self.pool.close()
+            raise
+
+    def phase(self, text: str) -> None:
+        """Show what the trainer is at before its first step."""
+        self._pulse.phase = text
+        self._events.write("phase", self._pulse.step, {"phase": text})
+        log.info("%s", text)
+
+    def aside(self) -> list[str]:
+        """Digests of the pictures that were put aside."""
+        return [self.pictures[i].digest for i in sorted(self.pool.aside)]
+
+    def _load(self, digest: str) -> LogoSet:
+        self.phase("loading logos")
+        found = load_set(self._config)
+        if digest not in ("", found.digest()):
+            raise LogosError(
+                f"the logos in {self._config.logos.path} differ from those this run was trained on; restore them or start a new run"
+            )
+        skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
+        for item in skipped:
+            log.warning("left out %s: %s", item["source"], item["reason"])
+        data: dict[str, Any] = {"path": self._config.logos.path, "counts": found.counts(), "skipped": skipped}
+        self.digest = found.digest()
+        self._events.write("logos_loaded", self._pulse.step, data | {"digest": self.digest, "n_logos": len(found.logos)})
+        return found
+
+    def _choose(self, found: LogoSet) -> None:
+        """Train logos first, then the validation logos of each evaluation."""
+        limit = self._config.evaluation.max_logos
+        train, validation = found.of_split("train"), found.of_split("validation")
+        if not train:
+            raise LogosError(f"{self._config.logos.path} leaves no logo to train on: it holds {len(found.logos)}; add pictures")
+        places = spread_over_categories(validation, range(len(validation)), limit)
+        train = self._with_more(train)
+        self.pictures = [*train, *(validation[i] for i in places)]
+        self.n_train = len(train)
+        self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, limit)))
+        if not validation:
+            text = "no validation logos: evaluations use the training logos and do not show generalisation"
+            self._events.write("warning", self._pulse.step, {"text": text})
+
+    def _with_more(self, train: list[Logo]) -> list[Logo]:
+        """The training logos, built-in ones beside them, and variants of all."""
+        c = self._config.logos
+        if c.add_builtin and c.path != BUILTIN:
+            known = {logo.digest for logo in train}
+            made = load_logos(BUILTIN, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.add_builtin)
+            train = [*train, *(logo for logo in made.of_split("train") if logo.digest not in known)]
+        if not c.variants:
+            return train
+        self.phase(f"making {c.variants} variants of {len(train)} logos")
+        return [*train, *variants(train, c.variants, self._config.seed)]
+
+    def _keep_pictures(self) -> None:
+        """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""
+        for i in self.evaluated:
+            logo = self.logos[i]
+            if not self._run.default_svg_file(logo.digest).exists():
+                self._room.write(self._run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
+                self._room.write(self._run.default_svg_file(logo.digest), logo.default_svg.encode())
+
+    def _on_loss(self, loss: Loss) -> None:
+        """A worker was replaced: into the log, with what repeats the case."""
+        data: dict[str, Any] = {"worker": loss.worker, "failure": loss.failure, "reason": loss.reason}
+        repeat = ""
+        if loss.job is not None:
+            logo = self.pictures[loss.job.index]
+            path = self._run.case_file(logo.digest)
+            if not path.exists():
+                self._room.write(path, encode_png(logo.pixels))
+            values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
+            repeat = f"python -m core logos trace {path} --params {values}"
+            data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_put_aside}
+            data |= {"case": self._run.relative(path)}
+        log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
+        self._events.write("worker_lost", self._pulse.step, data)
+        if loss.is_put_aside and loss.job is not None:
+            text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self._config.workers.max_losses} workers"
+            log.warning("%s", text)
+            self._events.write("warning", self._pulse.step, {"text": text})

@@ -1,0 +1,99 @@
+"""What the small files of a run's folder say; core/runs/run_dir.py reads and writes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can't be mistaken for a later one with the same pid."""
+
+    pid: int
+    create_time: float
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.create_time) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def send(self, number: int) -> None:
+        """Send it a signal; one that has ended meanwhile is fine."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What the trainer says of itself every two seconds."""
+
+    process: Process
+    ts: float
+    step: int
+    phase: str
+    is_paused: bool = False
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A place in the queue: the wish that a run be started, or gone on with from ``checkpoint``.
+
+    Runs of a higher ``priority`` come first, then those of a lower ``order``. Not before ``not_before`` (seconds since
+    1970); ``cause`` says why a restart was wanted, empty for a wish of the user's.
+    """
+
+    order: float
+    priority: int = 0
+    checkpoint: str = ""
+    not_before: float = 0.0
+    cause: str = ""
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        return -self.priority, self.order
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Automatic restarts in a row, and how far the run was at the last of them."""
+
+    n_restarts: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Where a run was forked from."""
+
+    run_id: str
+    checkpoint: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """The process that a launcher started, and when by the wall clock (a process's own start time is too coarse to
+    be ordered against events)."""
+
+    process: Process
+    ts: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the scheduler of a home says: its process, and why each queued run waits."""
+
+    process: Process
+    reasons: dict[str, str]

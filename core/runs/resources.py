@@ -1,0 +1,207 @@
+"""What this machine has, what it uses, and what a run is likely to need: cores, memory, disk, GPU.
+
+Limits of a container (affinity, cgroup) count, not the machine's own figures. Everything here takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.runs.config import RunConfig
+
+MB = 2**20
+# Measured: a trainer beside its pictures, and a worker beside the pictures that all share
+TRAINER_MB, WORKER_MB = 430.0, 110.0
+CHECKPOINT_MB = 1.2  # of a checkpoint with networks of the default size, without environments
+SVG_MB = 0.007  # of an SVG of a logo, on average
+EPISODE_MB = 0.00048  # a line of the event log
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores() -> int:
+    """Cores this process may use: affinity and cgroup limits, not the machine's count."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            cores = min(cores, max(int(quota) // int(period), 1))
+    return max(cores, 1)
+
+
+def _cgroup_memory() -> tuple[float, float] | None:
+    """(limit, used without what can be dropped) in MB, None without a limit."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        if limit != "max":
+            used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+            stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+            return int(limit) / MB, (used - int(stat["inactive_file"])) / MB
+    return None
+
+
+def memory_mb() -> tuple[float, float]:
+    """(total, available) memory for this process and others beside it."""
+    machine = psutil.virtual_memory()
+    total, available = machine.total / MB, machine.available / MB
+    limited = _cgroup_memory()
+    if limited is not None and limited[0] < total:
+        total, available = limited[0], min(available, limited[0] - limited[1])
+    return total, max(available, 0.0)
+
+
+def disk_free_mb(path: Path) -> float:
+    """Free space where ``path`` is, or will be."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free / MB
+
+
+def folder_mb(path: Path) -> float:
+    """What a folder takes on the disk; files that vanish meanwhile do not count."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(folder, name)).st_blocks * 512
+    return total / MB
+
+
+def tree_memory_mb(pid: int) -> float:
+    """Memory of a process and all below it; what they share is counted once, with the first."""
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        total = process.memory_info().rss / MB
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                used = child.memory_info()
+                total += (used.rss - getattr(used, "shared", 0)) / MB
+    return total
+
+
+@lru_cache(maxsize=64)
+def _n_files(path: str, _mtime_ns: int) -> int:
+    return sum(len(names) for _, _, names in os.walk(path))
+
+
+def n_pictures(config: RunConfig) -> int:
+    """At most so many pictures a run holds, variants included; a folder's files are counted, not read."""
+    c = config.logos
+    if c.path == "builtin":
+        n = 4 * c.n_per_category
+    else:
+        with contextlib.suppress(OSError):
+            n = _n_files(c.path, os.stat(c.path).st_mtime_ns) + 4 * c.add_builtin
+            return n * (1 + c.variants)
+        n = 0
+    return n * (1 + c.variants)
+
+
+def workers_of(config: RunConfig) -> int:
+    """Worker processes that a run starts here."""
+    return config.n_workers or available_cores()
+
+
+def estimated_memory_mb(config: RunConfig) -> float:
+    """Memory that a run takes at most, pictures included."""
+    picture = config.logos.work_size**2 * 3 * 0.75 / MB  # few logos are square
+    return TRAINER_MB + workers_of(config) * WORKER_MB + 2 * n_pictures(config) * picture
+
+
+def estimated_disk_mb(config: RunConfig) -> float:
+    """Disk space that a run takes at most, within its budget."""
+    n_evaluations = config.total_timesteps / max(config.evaluation.every_steps, config.rollout_steps) + 1
+    svgs = n_evaluations * config.evaluation.max_logos * SVG_MB if config.evaluation.keep_svgs else 0.0
+    checkpoints = (config.checkpoint.keep + 3) * CHECKPOINT_MB
+    log = config.total_timesteps / config.env.max_steps * EPISODE_MB
+    return min(svgs + checkpoints + log, config.checkpoint.disk_budget_mb)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One NVIDIA GPU."""
+
+    name: str
+    load: float  # share, 0 to 1
+    memory_mb: float
+    memory_total_mb: float
+
+
+def gpus() -> list[Gpu]:
+    """The NVIDIA GPUs of this machine; empty without one, or without its driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no driver, no library: there is nothing to show
+        return []
+    found = []
+    with contextlib.suppress(pynvml.NVMLError):
+        for i in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(i)
+            memory, name = pynvml.nvmlDeviceGetMemoryInfo(handle), pynvml.nvmlDeviceGetName(handle)
+            load = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+            found.append(Gpu(str(name), load, int(memory.used) / MB, int(memory.total) / MB))
+    pynvml.nvmlShutdown()
+    return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The machine at a moment. ``cores``: share of each core that was busy since the sample before."""
+
+    cores: list[float]
+    memory_mb: float
+    memory_total_mb: float
+    disk_free_mb: float
+    disk_total_mb: float
+    gpus: list[Gpu] = field(default_factory=list)
+
+
+def sample(path: Path) -> Sample:
+    """Measure the machine; the disk is that of ``path``."""
+    total, available = memory_mb()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    disk = shutil.disk_usage(path)
+    busy = [share / 100 for share in psutil.cpu_percent(percpu=True)]
+    return Sample(busy, total - available, total, disk.free / MB, disk.total / MB, gpus())
+
+
+class Meter:
+    """Measures one trainer with its workers, for its event log."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._main = psutil.Process()
+        self._children: dict[int, psutil.Process] = {}
+        psutil.cpu_percent()
+
+    def read(self) -> dict[str, float]:
+        """Figures as ``system/<name>``: load as a share of all cores, of the workers together in cores, memory in MB."""
+        _, available = memory_mb()
+        figures: dict[str, Any] = {
+            "system/cpu": psutil.cpu_percent() / 100,
+            "system/memory_free_mb": available,
+            "system/memory_mb": tree_memory_mb(self._main.pid),
+            "system/disk_free_mb": disk_free_mb(self._home),
+        }
+        workers = 0.0
+        alive = {child.pid: child for child in self._main.children()}
+        self._children = {pid: self._children.get(pid, child) for pid, child in alive.items()}
+        for child in self._children.values():
+            with contextlib.suppress(psutil.Error):
+                workers += child.cpu_percent() / 100
+        figures["system/workers_busy"] = workers
+        figures["system/trainer_busy"] = self._main.cpu_percent() / 100
+        for i, gpu in enumerate(gpus()):
+            figures |= {f"system/gpu{i}": gpu.load, f"system/gpu{i}_memory_mb": gpu.memory_mb}
+        return {name: round(float(value), 4) for name, value in figures.items()}

@@ -1,0 +1,235 @@
+"""Starts the runs of the queue, as many at a time as cores and memory allow, and those that died again.
+
+It lives with the console, or headless as ``python -m core runs serve``. Of several on one home only one acts at a
+time: it holds a lock that the system lets go of when it ends, and another takes over. It keeps nothing in mind that
+the runs' folders do not say, so it may be killed at any moment. Guarantees: runs start in the order of the queue, and
+none passes one that does not fit yet; the workers of all live runs never exceed the cores; a run is never started
+twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Self
+
+from core.runs.config import ConfigError, RunConfig
+from core.runs.events import read_backwards
+from core.runs.files import NO_ROOM
+from core.runs.launchers import local
+from core.runs.preflight import MIN_DISK_MB
+from core.runs.queue import RESTART_PRIORITY, waiting
+from core.runs.records import Board, Process, Recovery, Ticket
+from core.runs.resources import (
+    available_cores,
+    disk_free_mb,
+    estimated_disk_mb,
+    estimated_memory_mb,
+    memory_mb,
+    tree_memory_mb,
+    workers_of,
+)
+from core.runs.run_dir import RunDir, all_runs, write_board
+from core.runs.settings import Settings, read_settings
+from core.runs.status import Status, run_state
+
+log = logging.getLogger("tracewright.scheduler")
+TICK_S = 1.0
+LOCK_FILE = "scheduler.lock"
+RECOVER_WITHIN_S = 86_400.0  # a run that died longer ago is left for its owner to decide on
+RETRIED = ("WorkerError", "OSError", "MemoryError", "RuntimeError")  # errors after which a new try may go better
+Launch = Callable[[RunDir, str, str], None]
+
+
+class Scheduler:
+    """Enter it to start its thread. ``launch`` starts a trainer: (run, checkpoint, cause)."""
+
+    def __init__(self, home: Path, launch: Launch = local.spawn) -> None:
+        self.home, self._launch = home, launch
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
+        self._lock: IO[str] | None = None
+        self._board: dict[str, str] | None = None
+        self._beats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and since when it is the last
+        self.error = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(30)
+        self.release()
+
+    def wake(self) -> None:
+        """Look at the queue now rather than within a second."""
+        self._wake.set()
+
+    def release(self) -> None:
+        """Let another scheduler act."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self.tick()
+                self.error = ""
+            except Exception as error:  # one odd run must not end the thread; the next tick tries again
+                self.error = str(error)
+                log.exception("the scheduler failed; it tries again in %g s", TICK_S)
+            self._wake.wait(TICK_S)
+
+    def acts(self) -> bool:
+        """Whether this is the scheduler that acts; takes the place when it is free."""
+        if self._lock is None:
+            self.home.mkdir(parents=True, exist_ok=True)
+            file = (self.home / LOCK_FILE).open("a")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                return False
+            self._lock, self._board = file, None
+        return True
+
+    def tick(self) -> list[str]:
+        """Look at all runs once: restart what died, start what fits. Returns the ids of the runs that were started."""
+        if not self.acts():
+            return []
+        live: list[RunDir] = []
+        for run in all_runs(self.home):
+            state = run_state(run)
+            if state.status in (Status.RUNNING, Status.PAUSED):
+                live.append(run)
+                self._watch(run)
+            elif state.status in (Status.INTERRUPTED, Status.FAILED):
+                self._recover(run, state.status)
+        return self._admit(live)
+
+    def _watch(self, run: RunDir) -> None:
+        """Kill a trainer that gives no sign of life. Time in which the machine slept does not count."""
+        beat, now = run.read_heartbeat(), time.monotonic()
+        if beat is None or not beat.process.is_alive():
+            return
+        last, since = self._beats.get(run.run_id, (0.0, now))
+        self._beats[run.run_id] = (beat.ts, now if beat.ts != last else since)
+        config = _config(run)
+        if config is None or not config.recovery.enabled or beat.ts != last or now - since < config.recovery.stalled_s:
+            return
+        if disk_free_mb(self.home) < 1.0:
+            return  # it could not write its heartbeat; it waits for room by itself
+        log.warning("%s gives no sign of life since %.0f s and is killed", run.run_id, now - since)
+        beat.process.send(signal.SIGKILL)
+        self._beats.pop(run.run_id, None)
+
+    def _recover(self, run: RunDir, status: Status) -> None:
+        """Put a run that died back into the queue, unless that was tried too often or its owner ended it."""
+        config = _config(run)
+        if config is None or not config.recovery.enabled:
+            return
+        last = next(read_backwards(run.events_file), None)
+        spawned, beat = run.read_process(), run.read_heartbeat()
+        seen = max((found.ts for found in (spawned, beat, last) if found is not None), default=0.0)
+        if run.read_stop() > (spawned.ts if spawned else 0.0) or time.time() - seen > RECOVER_WITHIN_S:
+            return
+        reason = "the trainer died"
+        if status is Status.FAILED:
+            if last is None or last.data.get("error") not in RETRIED:
+                return
+            reason = f"it failed: {last.data.get('reason', '')}"
+        step, before = beat.step if beat else 0, run.read_recovery()
+        n = before.n_restarts + 1 if step <= before.step else 1
+        if n > config.recovery.max_restarts:
+            return
+        pause = config.recovery.backoff_s * 2 ** (n - 1)
+        cause = f"automatic restart {n} of {config.recovery.max_restarts} ({reason[:200]})"
+        run.write_recovery(Recovery(n, step))
+        run.write_ticket(Ticket(time.time(), RESTART_PRIORITY, not_before=time.time() + pause, cause=cause))
+        log.warning("%s at step %d: %s in %.0f s", run.run_id, step, cause, pause)
+
+    def _admit(self, live: list[RunDir]) -> list[str]:
+        """Start runs from the head of the queue for as long as the next one fits; note why the others wait."""
+        started: list[str] = []
+        reasons: dict[str, str] = {}
+        ahead = ""
+        settings = self._settings()
+        for run, ticket in waiting(self.home):
+            if local.trainers(run):
+                run.drop_ticket()  # its starter was killed before it could
+                continue
+            if ticket.not_before > time.time():
+                continue  # it holds nobody up
+            why = f"waits behind {ahead}" if ahead else self._obstacle(run, live, settings)
+            if why:
+                reasons[run.run_id] = why
+                ahead = ahead or run.run_id
+                continue
+            try:
+                self._launch(run, ticket.checkpoint, ticket.cause)
+            except OSError as error:
+                reasons[run.run_id], ahead = f"could not be started, trying again: {error}", run.run_id
+                continue
+            run.drop_ticket()
+            live.append(run)
+            started.append(run.run_id)
+            log.info("started %s%s", run.run_id, f": {ticket.cause}" if ticket.cause else "")
+        if reasons != self._board:
+            try:
+                write_board(self.home, Board(Process.of(os.getpid()), reasons))
+                self._board = reasons
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+        return started
+
+    def _settings(self) -> Settings:
+        try:
+            return read_settings(self.home)
+        except ConfigError as error:
+            self.error = str(error)
+            return Settings()
+
+    def _obstacle(self, run: RunDir, live: list[RunDir], settings: Settings) -> str:
+        """Why a run can't be started now; empty where it can."""
+        try:
+            config = run.read_config()
+        except ConfigError as error:
+            return f"its config is not valid: {str(error).splitlines()[0]}"
+        cores = settings.queue.cores or available_cores()
+        taken = sum(workers_of(c) for other in live if (c := _config(other)) is not None)
+        wanted = workers_of(config)
+        if live and taken + wanted > cores:
+            names = ", ".join(other.run_id for other in live[:3])
+            return f"waits for {wanted} free core{'s' if wanted > 1 else ''}: {taken} of {cores} are taken by {names}"
+        _, available = memory_mb()
+        # What the live runs will still take of it: they grow to what they were estimated at.
+        growth = sum(max(estimated_memory_mb(c) - _used_mb(other), 0.0) for other in live if (c := _config(other)) is not None)
+        needed = estimated_memory_mb(config) + settings.queue.reserve_mb
+        if live and needed > available - growth:
+            return f"waits for memory: needs about {needed:.0f} MB, {max(available - growth, 0):.0f} MB are free"
+        free = disk_free_mb(self.home)
+        if free < min(estimated_disk_mb(config), MIN_DISK_MB):
+            return f"waits for disk space: {free:.0f} MB are free"
+        return ""
+
+
+def _config(run: RunDir) -> RunConfig | None:
+    try:
+        return run.read_config()
+    except ConfigError:
+        return None
+
+
+def _used_mb(run: RunDir) -> float:
+    return sum(tree_memory_mb(process.pid) for process in local.trainers(run))

@@ -1,0 +1,89 @@
+"""The settings of an installation rather than of a run: what the queue may use, and whom to tell what.
+
+They lie beside the runs in ``settings.yaml``, which only its owner can read: addresses of notifications hold passwords.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.runs.config import ConfigError
+from core.runs.config_text import parse_yaml, problems
+from core.runs.files import write_aside
+
+SETTINGS_FILE = "settings.yaml"
+Severity = Literal["info", "warning", "severe"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "severe")
+
+
+def _field(default: Any, help: str, *, unit: str = "", **limits: Any) -> Any:
+    return Field(default, description=help, json_schema_extra={"unit": unit, "basic": False}, **limits)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class QueueSettings(_Section):
+    """What runs may take together."""
+
+    cores: int = _field(0, "Workers of all runs together; 0 is the cores of this machine.", unit="workers", ge=0, le=4096)
+    reserve_mb: float = _field(500.0, "Memory that is left free when a run is started.", unit="MB", ge=0, le=1_000_000)
+
+
+class NotifySettings(_Section):
+    """Who is told what, beside the bell in the console."""
+
+    urls: list[str] = _field([], "Where to: addresses as apprise takes them, for example mailto://user:password@example.com.")
+    at_least: Severity = _field("warning", "The mildest finding that is sent.")
+    milestones: bool = _field(True, "Send that a run ended, passed a stage or has a new best.")
+    summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "Send how all runs stand, so often.")
+    pause_minutes: float = _field(30.0, "One cause of one run is sent once in so long.", unit="minutes", ge=0, le=10_080)
+
+
+class Settings(_Section):
+    """All of them."""
+
+    queue: QueueSettings = Field(default_factory=QueueSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+
+
+def read_settings(home: Path) -> Settings:
+    """The settings of a home; the defaults where none were made.
+
+    Raises:
+        ConfigError: the file can't be read, or is not valid.
+    """
+    path = home / SETTINGS_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+    return check_settings(parse_yaml(text, str(path)), str(path))
+
+
+def check_settings(data: dict[str, Any], source: str = "settings") -> Settings:
+    """Validate plain data.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{source}: {text}" for _, text in problems(error, Settings))) from error
+
+
+def write_settings(home: Path, settings: Settings) -> None:
+    before = os.umask(0o077)
+    try:
+        write_aside(home / SETTINGS_FILE, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).encode())
+    finally:
+        os.umask(before)
