@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.runs.alerts import Notifier
 from core.runs.run_dir import all_runs, runs_home
 from core.runs.scheduler import Scheduler
 from core.runs.status import run_state
@@ -53,6 +54,7 @@ class Console:
     store: Store
     ingest: Ingest
     scheduler: Scheduler
+    notifier: Notifier
 
 
 _console: Console | None = None
@@ -94,8 +96,12 @@ def serve(home: Path) -> Iterator[Console]:
     if _console is not None:
         raise RuntimeError(f"This process already serves {_console.home}.")
     home.mkdir(parents=True, exist_ok=True)
-    with open_store(home) as store, Ingest(store, home) as ingest, Scheduler(home) as scheduler:
-        _console = Console(home, store, ingest, scheduler)
+    with contextlib.ExitStack() as parts:
+        store = parts.enter_context(open_store(home))
+        ingest = parts.enter_context(Ingest(store, home))
+        scheduler = parts.enter_context(Scheduler(home))
+        notifier = parts.enter_context(Notifier(home, scheduler.is_acting))
+        _console = Console(home, store, ingest, scheduler, notifier)
         try:
             yield _console
         finally:

@@ -31,7 +31,7 @@ def _no_thread_outlives_a_test() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     left = [t.name for t in threading.enumerate() if t not in before and t.is_alive() and not t.name.startswith(("reaper-", "pydevd"))]
-    left = [name for name in left if "ScriptRunner" not in name and "asyncio" not in name]
+    left = [name for name in left if not any(known in name for known in ("ScriptRunner", "asyncio", "ThreadPoolExecutor"))]
     assert not left, f"threads left running: {left}"
 
 

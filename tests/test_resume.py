@@ -276,7 +276,7 @@ def small_disk(tmp_path):
     if done.returncode:
         pytest.skip("needs the right to mount a file system")
     yield folder
-    subprocess.run(["umount", str(folder)], check=False)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(path):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
 from core.runs import queue
+from core.runs.alerts import masked, notice_of, send
 from core.runs.config import ConfigError
 from core.runs.config_text import changed, load_config
-from core.runs.events import read_backwards, read_events
+from core.runs.events import read_events
 from core.runs.launchers import local
-from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, runs_home
-from core.runs.status import check_steerable, run_state
+from core.runs.run_dir import COMMANDS, all_runs, find_run, runs_home
+from core.runs.settings import SETTINGS_FILE, SEVERITIES, read_settings
+from core.runs.status import check_steerable, overview, run_state
 
 app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and delete runs.", no_args_is_help=True)
 
@@ -23,7 +27,7 @@ app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and 
 def list_runs(as_json: Json = False) -> None:
     """All runs, newest first."""
     with clear_errors():
-        rows = [_run_row(run) for run in reversed(list(all_runs(runs_home())))]
+        rows = [overview(run) for run in reversed(list(all_runs(runs_home())))]
 
         def text() -> None:
             for row in rows:
@@ -33,30 +37,6 @@ def list_runs(as_json: Json = False) -> None:
                 print("no runs yet: python -m core train --config configs/quick.yaml")
 
         result({"runs": rows}, as_json, text)
-
-
-def _run_row(run: RunDir) -> dict[str, Any]:
-    """A line of the list; a run whose config is broken is shown as that rather than hiding the rest."""
-    state, step, best = run_state(run), 0, None
-    for event in read_backwards(run.events_file):
-        step = max(step, event.step)
-        if event.kind == "ended":
-            best = event.data.get("best_gain")
-        if event.kind in ("ended", "evaluation", "attempt_started"):
-            best = event.data.get("gain") if best is None else best
-            break
-    try:
-        total: int | None = run.read_config().total_timesteps
-    except ConfigError:
-        total = None
-    return {
-        "run_id": run.run_id,
-        "status": state.status.value,
-        "reason": state.reason,
-        "step": step,
-        "total_timesteps": total,
-        "best_gain": best,
-    }
 
 
 @app.command("show")
@@ -217,6 +197,47 @@ def health_of_run(run: RunName, as_json: Json = False) -> None:
                 print(f"{found.run_id}: nothing to tell")
 
         result({"run": found.run_id, "findings": findings}, as_json, text)
+
+
+@app.command("alerts")
+def list_alerts(
+    at_least: Annotated[str, typer.Option(help="info, warning or severe.")] = "warning",
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    as_json: Json = False,
+) -> None:
+    """What the console's bell shows: findings and milestones of all runs, newest first."""
+    with clear_errors():
+        if at_least not in SEVERITIES:
+            raise ConfigError(f"--at-least {at_least!r} is none of {', '.join(SEVERITIES)}")
+        found = [
+            notice for run in all_runs(runs_home()) for event in read_events(run.events_file) if (notice := notice_of(run.run_id, event))
+        ]
+        found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]  # type: ignore[arg-type]
+        found = sorted(found, key=lambda notice: -notice.ts)[:limit]
+
+        def text() -> None:
+            for n in found:
+                print(f"{time.strftime('%m-%d %H:%M', time.localtime(n.ts))}  {n.severity:<8} {n.run_id:<40} {n.title}: {n.text}")
+            if not found:
+                print("nothing to tell")
+
+        result({"alerts": [asdict(notice) for notice in found]}, as_json, text)
+
+
+@app.command("notify")
+def notify(
+    message: Annotated[str, typer.Argument(help="What to send.")] = "A test from Tracewright: notifications arrive.",
+    as_json: Json = False,
+) -> None:
+    """Send a message to every address of the settings, to see that it arrives."""
+    with clear_errors():
+        settings = read_settings(runs_home())
+        if not settings.notify.urls:
+            raise ConfigError(f"no address is set: add notify.urls to {runs_home() / SETTINGS_FILE}, or in the console's settings")
+        failed = {masked(url): why for url in settings.notify.urls if (why := send(url, "Tracewright", message))}
+        result({"sent": len(settings.notify.urls) - len(failed), "failed": failed}, as_json, lambda: print(failed or "sent"))
+        if failed:
+            raise typer.Exit(1)
 
 
 @app.command("stage")

@@ -18,6 +18,7 @@ from core.runs.records import Parent, Ticket
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, RunError, all_runs, claim
 from core.runs.status import run_state
 
+_GAP = 0.001
 RESTART_PRIORITY = 1_000_000  # a run that died goes on before new ones begin
 Place = Literal["first", "last", "up", "down"]
 
@@ -31,8 +32,13 @@ def waiting(home: Path) -> list[tuple[RunDir, Ticket]]:
 def submit(home: Path, config: RunConfig, priority: int = 0) -> RunDir:
     """Make a new run and put it at the end of the queue."""
     run = claim(home, config)
-    run.write_ticket(Ticket(time.time(), priority))
+    run.write_ticket(Ticket(_end(home), priority))
     return run
+
+
+def _end(home: Path) -> float:
+    """An order behind all that wait."""
+    return max([time.time(), *(ticket.order + _GAP for _, ticket in waiting(home) if ticket.priority < RESTART_PRIORITY)])
 
 
 def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
@@ -47,7 +53,7 @@ def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
     if checkpoint and checkpoint not in run.checkpoint_names():
         raise RunError(f"{run.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(run.checkpoint_names()) or 'none'}")
     run.want_pause(False)
-    run.write_ticket(Ticket(time.time(), priority, checkpoint))
+    run.write_ticket(Ticket(_end(run.path.parent), priority, checkpoint))
 
 
 def cancel(run: RunDir) -> None:
@@ -76,9 +82,9 @@ def move(run: RunDir, place: Place) -> None:
     before, after = rest[to - 1][1] if to > 0 else None, rest[to][1] if to < len(rest) else None
     ticket = queue[at][1]
     if after is None:
-        moved = replace(ticket, priority=before.priority, order=before.order + 1) if before else ticket
+        moved = replace(ticket, priority=before.priority, order=before.order + _GAP) if before else ticket
     elif before is None or before.priority != after.priority:
-        moved = replace(ticket, priority=after.priority, order=after.order - 1)
+        moved = replace(ticket, priority=after.priority, order=after.order - _GAP)
     else:
         moved = replace(ticket, priority=after.priority, order=(before.order + after.order) / 2)
     run.write_ticket(moved)
@@ -113,7 +119,7 @@ def fork(home: Path, parent: RunDir, checkpoint: str, config: RunConfig, is_queu
         shutil.copytree(folder, run.checkpoints / PARENT_CHECKPOINT)
         run.write_parent(Parent(parent.run_id, checkpoint, step))
         if is_queued:
-            run.write_ticket(Ticket(time.time()))
+            run.write_ticket(Ticket(_end(home)))
     except OSError:
         shutil.rmtree(run.path, ignore_errors=True)
         raise

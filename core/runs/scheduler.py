@@ -90,6 +90,10 @@ class Scheduler:
                 log.exception("the scheduler failed; it tries again in %g s", TICK_S)
             self._wake.wait(TICK_S)
 
+    def is_acting(self) -> bool:
+        """Whether this scheduler holds the place."""
+        return self._lock is not None
+
     def acts(self) -> bool:
         """Whether this is the scheduler that acts; takes the place when it is free."""
         if self._lock is None:

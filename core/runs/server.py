@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 
+from core.runs.alerts import Notifier
 from core.runs.queue import waiting
 from core.runs.run_dir import all_runs
 from core.runs.scheduler import TICK_S, Scheduler
@@ -18,18 +20,24 @@ LIVE = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
 
 def serve(home: Path, until_idle: bool = False) -> int:
     """Run the scheduler until a signal, or until nothing waits or runs; returns how many runs it started."""
-    ending = threading.Event()
+    signals: list[int] = []
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ending.set())
+            signal.signal(number, lambda number, _: signals.append(number))
     scheduler, n_started = Scheduler(home), 0
+    notifier = Notifier(home, scheduler.is_acting)
     log.info("serving %s; %d runs wait", home, len(waiting(home)))
     try:
-        while not ending.is_set():
-            n_started += len(scheduler.tick())
-            if until_idle and not any(run_state(run).status in LIVE for run in all_runs(home)):
-                break
-            ending.wait(TICK_S)
+        with notifier:
+            while not signals:
+                n_started += len(scheduler.tick())
+                if until_idle and not any(run_state(run).status in LIVE for run in all_runs(home)):
+                    break
+                until = time.monotonic() + TICK_S
+                while not signals and time.monotonic() < until:  # a handler must not touch a lock that a wait holds
+                    time.sleep(0.05)
+        if scheduler.is_acting():
+            notifier.tick()  # what the last runs had to tell
     finally:
         scheduler.release()
     return n_started

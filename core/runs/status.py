@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from core.runs.config import ConfigError
 from core.runs.events import Event, read_backwards
@@ -136,3 +137,28 @@ def check_resumable(run: RunDir) -> None:
     beat = run.read_heartbeat()
     if beat is not None and beat.process.is_alive():
         raise RunError(f"{run.run_id} is running already")
+
+
+def overview(run: RunDir) -> dict[str, Any]:
+    """A line of a list of runs, from the end of its log; a run whose config is broken is shown as that rather than
+    hiding the rest."""
+    state, step, best = run_state(run), 0, None
+    for event in read_backwards(run.events_file):
+        step = max(step, event.step)
+        if event.kind == "ended":
+            best = event.data.get("best_gain")
+        if event.kind in ("ended", "evaluation", "attempt_started"):
+            best = event.data.get("gain") if best is None else best
+            break
+    try:
+        total: int | None = run.read_config().total_timesteps
+    except ConfigError:
+        total = None
+    return {
+        "run_id": run.run_id,
+        "status": state.status.value,
+        "reason": state.reason,
+        "step": step,
+        "total_timesteps": total,
+        "best_gain": best,
+    }

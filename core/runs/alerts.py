@@ -1,0 +1,305 @@
+"""Alerts and milestones of all runs: what deserves a person's attention, and sending it where the settings say.
+
+What is told is read from the event logs, so nothing is lost when whoever sends is killed; how far it has read, what
+waits to be sent and what was sent lies in ``notifications.json``. Guarantees: sending never touches a training; one
+cause of one run is sent once in a while, not at each event; a target that fails is tried again, later and later, and
+then reported.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+from core.runs.config import ConfigError
+from core.runs.events import Event, parse
+from core.runs.files import write_aside
+from core.runs.run_dir import RunDir, all_runs
+from core.runs.settings import SEVERITIES, NotifySettings, Settings, Severity, read_settings
+from core.runs.status import Status, overview
+
+log = logging.getLogger("tracewright.alerts")
+STATE_FILE, READ_FILE = "notifications.json", "alerts_read.json"
+POLL_S = 2.0
+RETRY_S, MAX_TRIES = 30.0, 7  # half a minute, doubled each time: about an hour in all
+SUMMARY_S = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
+KINDS = ("alert", "action", "warning", "worker_lost", "ended", "stage_ended", "attempt_started", "evaluation")
+_QUICK = tuple(f'"kind":"{kind}"'.encode() for kind in KINDS)
+_ENDED: dict[str, Severity] = {Status.FAILED.value: "severe", Status.STOPPED.value: "warning"}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell. ``cause`` is alike for what is told once in a while only."""
+
+    run_id: str
+    ts: float
+    step: int
+    severity: Severity
+    title: str
+    text: str
+    cause: str
+    is_milestone: bool = False
+    kind: str = ""
+    data: dict[str, Any] | None = None  # of a finding
+
+
+def notice_of(run_id: str, event: Event) -> Notice | None:
+    """What an event deserves to be told as; None for most."""
+    told = _text_of(event.kind, event.step, event.data)
+    if told is None:
+        return None
+    severity, title, text, cause, is_milestone = told
+    data = event.data if event.kind == "alert" else None
+    return Notice(run_id, event.ts, event.step, severity, title, text, cause, is_milestone, event.kind, data)
+
+
+def _text_of(kind: str, step: int, data: dict[str, Any]) -> tuple[Severity, str, str, str, bool] | None:
+    if kind == "alert":
+        severity = cast(Severity, data.get("severity") if data.get("severity") in SEVERITIES else "warning")
+        text = f"{data.get('evidence', '')}. {data.get('cause', '')} {data.get('remedy', '')}"
+        return severity, str(data.get("title", "Finding")), text, f"alert {data.get('rule', '')}", False
+    if kind == "action":
+        return "warning", "The doctor acted", str(data.get("text", "")), f"action {data.get('rule', '')}", False
+    if kind == "warning":
+        return "warning", "Warning", str(data.get("text", "")), f"warning {str(data.get('text', ''))[:40]}", False
+    if kind == "worker_lost":
+        return "warning", "A worker was replaced", str(data.get("reason", "")), "worker_lost", False
+    if kind == "ended":
+        status, gain = str(data.get("status", "")), data.get("gain")
+        text = str(data.get("reason", "")) + (f"; validation gain {gain:+.3f}" if gain is not None else "")
+        return _ENDED.get(status, "info"), f"Run {status.lower()}", text, "ended", True
+    if kind == "stage_ended":
+        text = f"{data.get('name', '')}: {data.get('why') or data.get('reason', '')}"
+        return "info", f"Stage {str(data.get('reason', 'ended')).replace('_', ' ')}", text, f"stage {data.get('name', '')}", True
+    if kind == "attempt_started" and data.get("cause"):
+        return "warning", "Restarted", f"{data['cause']}, from step {data.get('from_step', step)}", "restarted", False
+    if kind == "evaluation" and data.get("is_best") and step > 0 and data.get("gain") is not None:
+        return "info", "New best", f"validation gain {data['gain']:+.3f}", "best", True
+    return None
+
+
+def unread_since(home: Path) -> float:
+    """When the alerts were last marked as read, in seconds since 1970."""
+    try:
+        return float(json.loads((home / READ_FILE).read_text(encoding="utf-8"))["ts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def mark_read(home: Path, ts: float) -> None:
+    """All alerts up to ``ts`` were seen."""
+    write_aside(home / READ_FILE, json.dumps({"v": 1, "ts": ts}).encode())
+
+
+def masked(url: str) -> str:
+    """An address without its secrets: the kind of target and its last characters."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…{rest[-4:]}" if len(rest) > 8 else f"{scheme}://…"
+
+
+def send(url: str, title: str, text: str) -> str:
+    """Send one message to one address; returns what went wrong, empty where nothing did."""
+    import apprise
+
+    target = apprise.Apprise()
+    if not target.add(url):
+        return f"{masked(url)} is no address that apprise knows"
+    try:
+        return "" if target.notify(body=text, title=title) else f"{masked(url)} did not take the message"
+    except Exception as error:  # whatever a target's library raises must not end the thread
+        return f"{masked(url)}: {error}"
+
+
+@dataclass
+class Letter:
+    """A message on its way to one address."""
+
+    url: str
+    title: str
+    text: str
+    not_before: float
+    n_tries: int = 0
+
+
+class Notifier:
+    """Enter it to start its thread. ``is_mine``: whether this process is the one that sends, of several on one home;
+    ``deliver``: sends (url, title, text) and returns what went wrong."""
+
+    def __init__(self, home: Path, is_mine: Callable[[], bool], deliver: Callable[[str, str, str], str] = send) -> None:
+        self.home, self._is_mine, self._deliver = home, is_mine, deliver
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
+        self._offsets: dict[str, int] | None = None
+        self._outbox: list[Letter] = []
+        self._sent: dict[str, float] = {}  # {run and cause: when}
+        self._last_summary = 0.0
+        self.failures: list[dict[str, Any]] = []  # messages that were given up
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self._is_mine():
+                    self.tick()
+            except Exception:  # a broken log or a full disk must not end the thread; the next tick tries again
+                log.exception("notifications failed; trying again in %g s", POLL_S)
+            self._stop.wait(POLL_S)
+
+    def tick(self, now: float | None = None) -> None:
+        """Read what is new in the logs, note what is to be sent, send what is due."""
+        now = time.time() if now is None else now
+        if self._offsets is None:
+            self._load(now)
+        try:
+            settings = read_settings(self.home)
+        except ConfigError as error:
+            log.warning("%s", error)
+            settings = Settings()
+        is_changed = self._read(settings.notify, now)
+        is_changed |= self._summarise(settings.notify, now)
+        if is_changed:
+            self._save()
+        if self._send(now):
+            self._save()
+
+    def _read(self, settings: NotifySettings, now: float) -> bool:
+        assert self._offsets is not None
+        is_changed = False
+        for run in all_runs(self.home):
+            at = self._offsets.get(run.run_id, 0)
+            lines, end = _new_lines(run, at)
+            if end == at:
+                continue
+            self._offsets[run.run_id] = end
+            is_changed = True
+            for line in lines:
+                event = parse(line)
+                notice = notice_of(run.run_id, event) if event is not None else None
+                if notice is not None and settings.urls and _is_wanted(notice, settings):
+                    self._note(notice, settings, now)
+        return is_changed
+
+    def _note(self, notice: Notice, settings: NotifySettings, now: float) -> None:
+        key = f"{notice.run_id} {notice.cause}"
+        if now - self._sent.get(key, -math.inf) < settings.pause_minutes * 60:
+            return
+        self._sent[key] = now
+        title = f"{notice.title}: {notice.run_id}"
+        self._outbox += [Letter(url, title, f"{notice.text}\nstep {notice.step:,}", now) for url in settings.urls]
+
+    def _summarise(self, settings: NotifySettings, now: float) -> bool:
+        every = SUMMARY_S.get(settings.summaries)
+        if every is None or not settings.urls or now - self._last_summary < every:
+            return False
+        self._last_summary = now
+        title = f"Tracewright: {settings.summaries} summary"
+        self._outbox += [Letter(url, title, summary(self.home), now) for url in settings.urls]
+        return True
+
+    def _send(self, now: float) -> bool:
+        due = [letter for letter in self._outbox if letter.not_before <= now]
+        for letter in due:
+            problem = self._deliver(letter.url, letter.title, letter.text)
+            if not problem:
+                self._outbox.remove(letter)
+                continue
+            letter.n_tries += 1
+            letter.not_before = now + RETRY_S * 2 ** (letter.n_tries - 1)
+            log.warning("notification not sent (try %d of %d): %s", letter.n_tries, MAX_TRIES, problem)
+            if letter.n_tries >= MAX_TRIES:
+                self._outbox.remove(letter)
+                self.failures = [*self.failures[-19:], {"ts": now, "title": letter.title, "problem": problem}]
+        return bool(due)
+
+    def _load(self, now: float) -> None:
+        """Go on where an earlier process was; on a home that nobody watched yet, begin with what comes from now on."""
+        try:
+            raw = json.loads((self.home / STATE_FILE).read_text(encoding="utf-8"))
+            self._offsets = {str(key): int(value) for key, value in raw["offsets"].items()}
+            self._outbox = [Letter(**letter) for letter in raw["outbox"]]
+            self._sent = {str(key): float(value) for key, value in raw["sent"].items()}
+            self._last_summary, self.failures = float(raw["last_summary"]), list(raw["failures"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self._offsets = {run.run_id: _size(run) for run in all_runs(self.home)}
+            self._last_summary = now
+            self._save()
+
+    def _save(self) -> None:
+        assert self._offsets is not None
+        alive = {run.run_id for run in all_runs(self.home)}
+        self._offsets = {key: value for key, value in self._offsets.items() if key in alive}
+        week = max(self._sent.values(), default=0.0) - SUMMARY_S["weekly"]
+        self._sent = {key: value for key, value in self._sent.items() if value > week}
+        state = {
+            "v": 1,
+            "offsets": self._offsets,
+            "outbox": [asdict(letter) for letter in self._outbox],
+            "sent": self._sent,
+            "last_summary": self._last_summary,
+            "failures": self.failures,
+        }
+        path = self.home / STATE_FILE
+        write_aside(path, json.dumps(state).encode())
+        path.chmod(0o600)  # addresses hold passwords
+
+    @property
+    def n_waiting(self) -> int:
+        """Messages that are still to be sent."""
+        return len(self._outbox)
+
+
+def _is_wanted(notice: Notice, settings: NotifySettings) -> bool:
+    if notice.is_milestone and settings.milestones:
+        return True
+    return SEVERITIES.index(notice.severity) >= SEVERITIES.index(settings.at_least)
+
+
+def _size(run: RunDir) -> int:
+    try:
+        return run.events_file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _new_lines(run: RunDir, at: int) -> tuple[list[bytes], int]:
+    """(lines that may be of interest, offset behind the last whole line) of a log from an offset on."""
+    size = _size(run)
+    if size < at:  # cut, or another run of that name: only what comes from now on
+        return [], size
+    if size == at:
+        return [], at
+    with run.events_file.open("rb") as file:
+        file.seek(at)
+        data = file.read(size - at)
+    end = data.rfind(b"\n") + 1
+    lines = [line for line in data[:end].splitlines() if any(quick in line for quick in _QUICK)]
+    return lines, at + end
+
+
+def summary(home: Path) -> str:
+    """How all runs stand, as text."""
+    rows = [overview(run) for run in all_runs(home)]
+    counts = {status.value: sum(row["status"] == status for row in rows) for status in Status}
+    head = ", ".join(f"{n} {status.lower()}" for status, n in counts.items() if n) or "no runs yet"
+    lines = [
+        f"{row['run_id']}: {row['status'].lower()}, step {row['step']:,}"
+        + (f" of {row['total_timesteps']:,}" if row["total_timesteps"] else "")
+        + (f", best gain {row['best_gain']:+.3f}" if row["best_gain"] is not None else "")
+        for row in rows[-20:][::-1]
+    ]
+    return "\n".join([head, *lines])
