@@ -25,6 +25,7 @@ _REARM = 10  # updates (or evaluations) without a finding, after which a rule ma
 # Clocks, counters and schedules: unusual values of these mean nothing
 _NO_ANOMALY = ("time/", "system/", "curriculum/", "train/learning_rate", "train/n_updates", "train/clip_range", "trace/cache_hit_rate",
                "trace/workers_lost", "rollout/ep_len", "train/loss", "reward/speed", "trace/cpu_s")  # fmt: skip
+_SHARES = ("trace/failed_share", "trace/clipped_actions", "train/clip_fraction", "train/explained_variance")
 _LOSSES = ("train/loss", "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss", "train/approx_kl", "train/grad_norm")
 
 
@@ -82,6 +83,7 @@ class Doctor:
         self.step = self.n_updates = 0
         self.stage_episodes = 0
         self._since_evaluation: list[float] = []
+        self._of_rollout: dict[str, Any] = {}
         self._since_stage = 0  # updates
         self._holding: dict[str, int] = {}
         self._quiet: dict[str, int] = {}
@@ -103,7 +105,10 @@ class Doctor:
     def observe(self, kind: str, step: int, data: dict[str, Any]) -> None:
         """Take in an event of the log. A missing number is one that was not finite: the log writes NaN as null."""
         if kind == "metrics" and "train/loss" in data:
-            self._on_update(step, data)
+            self._on_update(step, self._of_rollout | data)
+            self._of_rollout = {}
+        elif kind == "metrics" and "time/iterations" in data:
+            self._of_rollout = data  # the rollout's figures come before those of the update made from it
         elif kind == "evaluation" and data.get("gain") is not None:
             self.step = max(self.step, step)
             self.gains.append(float(data["gain"]))
@@ -165,7 +170,7 @@ class Doctor:
                 continue
             middle = statistics.median(before)
             spread = statistics.median(abs(v - middle) for v in before)
-            scale = max(spread / 0.6745, 0.02 * abs(middle), 1e-9)
+            scale = max(spread / 0.6745, 0.02 * abs(middle), 0.01 if name in _SHARES else 1e-9)
             score = (value - middle) / scale
             if abs(score) < 12:
                 self._unusual[name] = min(self._unusual.get(name, 0), 0)
