@@ -11,8 +11,9 @@ import logging
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
+import duckdb
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
@@ -44,7 +45,8 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> 
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            if size < at:  # not the log that was read: a run of that name was deleted and made again
+            if at and not _is_same(file, size, at, store.tail(run_id)):
+                log.warning("%s: its log is not the one that was read up to byte %d; it is read anew", run_id, at)
                 store.forget(run_id)
                 at = offsets[run_id] = 0
             while at < size:
@@ -62,6 +64,14 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> 
     except FileNotFoundError:
         pass
     return n_events
+
+
+def _is_same(file: BinaryIO, size: int, at: int, tail: bytes) -> bool:
+    """Whether a log is the one of which ``at`` bytes were read: neither cut, nor of another run of that name."""
+    if size < at:
+        return False
+    file.seek(at - len(tail))
+    return file.read(len(tail)) == tail
 
 
 class _Wake(FileSystemEventHandler):
@@ -103,6 +113,15 @@ class Ingest:
             self._observer.join(10)
         self._thread.join(30)
 
+    def _start_over(self, error: Exception) -> None:
+        """Go on from what the database says was taken in; open it anew where it broke."""
+        try:
+            if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
+                self._store.reopen()
+            self._offsets = self._store.offsets()
+        except Exception as worse:  # the disk is still full, perhaps; the next scan comes here again
+            self.error = str(worse)
+
     def _watch_new_runs(self) -> None:
         """Watch each run's own folder, not what lies below: checkpoints and SVGs come and go there."""
         if self._observer is None:
@@ -121,8 +140,9 @@ class Ingest:
                 catch_up(self._store, self._home, self._offsets)
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again
+                if str(error) != self.error:
+                    log.exception("ingest failed; it tries again every %g s", SCAN_S)
                 self.error = str(error)
-                log.exception("ingest failed; it tries again in %g s", SCAN_S)
-                self._offsets = self._store.offsets()
+                self._start_over(error)
             self._stop.wait(MIN_PAUSE_S)
             self._wake.wait(SCAN_S)

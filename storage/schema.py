@@ -47,6 +47,8 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    # The bytes before the offset, in hex: a log that was cut and grew again is told from the one that was read.
+    ("0002_tail", ("ALTER TABLE sources ADD COLUMN tail VARCHAR DEFAULT ''",)),
 )
 
 

@@ -6,6 +6,7 @@ offset are committed together, so a line is taken in exactly once, whatever is k
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from storage.schema import PARAMS, migrate
 
 CLOSE_PATIENCE_S = 5.0
 _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
+TAIL_BYTES = 64
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
 _TABLES = ("metrics", "episodes", "evaluated", "evaluations", "events", "attempts", "sources", "runs")
@@ -92,21 +94,41 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._connection = duckdb.connect(str(path) if path else ":memory:")
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
-                raise
-            raise StoreError(
-                f"{path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
-            ) from error
-        migrate(self._connection)
+        self._connection = self._connect()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
         self._generation = 0
         self._generations = {str(run_id): 0 for (run_id,) in self.rows("SELECT run_id FROM runs")}
+        self._tails = self._read_tails()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = duckdb.connect(str(self.path) if self.path else ":memory:")
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            raise StoreError(
+                f"{self.path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
+            ) from error
+        migrate(connection)
+        return connection
+
+    def reopen(self) -> None:
+        """Open the file anew: after a full disk DuckDB refuses all further work on a connection."""
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
+        self._connection = self._connect()
+        self._generation += 1
+        self._tails = self._read_tails()
+
+    def _read_tails(self) -> dict[str, bytes]:
+        return {str(run): bytes.fromhex(tail or "") for run, tail in self.rows("SELECT run_id, tail FROM sources JOIN runs USING (run)")}
+
+    def tail(self, run_id: str) -> bytes:
+        """The last bytes that were taken in of a run's log; empty where that is not known."""
+        return self._tails.get(run_id, b"")
 
     def __enter__(self) -> Self:
         return self
@@ -181,14 +203,17 @@ class Store:
                     raise StoreError(f"{run_id}: bytes from {at} were offered, those from {stored} are due")
                 n_events = self._insert(cursor, run, batch)
                 n_bad = batch.num_rows - n_events
+                tail = (self.tail(run_id) + lines[-TAIL_BYTES:])[-TAIL_BYTES:] if at else lines[-TAIL_BYTES:]
                 cursor.execute(
-                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ? WHERE run = ?",
-                    [at + len(lines), n_events, n_bad, run],
+                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ?, tail = ? WHERE run = ?",
+                    [at + len(lines), n_events, n_bad, tail.hex(), run],
                 )
                 cursor.execute("COMMIT")
             except BaseException:
-                cursor.execute("ROLLBACK")
+                with contextlib.suppress(duckdb.Error):  # on a full disk the transaction is gone already
+                    cursor.execute("ROLLBACK")
                 raise
+        self._tails[run_id] = tail
         self._changed(run_id)
         return n_events
 
@@ -227,7 +252,7 @@ class Store:
             return int(found[0][0])
         key = int(cursor.execute("SELECT coalesce(max(run), 0) + 1 FROM runs").fetchall()[0][0])
         cursor.execute("INSERT INTO runs VALUES (?, ?)", [key, run_id])
-        cursor.execute("INSERT INTO sources VALUES (?, 0, 0, 0)", [key])
+        cursor.execute("INSERT INTO sources VALUES (?, 0, 0, 0, '')", [key])
         return key
 
     def forget(self, run_id: str) -> None:
@@ -241,6 +266,8 @@ class Store:
                         cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
                 cursor.execute("COMMIT")
             except BaseException:
-                cursor.execute("ROLLBACK")
+                with contextlib.suppress(duckdb.Error):  # on a full disk the transaction is gone already
+                    cursor.execute("ROLLBACK")
                 raise
+        self._tails.pop(run_id, None)
         self._changed(run_id)

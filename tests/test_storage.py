@@ -18,7 +18,7 @@ from conftest import ROOT, tiny_config
 from core.runs.events import EventWriter, read_events
 from core.runs.run_dir import RunDir, claim
 from storage import export, queries
-from storage.ingest import Ingest, catch_up
+from storage.ingest import Ingest, catch_up, read_new
 from storage.schema import MIGRATIONS, PARAMS
 from storage.store import Store, StoreError
 
@@ -322,3 +322,41 @@ def test_a_broken_database_is_not_a_lock_message(tmp_path):
     (tmp_path / "x.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(duckdb.Error):
         Store(tmp_path / "x.duckdb")
+
+
+def test_a_log_that_was_cut_and_grew_again_is_read_anew(home):
+    """Longer than before when it is looked at again, so its size tells nothing."""
+    run = claim(home, tiny_config("builtin"))
+    with EventWriter(run.events_file) as writer:
+        for i in range(20):
+            writer.write("warning", i, {"text": f"first {i}"})
+    store, offsets = Store(None), {}
+    with store:
+        read_new(store, run.run_id, run.events_file, offsets)
+        lines = run.events_file.read_bytes().splitlines(keepends=True)
+        run.events_file.write_bytes(b"".join(lines[:12]) + lines[12][:9])
+        with EventWriter(run.events_file) as writer:
+            for i in range(30):
+                writer.write("warning", 12 + i, {"text": f"second {i}"})
+        read_new(store, run.run_id, run.events_file, offsets)
+        stored = [row[0] for row in store.rows("SELECT seq FROM events ORDER BY seq")]
+        written = [event.seq for event in read_events(run.events_file)]
+        assert stored == written
+        assert len(stored) == 12 + 1 + 30  # and the note of the repair
+        store.reopen()
+        assert store.tail(run.run_id) == b""  # of a database in memory nothing is left
+
+
+def test_what_was_read_is_known_again_after_the_database_is_opened_anew(home):
+    run = claim(home, tiny_config("builtin"))
+    with EventWriter(run.events_file) as writer:
+        writer.write("warning", 1, {"text": "one"})
+        with Store(home / "index.duckdb") as store:
+            offsets: dict[str, int] = {}
+            read_new(store, run.run_id, run.events_file, offsets)
+            tail = store.tail(run.run_id)
+            store.reopen()
+            assert store.tail(run.run_id) == tail == run.events_file.read_bytes()[-64:]
+            writer.write("warning", 2, {"text": "two"})
+            read_new(store, run.run_id, run.events_file, store.offsets())
+            assert store.rows("SELECT count(*) FROM events") == [(2,)]

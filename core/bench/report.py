@@ -31,6 +31,12 @@ TARGETS: dict[str, tuple[str, float]] = {
     "ingest_lag_p95_s": ("<=", 0.5),
     "live_chart_1m_s": ("<=", 2.0),
     "optimize_over_pool": (">=", 0.85),
+    "faults": (">=", 60),
+    "events_lost": ("<=", 0),
+    "events_doubled": ("<=", 0),
+    "wrong_states": ("<=", 0),
+    "orphans": ("<=", 0),
+    "runs_unresumable": ("<=", 0),
 }
 _PACKAGES = ("vtracer", "torch", "stable-baselines3", "opencv-python-headless", "thorvg-python", "scikit-image", "duckdb", "streamlit")
 _HEAD = """# Benchmarks

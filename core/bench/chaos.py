@@ -1,0 +1,448 @@
+"""Three live runs under a console while trainers, workers, the server and the disk fail at random moments: what is lost?
+
+A home of its own holds everything, on a small file system of its own where that may be mounted (else the full disk is
+left out, and the report says so). A witness keeps every whole line that was ever seen in a log; in the end all of them,
+but those that a fault cut off on purpose, must be in the log and in DuckDB, once. Another compares every half second
+what the console says of each run with the trainers that really live.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.bench.report import BenchError, Report, say
+from core.logos.dataset import write_logos
+from core.runs import queue
+from core.runs.config import RunConfig
+from core.runs.config_text import validate
+from core.runs.events import parse
+from core.runs.run_dir import HOME_VARIABLE, RunDir, all_runs
+from core.runs.settings import QueueSettings, Settings, write_settings
+from core.runs.status import Status, run_state
+
+PROJECT = Path(__file__).resolve().parents[2]
+N_LIVE = 3
+DISK_MB = 900
+WRONG_AFTER_S = 15.0  # how long a console may show what is no longer so
+PAUSE_S = 6.0  # between two faults, on average
+UP_S, FINISH_S = 60.0, 300.0
+
+
+def measure(minutes: float, seed: int = 0) -> Report:
+    """Run it for so long; then let the runs that are left finish."""
+    with _home() as (home, has_own_disk):
+        chaos = Chaos(home, has_own_disk, random.Random(seed))
+        try:
+            chaos.run(minutes * 60)
+            return chaos.report(minutes)
+        finally:
+            chaos.end()
+
+
+@contextmanager
+def _home() -> Iterator[tuple[Path, bool]]:
+    """A folder for the runs, and whether it has a file system of its own."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        disk = Path(scratch) / "disk"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(disk)]
+        try:
+            is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            is_mounted = False
+        try:
+            yield disk / "runs", is_mounted
+        finally:
+            if is_mounted:
+                subprocess.run(["umount", "--lazy", str(disk)], check=False)
+
+
+def _config(logos: Path) -> RunConfig:
+    return validate(
+        {
+            "name": "chaos",
+            "total_timesteps": 4096,
+            "n_envs": 8,
+            "n_workers": 1,
+            "logos": {"path": str(logos), "work_size": 64},
+            "ppo": {"n_steps": 8, "batch_size": 64, "n_epochs": 4},
+            "evaluation": {"every_steps": 512, "max_logos": 8},
+            "checkpoint": {"every_steps": 512},
+            "outcome": {"members": 0},
+            "recovery": {"max_restarts": 1000, "backoff_s": 0.2, "stalled_s": 15},
+        }
+    )
+
+
+class Server:
+    """The console's server on a home; started again whenever it was killed."""
+
+    def __init__(self, home: Path, log: Path) -> None:
+        self._home, self._log = home, log
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.up_since = 0.0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true"]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=PROJECT, env=os.environ | {HOME_VARIABLE: str(self._home)}, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + UP_S
+        while self.ask("health") is None:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise BenchError(f"the console did not start:\n{self._log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        self.up_since = time.monotonic()
+
+    def ask(self, what: str) -> dict[str, Any] | None:
+        """An answer of its JSON interface; None while it is down."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{what}", timeout=10) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except (OSError, ValueError):
+            return None
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.up_since = 0.0
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.wait(60)
+
+
+class Watcher:
+    """Compares what the console says with the trainers that live; enter it to start."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self._server, self._home = server, home
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self.wrong: list[str] = []
+        self.longest_s = 0.0
+        self.n_looks = 0
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _watch(self) -> None:
+        since: dict[tuple[str, str], float] = {}
+        told: set[tuple[str, str]] = set()
+        while not self._stop.wait(0.5):
+            up = self._server.up_since
+            answer = self._server.ask("runs") if up else None
+            if answer is None:
+                since.clear()
+                continue
+            self.n_looks += 1
+            alive, now = trainers(self._home), time.monotonic()
+            wrong = {
+                (row["run_id"], row["status"])
+                for row in answer["runs"]
+                if (row["status"] in (Status.RUNNING, Status.PAUSED)) != (row["run_id"] in alive)
+            }
+            since = {key: since.get(key, now) for key in wrong}
+            for key, begun in since.items():
+                lasted = now - max(begun, up)
+                self.longest_s = max(self.longest_s, lasted)
+                if lasted > WRONG_AFTER_S and key not in told:
+                    told.add(key)
+                    self.wrong.append(
+                        f"{key[0]} shown as {key[1]} for {lasted:.0f} s; its trainer {'lives' if key[0] in alive else 'is gone'}"
+                    )
+
+
+def trainers(home: Path) -> dict[str, psutil.Process]:
+    """{run id: its live trainer} by the processes of this machine."""
+    found = {}
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = process.info["cmdline"] or []
+        if "train" in line and "-m" in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            for part in line:
+                if part.startswith(f"{home}{os.sep}"):
+                    found[Path(part).name] = process
+    return found
+
+
+class Chaos:
+    """The runs, the faults, and the witness."""
+
+    def __init__(self, home: Path, has_own_disk: bool, rng: random.Random) -> None:
+        self.home, self.rng = home, rng
+        self.faults: Counter[str] = Counter()
+        self._seen: dict[str, set[bytes]] = {}  # whole lines of each run's log
+        self._submitted: list[RunDir] = []
+        os.environ[HOME_VARIABLE] = str(home)
+        home.mkdir(parents=True)
+        self._logos = home.parent / "logos"
+        write_logos(self._logos, 7, 4, 64)
+        write_settings(home, Settings(queue=QueueSettings(cores=N_LIVE)))
+        self.server = Server(home, home.parent / "server.log")
+        self._kinds: dict[str, Callable[[], bool]] = {
+            "trainer killed": self._kill_trainer,
+            "worker killed": self._kill_worker,
+            "server killed": self._kill_server,
+            "all killed": self._kill_all,
+            "torn last line": self._tear,
+            "log cut": self._cut,
+            "database removed": self._remove_database,
+        } | ({"disk full": self._fill_disk} if has_own_disk else {})
+        self._weights = [4, 4, 2, 2, 2, 2, 1, *([1] if has_own_disk else [])]
+
+    def run(self, seconds: float) -> None:
+        self._top_up()
+        with Watcher(self.server, self.home) as self.watcher:
+            self._await_live()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                time.sleep(self.rng.uniform(0.3, 1.7) * PAUSE_S)
+                (kind,) = self.rng.choices(list(self._kinds), self._weights)
+                self._witness()
+                if self._kinds[kind]():
+                    self.faults[kind] += 1
+                    say(f"{sum(self.faults.values()):>4}  {kind}")
+                self._top_up()
+            self._finish()
+
+    def _top_up(self) -> None:
+        """Keep three runs live or waiting."""
+        n_open = sum(run_state(run).status not in (Status.COMPLETED,) for run in self._submitted)
+        for _ in range(N_LIVE - n_open):
+            self._submitted.append(queue.submit(self.home, _config(self._logos)))
+
+    def _await_live(self) -> None:
+        deadline = time.monotonic() + UP_S
+        while len(trainers(self.home)) < N_LIVE:
+            if time.monotonic() > deadline:
+                raise BenchError("the three runs did not start; see the logs of the runs")
+            time.sleep(0.2)
+
+    def _finish(self) -> None:
+        """Let all runs end by themselves."""
+        deadline = time.monotonic() + FINISH_S
+        while any(run_state(run).status is not Status.COMPLETED for run in self._submitted) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        self._witness()
+
+    def _witness(self) -> None:
+        for run in all_runs(self.home):
+            with suppress(OSError):
+                data = run.events_file.read_bytes()
+                whole = data[: data.rfind(b"\n") + 1]
+                self._seen.setdefault(run.run_id, set()).update(whole.splitlines())
+
+    def _pick(self) -> tuple[RunDir, psutil.Process] | None:
+        alive = trainers(self.home)
+        if not alive:
+            return None
+        name = self.rng.choice(sorted(alive))
+        return RunDir(self.home / name), alive[name]
+
+    def _kill_trainer(self) -> bool:
+        picked = self._pick()
+        if picked is None:
+            return False
+        _kill(picked[1])
+        return True
+
+    def _kill_worker(self) -> bool:
+        picked = self._pick()
+        with suppress(psutil.Error):
+            workers = [p for p in picked[1].children() if "spawn_main" in " ".join(p.cmdline())] if picked else []
+            if workers:
+                _kill(self.rng.choice(workers))
+                return True
+        return False
+
+    def _kill_server(self) -> bool:
+        self.server.kill()
+        time.sleep(self.rng.uniform(0, 3))
+        self.server.start()
+        return True
+
+    def _kill_all(self) -> bool:
+        for process in trainers(self.home).values():
+            _kill(process)
+        return self._kill_server()
+
+    def _tear(self) -> bool:
+        """As when the machine died within a write."""
+        picked = self._pick()
+        if picked is None or not picked[0].events_file.exists():
+            return False
+        _kill(picked[1])
+        with picked[0].events_file.open("ab") as file:
+            file.write(b'{"v":1,"seq":99999999,"attempt":1,"ts":1.0,"kind":"epis')
+        return True
+
+    def _cut(self) -> bool:
+        """As when the machine died and its file system lost the log's end."""
+        picked = self._pick()
+        if picked is None or not picked[0].events_file.exists():
+            return False
+        run, process = picked
+        _kill(process)
+        data = run.events_file.read_bytes()
+        kept = max(len(data) - self.rng.randint(1, 6000), 0)
+        os.truncate(run.events_file, kept)
+        whole = data[: data.rfind(b"\n", 0, kept) + 1]
+        self._seen[run.run_id] = set(whole.splitlines())
+        return True
+
+    def _remove_database(self) -> bool:
+        self.server.kill()
+        for path in self.home.glob("index.duckdb*"):
+            path.unlink()
+        self.server.start()
+        return True
+
+    def _fill_disk(self) -> bool:
+        filler = self.home.parent / "filler"
+        try:
+            with filler.open("wb", buffering=0) as file:
+                until = time.monotonic() + self.rng.uniform(2, 5)
+                while time.monotonic() < until:
+                    try:
+                        file.write(bytes(65536))
+                    except OSError as error:
+                        if error.errno != errno.ENOSPC:
+                            raise
+                        time.sleep(0.05)
+        finally:
+            filler.unlink(missing_ok=True)
+        return True
+
+    def end(self) -> None:
+        """Stop what is left."""
+        for run in all_runs(self.home):
+            run.drop_ticket()
+        self.server.kill(signal.SIGTERM)
+        for process in trainers(self.home).values():
+            _kill(process)
+
+    def report(self, minutes: float) -> Report:
+        statuses = Counter(run_state(run).status for run in self._submitted)
+        n_logged = sum(_n_lines(run) for run in all_runs(self.home))
+        deadline = time.monotonic() + 60
+        while (answer := self.server.ask("health")) is None or answer["read_bytes"] < _n_bytes(self.home):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        self.server.kill(signal.SIGTERM)
+        lost, doubled = self._compare()
+        orphans = self._orphans()
+        stuck = [
+            run.run_id
+            for run in self._submitted
+            if (status := run_state(run).status) is not Status.COMPLETED and not status.can_resume and status is not Status.QUEUED
+        ]
+        report = Report("chaos", "Faults while three runs are live")
+        report.keys = {
+            "faults": float(sum(self.faults.values())),
+            "events_lost": float(len(lost)),
+            "events_doubled": float(doubled),
+            "wrong_states": float(len(self.watcher.wrong)),
+            "orphans": float(len(orphans)),
+            "runs_completed": float(statuses[Status.COMPLETED]),
+            "runs_unresumable": float(len(stuck)),
+        }
+        for kind in self._kinds:
+            report.add(kind, str(self.faults[kind]))
+        if "disk full" not in self._kinds:
+            report.add("disk full", "left out", "a file system may not be mounted here")
+        report.add("events in the logs", f"{n_logged:,}", f"{len(self._submitted)} runs, {minutes:g} minutes")
+        report.add("longest time that a state was shown wrongly", f"{self.watcher.longest_s:.1f} s", f"of {self.watcher.n_looks} looks")
+        report.details = {
+            "statuses": {s.value: n for s, n in statuses.items()},
+            "wrong": self.watcher.wrong,
+            "lost": lost[:20],
+            "orphans": orphans,
+        }
+        return report
+
+    def _compare(self) -> tuple[list[str], int]:
+        """(events that are not where they should be, how many are there more than once)."""
+        from storage.service import database_file
+        from storage.store import Store
+
+        lost, doubled = [], 0
+        with Store(database_file(self.home)) as store:
+            for run in all_runs(self.home):
+                data = run.events_file.read_bytes() if run.events_file.exists() else b""
+                lines = data.splitlines()
+                logged = {seq: line for line in lines if (event := parse(line)) is not None and (seq := event.seq)}
+                doubled += len(lines) - len(set(lines))
+                lost += [f"{run.run_id}: {line[:120]!r} is no longer in the log" for line in self._seen.get(run.run_id, set()) - set(lines)]
+                stored: Counter[int] = Counter()
+                for table in ("episodes", "evaluated", "evaluations", "events"):
+                    stored.update(
+                        seq for (seq,) in store.rows(f"SELECT seq FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run.run_id])
+                    )
+                metrics = store.rows("SELECT seq, name FROM metrics JOIN runs USING (run) WHERE run_id = ?", [run.run_id])
+                doubled += len(metrics) - len(set(metrics))
+                stored.update({seq for seq, _ in metrics})
+                doubled += sum(n - 1 for n in stored.values())
+                lost += [f"{run.run_id}: event {seq} is not in DuckDB" for seq in logged if seq not in stored]
+                lost += [f"{run.run_id}: DuckDB has event {seq}, the log has not" for seq in stored if seq not in logged]
+        return lost, doubled
+
+    def _orphans(self) -> list[str]:
+        """Processes of this home that outlived the server and, where their run has ended, its trainer."""
+        deadline = time.monotonic() + 10
+        while True:
+            alive = set(trainers(self.home))
+            found = []
+            for process in psutil.process_iter(["pid", "cmdline"]):
+                with suppress(psutil.Error):
+                    if process.pid == os.getpid() or process.environ().get(HOME_VARIABLE) != str(self.home):
+                        continue
+                    parents = {parent.pid for parent in process.parents()}
+                    is_of_a_run = process.pid in {p.pid for p in trainers(self.home).values()} or any(
+                        p.pid in parents for p in trainers(self.home).values()
+                    )
+                    if not is_of_a_run and process.status() != psutil.STATUS_ZOMBIE and os.getpid() not in parents:
+                        found.append(" ".join(process.info["cmdline"] or [])[:200])
+            ended = [name for name in alive if run_state(RunDir(self.home / name)).status.is_finished]
+            if (not found and not ended) or time.monotonic() > deadline:
+                return found + ended
+            time.sleep(0.5)
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.Error):
+        process.kill()
+        process.wait(10)
+
+
+def _n_lines(run: RunDir) -> int:
+    return run.events_file.read_bytes().count(b"\n") if run.events_file.exists() else 0
+
+
+def _n_bytes(home: Path) -> int:
+    return sum(run.events_file.stat().st_size for run in all_runs(home) if run.events_file.exists())
