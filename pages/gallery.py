@@ -30,7 +30,7 @@ runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
 ids = [run.run_id for run in runs if run.run_id in evaluated]
 if not ids:
-    actions.invite(console.home, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
+    actions.invite(console, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
 
 labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
 wanted = st.query_params.get("run")

@@ -12,7 +12,7 @@ import streamlit as st
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.tracing.params import NAMES, SPECS
-from pages.views import actions, charts, tables
+from pages.views import actions, charts, controls, health, tables
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of
 from storage import queries
@@ -20,6 +20,8 @@ from storage.queries import Axis
 
 REFRESH_S = 2
 REWARD_POINTS = 240
+PARENT_COLOUR = "#8a8a8a"
+MOVING = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
 METHOD_LABELS = {"method1": "Method 1", "single": "best single setting"}
 LOSSES = {
     "train/value_loss": "value loss",
@@ -37,7 +39,7 @@ WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate":
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
-    actions.invite(console.home, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
+    actions.invite(console, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
 
 labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
 ids = [run.run_id for run in runs]
@@ -53,7 +55,7 @@ def long_label(run_id: str) -> str:
     return f"{name}  ·  {run_id if is_like else stamp}" if name != run_id else name
 
 
-with st.grid(4, min_column_width=200, vertical_alignment="bottom"):
+with st.grid(4, min_column_width=240, vertical_alignment="bottom"):
     run_id = choose("Run", ids, "run", show=long_label)
     others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
     axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
@@ -62,8 +64,13 @@ with st.grid(4, min_column_width=200, vertical_alignment="bottom"):
 run = runs[ids.index(run_id)]
 shown = [run_id, *others]
 colours = charts.run_colours(shown, ids)
-is_live = any(run_state(runs[ids.index(i)]).status is Status.RUNNING for i in shown)
+is_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
+parent = run.read_parent()
+curve_colours, curve_labels = dict(colours), dict(labels)
+if parent is not None and parent.run_id in ids and parent.run_id not in shown and axis != "minutes":
+    curve_colours[parent.run_id] = PARENT_COLOUR
+    curve_labels[parent.run_id] = f"{labels[parent.run_id]}, before the fork"
 
 
 def heading(row: tables.RunRow) -> None:
@@ -73,15 +80,38 @@ def heading(row: tables.RunRow) -> None:
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
         st.markdown(row.state.reason or "")
         if row.state.is_stalled:
-            st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
+            st.badge("no sign of life for 30 s", color="orange", icon=":material/warning:")
+        health.lights(queries.events_of(console.store, run_id, ["alert"]))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
-        if row.state.status is Status.RUNNING:
-            st.button("Stop", on_click=actions.stop, args=(run,), icon=":material/stop:", key="stop")
-        elif row.state.status.can_resume:
-            st.button("Resume", on_click=actions.resume, args=(run,), icon=":material/play_arrow:", key="resume", type="primary")
+        controls.buttons(console, row, "", is_large=True)
         st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run_id})
     if row.config_error:
         st.error(row.config_error)
+
+
+def origin() -> None:
+    """Where a fork came from."""
+    if parent is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Forked at step {parent.step:,} ({controls.checkpoint_name(parent.checkpoint)}) from")
+        name = labels.get(parent.run_id)
+        if name:
+            st.page_link(path_of("live"), label=name, query_params={"run": parent.run_id})
+        else:
+            st.caption(f"{parent.run_id}, which was deleted; its curve is gone.")
+
+
+def with_parent(frame: pd.DataFrame, read: Any, x: str) -> pd.DataFrame:
+    """A fork's curve with its parent's before it, up to the join."""
+    if parent is None or axis == "minutes" or parent.run_id not in ids or parent.run_id in shown or frame.empty:
+        return frame
+    own = frame[frame["run_id"] == run_id]
+    before = read([parent.run_id])
+    if own.empty or before.empty:
+        return frame
+    join = parent.step if axis == "step" else float(own[x].min())
+    return pd.concat([before[before[x] <= join], frame], ignore_index=True)
 
 
 def figures(row: tables.RunRow) -> None:
@@ -166,6 +196,8 @@ def waiting(row: tables.RunRow) -> bool:
         return False
     if row.state.status is Status.RUNNING:
         st.info(f"Getting ready: {row.state.reason}. The first point comes within 20 seconds.", icon=":material/hourglass_top:")
+    elif row.state.status is Status.QUEUED:
+        st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
         st.error(f"This run failed before its first step: {row.state.reason}")
     else:
@@ -200,7 +232,9 @@ def curves() -> None:
     left, right = two()
     with left:
         st.subheader("Gain on validation logos")
-        evaluations = queries.evaluations(console.store, shown)
+        evaluations = with_parent(
+            queries.evaluations(console.store, shown), lambda runs: queries.evaluations(console.store, runs), str(axis)
+        )
         references = queries.baselines(console.store, [run_id])
         lines = [
             (0.0, "VTracer's defaults"),
@@ -211,7 +245,7 @@ def curves() -> None:
         else:
             floor = min(0.0, float(evaluations["gain_low"].min())) - 0.1
             near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
-            st.altair_chart(charts.evaluation_line(evaluations, colours, axis, labels, near), key="evaluations")
+            st.altair_chart(charts.evaluation_line(evaluations, curve_colours, axis, curve_labels, near), key="evaluations")
             far = [f"{label} {gain:+.3f}" for gain, label in lines if gain < floor]
             st.caption(
                 f"Mean over {int(evaluations['n_logos'].iloc[-1])} logos with its 95 % interval."
@@ -219,12 +253,18 @@ def curves() -> None:
             )
     with right:
         st.subheader("Reward of an episode")
-        series = queries.episode_series(console.store, shown, "reward", axis, REWARD_POINTS)
+        series = with_parent(
+            queries.episode_series(console.store, shown, "reward", axis, REWARD_POINTS),
+            lambda runs: queries.episode_series(console.store, runs, "reward", axis, REWARD_POINTS),
+            "x",
+        )
         if series.empty:
             st.caption("No episode yet.")
         else:
             st.altair_chart(
-                charts.line(series, colours, axis, "reward", labels=labels, smoothing=max(smoothing, 0.01), height=charts.HEIGHT + 40),
+                charts.line(
+                    series, curve_colours, axis, "reward", labels=curve_labels, smoothing=max(smoothing, 0.01), height=charts.HEIGHT + 40
+                ),
                 key="reward",
             )
             _thinned(series)
@@ -354,10 +394,11 @@ def detail(event: dict[str, Any]) -> str:
 @st.fragment(run_every=clock)
 def top() -> None:
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
-    now_live = any(run_state(runs[ids.index(i)]).status is Status.RUNNING for i in shown)
+    now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
     heading(row)
+    origin()
     figures(row)
     stages(row)
     if waiting(row):
@@ -375,6 +416,8 @@ def below() -> None:
         "Parameters": parameters,
         "Rewards": distribution,
         "Losses": losses,
+        "Health": doctor,
+        "Machine": machine,
         "Events and log": events,
         "Export": exports,
     }
@@ -382,6 +425,14 @@ def below() -> None:
         if tab.open:  # a hidden chart costs as much as one that is seen
             with tab:
                 draw()
+
+
+def doctor() -> None:
+    health.panel(console, run, queries.events_of(console.store, run_id, ["alert", "action"]))
+
+
+def machine() -> None:
+    health.machine_charts(console, run_id, shown, axis, colours, labels)
 
 
 def exports() -> None:

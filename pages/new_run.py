@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from pydantic import ValidationError
 from core.logos.dataset import BUILTIN, LogosError, load_logos
 from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import load_config, parse_yaml, problems, to_yaml, validate
-from core.runs.run_dir import RunError, find_run
+from core.runs.preflight import preflight
+from core.runs.resources import available_cores
+from core.runs.run_dir import RunDir, RunError, find_run
 from core.tracing.params import DEFAULTS
-from pages.views import actions, forms, tables
+from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin
 
 # Measured where nothing is known of this machine yet: steps a second and core at 256 px.
@@ -24,6 +25,28 @@ FALLBACK_RATE = 45.0
 STARTUP_MINUTES = 0.25
 
 console = begin("New run")
+
+
+def fork_of() -> tuple[RunDir, str] | None:
+    """The run and checkpoint that the address names as a parent."""
+    wanted = st.query_params.get("fork")
+    if not wanted:
+        return None
+    try:
+        parent = find_run(Path(wanted).name, console.home)
+        names = parent.checkpoint_names()
+        if not names:
+            raise RunError(f"{parent.run_id} has no checkpoint to go on from")
+        checkpoint = st.query_params.get("from", "best")
+        checkpoint = checkpoint if checkpoint in names else names[0]
+        actions.fork_config(parent, checkpoint)
+    except (RunError, ConfigError) as error:
+        st.error(f"{wanted} can't be forked: {error}")
+        return None
+    return parent, checkpoint
+
+
+forked = fork_of()
 
 
 def source() -> tuple[str, dict[str, Any], str]:
@@ -37,6 +60,11 @@ def source() -> tuple[str, dict[str, Any], str]:
             return f"upload.{digest}", config.model_dump(mode="json"), f"From the file {uploaded.name}."
         except ConfigError as error:
             st.error(f"{uploaded.name} is not used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+    if forked is not None:
+        parent, checkpoint = forked
+        config = actions.fork_config(parent, checkpoint)
+        told = f"A fork of {tables.display_name(parent)}: goes on from {controls.checkpoint_name(checkpoint)} under the settings below."
+        return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
     if clone:
         try:
@@ -53,7 +81,8 @@ def source() -> tuple[str, dict[str, Any], str]:
 
 def forget_clone() -> None:
     """Choosing a preset leaves the copy of a run."""
-    st.query_params.pop("clone", None)
+    for name in ("clone", "fork", "from"):
+        st.query_params.pop(name, None)
 
 
 @st.cache_data(max_entries=20, show_spinner="Looking at the logos …", ttl=60)
@@ -95,7 +124,7 @@ def centre_choice(data: dict[str, Any], version: str) -> None:
 
 def estimate(config: RunConfig) -> str:
     """How long it will take, from this machine's own runs where there are any."""
-    cores = config.n_workers or len(os.sched_getaffinity(0))
+    cores = config.n_workers or available_cores()
     known = console.store.rows("SELECT median(value) FROM (SELECT value FROM metrics WHERE name = 'time/fps' ORDER BY ts DESC LIMIT 50)")
     measured = known[0][0] if known and known[0][0] else None
     rate = float(measured) if measured else FALLBACK_RATE * cores
@@ -141,6 +170,7 @@ with left:
         "Logos": "logos",
         "Evaluation": "evaluation",
         "Checkpoints and stopping": "checkpoint",
+        "Health and recovery": "health",
     }
     with st.expander("Advanced", icon=":material/settings:"):
         for tab, section in zip(st.tabs([*sections, "Run"]), [*sections.values(), "run"], strict=True):
@@ -153,6 +183,8 @@ with left:
                 if section == "env":
                     centre_choice(settings, version)
                     own += forms.section_names("reward")
+                if section == "health":
+                    own += forms.section_names("recovery")
                 if section == "checkpoint":
                     own += ["early_stop.enabled", *[n for n in forms.section_names("early_stop") if n != "early_stop.enabled"]]
                 forms.fields(own, settings, version, errors)
@@ -179,6 +211,8 @@ with right, st.container(border=True):
         st.error("Not ready to start:\n\n" + "\n".join(f"- {text}" for text in errors_now.values()))
     else:
         st.markdown(estimate(config))
+        for problem_text in preflight(config, console.home):
+            st.warning(problem_text[:1].upper() + problem_text[1:] + ".")
     if (
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"
@@ -186,7 +220,7 @@ with right, st.container(border=True):
         and config
     ):
         st.session_state.pop(f"draft.{version}", None)
-        actions.start(console.home, config)
+        actions.fork(console, *forked, config) if forked else actions.start(console, config)
 
 if config is not None:
     with right:

@@ -6,11 +6,13 @@ import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
-from pages.views import actions, tables
+from pages.views import actions, controls, tables
 from pages.views.shell import begin, path_of
 from storage import export, queries
 
 PAGE_SIZE = 15
+LIVE = (Status.RUNNING, Status.PAUSED)
+MOVING = (*LIVE, Status.QUEUED)
 COLUMNS = [2.3, 2.3, 1.1, 1.3, 1.7]
 
 console = begin("Runs")
@@ -27,7 +29,7 @@ def first_visit() -> None:
         )
         with st.container(horizontal=True):
             if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
-                actions.start_preset(console.home, "quick")
+                actions.start_preset(console, "quick")
             st.page_link(path_of("new_run"), label="Set up a run of your own", icon=":material/tune:")
 
 
@@ -47,10 +49,7 @@ def run_row(row: tables.RunRow) -> None:
     gain.markdown(f"**{tables.gain_text(row.best_gain)}**")
     duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-        if row.state.status is Status.RUNNING:
-            st.button("Stop", key=f"stop.{run.run_id}", on_click=actions.stop, args=(run,), icon=":material/stop:")
-        elif row.state.status.can_resume:
-            st.button("Resume", key=f"resume.{run.run_id}", on_click=actions.resume, args=(run,), icon=":material/play_arrow:")
+        controls.buttons(console, row, f"{run.run_id}.")
         with st.popover("", icon=":material/more_vert:", help="More"):
             more(row)
 
@@ -67,11 +66,12 @@ def more(row: tables.RunRow) -> None:
     st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
     st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
     st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
+    controls.resume_choice(console, row, f"more.{run.run_id}.")
     st.text_input(
         "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80
     )
     actions.export_buttons(console.store, run.run_id, f"runs.{run.run_id}")
-    is_live = row.state.status is Status.RUNNING
+    is_live = row.state.status in LIVE
     sure = st.checkbox("Delete this run and all its files", key=f"sure.{run.run_id}", disabled=is_live)
     st.button(
         "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live or not sure, icon=":material/delete:"
@@ -83,13 +83,13 @@ def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
 
 
 first_rows = read_rows(list(all_runs(console.home)))
-is_any_live = any(row.state.status is Status.RUNNING for row in first_rows)
+is_any_live = any(row.state.status in MOVING for row in first_rows)
 
 
 @st.fragment(run_every="2s" if is_any_live else None)
 def table() -> None:
     rows = read_rows(list(all_runs(console.home)))
-    if is_any_live != any(row.state.status is Status.RUNNING for row in rows):
+    if is_any_live != any(row.state.status in MOVING for row in rows):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
     if not rows:
         first_visit()
@@ -98,7 +98,7 @@ def table() -> None:
         text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
         wanted = [row for row in rows if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage}".lower()]
         if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, in about two minutes."):
-            actions.start_preset(console.home, "quick")
+            actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         st.download_button(
             "Export CSV",
@@ -109,6 +109,10 @@ def table() -> None:
             icon=":material/download:",
             key="export.runs",
         )
+    waiting = [row for row in rows if row.state.status is Status.QUEUED]
+    if waiting:
+        with st.expander(f"Queue: {len(waiting)} waiting", expanded=True, icon=":material/hourglass_top:"):
+            controls.queue_list(console, {row.run.run_id: row.name for row in rows})
     n_pages = max((len(wanted) - 1) // PAGE_SIZE + 1, 1)
     page = st.pagination(n_pages, key="page") if n_pages > 1 and hasattr(st, "pagination") else 1
     header_row()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from core.runs.events import Event
 from storage.schema import PARAMS
 from storage.store import Store
 
@@ -210,6 +211,23 @@ def events_of(store: Store, run: str, kinds: list[str] | None = None) -> list[di
         f"SELECT attempt, ts, step, minutes, kind, data FROM current_events WHERE run_id = ?{where} ORDER BY seq", [run, *(kinds or [])]
     )
     return [dict(zip(("attempt", "ts", "step", "minutes", "kind", "data"), (*row[:5], json.loads(row[5])), strict=True)) for row in found]
+
+
+def notable_events(store: Store, kinds: list[str], limit: int = 500) -> list[tuple[str, Event]]:
+    """The last events of some kinds over all runs, evaluations that were a new best among them, newest first."""
+    found = store.query(
+        f"""
+        SELECT run_id, attempt, seq, ts, step, kind, data::VARCHAR AS data FROM current_events WHERE kind IN ({_marks(kinds)})
+        UNION ALL
+        SELECT run_id, attempt, seq, ts, step, 'evaluation', '{{"is_best": true, "gain": ' || gain || '}}' FROM current_evaluations WHERE is_best
+        ORDER BY ts DESC LIMIT {int(limit)}
+        """,
+        [*kinds],
+    )
+    return [
+        (str(r.run_id), Event(int(r.seq), int(r.attempt), float(r.ts), str(r.kind), int(r.step), json.loads(r.data)))
+        for r in found.itertuples()
+    ]
 
 
 def run_totals(store: Store, run: str) -> dict[str, Any]:

@@ -1,16 +1,21 @@
 """Each page with no runs, a live run and an ended run; the form; the buttons."""
 
 import json
+import os
 import shutil
+import signal
 import time
 
 import pytest
-from conftest import ROOT, tiny_config
+from conftest import ROOT, follow, tiny_config
 from streamlit.testing.v1 import AppTest
 
 from core.learning.trainer import train
+from core.runs import queue
+from core.runs.events import EventWriter
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, all_runs, claim
+from core.runs.settings import Settings, read_settings, write_settings
 from core.runs.status import Status, run_state
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
@@ -56,12 +61,19 @@ def live(console, logo_folder):
         time.sleep(0.05)
 
 
+def await_status(run, *wanted, timeout=60.0):
+    deadline = time.monotonic() + timeout
+    while run_state(run).status not in wanted:
+        assert time.monotonic() < deadline, (run_state(run), run.log_tail())
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
 def test_a_page_without_runs_names_the_next_click(visit, name, title):
     page = visit(name)
     assert not page.exception
     assert page.title[0].value == title
-    if name != "new_run":
+    if name in ("runs", "live", "gallery"):
         assert "Start the quick run" in [b.label for b in page.button]
 
 
@@ -231,6 +243,7 @@ def test_start_from_the_form_starts_a_run(visit, console, logo_folder):
     page.button(key="start").click().run()
     (run,) = all_runs(console.home)
     assert run.read_config().logos.path == str(logo_folder)
+    await_status(run, Status.RUNNING)
     local.stop(run, force=True)
     while run_state(run).status is Status.RUNNING:
         time.sleep(0.05)
@@ -276,3 +289,151 @@ def test_a_chart_of_one_point_has_an_axis_of_some_length():
     one = pd.DataFrame({"run_id": ["r"], "step": [0], "gain": [0.1], "gain_low": [0.0], "gain_high": [0.2], "share_better": [0.5]})
     drawn = charts.evaluation_line(one, {"r": "#000000"}, "step", {}).to_dict()
     assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]
+
+
+# Queue, pause, fork, health, alerts, settings
+
+
+@pytest.fixture
+def crowded(console, logo_folder):
+    """One live run that takes all cores, and two that wait."""
+    write_settings(console.home, Settings.model_validate({"queue": {"cores": 1}}))
+    runs = [
+        queue.submit(console.home, tiny_config(logo_folder, name=n, n_workers=1, total_timesteps=500_000)) for n in ("one", "two", "three")
+    ]
+    console.scheduler.wake()
+    await_status(runs[0], Status.RUNNING)
+    follow(runs[0], lambda e: e.kind == "metrics")
+    deadline = time.monotonic() + 30
+    while "waits behind" not in run_state(runs[2]).reason:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield runs
+    for run in runs:
+        run.drop_ticket()
+    for run in runs:
+        if run_state(run).status in (Status.RUNNING, Status.PAUSED):
+            local.stop(run, force=True)
+    for run in runs:
+        await_status(run, *(status for status in Status if status.is_finished))
+
+
+@pytest.mark.parametrize("name", ["runs", "system"])
+def test_what_waits_says_why_and_can_be_moved_and_cancelled(visit, crowded, name):
+    one, two, three = crowded
+    page = visit(name)
+    assert not page.exception
+    assert "waits for 1 free core: 1 of 1 are taken by one" in texts(page)
+    assert "waits behind two" in texts(page)
+    assert page.button(key=f"queue.up.{two.run_id}").disabled
+    page.button(key=f"queue.first.{three.run_id}").click().run()
+    assert [run.run_id for run, _ in queue.waiting(one.path.parent)] == [three.run_id, two.run_id]
+    page.button(key=f"queue.cancel.{three.run_id}").click().run()
+    assert run_state(three).status is Status.STOPPED
+    assert not page.exception
+
+
+def test_a_waiting_run_has_a_live_page(visit, crowded):
+    page = visit("live", run=crowded[1].run_id)
+    assert "In the queue: waits for 1 free core" in texts(page)
+    page.button(key="cancel").click().run()
+    assert run_state(crowded[1]).status is Status.STOPPED
+    assert "Start" in [b.label for b in visit("live", run=crowded[1].run_id).button]
+
+
+def test_pause_continue_stop_and_the_next_run_starts(visit, crowded):
+    one, two, _ = crowded
+    page = visit("live", run=one.run_id)
+    page.button(key="pause").click().run()
+    await_status(one, Status.PAUSED)
+    page = visit("live", run=one.run_id)
+    assert "Paused" in texts(page)
+    page.button(key="continue").click().run()
+    await_status(one, Status.RUNNING)
+    page = visit("live", run=one.run_id)
+    page.button(key="stop").click().run()
+    await_status(one, Status.STOPPED, Status.RUNNING)
+    await_status(two, Status.RUNNING)
+    await_status(one, Status.STOPPED)
+
+
+def test_a_second_stop_kills_after_the_grace_period(visit, live, monkeypatch):
+    os.kill(live.read_heartbeat().process.pid, signal.SIGSTOP)  # it will not act on being asked
+    page = visit("live", run=live.run_id)
+    page.button(key="stop").click().run()
+    button = visit("live", run=live.run_id).button(key="stop")
+    assert button.label.startswith("Kill in ")
+    assert button.disabled
+    monkeypatch.setattr(local, "GRACE_S", 0.0)
+    page = visit("live", run=live.run_id)
+    assert page.button(key="stop").label == "Kill"
+    page.button(key="stop").click().run()
+    await_status(live, Status.INTERRUPTED)
+    assert "killed by hand" in run_state(live).reason
+
+
+def test_a_fork_from_the_pages(visit, console, ended):
+    page = visit("runs")
+    page.selectbox(key=f"more.{ended.run_id}.checkpoint").set_value("best").run()
+    page = visit("new_run", fork=ended.run_id, **{"from": "best"})
+    assert not page.exception
+    assert "A fork of tiny: goes on from the best under the settings below." in texts(page)
+    version = f"fork.{ended.run_id}.best"
+    page.number_input(key=f"set.{version}.ppo.learning_rate").set_value(0.0005).run()
+    page.button(key="start").click().run()
+    assert not page.exception
+    (fork,) = [run for run in all_runs(console.home) if run.read_parent()]
+    assert fork.read_config().ppo.learning_rate == 0.0005
+    await_status(fork, Status.COMPLETED)
+    caught_up(console, fork)
+    page = visit("live", run=fork.run_id)
+    assert "Forked at step" in texts(page)
+    assert not page.exception
+    curve = json.loads(next(c.proto.spec for c in page.get("vega_lite_chart") if "before the fork" in c.proto.spec))
+    assert curve
+
+
+def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
+    from core.learning.doctor import Finding
+
+    finding = Finding(
+        "kl_high", "severe", 64, "Updates move the policy too far", "approx_kl is 3", "c.", "r.", {"ppo.learning_rate": 0.001}
+    )
+    with EventWriter(ended.events_file) as events:
+        events.attempt = 1
+        events.write("alert", 64, finding.as_dict())
+        events.write("ended", 96, {"status": "COMPLETED", "reason": "all steps done", "gain": 0.1, "best_gain": 0.1})
+    caught_up(console, ended)
+    page = visit("live", run=ended.run_id, tab="Health")
+    assert "approx_kl is 3." in texts(page)
+    page.button(key="remedy.0").click().run()
+    assert not page.exception
+    (fork,) = [run for run in all_runs(console.home) if run.read_parent()]
+    assert fork.read_config().ppo.learning_rate == 0.001
+    assert fork.read_parent().checkpoint == "best"
+    await_status(fork, Status.COMPLETED)
+
+    page = visit("alerts")
+    assert "Updates move the policy too far" in texts(page)
+    assert "new alert" in " ".join(link.proto.label for link in page.get("page_link"))
+    page.segmented_control(key="at_least").set_value("severe").run()
+    assert "Run completed" not in texts(page)
+    next(b for b in page.button if b.label == "Mark all as read").click().run()
+    assert "No new alerts" in " ".join(link.proto.label for link in visit("alerts").get("page_link"))
+
+
+def test_settings_are_saved_checked_and_tried(visit, console):
+    page = visit("settings")
+    page.text_area(key="set.urls").set_value("json://127.0.0.1:9/none").run()
+    page.number_input(key="set.settings.queue.cores").set_value(2).run()
+    next(b for b in page.button if b.label == "Save").click().run()
+    saved = read_settings(console.home)
+    assert saved.queue.cores == 2
+    assert saved.notify.urls == ["json://127.0.0.1:9/none"]
+    page = visit("settings")
+    next(b for b in page.button if b.label == "Send a test message").click().run()
+    assert "did not take the message" in texts(page)
+    page.number_input(key="set.settings.queue.cores").set_value(-3).run()
+    assert "queue.cores = -3 is not allowed" in texts(page)
+    assert next(b for b in page.button if b.label == "Save").disabled
+    assert read_settings(console.home) == saved

@@ -1,18 +1,22 @@
-"""What buttons do: start, stop, resume, rename, delete; each tells its result in a toast, never in a traceback."""
+"""What buttons do: start, stop, pause, resume, fork, queue, rename, delete; each tells its result in a toast, never in a traceback."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from core.runs import queue
 from core.runs.config import ConfigError, RunConfig
-from core.runs.config_text import load_config
+from core.runs.config_text import changed, load_config
 from core.runs.launchers import local
+from core.runs.preflight import check_preflight
 from core.runs.run_dir import RunDir, RunError
 from core.runs.status import check_steerable
 from pages.views.shell import path_of
 from storage import export, queries
+from storage.service import Console
 from storage.store import Store
 
 PRESETS = Path(__file__).resolve().parents[2] / "configs"
@@ -24,31 +28,69 @@ def presets() -> dict[str, Path]:
     return {name: found[name] for name in sorted(found, key=lambda n: (n != "quick", n != "recommended", n))}
 
 
-def start(home: Path, config: RunConfig) -> None:
-    """Start a run and go to its live page."""
+def start(console: Console, config: RunConfig) -> None:
+    """Put a run into the queue, which starts it at once where it fits, and go to its live page."""
     try:
-        run = local.start(home, config)
+        check_preflight(config, console.home)
+        run = queue.submit(console.home, config)
     except (OSError, RunError) as error:
         st.error(f"The run could not be started: {error}")
         return
+    console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
 
 
-def start_preset(home: Path, name: str) -> None:
+def start_preset(console: Console, name: str) -> None:
     try:
         config = load_config(presets()[name])
     except (ConfigError, KeyError) as error:
         st.error(f"The preset {name} can't be used: {error}")
         return
-    start(home, config)
+    start(console, config)
 
 
-def invite(home: Path, text: str) -> None:
+def fork(console: Console, parent: RunDir, checkpoint: str, config: RunConfig) -> None:
+    """Put a fork into the queue and go to its live page."""
+    try:
+        run = queue.fork(console.home, parent, checkpoint, config)
+    except (OSError, RunError) as error:
+        st.error(f"The fork could not be made: {error}")
+        return
+    console.scheduler.wake()
+    st.switch_page(path_of("live"), query_params={"run": run.run_id})
+
+
+def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None:
+    """Fork a run from its best checkpoint with a remedy's settings."""
+    try:
+        names = parent.checkpoint_names()
+        checkpoint = "best" if "best" in names else names[0] if names else ""
+        if not checkpoint:
+            raise RunError(f"{parent.run_id} has no checkpoint yet")
+        config = fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
+    except (OSError, RunError, ConfigError) as error:
+        st.error(f"The fork could not be made: {error}")
+        return
+    fork(console, parent, checkpoint, config)
+
+
+def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = None) -> RunConfig:
+    """A parent's config as a fork begins with it: as many steps beyond the checkpoint as are left, or as the run had."""
+    config = parent.read_config()
+    step = queue.checkpoint_step(parent.checkpoints / checkpoint)
+    if config.total_timesteps <= step:
+        config.total_timesteps += step
+    name = parent.read_label().get("name") or config.name or parent.run_id
+    config.name = f"{name} (fork)"[:80]
+    return changed(config, settings or [])
+
+
+def invite(console: Console, text: str) -> None:
     """What an empty page says: why it is empty, and the one button that fills it. Ends the page."""
     st.info(text)
     with st.container(horizontal=True):
         if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
-            start_preset(home, "quick")
+            start_preset(console, "quick")
         st.page_link(path_of("runs"), label="All runs")
     st.stop()
 
@@ -57,8 +99,27 @@ def stop(run: RunDir, force: bool = False) -> None:
     _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it keeps its last checkpoint")
 
 
-def resume(run: RunDir) -> None:
-    _tell(lambda: local.resume(run), "Resuming from the last checkpoint")
+def pause(run: RunDir) -> None:
+    _tell(lambda: local.pause(run), "Pausing after the current step")
+
+
+def proceed(run: RunDir) -> None:
+    _tell(lambda: local.proceed(run), "Going on")
+
+
+def resume(console: Console, run: RunDir, checkpoint: str = "") -> None:
+    """Into the queue, which starts it at once where it fits."""
+    _tell(lambda: queue.resume(run, checkpoint), f"Goes on from {checkpoint or 'the last checkpoint'} as soon as it fits")
+    console.scheduler.wake()
+
+
+def cancel(run: RunDir) -> None:
+    _tell(lambda: queue.cancel(run), "Taken out of the queue")
+
+
+def move(console: Console, run: RunDir, place: queue.Place) -> None:
+    _tell(lambda: queue.move(run, place), "Next in the queue" if place == "first" else "Moved")
+    console.scheduler.wake()
 
 
 def steer(run: RunDir, command: str) -> None:

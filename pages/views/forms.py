@@ -72,6 +72,25 @@ LABELS = {
     "curriculum.max_extensions": "Extensions of a stage",
     "curriculum.on_failure": "At the limit of a stage",
     "curriculum.max_setbacks": "Setbacks of a run",
+    "checkpoint.keep_every": "Keep every n-th for good",
+    "checkpoint.disk_budget_mb": "Disk budget (MB)",
+    "recovery.enabled": "Start again by itself",
+    "recovery.max_restarts": "Restarts in a row",
+    "recovery.backoff_s": "First pause (s)",
+    "recovery.stalled_s": "Stalled after (s)",
+    "health.on_instability": "At a severe finding",
+    "health.adjust_entropy": "Adjust the entropy",
+    "health.stop_on_plateau": "End on a plateau",
+    "health.adjust_stages": "Adjust stages",
+    "health.max_actions": "Actions at most",
+    "health.ignore": "Rules to leave out",
+    "workers.run_memory_mb": "Memory of the run (MB)",
+    "queue.cores": "Workers of all runs together (0: all cores)",
+    "queue.reserve_mb": "Memory left free (MB)",
+    "notify.at_least": "Send findings that are at least",
+    "notify.milestones": "Send milestones",
+    "notify.summaries": "Summaries",
+    "notify.pause_minutes": "One cause once in (minutes)",
     "logos.variants": "Variants of each logo",
     "logos.add_builtin": "Built-in logos beside a folder's",
     "workers.time_limit_s": "Time for a conversion (s)",
@@ -122,7 +141,7 @@ def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "")
         )
     elif get_origin(kind) is list:
         text = st.text_input(label, value=", ".join(str(v) for v in value), **common)
-        result = _int_list(text)
+        result = [part.strip() for part in text.split(",") if part.strip()] if get_args(kind) == (str,) else _int_list(text)
     else:
         result = st.text_input(label, value="" if value is None else str(value), **common)
     if error:
@@ -155,6 +174,13 @@ def fields(names: Iterable[str], data: Data, version: str, errors: dict[str, str
     for i, name in enumerate(names):
         with columns[i % n_columns]:
             put_setting(data, name, field(name, infos[name], get_setting(data, name), version, errors.get(name, "")))
+
+
+def model_fields(model: type[BaseModel], section: str, data: Data, version: str, skip: tuple[str, ...] = ()) -> None:
+    """Draw a section of another model than a run's, in one column."""
+    for name, info in walk_fields(model):
+        if name.startswith(f"{section}.") and name.removeprefix(f"{section}.") not in skip:
+            put_setting(data, name, field(name, info, get_setting(data, name), version))
 
 
 def names_where(keep: Callable[[str, FieldInfo], bool]) -> list[str]:

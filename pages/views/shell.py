@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import streamlit as st
 
-from core.runs.run_dir import all_runs
+from core.runs import alerts
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views.tables import display_name
-from storage import service
+from storage import queries, service
 
 SECTIONS = {
     "Train": {"runs": "Runs", "new_run": "New run", "live": "Live"},
-    "Inspect": {"gallery": "Gallery"},
+    "Inspect": {"gallery": "Gallery", "alerts": "Alerts"},
+    "Machine": {"system": "System", "settings": "Settings"},
 }
 DEFAULT = "runs"
 PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
+_TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
 WORDMARK = Path(__file__).with_name("wordmark.svg")
 
 
@@ -56,16 +60,41 @@ def begin(title: str) -> service.Console:
     return console
 
 
+def notices(console: service.Console) -> list[alerts.Notice]:
+    """What deserved attention in all runs, newest first."""
+    found = [alerts.notice_of(run_id, event) for run_id, event in queries.notable_events(console.store, list(alerts.KINDS))]
+    return [notice for notice in found if notice is not None]
+
+
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
-    live = [run for run in all_runs(console.home) if run_state(run).status is Status.RUNNING]
+    states = [(run, run_state(run).status) for run in all_runs(console.home)]
+    live = [run for run, status in states if status in (Status.RUNNING, Status.PAUSED)]
+    n_waiting = sum(status is Status.QUEUED for _, status in states)
     with st.container():
+        _bell(console)
         if live:
-            st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}")
+            waiting = f", {n_waiting} waiting" if n_waiting else ""
+            st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
             for run in live[:5]:
                 label = display_name(run)
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
-            st.caption("No run is live.")
+            st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
             st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
+
+
+def _bell(console: service.Console) -> None:
+    """Unread alerts, and a toast for what came since this visit began."""
+    found, seen = notices(console), alerts.unread_since(console.home)
+    n_new = sum(notice.ts > seen and notice.severity != "info" for notice in found)
+    label = f"{n_new} new alert{'s' if n_new > 1 else ''}" if n_new else "No new alerts"
+    icon = ":material/notifications_active:" if n_new else ":material/notifications:"
+    st.page_link(path_of("alerts"), label=label, icon=icon, help="Findings and milestones of all runs.")
+    shown = float(st.session_state.setdefault("toasted_until", time.time()))
+    fresh = [notice for notice in found if notice.ts > shown]
+    if fresh:
+        st.session_state["toasted_until"] = max(notice.ts for notice in fresh)
+        for notice in fresh[:3]:
+            st.toast(f"**{notice.title}** · {display_name(RunDir(console.home / notice.run_id))}", icon=_TOAST[notice.severity])

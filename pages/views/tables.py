@@ -51,6 +51,11 @@ class RunRow:
         return min(self.step / self.total, 1.0) if self.total else 0.0
 
 
+def state_of(run: RunDir) -> RunState:
+    """A run's state now."""
+    return run_state(run)
+
+
 def display_name(run: RunDir) -> str:
     """What a run is called: as renamed, else as its config names it, else its id."""
     try:

@@ -1,0 +1,56 @@
+"""Everything that deserved attention, over all runs, newest first."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import streamlit as st
+
+from core.runs.alerts import mark_read, unread_since
+from core.runs.run_dir import all_runs
+from core.runs.settings import SEVERITIES
+from pages.views import health, tables
+from pages.views.shell import begin, notices, path_of
+
+PAGE_SIZE = 30
+console = begin("Alerts")
+names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
+found = notices(console)
+seen = unread_since(console.home)
+n_new = sum(notice.ts > seen for notice in found)
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    at_least = st.segmented_control(
+        "Show",
+        SEVERITIES,
+        default="info",
+        format_func=lambda s: f"{s} and worse" if s != "severe" else s,
+        key="at_least",
+        bind="query-params",
+        required=True,
+    )
+    text = st.text_input("Find", placeholder="run or text", key="find", bind="query-params", width=240)
+    if st.button("Mark all as read", icon=":material/done_all:", disabled=not n_new):
+        mark_read(console.home, time.time())
+        st.rerun()
+    st.page_link(path_of("settings"), label="Where they are sent", icon=":material/send:")
+
+floor = SEVERITIES.index(at_least)  # type: ignore[arg-type]
+shown = [n for n in found if SEVERITIES.index(n.severity) >= floor]
+shown = [n for n in shown if text.lower() in f"{names.get(n.run_id, '')} {n.run_id} {n.title} {n.text}".lower()]
+if not shown:
+    st.info("Nothing to tell." if not found else "Nothing matches; clear the search, or show milder ones too.")
+n_pages = max((len(shown) - 1) // PAGE_SIZE + 1, 1)
+page = st.pagination(n_pages, key="page") if n_pages > 1 else 1
+for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(notice.severity, color=health.COLOURS[notice.severity], icon=health.ICONS[notice.severity])
+            st.markdown(f"**{notice.title}**")
+            if notice.ts > seen:
+                st.badge("new", color="violet")
+            tab = {"tab": "Health"} if notice.kind in ("alert", "action") else {}
+            st.page_link(path_of("live"), label=names.get(notice.run_id, notice.run_id), query_params={"run": notice.run_id} | tab)
+            st.caption(f"step {notice.step:,} · {datetime.fromtimestamp(notice.ts):%b %d, %H:%M:%S}")
+        st.caption(notice.text)

@@ -1,0 +1,62 @@
+"""Settings of this installation: what runs may take together, and whom to tell what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.runs import alerts
+from core.runs.config import ConfigError
+from core.runs.settings import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
+from pages.views import forms
+from pages.views.shell import begin
+
+console = begin("Settings")
+try:
+    current = read_settings(console.home)
+except ConfigError as error:
+    st.error(f"The settings file is not valid, so the defaults are shown: {error}")
+    current = Settings()
+data: dict[str, Any] = current.model_dump(mode="json")
+st.caption(f"Kept in `{console.home.name}/{SETTINGS_FILE}`, which only you can read; the command line obeys them too.")
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Queue")
+    forms.model_fields(Settings, "queue", data, "settings")
+with right:
+    st.subheader("Notifications")
+    st.caption(
+        "Mail, Slack, a desktop, a webhook: one address a line, as [apprise](https://github.com/caronc/apprise/wiki) writes them, "
+        "for example `mailto://user:password@example.com` or `slack://token/#channel`. Nothing is sent without one."
+    )
+    lines = st.text_area("Addresses", "\n".join(current.notify.urls), key="set.urls", height=110, placeholder="json://localhost:8080/hook")
+    data["notify"]["urls"] = [line.strip() for line in lines.splitlines() if line.strip()]
+    forms.model_fields(Settings, "notify", data, "settings", skip=("urls",))
+
+try:
+    wanted: Settings | None = check_settings(data)
+except ConfigError as error:
+    wanted = None
+    st.error("Not saved:\n\n" + "\n".join(f"- {line.removeprefix('settings: ')}" for line in str(error).splitlines()))
+
+with st.container(horizontal=True):
+    if st.button("Save", type="primary", icon=":material/save:", disabled=wanted is None or wanted == current) and wanted is not None:
+        try:
+            write_settings(console.home, wanted)
+        except OSError as error:
+            st.error(f"The settings could not be written: {error}")
+        else:
+            console.scheduler.wake()
+            st.toast("Saved")
+            st.rerun()
+    if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="To every saved address, now."):
+        with st.spinner("Sending …"):
+            problems = [
+                problem for url in current.notify.urls if (problem := alerts.send(url, "Tracewright", "A test: notifications arrive."))
+            ]
+        for problem in problems:
+            st.error(problem)
+        if not problems:
+            st.success(f"Sent to {len(current.notify.urls)} addresses.")

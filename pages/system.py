@@ -1,0 +1,120 @@
+"""The machine and the queue: what is in use, what runs, what waits and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from core.runs import resources
+from core.runs.config import ConfigError
+from core.runs.launchers import local
+from core.runs.run_dir import RunDir, all_runs, read_board
+from core.runs.settings import Settings, read_settings
+from core.runs.status import Status
+from pages.views import controls, tables
+from pages.views.health import megabytes
+from pages.views.shell import begin, path_of
+from storage import queries
+
+REFRESH_S = 2
+LIVE = (Status.RUNNING, Status.PAUSED)
+console = begin("System")
+
+
+def settings() -> Settings:
+    try:
+        return read_settings(console.home)
+    except ConfigError as error:
+        st.warning(f"The settings can't be read; the defaults are used. {error}")
+        return Settings()
+
+
+def machine() -> None:
+    now = resources.sample(console.home)
+    with st.grid(4, min_column_width=170):
+        busy = sum(now.cores)
+        st.metric("Processor", f"{busy / max(len(now.cores), 1):.0%}", help=f"{busy:.1f} of {len(now.cores)} cores are busy.", border=True)
+        used = now.memory_mb / max(now.memory_total_mb, 1)
+        st.metric("Memory", f"{used:.0%}", help=f"{megabytes(now.memory_mb)} of {megabytes(now.memory_total_mb)}", border=True)
+        st.metric("Disk left", megabytes(now.disk_free_mb), help=f"Of {megabytes(now.disk_total_mb)}, where the runs are.", border=True)
+        if now.gpus:
+            for gpu in now.gpus:
+                st.metric(gpu.name, f"{gpu.load:.0%}", help=f"{megabytes(gpu.memory_mb)} of {megabytes(gpu.memory_total_mb)}", border=True)
+        else:
+            st.metric("GPU", "none", help="None is needed: the networks are small, and the conversions run on the processor.", border=True)
+    with st.grid("auto", min_column_width=120):
+        for i, share in enumerate(now.cores):
+            st.progress(min(max(share, 0.0), 1.0), text=f"core {i}: {share:.0%}")
+
+
+def workers_text(run: RunDir) -> str:
+    try:
+        return str(resources.workers_of(run.read_config()))
+    except ConfigError:
+        return "–"
+
+
+def live_runs(rows: list[tables.RunRow]) -> None:
+    live = [row for row in rows if row.state.status in LIVE]
+    cores = settings().queue.cores or resources.available_cores()
+    st.subheader("Running")
+    if not live:
+        st.caption(f"No run is live; {cores} workers may run at a time.")
+        return
+    taken = sum(resources.workers_of(row.config) for row in live if row.config is not None)
+    st.caption(f"{taken} of {cores} workers are in use.")
+    for row in live:
+        name, progress, figures, buttons = st.columns([2, 2.4, 2.6, 2.2], vertical_alignment="center")
+        with name, st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": row.run.run_id})
+            st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
+            if row.state.is_stalled:
+                st.badge("no sign of life", color="orange", icon=":material/warning:")
+        progress.progress(row.progress, text=f"{row.step:,} of {row.total:,} steps")
+        rate = queries.recent_rate(console.store, row.run.run_id)
+        memory = sum(resources.tree_memory_mb(process.pid) for process in local.trainers(row.run))
+        disk = resources.folder_mb(row.run.path)
+        budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
+        rate_text = f"{rate:.0f} steps a second" if rate else "getting ready"
+        figures.caption(f"{workers_text(row.run)} workers · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
+        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+            controls.buttons(console, row, f"system.{row.run.run_id}.")
+
+
+def scheduler_note() -> None:
+    board = read_board(console.home)
+    if console.scheduler.error:
+        st.error(f"The scheduler meets a problem and goes on trying: {console.scheduler.error}")
+    elif console.scheduler.is_acting():
+        st.caption("This console starts what is queued, and starts again what died.")
+    elif board is not None:
+        st.caption(f"Another process (pid {board.process.pid}) starts what is queued; this console takes over when it ends.")
+    else:
+        st.caption("The scheduler is starting.")
+
+
+def notifications() -> None:
+    failures, waiting = console.notifier.failures, console.notifier.n_waiting
+    if not failures and not waiting:
+        return
+    st.subheader("Notifications")
+    if waiting:
+        st.caption(f"{waiting} wait to be sent, or to be tried again.")
+    for failure in reversed(failures[-5:]):
+        st.warning(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” was given up: {failure['problem']}")
+
+
+@st.fragment(run_every=f"{REFRESH_S}s")
+def overview() -> None:
+    rows = tables.run_rows(list(all_runs(console.home)), queries.run_overview(console.store))
+    machine()
+    live_runs(rows)
+    st.subheader("Queue")
+    if not controls.queue_list(console, {row.run.run_id: row.name for row in rows}):
+        st.caption("Nothing waits. A run that does not fit beside those that are live waits here, and starts by itself.")
+    scheduler_note()
+    notifications()
+
+
+overview()

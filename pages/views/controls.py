@@ -1,0 +1,110 @@
+"""What can be done with a run in its state: the same buttons on every page, and the queue as a list."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs import queue
+from core.runs.launchers import local
+from core.runs.run_dir import RunDir
+from core.runs.status import Status
+from pages.views import actions, tables
+from pages.views.shell import path_of
+from storage.service import Console
+
+CHECKPOINTS = {"last": "the last", "best": "the best", "previous": "the one before the last"}
+
+
+def checkpoint_name(name: str) -> str:
+    """ "step 8,192" for a periodic one."""
+    return f"step {int(name.removeprefix('step-')):,}" if name.startswith("step-") else CHECKPOINTS.get(name, name)
+
+
+def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = False) -> None:
+    """The next thing one would do with a run, large on its own page."""
+    run, status = row.run, row.state.status
+    if status in (Status.RUNNING, Status.PAUSED):
+        if status is Status.PAUSED:
+            st.button("Continue", key=f"{key}continue", on_click=actions.proceed, args=(run,), icon=":material/play_arrow:", type="primary")
+        elif not run.is_pause_wanted:
+            label = "Pause" if is_large else ""
+            help_text = "Hold after the current step; it keeps its memory and its cores."
+            st.button(label, key=f"{key}pause", on_click=actions.pause, args=(run,), icon=":material/pause:", help=help_text)
+        left = local.kill_in_s(run)
+        if left is None:
+            help_text = "Keeps its last checkpoint; goes on from there when you resume it."
+            st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=help_text)
+        else:
+            label = f"Kill in {left:.0f} s" if left > 0 else "Kill"
+            help_text = "It was asked to stop. If it does not, this ends it at once; its last checkpoint stays."
+            st.button(
+                label, key=f"{key}stop", on_click=actions.stop, args=(run, True), icon=":material/bolt:", disabled=left > 0, help=help_text
+            )
+    elif status is Status.QUEUED:
+        st.button(
+            "Cancel", key=f"{key}cancel", on_click=actions.cancel, args=(run,), icon=":material/close:", help="Take it out of the queue."
+        )
+    elif status.can_resume:
+        label = "Resume" if run.events_file.exists() else "Start"
+        st.button(
+            label, key=f"{key}resume", on_click=actions.resume, args=(console, run), icon=":material/play_arrow:",
+            type="primary" if is_large else "secondary",
+        )  # fmt: skip
+
+
+def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
+    """Go on from another checkpoint than the last, here or as a run of its own."""
+    names = row.run.checkpoint_names()
+    if not names:
+        return
+    name = st.selectbox("Checkpoint", names, format_func=checkpoint_name, key=f"{key}checkpoint")
+    with st.container(horizontal=True):
+        if row.state.status.can_resume:
+            st.button(
+                "Resume from it", key=f"{key}resume_from", on_click=actions.resume, args=(console, row.run, name), icon=":material/play_arrow:",
+                help="Goes on from there; what the run did beyond is done again.",
+            )  # fmt: skip
+        if st.button(
+            "Fork", key=f"{key}fork", icon=":material/fork_right:", help="A new run that goes on from there under other settings."
+        ):
+            st.switch_page(path_of("new_run"), query_params={"fork": row.run.run_id, "from": name})
+
+
+def queue_list(console: Console, names: dict[str, str]) -> int:
+    """What waits, why, and buttons that change the order; returns how many wait."""
+    waiting = queue.waiting(console.home)
+    for place, (run, _) in enumerate(waiting):
+        name, reason, tools = st.columns([2.3, 4, 2.2], vertical_alignment="center")
+        name.page_link(path_of("live"), label=f"{place + 1}. {names.get(run.run_id, run.run_id)}", query_params={"run": run.run_id})
+        reason.caption(_with_names(tables.state_of(run).reason, names))
+        with tools, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            _move(console, run, "first", ":material/vertical_align_top:", "Run next", place == 0)
+            _move(console, run, "up", ":material/arrow_upward:", "Earlier", place == 0)
+            _move(console, run, "down", ":material/arrow_downward:", "Later", place == len(waiting) - 1)
+            st.button(
+                "",
+                key=f"queue.cancel.{run.run_id}",
+                on_click=actions.cancel,
+                args=(run,),
+                icon=":material/close:",
+                help="Take it out of the queue",
+            )
+    return len(waiting)
+
+
+def _move(console: Console, run: RunDir, place: queue.Place, icon: str, help_text: str, is_there: bool) -> None:
+    st.button(
+        "",
+        key=f"queue.{place}.{run.run_id}",
+        on_click=actions.move,
+        args=(console, run, place),
+        icon=icon,
+        help=help_text,
+        disabled=is_there,
+    )
+
+
+def _with_names(text: str, names: dict[str, str]) -> str:
+    for run_id, name in names.items():
+        text = text.replace(run_id, name)
+    return text

@@ -1,0 +1,114 @@
+"""What the doctor says of a run: a light a rule, what was found with its remedy, and what the machine did meanwhile."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from core.learning.doctor import RULE_NAMES, RULES
+from core.runs.run_dir import RunDir
+from pages.views import actions, charts
+from storage import queries
+from storage.queries import Axis
+from storage.service import Console
+
+Badge = Literal["gray", "blue", "orange", "red", "green"]
+COLOURS: dict[str, Badge] = {"info": "blue", "warning": "orange", "severe": "red"}
+ICONS = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
+TITLES = {rule.name: rule.title for rule in RULES} | {"anomaly": "Unusual values"}
+SHORT = {
+    "not_finite": "numbers", "kl_high": "policy steps", "clip_high": "clipping", "entropy_collapse": "exploration", "std_explosion": "deviation",
+    "value_useless": "value function", "gradient_explosion": "gradient", "gain_fall": "validation gain", "reward_fall": "episode gain",
+    "plateau": "progress", "hacked_reward": "reward against quality", "clipped_actions": "range of actions", "failed_traces": "conversions",
+    "most_traces_fail": "conversions at all", "slow": "speed", "overfitting": "unseen logos", "no_promotion": "stage", "nearly_promoted": "stage's limit",
+    "anomaly": "unusual values",
+}  # fmt: skip
+MACHINE = {
+    "system/cpu": "processor, share of all cores",
+    "system/workers_busy": "workers, busy cores",
+    "system/trainer_busy": "trainer, busy cores",
+    "system/memory_mb": "memory of this run, MB",
+    "system/memory_free_mb": "memory left, MB",
+    "system/disk_free_mb": "disk left, MB",
+    "time/step_rate": "steps a second",
+}
+
+
+def panel(console: Console, run: RunDir, events: list[dict[str, Any]]) -> None:
+    """``events``: alerts and actions of the run, in order."""
+    found = [event for event in events if event["kind"] == "alert"]
+    worst: dict[str, str] = {}
+    for event in found:
+        rule, severity = str(event["data"].get("rule", "")), str(event["data"].get("severity", "warning"))
+        if list(COLOURS).index(severity) >= list(COLOURS).index(worst.get(rule, "info")):
+            worst[rule] = severity
+    st.subheader("Health")
+    with st.container(horizontal=True, gap="small"):
+        for rule in RULE_NAMES:
+            found_as = worst.get(rule)
+            colour, icon = (COLOURS[found_as], ICONS[found_as]) if found_as else ("green", ":material/check:")
+            st.badge(
+                SHORT.get(rule, rule), color=colour, icon=icon, help=f"{TITLES.get(rule, rule)}: {'found' if found_as else 'not found'}"
+            )
+    if not events:
+        st.caption(f"{len(RULE_NAMES)} rules look at this run; none has found anything.")
+        return
+    for n, event in enumerate(reversed(events)):
+        if event["kind"] == "action":
+            st.caption(f":material/healing: Step {event['step']:,}: the doctor {event['data'].get('text', '')}.")
+        else:
+            _finding(console, run, event, n)
+
+
+def _finding(console: Console, run: RunDir, event: dict[str, Any], n: int) -> None:
+    data = event["data"]
+    severity = str(data.get("severity", "warning"))
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(severity, color=COLOURS.get(severity, "orange"), icon=ICONS.get(severity))
+            st.markdown(f"**{data.get('title', '')}**")
+            st.caption(f"step {event['step']:,}")
+        st.markdown(f"{data.get('evidence', '')}.")
+        st.caption(f"{data.get('cause', '')} {data.get('remedy', '')}")
+        changes = data.get("changes") or {}
+        if changes:
+            told = ", ".join(
+                f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
+            )
+            if st.button(
+                f"Fork from the best checkpoint with {told}", key=f"remedy.{n}", icon=":material/fork_right:",
+                help="A new run that goes on from this run's best checkpoint with this change; this run stays as it is.",
+            ):  # fmt: skip
+                actions.fork_with(console, run, changes)
+
+
+def lights(events: list[dict[str, Any]]) -> None:
+    """One line for the top of the live page: how many findings of which severity, nothing without any."""
+    counts = {severity: sum(e["data"].get("severity") == severity for e in events) for severity in reversed(COLOURS)}
+    for severity, count in counts.items():
+        if count and severity != "info":
+            st.badge(f"{count} {severity}", color=COLOURS[severity], icon=ICONS[severity], help="See the Health tab.")
+
+
+def machine_charts(console: Console, run_id: str, shown: list[str], axis: Axis, colours: dict[str, str], labels: dict[str, str]) -> None:
+    """Load, memory and disk over the run."""
+    st.subheader("Machine")
+    gpus = [name for name in queries.metric_names(console.store, [run_id]) if name.startswith("system/gpu")]
+    names = MACHINE | {name: name.removeprefix("system/").replace("_", " ") for name in gpus}
+    series = queries.metric_series(console.store, shown, list(names), axis)
+    if series.empty:
+        st.caption("The first figures come ten seconds after the first step.")
+        return
+    with st.grid(3, min_column_width=300):
+        for name, title in names.items():
+            part = series[series["name"] == name]
+            if not part.empty:
+                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, height=190), key=f"machine.{name}")
+
+
+def megabytes(value: float) -> str:
+    """ "512 MB", "12.3 GB"."""
+    return "–" if value is None or math.isnan(value) or pd.isna(value) else f"{value:.0f} MB" if value < 1000 else f"{value / 1024:.1f} GB"
