@@ -24,7 +24,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     at_least = st.segmented_control(
         "Show",
         SEVERITIES,
-        default="info",
+        default="warning",
         format_func=lambda s: f"{s} and worse" if s != "severe" else s,
         key="at_least",
         bind="query-params",
@@ -40,7 +40,11 @@ floor = SEVERITIES.index(at_least)  # type: ignore[arg-type]
 shown = [n for n in found if SEVERITIES.index(n.severity) >= floor]
 shown = [n for n in shown if text.lower() in f"{names.get(n.run_id, '')} {n.run_id} {n.title} {n.text}".lower()]
 if not shown:
-    st.info("Nothing to tell." if not found else "Nothing matches; clear the search, or show milder ones too.")
+    st.info(
+        "Nothing to tell yet: what the doctor finds in a run, and what a run reaches, appears here by itself."
+        if not found
+        else "Nothing matches; clear the search, or show milder ones too: info has what was reached."
+    )
 n_pages = max((len(shown) - 1) // PAGE_SIZE + 1, 1)
 page = st.pagination(n_pages, key="page") if n_pages > 1 else 1
 for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
@@ -53,4 +57,7 @@ for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
             tab = {"tab": "Health"} if notice.kind in ("alert", "action") else {}
             st.page_link(path_of("live"), label=names.get(notice.run_id, notice.run_id), query_params={"run": notice.run_id} | tab)
             st.caption(f"step {notice.step:,} · {datetime.fromtimestamp(notice.ts):%b %d, %H:%M:%S}")
-        st.caption(notice.text)
+            if notice.severity == "info":
+                st.caption(notice.text)
+        if notice.severity != "info":
+            st.caption(notice.text)

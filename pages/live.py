@@ -14,7 +14,7 @@ from core.runs.status import Status, run_state
 from core.tracing.params import NAMES, SPECS
 from pages.views import actions, charts, controls, health, tables
 from pages.views.links import choose, choose_many
-from pages.views.shell import begin, path_of
+from pages.views.shell import begin, path_of, show_toasts
 from storage import queries
 from storage.queries import Axis
 
@@ -55,7 +55,7 @@ def long_label(run_id: str) -> str:
     return f"{name}  ·  {run_id if is_like else stamp}" if name != run_id else name
 
 
-with st.grid(4, min_column_width=240, vertical_alignment="bottom"):
+with st.grid(4, min_column_width=220, vertical_alignment="bottom"):
     run_id = choose("Run", ids, "run", show=long_label)
     others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
     axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
@@ -75,7 +75,7 @@ if parent is not None and parent.run_id in ids and parent.run_id not in shown an
 
 def heading(row: tables.RunRow) -> None:
     """Status, progress and what can be done."""
-    left, right = st.columns([3, 1], vertical_alignment="center")
+    left, right = st.columns([1, 1], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center"):
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
         st.markdown(row.state.reason or "")
@@ -393,6 +393,7 @@ def detail(event: dict[str, Any]) -> str:
 
 @st.fragment(run_every=clock)
 def top() -> None:
+    show_toasts()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
     now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:

@@ -7,13 +7,13 @@ import streamlit as st
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from pages.views import actions, controls, tables
-from pages.views.shell import begin, path_of
+from pages.views.shell import begin, path_of, show_toasts
 from storage import export, queries
 
 PAGE_SIZE = 15
 LIVE = (Status.RUNNING, Status.PAUSED)
 MOVING = (*LIVE, Status.QUEUED)
-COLUMNS = [2.3, 2.3, 1.1, 1.3, 1.7]
+COLUMNS = [2.2, 2.1, 0.9, 1.2, 2.3]
 
 console = begin("Runs")
 
@@ -88,6 +88,7 @@ is_any_live = any(row.state.status in MOVING for row in first_rows)
 
 @st.fragment(run_every="2s" if is_any_live else None)
 def table() -> None:
+    show_toasts()
     rows = read_rows(list(all_runs(console.home)))
     if is_any_live != any(row.state.status in MOVING for row in rows):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock

@@ -14,7 +14,7 @@ from core.runs.settings import Settings, read_settings
 from core.runs.status import Status
 from pages.views import controls, tables
 from pages.views.health import megabytes
-from pages.views.shell import begin, path_of
+from pages.views.shell import begin, path_of, show_toasts
 from storage import queries
 
 REFRESH_S = 2
@@ -50,9 +50,10 @@ def machine() -> None:
 
 def workers_text(run: RunDir) -> str:
     try:
-        return str(resources.workers_of(run.read_config()))
+        n = resources.workers_of(run.read_config())
     except ConfigError:
-        return "–"
+        return "unknown workers"
+    return f"{n} worker{'s' if n > 1 else ''}"
 
 
 def live_runs(rows: list[tables.RunRow]) -> None:
@@ -77,7 +78,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
         disk = resources.folder_mb(row.run.path)
         budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
         rate_text = f"{rate:.0f} steps a second" if rate else "getting ready"
-        figures.caption(f"{workers_text(row.run)} workers · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
+        figures.caption(f"{workers_text(row.run)} · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
             controls.buttons(console, row, f"system.{row.run.run_id}.")
 
@@ -107,6 +108,7 @@ def notifications() -> None:
 
 @st.fragment(run_every=f"{REFRESH_S}s")
 def overview() -> None:
+    show_toasts()
     rows = tables.run_rows(list(all_runs(console.home)), queries.run_overview(console.store))
     machine()
     live_runs(rows)

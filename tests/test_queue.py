@@ -136,6 +136,23 @@ def test_a_ticket_of_a_run_that_was_started_already_is_dropped(home, logo_folder
     assert run.read_ticket() is None
 
 
+def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a"))
+    run.write_process(Process.of(os.getpid()))
+    with EventWriter(run.events_file) as events:
+        events.write("ended", 0, {"status": "STOPPED", "reason": "asked to"})
+    queue.resume(run)
+    s = Scheduler(home, launches)
+    s.tick()
+    assert launches.started == []
+    assert run_state(run).reason == "waits for its last attempt to end"
+    gone = run.path / "process.json"
+    gone.unlink()
+    s.tick()
+    s.release()
+    assert launches.started == ["a"]
+
+
 def serve(home, *flags: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "core", "runs", "serve", *flags]
     return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, stderr=subprocess.DEVNULL)

@@ -245,6 +245,40 @@ def test_a_paused_run_can_be_stopped(home, logo_folder):
     assert "killed by hand" in run_state(run).reason
 
 
+def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder, monkeypatch):
+    """Its signal comes before the first step of the new attempt."""
+    from core.learning.pulse import StopFlag
+    from core.learning.supply import Supply
+
+    run = claim(home, tiny_config(logo_folder, total_timesteps=128))
+    train(run)
+    run.write_config(run.read_config().model_copy(update={"total_timesteps": 256}))
+    flags: list[StopFlag] = []
+    made, opened = StopFlag.__init__, Supply.open
+    monkeypatch.setattr(StopFlag, "__init__", lambda self: (made(self), flags.append(self))[0])
+
+    def open_then_stop(self: Supply, *arguments) -> None:
+        opened(self, *arguments)
+        flags[0].reason = "asked to stop (SIGTERM)"
+
+    monkeypatch.setattr(Supply, "open", open_then_stop)
+    ending = train(run, resume=True)
+    assert ending.status is Status.STOPPED
+    monkeypatch.undo()
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    assert train(run, resume=True).status is Status.COMPLETED
+
+
+def test_a_run_that_is_stopped_before_it_began_is_no_failure(home, logo_folder):
+    run = local.start(home, tiny_config(logo_folder))
+    local.stop(run, force=True)
+    deadline = time.monotonic() + 20
+    while run_state(run).status is Status.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (run_state(run).status, run_state(run).reason) == (Status.STOPPED, "stopped before it began")
+
+
 def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, monkeypatch):
     path, waits = tmp_path / "events.jsonl", []
     writer = EventWriter(path, waits.append)

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, tiny_config
+from conftest import ROOT, follow, tiny_config
 
+from core.runs import queue
 from core.runs.events import read_events
 from core.runs.launchers import local
 from core.runs.run_dir import all_runs
+from core.runs.settings import Settings, write_settings
 from core.runs.status import Status, run_state
 from storage import queries, service
 from storage.store import Store
@@ -91,7 +93,8 @@ def serving(home: Path, tmp_path: Path) -> Iterator[Server]:
     finally:
         server.end()
         for run in all_runs(home):
-            if run_state(run).status is Status.RUNNING:
+            run.drop_ticket()
+            if run_state(run).status in (Status.RUNNING, Status.PAUSED):
                 local.stop(run, force=True)
                 while run_state(run).status is Status.RUNNING:
                     time.sleep(0.05)
@@ -256,6 +259,95 @@ def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_fold
         seen = max(e.step for e in read_events(run.events_file))
         await_step(run, seen + 64)
         assert run_state(run).status is Status.RUNNING
+
+
+def await_status(run, *wanted: Status, timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while run_state(run).status not in wanted:
+        assert time.monotonic() < deadline, (run_state(run), run.log_tail())
+        time.sleep(0.05)
+
+
+def press(page: Any, name: str, run, wanted: Status) -> None:
+    """Press a button until the run follows, as a person does: a press just as the page redraws may come to nothing."""
+    for _ in range(3):
+        button = page.get_by_role("button", name=name).first
+        button.wait_for()
+        button.click()
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if run_state(run).status is wanted:
+                return
+            time.sleep(0.05)
+    pytest.fail(f"{name} did nothing: {run_state(run)}")
+
+
+@pytest.mark.browser
+def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, chromium, logo_folder):
+    """What a person does who comes back in the morning."""
+    from playwright.sync_api import expect, sync_playwright
+
+    write_settings(home, Settings.model_validate({"queue": {"cores": 1}}))
+    # The first of them breaks by its learning rate, so that there is something to be told of.
+    wild = {"learning_rate": 0.3, "n_epochs": 10, "n_steps": 4, "batch_size": 16}
+    with serving(home, tmp_path) as server, sync_playwright() as playwright:
+        sick = queue.submit(home, tiny_config(logo_folder, name="sick", n_workers=1, total_timesteps=400_000, ppo=wild))
+        calm = queue.submit(home, tiny_config(logo_folder, name="calm", n_workers=1, total_timesteps=400_000))
+        last = queue.submit(home, tiny_config(logo_folder, name="last", n_workers=1, total_timesteps=400_000))
+        await_status(sick, Status.RUNNING)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
+
+        page.goto(f"{server.url}/system")
+        page.get_by_text("waits for 1 free core: 1 of 1 are taken by sick").wait_for()
+        page.get_by_text("waits behind calm").wait_for()
+        page.locator(f".st-key-queue-first-{last.run_id.replace('.', '-')} button").first.click()
+        page.get_by_text("waits behind last").wait_for()
+        assert [run.run_id for run, _ in queue.waiting(home)] == [last.run_id, calm.run_id]
+        page.locator(f".st-key-queue-cancel-{last.run_id.replace('.', '-')} button").first.click()
+        await_status(last, Status.STOPPED)
+        page.get_by_text("1 of 1 workers are in use.").wait_for()
+
+        # The bell rings by itself
+        page.get_by_text(re.compile(r"\d+ new alerts?")).first.wait_for()
+        page.get_by_text(re.compile(r"\d+ new alerts?")).first.click()
+        page.get_by_text("Updates move the policy too far").first.wait_for()
+        page.get_by_role("button", name="Mark all as read").first.click()
+        page.get_by_text("No new alerts").first.wait_for()
+
+        page.goto(f"{server.url}/live?run={sick.run_id}&tab=Health")
+        press(page, "Pause", sick, Status.PAUSED)
+        page.get_by_text("Paused", exact=True).first.wait_for()
+        press(page, "Continue", sick, Status.RUNNING)
+        page.get_by_text("Running", exact=True).first.wait_for()
+        press(page, "Stop", sick, Status.STOPPED)
+        await_status(calm, Status.RUNNING)  # the next one starts by itself
+        page.get_by_text("Stopped", exact=True).first.wait_for()
+
+        # One click on the remedy: a fork waits behind the run that is live
+        page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first.click()
+        page.get_by_text(re.compile("Forked at step")).wait_for()
+        page.get_by_text("In the queue: waits for 1 free core").wait_for()
+        (fork,) = [run for run in all_runs(home) if run.read_parent()]
+        assert fork.read_config().ppo.learning_rate == 0.15
+
+        page.goto(f"{server.url}/live?run={calm.run_id}")
+        press(page, "Stop", calm, Status.STOPPED)
+        await_status(fork, Status.RUNNING)
+        press(page, "Resume", calm, Status.QUEUED)
+        page.screenshot(path="/tmp/w/dbg.png")
+        page.get_by_text("Queued", exact=True).first.wait_for()
+        page.goto(f"{server.url}/live?run={fork.run_id}")
+        page.get_by_text("Reward of an episode").wait_for()
+        press(page, "Stop", fork, Status.STOPPED)
+        follow(calm, lambda e: e.attempt == 2 and e.kind == "metrics")
+        page.goto(f"{server.url}/live?run={calm.run_id}&tab=Machine")
+        expect(page.get_by_role("tab", name="Machine")).to_be_visible()
+        browser.close()
+    attempts = [e.attempt for e in read_events(calm.events_file) if e.kind == "attempt_started"]
+    assert attempts == [1, 2]
 
 
 def test_the_server_answers_only_this_machine():

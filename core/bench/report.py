@@ -82,7 +82,7 @@ class Report:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) < 0.1 else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
 def target_text(key: str) -> str:

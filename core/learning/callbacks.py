@@ -95,13 +95,13 @@ class EpisodeRecorder(BaseCallback):
         self.is_ended_by_boundary = False
         self._gradient: GradientNorm | None = None
         self._sums: dict[str, list[float]] = {}
-        self._updates_seen = 0
+        self.updates_seen = 0
         self._update_started = self._rollout_started = 0.0
 
     def _init_callback(self) -> None:
         if self._gradient is None:
             self._gradient = GradientNorm(self.model.policy, self.model.policy.optimizer)
-        self._updates_seen = self.model._n_updates
+        self.updates_seen = self.model._n_updates
 
     def set_eligible(self) -> None:
         """Let the environments draw from the stage's categories."""
@@ -212,7 +212,7 @@ class EpisodeRecorder(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Called before the first rollout and after every update."""
-        if self.model._n_updates > self._updates_seen:
+        if self.model._n_updates > self.updates_seen:
             self.logger.record("time/update_s", time.monotonic() - self._update_started)
             self.flush()
             if not self._on_boundary():
@@ -238,7 +238,7 @@ class EpisodeRecorder(BaseCallback):
 
     def flush(self) -> None:
         """Write what an update recorded now: stable-baselines3 itself would dump it one rollout later."""
-        self._updates_seen = self.model._n_updates
+        self.updates_seen = self.model._n_updates
         norm = self._gradient.take() if self._gradient else None
         if norm is not None:
             self.logger.record("train/grad_norm", norm)

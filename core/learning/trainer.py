@@ -204,6 +204,7 @@ class Trainer:
         self.treatment = Treatment(self.config, self.events, self.agent, self.curriculum, self.run)
         if restored is not None and folder is not None:
             load_weights(folder, self.agent, restored)
+            self.recorder.updates_seen = self.agent._n_updates
             self._restore_as_fork(restored) if is_fork else self._restore(restored)
         self.recorder.set_eligible()
         is_new = restored is None or is_fork
@@ -397,7 +398,7 @@ class Trainer:
 
     def _finish(self) -> Ending:
         step = self.agent.num_timesteps
-        is_update_new = self.agent._n_updates > self.recorder._updates_seen
+        is_update_new = self.agent._n_updates > self.recorder.updates_seen
         if is_update_new:  # learn() ends with an update that no rollout follows
             self.recorder.flush()
         self.pulse.step = step

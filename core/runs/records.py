@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -51,7 +52,7 @@ class Ticket:
     """A place in the queue: the wish that a run be started, or gone on with from ``checkpoint``.
 
     Runs of a higher ``priority`` come first, then those of a lower ``order``. Not before ``not_before`` (seconds since
-    1970); ``cause`` says why a restart was wanted, empty for a wish of the user's.
+    1970); ``cause`` says why a restart was wanted, empty for a wish of the user's; ``made``: when it was wished for.
     """
 
     order: float
@@ -59,6 +60,7 @@ class Ticket:
     checkpoint: str = ""
     not_before: float = 0.0
     cause: str = ""
+    made: float = field(default_factory=time.time)
 
     @property
     def rank(self) -> tuple[int, float]:

@@ -170,7 +170,11 @@ class Scheduler:
         settings = self._settings()
         for run, ticket in waiting(self.home):
             if local.trainers(run):
-                run.drop_ticket()  # its starter was killed before it could
+                spawned = run.read_process()
+                if spawned is not None and spawned.ts > ticket.made:
+                    run.drop_ticket()  # its starter was killed before it could
+                else:
+                    reasons[run.run_id] = "waits for its last attempt to end"  # which holds up nobody else
                 continue
             if ticket.not_before > time.time():
                 continue  # it holds nobody up

@@ -81,6 +81,8 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
     if last is None and spawned is None:
         return RunState(Status.STOPPED, "not started yet")
+    if last is None and spawned is not None and run.read_stop() > spawned.ts:
+        return RunState(Status.STOPPED, "stopped before it began")
     if last is None:
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
     return RunState(Status.INTERRUPTED, _death(run, spawned))

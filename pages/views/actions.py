@@ -14,7 +14,7 @@ from core.runs.launchers import local
 from core.runs.preflight import check_preflight
 from core.runs.run_dir import RunDir, RunError
 from core.runs.status import check_steerable
-from pages.views.shell import path_of
+from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.service import Console
 from storage.store import Store
@@ -145,9 +145,9 @@ def _tell(act: object, done: str) -> None:
     try:
         act()  # type: ignore[operator]
     except (RunError, OSError) as error:
-        st.toast(str(error), icon="⚠️")
+        say(str(error), ":material/warning:")
     else:
-        st.toast(done)
+        say(done)
 
 
 def export_buttons(store: Store, run_id: str, key: str) -> None:

@@ -71,6 +71,7 @@ def line(
     smoothing: float = 0.0,
     height: int = HEIGHT,
     log_y: bool = False,
+    from_zero: bool = False,
     references: pd.DataFrame | None = None,
 ) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Curves of runs. ``series``: run_id, name, x, mean, low, high. ``references``: value, label (level lines)."""
@@ -78,7 +79,7 @@ def line(
     names = labels or {}
     data["label"] = [names.get(run, run) for run in data["run_id"]]
     palette = {names.get(run, run): colour for run, colour in colours.items()}
-    y_scale = alt.Scale(type="symlog" if log_y else "linear", zero=False, nice=True)
+    y_scale = alt.Scale(type="symlog" if log_y else "linear", zero=from_zero, nice=True)
     base = alt.Chart(data).encode(x=_x(axis, "x", data["x"]), color=_colour(palette))
     tip = [
         alt.Tooltip("label:N", title="run"),

@@ -27,10 +27,10 @@ SHORT = {
     "anomaly": "unusual values",
 }  # fmt: skip
 MACHINE = {
-    "system/cpu": "processor, share of all cores",
+    "system/cpu": "processor, share",
     "system/workers_busy": "workers, busy cores",
     "system/trainer_busy": "trainer, busy cores",
-    "system/memory_mb": "memory of this run, MB",
+    "system/memory_mb": "memory of the run",
     "system/memory_free_mb": "memory left, MB",
     "system/disk_free_mb": "disk left, MB",
     "time/step_rate": "steps a second",
@@ -106,7 +106,7 @@ def machine_charts(console: Console, run_id: str, shown: list[str], axis: Axis, 
         for name, title in names.items():
             part = series[series["name"] == name]
             if not part.empty:
-                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, height=190), key=f"machine.{name}")
+                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, height=190, from_zero=True), key=f"machine.{name}")
 
 
 def megabytes(value: float) -> str:

@@ -40,6 +40,17 @@ def navigation() -> st.Page:  # type: ignore[valid-type]
     )
 
 
+def say(text: str, icon: str | None = None) -> None:
+    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself."""
+    st.session_state.setdefault("toasts", []).append((text, icon))
+
+
+def show_toasts() -> None:
+    """First line of every fragment whose buttons say something."""
+    for text, icon in st.session_state.pop("toasts", []):
+        st.toast(text, icon=icon)
+
+
 def begin(title: str) -> service.Console:
     """Draw the frame and return the console. First line of every page.
 
@@ -55,6 +66,7 @@ def begin(title: str) -> service.Console:
         st.error(str(error))
         st.stop()
     st.title(title)
+    show_toasts()
     with st.sidebar:
         _sidebar(console)
     return console
