@@ -269,6 +269,26 @@ def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo
     assert train(run, resume=True).status is Status.COMPLETED
 
 
+def test_a_run_that_is_stopped_before_its_first_step_goes_on(home, logo_folder):
+    """There is a best checkpoint already, of the evaluation at step 0, but nothing that could go on from it."""
+    config = tiny_config(logo_folder, total_timesteps=64)
+    undisturbed, run = claim(home, config), claim(home, config)
+    train(undisturbed)
+    original = EventWriter.write
+
+    def stop_at_baseline(self: EventWriter, kind: str, *rest) -> int:
+        if kind == "baseline" and self.attempt == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, kind, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventWriter, "write", stop_at_baseline)
+        assert train(run).status is Status.STOPPED
+    assert run.checkpoint_names() == ["best"]
+    assert train(run, resume=True).status is Status.COMPLETED
+    assert values(run, beyond=0, attempt=2) == values(undisturbed, beyond=0)
+
+
 def test_a_run_that_is_stopped_before_it_began_is_no_failure(home, logo_folder):
     run = local.start(home, tiny_config(logo_folder))
     local.stop(run, force=True)

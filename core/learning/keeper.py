@@ -18,7 +18,7 @@ from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.files import NO_ROOM, write_aside
 from core.runs.resources import folder_mb
-from core.runs.run_dir import PREVIOUS, RunDir, RunError
+from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir, RunError
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
@@ -80,7 +80,11 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
         except CheckpointError as error:
             notes.append(str(error).removeprefix(f"{run.checkpoints}/"))
             continue
+        if state.get("environments") is None and name != PARENT_CHECKPOINT:
+            continue  # of before the first step: there is nothing to go on with yet
         return run.checkpoints / name, state, notes
+    if wanted and not notes and PARENT_CHECKPOINT in names:
+        return find_start(run, PARENT_CHECKPOINT)
     if notes:
         raise CheckpointError(f"{run.run_id}: no checkpoint can be used: {'; '.join(notes)}; clone it as a new run")
     return None, None, notes

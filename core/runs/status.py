@@ -64,6 +64,7 @@ def run_state(run: RunDir, now: float | None = None) -> RunState:
 
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     """``last``: the log's last event; an attempt that ended says so there."""
+    ticket = run.read_ticket()  # first: a scheduler writes the process before it takes the ticket away
     spawned, beat = run.read_process(), run.read_heartbeat()
     is_ended = last is not None and last.kind == "ended"
     if is_ended and last is not None:
@@ -74,7 +75,6 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
             return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=now - beat.ts > FRESH_S)
         if spawned is not None and spawned.process.is_alive():
             return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
-    ticket = run.read_ticket()
     if ticket is not None:
         return RunState(Status.QUEUED, waiting_reason(run, ticket, now))
     if is_ended and last is not None:
