@@ -13,8 +13,9 @@ from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.tracing.params import NAMES, SPECS
 from pages.views import actions, charts, controls, health, tables
+from pages.views.event_text import METHOD_LABELS, decision_text, detail
 from pages.views.links import choose, choose_many
-from pages.views.shell import begin, path_of, show_toasts
+from pages.views.shell import begin, path_of, redraw_when, show_toasts
 from storage import queries
 from storage.queries import Axis
 
@@ -22,7 +23,6 @@ REFRESH_S = 2
 REWARD_POINTS = 240
 PARENT_COLOUR = "#8a8a8a"
 MOVING = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
-METHOD_LABELS = {"method1": "Method 1", "single": "best single setting"}
 LOSSES = {
     "train/value_loss": "value loss",
     "train/policy_gradient_loss": "policy loss",
@@ -182,12 +182,6 @@ def stages(row: tables.RunRow) -> None:
                 ("Next stage", "advance", ":material/skip_next:"),
             ):
                 st.button(label, icon=icon, key=f"stage.{command}", on_click=actions.steer, args=(row.run, command))
-
-
-def decision_text(data: dict[str, Any]) -> str:
-    """What the curriculum decided and why, in a line."""
-    why = data.get("why") or f"{data['success_share']:.0%} successes after {data['n_episodes']} episodes"
-    return f"{data['reason'].replace('_', ' ')} ({why})"
 
 
 def waiting(row: tables.RunRow) -> bool:
@@ -370,30 +364,10 @@ def events() -> None:
         st.code("\n".join(run.log_tail(60)) or "nothing written yet", language=None, height=300)
 
 
-def detail(event: dict[str, Any]) -> str:
-    data = event["data"]
-    if event["kind"] == "attempt_started":
-        where = data.get("from_checkpoint")
-        return f"attempt {event['attempt']}, pid {data.get('pid', 'unknown')}" + (f", from checkpoint {where}" if where else "")
-    if event["kind"] == "checkpoint":
-        return f"{data.get('name', '')} (gain {tables.gain_text(data.get('gain'))})"
-    if event["kind"] == "baseline":
-        return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {tables.gain_text(data.get('gain'))}"
-    if event["kind"] == "worker_lost":
-        return f"{data.get('worker', '')}: {data.get('reason', '')}" + (f", at {data['logo']}" if data.get("logo") else "")
-    if event["kind"] in ("stage_ended", "stage_decision"):
-        return f"{data.get('name', '')}: {decision_text(data)}"
-    if event["kind"] == "stage_evaluation":
-        return ", ".join(f"{name} {share:.0%}" for name, share in data.get("shares", {}).items())
-    for key in ("phase", "text", "reason", "name"):
-        if data.get(key):
-            return str(data[key])
-    return ""
-
-
 @st.fragment(run_every=clock)
 def top() -> None:
     show_toasts()
+    st.session_state["drawn"] = statuses()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
     now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:
@@ -442,5 +416,10 @@ def exports() -> None:
         actions.export_buttons(console.store, run_id, "live")
 
 
+def statuses() -> list[Status]:
+    return [run_state(runs[ids.index(i)]).status for i in shown]
+
+
 top()
 below()
+redraw_when(lambda: not is_live and statuses() != st.session_state.get("drawn"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.status import Status
+from core.runs.status import Status, run_state
 from pages.views import actions, controls, tables
-from pages.views.shell import begin, path_of, show_toasts
+from pages.views.shell import begin, path_of, redraw_when, show_toasts
 from storage import export, queries
 
 PAGE_SIZE = 15
@@ -123,4 +123,9 @@ def table() -> None:
         st.info(f"No run matches “{text}”.")
 
 
+def is_moving() -> bool:
+    return any(run_state(run).status in MOVING for run in all_runs(console.home))
+
+
 table()
+redraw_when(lambda: not is_any_live and is_moving())

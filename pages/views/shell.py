@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -49,6 +50,13 @@ def show_toasts() -> None:
     """First line of every fragment whose buttons say something."""
     for text, icon in st.session_state.pop("toasts", []):
         st.toast(text, icon=icon)
+
+
+@st.fragment(run_every="5s")
+def redraw_when(is_stale: Callable[[], bool]) -> None:
+    """Draw the whole page again when what it was drawn from has changed, also where its own clock stands still."""
+    if is_stale():
+        st.rerun()
 
 
 def begin(title: str) -> service.Console:
