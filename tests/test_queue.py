@@ -209,6 +209,17 @@ def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder,
     s.release()
 
 
+def test_a_run_that_died_before_its_first_event_reached_the_disk_is_restarted(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    died(run)
+    run.events_file.write_bytes(b"")
+    assert run_state(run).status is Status.INTERRUPTED
+    s = Scheduler(home, launches)
+    s.tick()
+    s.release()
+    assert launches.started == ["a"]
+
+
 @pytest.mark.parametrize("how", ["off", "by hand", "long ago", "cancelled"])
 def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches, how):
     recovery = {"enabled": how != "off", "backoff_s": 60 if how == "cancelled" else 0}

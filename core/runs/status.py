@@ -83,7 +83,7 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and run.read_stop() > spawned.ts:
         return RunState(Status.STOPPED, "stopped before it began")
-    if last is None:
+    if last is None and beat is None:
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
     return RunState(Status.INTERRUPTED, _death(run, spawned))
 
