@@ -79,7 +79,7 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status.QUEUED, waiting_reason(run, ticket, now))
     if is_ended and last is not None:
         return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
-    if last is None and spawned is None:
+    if last is None and spawned is None and beat is None:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and run.read_stop() > spawned.ts:
         return RunState(Status.STOPPED, "stopped before it began")
