@@ -1,4 +1,4 @@
-"""Takes the README's pictures: starts the console on the runs there are and photographs its four pages.
+"""Takes the README's pictures: starts the console on the runs there are and photographs its pages.
 
 make pictures        # after at least one quick run; needs Chromium
 """
@@ -16,9 +16,30 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from core.runs.events import read_events  # noqa: E402
+from core.runs.run_dir import all_runs, runs_home  # noqa: E402
+from core.runs.status import overview  # noqa: E402
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PAGES = {"runs": "", "new_run": "new_run", "live": "live", "gallery": "gallery"}
-HEIGHTS = {"runs": 520, "new_run": 900, "live": 1180, "gallery": 1250}
+
+
+def pages() -> dict[str, tuple[str, int]]:
+    """{name: (address, height)}: the live page of the best run, the Health tab of one that has findings."""
+    runs = [overview(run) for run in all_runs(runs_home())]
+    best = max(runs, key=lambda run: run["best_gain"] or -9.0)["run_id"]
+    told = [run.run_id for run in all_runs(runs_home()) if any(event.kind == "alert" for event in read_events(run.events_file))]
+    return {
+        "runs": ("", 620),
+        "new_run": ("new_run", 900),
+        "live": (f"live?run={best}", 1180),
+        "health": (f"live?run={(told or [best])[-1]}&tab=Health", 1450),
+        "gallery": (f"gallery?run={best}", 1250),
+        "alerts": ("alerts", 620),
+        "system": ("system", 640),
+        "settings": ("settings", 780),
+    }
 
 
 def free_port() -> int:
@@ -49,8 +70,8 @@ def main() -> int:
                         raise
                     time.sleep(0.2)
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            for name, path in PAGES.items():
-                page = browser.new_page(viewport={"width": 1440, "height": HEIGHTS[name]})
+            for name, (path, height) in pages().items():
+                page = browser.new_page(viewport={"width": 1440, "height": height})
                 page.goto(f"{url}/{path}")
                 page.wait_for_selector("[data-testid=stMain]")
                 page.wait_for_load_state("networkidle")

@@ -13,7 +13,7 @@ from storage import export, queries
 PAGE_SIZE = 15
 LIVE = (Status.RUNNING, Status.PAUSED)
 MOVING = (*LIVE, Status.QUEUED)
-COLUMNS = [2.2, 2.1, 0.9, 1.2, 2.3]
+COLUMNS = [2.1, 1.9, 1.1, 1.2, 2.2]
 
 console = begin("Runs")
 
@@ -48,7 +48,7 @@ def run_row(row: tables.RunRow) -> None:
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{tables.gain_text(row.best_gain)}**")
     duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
-    with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")
         with st.popover("", icon=":material/more_vert:", help="More"):
             more(row)
@@ -66,6 +66,7 @@ def more(row: tables.RunRow) -> None:
     st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
     st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
     st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
+    controls.pause(row, f"more.{run.run_id}.")
     controls.resume_choice(console, row, f"more.{run.run_id}.")
     st.text_input(
         "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80

@@ -32,7 +32,7 @@ def settings() -> Settings:
 
 def machine() -> None:
     now = resources.sample(console.home)
-    with st.grid(4, min_column_width=170):
+    with st.grid(4, min_column_width=130):
         busy = sum(now.cores)
         st.metric("Processor", f"{busy / max(len(now.cores), 1):.0%}", help=f"{busy:.1f} of {len(now.cores)} cores are busy.", border=True)
         used = now.memory_mb / max(now.memory_total_mb, 1)
@@ -66,7 +66,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
     taken = sum(resources.workers_of(row.config) for row in live if row.config is not None)
     st.caption(f"{taken} of {cores} workers are in use.")
     for row in live:
-        name, progress, figures, buttons = st.columns([2, 2.4, 2.6, 2.2], vertical_alignment="center")
+        name, progress, figures, buttons = st.columns([1.8, 2, 3, 2.4], vertical_alignment="center")
         with name, st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": row.run.run_id})
             st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
@@ -79,8 +79,8 @@ def live_runs(rows: list[tables.RunRow]) -> None:
         budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
         rate_text = f"{rate:.0f} steps a second" if rate else "getting ready"
         figures.caption(f"{workers_text(row.run)} · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
-        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
-            controls.buttons(console, row, f"system.{row.run.run_id}.")
+        with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            controls.buttons(console, row, f"system.{row.run.run_id}.", is_large=True)
 
 
 def scheduler_note() -> None:

@@ -1,6 +1,6 @@
 """Long use: thousands of random parameters over real and strange pictures, and workers that are killed all the time.
 
-Short by default; TRACEWRIGHT_SLOW=1 runs them at full length (20,000 parameter sets; three minutes of kills).
+Short by default; TRACEWRIGHT_SLOW=1 runs them at full length (20,000 parameter sets; three minutes of kills; nine of faults).
 """
 
 import hashlib
@@ -162,3 +162,20 @@ def test_a_run_whose_workers_are_killed_completes(home, real_logos, capsys):
     assert metrics == sorted(metrics)
     assert all((run.path / loss["case"]).is_file() for loss in lost if "case" in loss)
     assert all("resource_tracker" in " ".join(p.cmdline()) for p in psutil.Process().children())
+
+
+@pytest.mark.slow
+def test_faults_at_random_moments_lose_nothing(capsys):
+    """Trainers, workers, the console's server and the disk fail while three runs are live."""
+    from core.bench import chaos
+
+    report = chaos.measure(9.0 if IS_FULL else 0.6, seed=1)
+    with capsys.disabled():
+        print(f"\n{report.as_text()}")
+    assert report.keys["faults"] >= (60 if IS_FULL else 3)
+    assert report.keys["events_lost"] == 0, report.details["lost"]
+    assert report.keys["events_doubled"] == 0
+    assert report.keys["wrong_states"] == 0, report.details["wrong"]
+    assert report.keys["orphans"] == 0, report.details["orphans"]
+    assert report.keys["runs_unresumable"] == 0
+    assert report.keys["runs_completed"] >= 3

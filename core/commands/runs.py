@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Annotated, get_args
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
+from core.logos.dataset import load_logos
 from core.runs import queue
 from core.runs.alerts import masked, notice_of, send
 from core.runs.config import ConfigError
 from core.runs.config_text import changed, load_config
 from core.runs.events import read_events
 from core.runs.launchers import local
+from core.runs.preflight import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, all_runs, find_run, runs_home
 from core.runs.settings import SETTINGS_FILE, SEVERITIES, read_settings
 from core.runs.status import check_steerable, overview, run_state
@@ -68,7 +71,12 @@ def queue_run(
     with clear_errors():
         home = runs_home()
         if config is not None:
-            run = queue.submit(home, load_config(config, settings or []), priority)
+            wanted = load_config(config, settings or [])
+            load_logos(wanted.logos.path, 32, n_per_category=wanted.logos.n_per_category)  # readable, or said now
+            check_preflight(wanted, home)
+            for line in preflight(wanted, home):
+                print(f"note: {line}", file=sys.stderr)
+            run = queue.submit(home, wanted, priority)
             result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} waits: {run_state(run).reason}"))
             return
         rows = [{"run_id": run.run_id, "priority": ticket.priority, "reason": run_state(run).reason} for run, ticket in queue.waiting(home)]

@@ -26,10 +26,8 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
     if status in (Status.RUNNING, Status.PAUSED):
         if status is Status.PAUSED:
             st.button("Continue", key=f"{key}continue", on_click=actions.proceed, args=(run,), icon=":material/play_arrow:", type="primary")
-        elif not run.is_pause_wanted:
-            label = "Pause" if is_large else ""
-            help_text = "Hold after the current step; it keeps its memory and its cores."
-            st.button(label, key=f"{key}pause", on_click=actions.pause, args=(run,), icon=":material/pause:", help=help_text)
+        elif is_large:
+            pause(row, key)
         left = local.kill_in_s(run)
         if left is None:
             help_text = "Keeps its last checkpoint; goes on from there when you resume it."
@@ -50,6 +48,13 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
             label, key=f"{key}resume", on_click=actions.resume, args=(console, run), icon=":material/play_arrow:",
             type="primary" if is_large else "secondary",
         )  # fmt: skip
+
+
+def pause(row: tables.RunRow, key: str) -> None:
+    """Only where it is not asked for already."""
+    if row.state.status is Status.RUNNING and not row.run.is_pause_wanted:
+        help_text = "Hold after the current step; it keeps its memory and its cores."
+        st.button("Pause", key=f"{key}pause", on_click=actions.pause, args=(row.run,), icon=":material/pause:", help=help_text)
 
 
 def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
@@ -74,21 +79,22 @@ def queue_list(console: Console, names: dict[str, str]) -> int:
     """What waits, why, and buttons that change the order; returns how many wait."""
     waiting = queue.waiting(console.home)
     for place, (run, _) in enumerate(waiting):
-        name, reason, tools = st.columns([2.3, 4, 2.2], vertical_alignment="center")
-        name.page_link(path_of("live"), label=f"{place + 1}. {names.get(run.run_id, run.run_id)}", query_params={"run": run.run_id})
-        reason.caption(_with_names(tables.state_of(run).reason, names))
-        with tools, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-            _move(console, run, "first", ":material/vertical_align_top:", "Run next", place == 0)
-            _move(console, run, "up", ":material/arrow_upward:", "Earlier", place == 0)
-            _move(console, run, "down", ":material/arrow_downward:", "Later", place == len(waiting) - 1)
-            st.button(
-                "",
-                key=f"queue.cancel.{run.run_id}",
-                on_click=actions.cancel,
-                args=(run,),
-                icon=":material/close:",
-                help="Take it out of the queue",
-            )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            name = names.get(run.run_id, run.run_id)
+            st.page_link(path_of("live"), label=f"{place + 1}. **{name}**", query_params={"run": run.run_id}, width="content")
+            st.caption(_with_names(tables.state_of(run).reason, names), width="stretch")
+            with st.container(horizontal=True, gap="small", width="content"):
+                _move(console, run, "first", ":material/vertical_align_top:", "Run next", place == 0)
+                _move(console, run, "up", ":material/arrow_upward:", "Earlier", place == 0)
+                _move(console, run, "down", ":material/arrow_downward:", "Later", place == len(waiting) - 1)
+                st.button(
+                    "",
+                    key=f"queue.cancel.{run.run_id}",
+                    on_click=actions.cancel,
+                    args=(run,),
+                    icon=":material/close:",
+                    help="Take it out of the queue",
+                )
     return len(waiting)
 
 

@@ -20,6 +20,8 @@ SECTIONS = {
     "Machine": {"system": "System", "settings": "Settings"},
 }
 DEFAULT = "runs"
+# Streamlit's wide margins leave half of a small window empty
+NARROW = "<style>@media (max-width: 1100px) { .stMainBlockContainer { padding-left: 1.5rem; padding-right: 1.5rem; } }</style>"
 PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
@@ -73,6 +75,7 @@ def begin(title: str) -> service.Console:
     except RuntimeError as error:
         st.error(str(error))
         st.stop()
+    st.html(NARROW)
     st.title(title)
     show_toasts()
     with st.sidebar:
