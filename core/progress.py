@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
+from pathlib import Path
 
 _EVERY_S = {True: 0.2, False: 5.0}  # on a terminal, or into a file
 
@@ -11,7 +14,10 @@ _EVERY_S = {True: 0.2, False: 5.0}  # on a terminal, or into a file
 class Progress:
     """Called with what is being done and how many of how many steps are done; adds an estimate of the time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
+        """``file``: written as JSON too, five times a second at most, for whoever watches from elsewhere."""
+        self._file = file
+        self._written = 0.0
         self._is_terminal = sys.stderr.isatty()
         self._what = ""
         self._began = self._shown = 0.0
@@ -22,6 +28,13 @@ class Progress:
         if is_new:
             self._what, self._began = what, now
         is_last = n_all > 0 and n_done >= n_all
+        if self._file is not None and (is_new or is_last or now - self._written > _EVERY_S[True]):
+            self._written = now
+            left_s = (now - self._began) / n_done * (n_all - n_done) if n_done else None
+            told = {"what": what, "n_done": n_done, "n_all": n_all, "left_s": left_s}
+            aside = self._file.with_suffix(".new")
+            aside.write_text(json.dumps(told), encoding="utf-8")
+            os.replace(aside, self._file)
         if not is_new and not is_last and now - self._shown < _EVERY_S[self._is_terminal]:
             return
         self._shown = now

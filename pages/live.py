@@ -41,7 +41,7 @@ runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
     actions.invite(console, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
 
-labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
+labels = tables.unique_names(tables.run_rows(runs, queries.run_overview(console.store)))
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
@@ -50,9 +50,8 @@ if wanted and wanted not in ids:
 
 def long_label(run_id: str) -> str:
     """Streamlit tells options apart by what they are shown as: no two may look the same."""
-    name, stamp = labels[run_id], f"{run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else run_id
-    is_like = any(i != run_id and labels[i] == name and i[:13] == run_id[:13] for i in ids)
-    return f"{name}  ·  {run_id if is_like else stamp}" if name != run_id else name
+    stamp = f"  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else ""
+    return labels[run_id] if "·" in labels[run_id] else f"{labels[run_id]}{stamp}"
 
 
 with st.grid(4, min_column_width=220, vertical_alignment="bottom"):

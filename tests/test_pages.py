@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -19,7 +21,7 @@ from core.runs.settings import Settings, read_settings, write_settings
 from core.runs.status import Status, run_state
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
-from storage import queries
+from storage import contrast, queries
 
 PAGES = {name: title for section in SECTIONS.values() for name, title in section.items()}
 
@@ -73,7 +75,7 @@ def test_a_page_without_runs_names_the_next_click(visit, name, title):
     page = visit(name)
     assert not page.exception
     assert page.title[0].value == title
-    if name in ("runs", "live", "gallery"):
+    if name in ("runs", "live", "gallery", "compare"):
         assert "Start the quick run" in [b.label for b in page.button]
 
 
@@ -437,3 +439,49 @@ def test_settings_are_saved_checked_and_tried(visit, console):
     assert "queue.cores = -3 is not allowed" in texts(page)
     assert next(b for b in page.button if b.label == "Save").disabled
     assert read_settings(console.home) == saved
+
+
+# Compare
+
+
+def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, logo_folder, tmp_path):
+    import pandas as pd
+
+    runs = [
+        claim(console.home, tiny_config(logo_folder, name=n, seed=s, ppo={"learning_rate": r}))
+        for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))
+    ]
+    page = visit("compare")
+    assert "Comparing takes two runs" in texts(page)
+    for run in runs:
+        train(run)
+        caught_up(console, run)
+    a, b, c = (run.run_id for run in runs)
+    page = visit("compare", run=[a, b, c])
+    assert not page.exception
+    assert len(set(page.multiselect(key="run").options)) == 3  # two are called alike
+    frames = [frame.value for frame in page.dataframe]
+    assert list(frames[0]["best_gain"]) == list(contrast.figures(console.store, [a, b, c])["best_gain"])
+    assert set(frames[1]["setting"]) == {"seed", "ppo.learning_rate"}
+    page.selectbox(key="group").set_value("ppo.learning_rate").run()
+    assert not page.exception
+    page = visit("compare", run=[a, b], **{"from": a, "to": b})
+    both = contrast.by_logo(console.store, a, b)
+    found = contrast.duel(both)
+    assert f"{found.wins} · {found.ties} · {found.losses}" in [m.value for m in page.metric]
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "runs", "compare", a, b, "--out", str(tmp_path / "both.csv"), "--json"],
+        cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(console.home)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert {key: told[key] for key in found.as_dict()} == found.as_dict()
+    written = pd.read_csv(tmp_path / "both.csv")
+    assert list(written["difference"]) == pytest.approx(list(both["difference"]))
+    assert found.wins + found.ties + found.losses == found.n_logos == len(written)
+
+
+def test_a_run_against_itself_is_all_ties(console, ended):
+    both = contrast.by_logo(console.store, ended.run_id, ended.run_id)
+    found = contrast.duel(both)
+    assert (found.wins, found.losses, found.difference, found.p_value) == (0, 0, 0.0, None)

@@ -6,7 +6,7 @@ import pytest
 from core.learning.outcome_model import MIN_CONVERSIONS, N_ENCODED, Experience, OutcomeModel, encode, fit
 from core.learning.policy_search import Kernel, PolicySearch
 from core.learning.searchers import TPE, Fixed, RandomSearch
-from core.learning.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
+from core.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_PARAMS, ActionMap
 

@@ -109,6 +109,7 @@ def optimize(
     budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
     max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,
+    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Keep the progress here as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make the best SVG of each picture that the agent finds."""
@@ -124,7 +125,7 @@ def optimize(
         if not files:
             raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; taken are {', '.join(sorted(FORMATS))}")
         out.mkdir(parents=True, exist_ok=True)
-        done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress())
+        done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
         done.skipped[:0] = missing
         for skipped in done.skipped:
             print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

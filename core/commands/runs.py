@@ -17,6 +17,7 @@ from core.runs.alerts import masked, notice_of, send
 from core.runs.config import ConfigError
 from core.runs.config_text import changed, load_config
 from core.runs.events import read_events
+from core.runs.files import write_aside
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, all_runs, find_run, runs_home
@@ -246,6 +247,39 @@ def notify(
         result({"sent": len(settings.notify.urls) - len(failed), "failed": failed}, as_json, lambda: print(failed or "sent"))
         if failed:
             raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_runs(
+    first: RunName,
+    second: Annotated[str, typer.Argument(help="The run that is held against it.")],
+    out: Annotated[Path | None, typer.Option(help="A CSV with a row a logo.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Two runs on the logos that both evaluated: mean difference, wins, ties, losses, and a paired test."""
+    from storage import contrast, export
+    from storage.ingest import read_new
+    from storage.store import Store
+
+    with clear_errors():
+        runs = [find_run(name, runs_home()) for name in (first, second)]
+        with Store(None) as store:
+            for run in runs:
+                read_new(store, run.run_id, run.events_file, {})
+            both = contrast.by_logo(store, runs[0].run_id, runs[1].run_id)
+            found = contrast.duel(both)
+        if found is None:
+            raise ConfigError(f"{runs[0].run_id} and {runs[1].run_id} have no evaluated logo in common")
+        if out is not None:
+            write_aside(out, export.to_csv(both.drop(columns=["svg_a", "svg_b"])))
+
+        def text() -> None:
+            print(
+                f"{runs[1].run_id} against {runs[0].run_id} on {found.n_logos} logos: {found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+            )
+            print(f"{found.wins} wins, {found.ties} ties, {found.losses} losses; p = {found.p_value}")
+
+        result({"first": runs[0].run_id, "second": runs[1].run_id} | found.as_dict(), as_json, text)
 
 
 @app.command("stage")

@@ -21,13 +21,13 @@ from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.race import Conversion, Course, race
 from core.learning.searchers import Maker, baseline, random_search, tpe
-from core.learning.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
 from core.runs.config import ConfigError, RunConfig
 from core.runs.files import write_aside, write_csv
 from core.runs.run_dir import trace_cache_file
+from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK

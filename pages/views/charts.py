@@ -113,6 +113,24 @@ def _reference_layers(references: pd.DataFrame) -> list[alt.Chart]:
     return [rule, text]
 
 
+def group_lines(groups: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    """Mean curve and band of groups of runs. ``groups``: group, step, gain, low, high, n_runs."""
+    names = sorted(groups["group"].unique())
+    colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    base = alt.Chart(groups).encode(x=_x("step", "step", groups["step"]), color=_colour(colours, "group"))
+    scale = alt.Scale(zero=False, nice=True)
+    tip = [
+        alt.Tooltip("group:N"),
+        alt.Tooltip("step:Q", format=","),
+        alt.Tooltip("gain:Q", format="+.3f"),
+        alt.Tooltip("n_runs:Q", title="runs"),
+    ]
+    return alt.layer(
+        base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q", title="gain over VTracer's defaults", scale=scale), y2="high:Q"),
+        base.mark_line(strokeWidth=2.5, point=True).encode(y=alt.Y("gain:Q", scale=scale), tooltip=tip),
+    ).properties(height=HEIGHT)
+
+
 def evaluation_line(
     evaluations: pd.DataFrame, colours: dict[str, str], axis: str, labels: dict[str, str], references: pd.DataFrame | None = None
 ) -> alt.Chart | alt.LayerChart | alt.FacetChart:

@@ -15,8 +15,9 @@ from pages.views.tables import display_name
 from storage import queries, service
 
 SECTIONS = {
+    "Use": {"optimize": "Optimize"},
     "Train": {"runs": "Runs", "new_run": "New run", "live": "Live"},
-    "Inspect": {"gallery": "Gallery", "alerts": "Alerts"},
+    "Inspect": {"gallery": "Gallery", "compare": "Compare", "alerts": "Alerts"},
     "Machine": {"system": "System", "settings": "Settings"},
 }
 DEFAULT = "runs"

@@ -105,6 +105,29 @@ def _number(value: Any) -> float | None:
     return None if _is_missing(value) else float(value)
 
 
+def unique_names(rows: Sequence[RunRow]) -> dict[str, str]:
+    """{run id: name}; runs that are called alike get their id's date, or the id."""
+    names = {row.run.run_id: row.name for row in rows}
+    alike = {name for name in names.values() if list(names.values()).count(name) > 1}
+    stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n in alike and i[:8].isdigit() else n for i, n in names.items()}
+    still = {name for name in stamped.values() if list(stamped.values()).count(name) > 1}
+    return {i: f"{names[i]} · {i}" if n in still else n for i, n in stamped.items()}
+
+
+def flat(model: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """{dotted setting: value} of a config."""
+    found: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = (
+                [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in value] if isinstance(value, list) else value
+            )
+    return found
+
+
 def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
     """The table of runs as it is exported."""
     return pd.DataFrame(

@@ -1,0 +1,215 @@
+"""Runs against each other: one axis, what differs in their settings, their figures, and logo by logo who wins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.runs.config import RunConfig
+from core.runs.run_dir import RunDir, all_runs
+from pages.views import actions, charts, tables
+from pages.views.links import choose, choose_many
+from pages.views.shell import begin
+from pages.views.svg import png_url, svg_url
+from storage import contrast, export, queries
+from storage.queries import Axis
+
+N_WORST = 4
+console = begin("Compare")
+runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluations")}
+ids = [run_id for run_id in runs if run_id in evaluated]
+if len(ids) < 2:
+    actions.invite(console, "Comparing takes two runs that have been evaluated. Start one more.")
+rows = {row.run.run_id: row for row in tables.run_rows([runs[i] for i in ids], queries.run_overview(console.store))}
+names = tables.unique_names(list(rows.values()))
+
+if "run" not in st.query_params:
+    st.query_params["run"] = ids[:2]
+with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
+    with top.cell(column_span=3):
+        shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
+    with top.cell():
+        axis: Axis = st.segmented_control("X axis", ["step", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
+if not shown:
+    st.info("Choose runs above; they are drawn on one axis.")
+    st.stop()
+colours = charts.run_colours(shown, list(runs))
+figures = contrast.figures(console.store, shown)
+
+
+def settings_of(run_id: str) -> dict[str, Any]:
+    config = rows[run_id].config
+    return {} if config is None else tables.flat(config)
+
+
+def differing() -> pd.DataFrame:
+    """A line a setting that is not the same in all runs, a column a run."""
+    of_run = {run_id: settings_of(run_id) for run_id in shown}
+    keys = [key for key in tables.flat(RunConfig()) if key not in ("name", "note")]
+    lines = []
+    for key in keys:
+        values = {run_id: of_run[run_id].get(key) for run_id in shown}
+        if len({json.dumps(value, sort_keys=True, default=str) for value in values.values()}) > 1:
+            lines.append({"setting": key} | {names[run_id]: _text(value) for run_id, value in values.items()})
+    return pd.DataFrame(lines)
+
+
+def _text(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def curves() -> None:
+    grid = st.grid(2, min_column_width=380, gap="medium")
+    with grid.cell():
+        st.subheader("Gain on validation logos")
+        frame = queries.evaluations(console.store, shown)
+        st.altair_chart(charts.evaluation_line(frame, colours, axis, names), key="evaluations")
+    with grid.cell():
+        st.subheader("Reward of an episode")
+        series = queries.episode_series(console.store, shown, "reward", axis, 240)
+        st.altair_chart(charts.line(series, colours, axis, "reward", labels=names, smoothing=0.6, height=charts.HEIGHT + 40), key="reward")
+
+
+def figure_table() -> None:
+    st.subheader("Figures")
+    table = figures.assign(
+        run=[names[i] for i in figures["run_id"]],
+        interval=[f"{low:+.3f} to {high:+.3f}" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)],
+        status=[rows[i].state.status.value.lower() for i in figures["run_id"]],
+    )
+    st.dataframe(
+        table[["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "bytes", "minutes", "n_logos"]],
+        hide_index=True,
+        column_config={
+            "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
+            "interval": st.column_config.TextColumn("95 % interval", help="Of the mean over the validation logos, by bootstrap."),
+            "best_step": st.column_config.NumberColumn("at step", format="localized"),
+            "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
+            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+            "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
+            "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
+            "n_logos": st.column_config.NumberColumn("logos"),
+        },
+    )
+    st.download_button(
+        "figures.csv", export.to_csv(figures), "figures.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv.figures"
+    )
+
+
+def difference_table() -> None:
+    st.subheader("What differs in their settings")
+    table = differing()
+    if table.empty:
+        st.caption("Nothing but the name.")
+        return
+    st.dataframe(table, hide_index=True)
+    if len(shown) < 3:
+        return
+    setting = choose("As groups by", ["–", *table["setting"]], "group")
+    if setting == "–":
+        return
+    groups: dict[str, list[str]] = {}
+    for run_id in shown:
+        groups.setdefault(f"{setting} = {_text(settings_of(run_id).get(setting))}", []).append(run_id)
+    st.altair_chart(charts.group_lines(contrast.grouped(console.store, groups)), key="groups")
+    st.caption("Mean over the runs of a group; the band goes from its worst run to its best.")
+
+
+def read(run: RunDir, relative: str) -> bytes | None:
+    path = run.inside(relative) if relative else None
+    try:
+        return path.read_bytes() if path is not None else None
+    except OSError:
+        return None
+
+
+def logo_by_logo() -> None:
+    st.subheader("Logo by logo")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        first = choose("From", shown, "from", default=shown[0], show=lambda i: names[i])
+        second = choose("To", shown, "to", default=shown[1], show=lambda i: names[i])
+    if first == second:
+        st.caption("Choose two different runs.")
+        return
+    both = contrast.by_logo(console.store, first, second)
+    found = contrast.duel(both)
+    if found is None:
+        st.info("These two have no validation logo in common.")
+        return
+    with st.grid(4, min_column_width=150):
+        st.metric(
+            "Mean difference",
+            f"{found.difference:+.3f}",
+            help=f"95 % interval {found.low:+.3f} to {found.high:+.3f}, by bootstrap over the logos.",
+            border=True,
+        )
+        st.metric("95 % interval", f"{found.low:+.3f} … {found.high:+.3f}", border=True)
+        st.metric(
+            "Wins · ties · losses", f"{found.wins} · {found.ties} · {found.losses}", help="Less than 0.005 apart is a tie.", border=True
+        )
+        p_text = "–" if found.p_value is None else f"{found.p_value:.3f}" if found.p_value >= 0.001 else "< 0.001"
+        st.metric(
+            "p",
+            p_text,
+            help="Wilcoxon's signed-rank test on the logos, two-sided: how likely so large a difference is by chance.",
+            border=True,
+        )
+    likely = found.p_value is not None and found.p_value < 0.05
+    verdict = (
+        f"**{names[second]}** is {'better' if found.difference > 0 else 'worse'}"
+        if likely
+        else "No difference that chance would not explain"
+    )
+    st.caption(f"{verdict}, on {found.n_logos} logos, each run at its best evaluation.")
+    if (both["difference"] < 0).any():
+        st.markdown(f"**Where {names[second]} lost most**")
+        for _, row in both[both["difference"] < 0].head(N_WORST).iterrows():
+            worst(row, first, second)
+    st.dataframe(
+        both[["logo", "category", "gain_a", "gain_b", "difference", "result", "ssim_a", "ssim_b", "bytes_a", "bytes_b"]],
+        hide_index=True,
+        height=320,
+        column_config={name: st.column_config.NumberColumn(format="%+.3f") for name in ("gain_a", "gain_b", "difference")}
+        | {name: st.column_config.NumberColumn(format="%.4f") for name in ("ssim_a", "ssim_b")},
+    )
+    st.download_button(
+        "logos.csv", export.to_csv(both.drop(columns=["svg_a", "svg_b"])), f"{first}-against-{second}.csv", "text/csv", on_click="ignore",
+        icon=":material/download:", key="csv.logos",
+    )  # fmt: skip
+
+
+def worst(row: Any, first: str, second: str) -> None:
+    """One logo: the picture, and what either run made of it."""
+    picture = runs[second].picture_file(str(row["digest"]))
+    original = picture.read_bytes() if picture.is_file() else None
+    sides = [
+        ("picture", png_url(original) if original else None),
+        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(read(runs[first], str(row["svg_a"])))),
+        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(read(runs[second], str(row["svg_b"])))),
+    ]
+    with st.container(border=True):
+        st.markdown(f"**{row['logo']}** · {row['category']} · {row['difference']:+.3f}")
+        for cell, (label, url) in zip(st.columns(3), sides, strict=True):
+            with cell:
+                if url is None:
+                    st.caption(f"{label}: its file is gone")
+                else:
+                    st.image(url, caption=label, width=220)
+
+
+def _svg(data: bytes | None) -> str | None:
+    return svg_url(data) if data else None
+
+
+curves()
+figure_table()
+difference_table()
+if len(shown) >= 2:
+    logo_by_logo()
+st.caption(f"All from the event logs in `{Path(console.home).name}`; the same as `python -m core runs compare`.")

@@ -1,0 +1,244 @@
+"""For whoever has logos and wants better SVGs: drop pictures, get the best that the agent finds, take them home."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.logos.pictures import FORMATS, PictureError, read_picture
+from core.runs import batch
+from core.runs.batch import Batch, BatchStatus, Request
+from core.runs.run_dir import RunError, all_runs
+from core.runs.status import overview
+from core.tracing.params import DEFAULTS, NAMES
+from core.tracing.picture import encode_png, fit
+from core.tracing.tracer import trace
+from pages.views import tables
+from pages.views.links import choose
+from pages.views.shell import begin, path_of, say, show_toasts
+from pages.views.slider import before_after
+from pages.views.svg import Side, png_url, svg_url
+
+PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
+PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
+TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the agent's best"}
+N_RECENT = 8
+console = begin("Optimize")
+batches = batch.all_batches(console.home)
+
+
+def models() -> dict[str, str]:
+    """{model: what it is called}: the one that ships, then runs by their best gain."""
+    rows = [row for row in map(overview, all_runs(console.home)) if row["best_gain"] is not None]
+    rows.sort(key=lambda row: -row["best_gain"])
+    own = {row["run_id"]: f"{row['run_id']} (gain {row['best_gain']:+.3f})" for row in rows[:20]}
+    return {"default": "the model that ships"} | own
+
+
+def begin_batch(make: Any) -> None:
+    try:
+        made = make()
+    except (RunError, OSError) as error:
+        st.error(str(error))
+        return
+    st.query_params.clear()
+    st.query_params["batch"] = made.batch_id
+    st.rerun()
+
+
+def delete(which: Batch) -> None:
+    which.delete()
+    st.query_params.pop("batch", None)
+    say("Deleted")
+
+
+left, right = st.columns([3, 2], gap="large")
+with left:
+    files = st.file_uploader(
+        "Pictures, or zips of them",
+        type=[*(ending.removeprefix(".") for ending in FORMATS), "zip"],
+        accept_multiple_files=True,
+        key="files",
+    )
+with right:
+    known = models()
+    model = st.selectbox(
+        "Model", list(known), format_func=lambda m: known[m], key="model", help="A model trained on logos like yours does better."
+    )
+    budget = st.slider(
+        "Conversions a picture", 1, 100, 10, key="budget", help="More finds better SVGs and takes longer; 1 is the agent's first choice."
+    )
+    prefer = st.segmented_control(
+        "Rather", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True,
+        help="What counts more: fewer bytes, or likeness. Unless smaller is preferred, no result is visibly less like its picture than the defaults'.",
+    )  # fmt: skip
+    request = Request(str(model), int(budget), str(prefer))
+    shown = next((b for b in batches if b.batch_id == st.query_params.get("batch")), batches[0] if batches else None)
+    with st.container(horizontal=True):
+        if st.button("Optimize", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
+            begin_batch(lambda: batch.start(console.home, [(f.name, f.getvalue()) for f in files], request))
+        is_other = shown is not None and shown.status() is not BatchStatus.WORKING and request != shown.request()
+        help_text = "With the settings above."
+        if (
+            shown is not None
+            and is_other
+            and not files
+            and st.button("The same pictures again", icon=":material/replay:", key="again", help=help_text)
+        ):
+            before = shown
+            begin_batch(lambda: batch.again(console.home, before, request))
+
+if shown is None:
+    st.info(
+        "Drop pictures above, then press Optimize. Nothing has to be trained first, and nothing leaves this machine.",
+        icon=":material/upload:",
+    )
+    st.stop()
+
+
+def batch_label(batch_id: str) -> str:
+    found = Batch(console.home / "batches" / batch_id)
+    asked, result = found.request(), found.result()
+    when = datetime.strptime(batch_id[:15], "%Y%m%d-%H%M%S")
+    n = f"{result['n_done']} pictures" if result else found.status().value.lower()
+    return f"{when:%b %d, %H:%M} · {n} · {asked.budget} conversions, {PREFERENCES.get(asked.prefer, asked.prefer)}"
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def faces(path: str, mtime: float, max_side: int) -> tuple[bytes, str, int, int]:
+    """(PNG of the picture at work size, SVG under VTracer's defaults, width, height)."""
+    pixels = fit(read_picture(Path(path), svg_side=max_side), max_side)
+    png = encode_png(pixels)
+    return png, trace(png, DEFAULTS).svg, pixels.shape[1], pixels.shape[0]
+
+
+@st.fragment(run_every="1s" if shown.status() is BatchStatus.WORKING else None)
+def working(which: Batch) -> None:
+    show_toasts()
+    status = which.status()
+    if status is not BatchStatus.WORKING:
+        st.rerun()
+    now = which.progress()
+    left_text = f", about {tables.duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
+    share = now.n_done / now.n_all if now.n_all else 0.0
+    st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left_text}" if now.n_all else "Getting ready")
+    st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
+
+
+def results(which: Batch) -> None:
+    result = which.result()
+    if result is None:
+        return
+    rows = result["results"]
+    for skipped in result["skipped"]:
+        st.warning(f"{Path(skipped['file']).name} was left out: {skipped['reason']}")
+    if not rows:
+        st.error("None of the pictures could be traced.")
+        return
+    table = pd.DataFrame(rows)
+    table["picture"] = [Path(file).name for file in table["file"]]
+    with st.grid(4, min_column_width=130):
+        st.metric("Pictures", f"{len(table)}", border=True)
+        st.metric(
+            "Mean gain",
+            tables.gain_text(result["mean_gain"]),
+            help="Over VTracer's defaults; 0 is as good, 0.69 is half the error.",
+            border=True,
+        )
+        change = result["bytes"] / max(result["bytes_default"], 1) - 1
+        st.metric("Bytes", tables.bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True)
+        likeness = table["ssim"].mean() - table["ssim_default"].mean()
+        st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True)
+    with st.container(horizontal=True):
+        st.download_button(
+            "All SVGs and the CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",
+            icon=":material/folder_zip:", type="primary", key="zip",
+        )  # fmt: skip
+        csv = which.out / "optimized.csv"
+        if csv.is_file():
+            st.download_button(
+                "CSV", csv.read_bytes(), "optimized.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
+            )
+        st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="These pictures and their SVGs.")
+    one(which, table)
+    st.dataframe(
+        table[["picture", "gain", "ssim_default", "ssim", "bytes_default", "bytes", "is_default"]].sort_values("gain", ascending=False),
+        hide_index=True,
+        column_config={
+            "gain": st.column_config.NumberColumn("gain", format="%+.3f"),
+            "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),
+            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+            "bytes_default": st.column_config.NumberColumn("bytes, defaults", format="localized"),
+            "bytes": st.column_config.NumberColumn("bytes", format="localized"),
+            "is_default": st.column_config.CheckboxColumn("nothing better", help="The result is what VTracer's defaults give."),
+        },
+    )
+
+
+def one(which: Batch, table: pd.DataFrame) -> None:
+    """One picture under the slider."""
+    names = list(table["picture"])
+    gains = dict(zip(names, table["gain"], strict=True))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = choose("Picture", names, "picture", show=lambda n: f"{n}  ({gains[n]:+.3f})", width=360)
+        at = names.index(name)
+
+        def go(to: int) -> None:
+            st.query_params["picture"] = names[to % len(names)]
+
+        st.button("", icon=":material/chevron_left:", on_click=go, args=(at - 1,), help="Previous picture", key="previous")
+        st.button("", icon=":material/chevron_right:", on_click=go, args=(at + 1,), help="Next picture", key="next")
+        pair = st.segmented_control("Compare", list(PAIRS), default="defaults | best", key="pair", bind="query-params", required=True)
+    row = table.iloc[at]
+    grid = st.grid(3, min_column_width=230, gap="medium")
+    picture, facts = grid.cell(column_span=2), grid.cell()
+    svg_file = Path(row["svg"])
+    with picture:
+        try:
+            png, default_svg, width, height = faces(row["file"], Path(row["file"]).stat().st_mtime, which.request().max_side)
+            sides = {"original": png_url(png), "defaults": svg_url(default_svg.encode()), "best": svg_url(svg_file.read_bytes())}
+        except (OSError, PictureError) as error:
+            st.warning(f"{name}: nothing to show, {error}.")
+        else:
+            a, b = PAIRS[str(pair)]
+            before_after(f"{which.batch_id}/{name}", Side(TITLES[a], sides[a]), Side(TITLES[b], sides[b]), width, height, key="slider")
+    with facts:
+        with st.grid(2, min_column_width=110):
+            st.metric("Gain", tables.gain_text(row["gain"]))
+            st.metric("SSIM", f"{row['ssim']:.4f}", f"{row['ssim'] - row['ssim_default']:+.4f}")
+            st.metric(
+                "Bytes", tables.bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse"
+            )
+            st.metric("Conversions", f"{row['n_conversions']}")
+        if row["is_default"]:
+            st.caption("Nothing that was tried is better than VTracer's defaults; this is what they give.")
+        lines = ["| parameter | defaults | chosen |", "| --- | ---: | ---: |"]
+        lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True)]
+        st.markdown("\n".join(lines))
+        if svg_file.is_file():
+            st.download_button(
+                "SVG", svg_file.read_bytes(), svg_file.name, "image/svg+xml", on_click="ignore", icon=":material/download:", key="svg"
+            )
+
+
+st.divider()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    batch_id = choose("Batch", [b.batch_id for b in batches[:N_RECENT]] or [shown.batch_id], "batch", show=batch_label, width=460)
+shown = next(b for b in batches if b.batch_id == batch_id)
+status = shown.status()
+if status is BatchStatus.WORKING:
+    working(shown)
+elif status is BatchStatus.FAILED:
+    st.error(f"This batch failed: {shown.problem() or 'it was killed before it was done'}")
+    st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
+elif status is BatchStatus.CANCELLED:
+    st.info("This batch was cancelled.")
+    st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
+else:
+    results(shown)
+st.caption("An agent trained on logos like yours does better:")
+st.page_link(path_of("new_run"), label="Train one", icon=":material/tune:")
