@@ -38,7 +38,9 @@ def test_targets_are_held_in_their_direction():
     assert met_text("step_over_vtracer", 1.41) == "**no**"
     assert met_text("naive_over_step", 2.4) == "**no**"
     assert met_text("anything", 1.0) == ""
-    assert len(TARGETS) == 10
+    assert met_text("events_lost", 0) == "yes"
+    assert met_text("events_lost", 1) == "**no**"
+    assert {direction for direction, _ in TARGETS.values()} == {"<=", ">="}
 
 
 def test_sides_take_turns_and_the_median_counts():

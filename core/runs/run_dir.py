@@ -250,10 +250,10 @@ class RunDir:
             return None
 
     def checkpoint_names(self) -> list[str]:
-        """The checkpoints that are there, the one written last first."""
+        """The checkpoints that are there: last, then the one written last first."""
         found = [path for path in self.checkpoints.glob(f"*/{CHECKSUMS_FILE}") if not path.parent.name.startswith(".")]
         with suppress(FileNotFoundError):  # one that is just being replaced
-            found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+            found.sort(key=lambda path: (path.parent.name != "last", -path.stat().st_mtime_ns))
         return [path.parent.name for path in found]
 
     def last_checkpoint(self) -> Path | None:
