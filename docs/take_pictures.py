@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -18,6 +19,8 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from core.logos.dataset import BUILTIN, write_logos  # noqa: E402
+from core.runs import batch  # noqa: E402
 from core.runs.events import read_events  # noqa: E402
 from core.runs.run_dir import all_runs, runs_home  # noqa: E402
 from core.runs.status import overview  # noqa: E402
@@ -30,7 +33,12 @@ def pages() -> dict[str, tuple[str, int]]:
     runs = [overview(run) for run in all_runs(runs_home())]
     best = max(runs, key=lambda run: run["best_gain"] or -9.0)["run_id"]
     told = [run.run_id for run in all_runs(runs_home()) if any(event.kind == "alert" for event in read_events(run.events_file))]
+    builtin = {run.run_id for run in all_runs(runs_home()) if run.read_config().logos.path == BUILTIN}  # no path of a machine in a picture
+    others = sorted((run for run in runs if run["best_gain"] is not None and run["run_id"] in builtin), key=lambda run: -run["best_gain"])
+    compared = "&".join(f"run={run['run_id']}" for run in others[:3])
     return {
+        "optimize": ("optimize", 1240),
+        "compare": (f"compare?{compared}", 1150),
         "runs": ("", 620),
         "new_run": ("new_run", 900),
         "live": (f"live?run={best}", 1180),
@@ -40,6 +48,18 @@ def pages() -> dict[str, tuple[str, int]]:
         "system": ("system", 640),
         "settings": ("settings", 780),
     }
+
+
+def make_batch() -> None:
+    """Something for the Optimize page to show: built-in logos, where nothing was optimized yet."""
+    if batch.all_batches(runs_home()):
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        write_logos(Path(scratch) / "logos", 11, 4, 512)
+        files = [(path.name, path.read_bytes()) for path in sorted((Path(scratch) / "logos").rglob("*.png"))]
+    made = batch.start(runs_home(), files, batch.Request())
+    while made.status() is batch.BatchStatus.WORKING:
+        time.sleep(0.2)
 
 
 def free_port() -> int:
@@ -53,6 +73,7 @@ def main() -> int:
     if chromium is None:
         print("no Chromium found: install it (Debian: apt-get install chromium)", file=sys.stderr)
         return 2
+    make_batch()
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
     with (

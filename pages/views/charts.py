@@ -57,7 +57,7 @@ def _colour(colours: dict[str, str], field: str = "label", title: str | None = N
         f"{field}:N",
         title=title,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(orient="top", labelLimit=260) if with_legend and len(colours) > 1 else None,
+        legend=alt.Legend(orient="top", labelLimit=260, symbolOpacity=1) if with_legend and len(colours) > 1 else None,
     )
 
 
@@ -191,7 +191,9 @@ def category_bars(latest: pd.DataFrame) -> alt.Chart:
                 "category:N", scale=alt.Scale(domain=list(CATEGORY_COLOURS), range=list(CATEGORY_COLOURS.values())), legend=None
             ),
             opacity=alt.Opacity(
-                "when:N", scale=alt.Scale(domain=["first", "best"], range=[0.4, 1.0]), legend=alt.Legend(orient="top", title=None)
+                "when:N",
+                scale=alt.Scale(domain=["first", "best"], range=[0.4, 1.0]),
+                legend=alt.Legend(orient="top", title=None, symbolFillColor="#8a8a8a"),
             ),
             tooltip=["category:N", "when:N", alt.Tooltip("gain:Q", format="+.3f")],
         )
