@@ -56,6 +56,7 @@ class Scheduler:
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
         self._lock: IO[str] | None = None
         self._board: dict[str, str] | None = None
+        self._settled: dict[str, tuple[int, int]] = {}  # runs that ended, by the state of their files
         self._beats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and since when it is the last
         self.error = ""
 
@@ -113,12 +114,17 @@ class Scheduler:
             return []
         live: list[RunDir] = []
         for run in all_runs(self.home):
+            stamp = _stamp(run)
+            if self._settled.get(run.run_id) == stamp:
+                continue
             state = run_state(run)
             if state.status in (Status.RUNNING, Status.PAUSED):
                 live.append(run)
                 self._watch(run)
             elif state.status in (Status.INTERRUPTED, Status.FAILED):
                 self._recover(run, state.status)
+            if state.status.is_finished and run.read_ticket() is None:
+                self._settled[run.run_id] = stamp
         return self._admit(live)
 
     def _watch(self, run: RunDir) -> None:
@@ -230,6 +236,18 @@ class Scheduler:
         if free < min(estimated_disk_mb(config), MIN_DISK_MB):
             return f"waits for disk space: {free:.0f} MB are free"
         return ""
+
+
+def _stamp(run: RunDir) -> tuple[int, int]:
+    """Changes with every file that is written in a run's folder, and with its log."""
+    try:
+        log_size = run.events_file.stat().st_size
+    except OSError:
+        log_size = 0
+    try:
+        return run.path.stat().st_mtime_ns, log_size
+    except OSError:
+        return 0, log_size
 
 
 def _config(run: RunDir) -> RunConfig | None:
