@@ -142,7 +142,7 @@ def logo_by_logo() -> None:
     if found is None:
         st.info("These two have no validation logo in common.")
         return
-    with st.grid(4, min_column_width=150):
+    with st.grid(4, min_column_width=200):
         st.metric(
             "Mean difference",
             f"{found.difference:+.3f}",
@@ -198,7 +198,7 @@ def worst(row: Any, first: str, second: str) -> None:
         for cell, (label, url) in zip(st.columns(3), sides, strict=True):
             with cell:
                 if url is None:
-                    st.caption(f"{label}: its file is gone")
+                    st.caption(f"{label}: no file was kept")
                 else:
                     st.image(url, caption=label, width=220)
 
