@@ -22,7 +22,7 @@ def png(kind: int, size: int = 48) -> bytes:
 
 def zipped(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
@@ -44,6 +44,10 @@ def test_zips_are_unpacked_and_names_are_plain_and_differ(monkeypatch):
     assert list(found)[4] == "Łódź _b_.svg"
     with pytest.raises(RunError, match=r"broken.zip can't be unpacked"):
         list(batch.unpack([("broken.zip", b"PK nonsense")]))
+    whole = zipped({"logo.png": bytes(range(256)) * 40})
+    for damaged in (whole[:60] + bytes(200) + whole[260:], whole.replace(whole[70:80], b"\xff" * 10)):  # its list is whole, a picture is not
+        with pytest.raises(RunError, match=r"damaged.zip can't be unpacked"):
+            list(batch.unpack([("damaged.zip", damaged)]))
     monkeypatch.setattr(batch, "MAX_FILES", 2)
     with pytest.raises(RunError, match="a batch holds 2 files"):
         list(batch.unpack([("a.png", b""), ("b.png", b""), ("c.png", b"")]))

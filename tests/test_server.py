@@ -337,7 +337,6 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         press(page, "Stop", calm, Status.STOPPED)
         await_status(fork, Status.RUNNING)
         press(page, "Resume", calm, Status.QUEUED)
-        page.screenshot(path="/tmp/w/dbg.png")
         page.get_by_text("Queued", exact=True).first.wait_for()
         page.goto(f"{server.url}/live?run={fork.run_id}")
         page.get_by_text("Reward of an episode").wait_for()

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -199,7 +200,7 @@ def _members(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
                     if info.file_size > MAX_BYTES:
                         raise RunError(f"{info.filename} in {name} is larger than {MAX_BYTES // 2**20} MB")
                     yield info.filename, archive.read(info)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
             raise RunError(f"{name} can't be unpacked: {error}") from error
 
 
