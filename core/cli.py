@@ -12,6 +12,7 @@ import sys
 import typer
 
 from core.commands import data, learn
+from core.commands.curricula import app as curricula_app
 from core.commands.logos import app as logos_app
 from core.commands.runs import app as runs_app
 
@@ -27,6 +28,7 @@ for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.r
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
+app.add_typer(curricula_app, name="curricula")
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ import streamlit as st
 
 from core.runs.config import RunConfig
 from core.runs.run_dir import RunDir, all_runs
-from pages.views import actions, charts, tables
+from pages.views import actions, chart_box, charts, plots, tables
+from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin
 from pages.views.svg import png_url, svg_url
 from storage import contrast, export, queries
-from storage.queries import Axis
 
 N_WORST = 4
 console = begin("Compare")
@@ -33,12 +33,12 @@ if "run" not in st.query_params:
 with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
     with top.cell(column_span=3):
         shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
-    with top.cell():
-        axis: Axis = st.segmented_control("X axis", ["step", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
+    drawn = run_list(ids, shown, names, "run") if shown else []
+    view = options()
 if not shown:
     st.info("Choose runs above; they are drawn on one axis.")
     st.stop()
-colours = charts.run_colours(shown, list(runs))
+colours = charts.run_colours(drawn, list(runs))
 figures = contrast.figures(console.store, shown)
 
 
@@ -65,15 +65,21 @@ def _text(value: Any) -> str:
 
 
 def curves() -> None:
-    grid = st.grid(2, min_column_width=380, gap="medium")
-    with grid.cell():
-        st.subheader("Gain on validation logos")
-        frame = queries.evaluations(console.store, shown)
-        st.altair_chart(charts.evaluation_line(frame, colours, axis, names), key="evaluations")
-    with grid.cell():
-        st.subheader("Reward of an episode")
-        series = queries.episode_series(console.store, shown, "reward", axis, 240)
-        st.altair_chart(charts.line(series, colours, axis, "reward", labels=names, smoothing=0.6, height=charts.HEIGHT + 40), key="reward")
+    zoom_state(view)
+    column = {"wall": "ts"}.get(view.axis, view.axis)
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        with cells.cell():
+            frame = queries.evaluations(console.store, drawn)
+            frame = frame.assign(x=frame[column].astype(float))
+            if view.window is not None:
+                frame = frame[frame["x"].between(*view.window)]
+            chart_box.show(
+                charts.evaluation_line(frame, colours, view, names), "gain", "Gain on validation logos", frame, view, can_pin=False
+            )
+        with cells.cell():
+            series = queries.episode_series(console.store, drawn, "reward", view.axis, 240, view.window)  # type: ignore[arg-type]
+            chart = charts.line(series, colours, view, "reward", labels=names, height=charts.HEIGHT + 40)
+            chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 
 
 def figure_table() -> None:
@@ -117,8 +123,9 @@ def difference_table() -> None:
     groups: dict[str, list[str]] = {}
     for run_id in shown:
         groups.setdefault(f"{setting} = {_text(settings_of(run_id).get(setting))}", []).append(run_id)
-    st.altair_chart(charts.group_lines(contrast.grouped(console.store, groups)), key="groups")
-    st.caption("Mean over the runs of a group; the band goes from its worst run to its best.")
+    found = contrast.grouped(console.store, groups)
+    note = "Mean over the runs of a group; the band goes from its worst run to its best"
+    chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
 
 def read(run: RunDir, relative: str) -> bytes | None:

@@ -1,29 +1,31 @@
-"""Before and after: every validation logo of an evaluation, the defaults' SVG against the agent's."""
+"""Before and after: every validation logo of an evaluation, any two versions of it side by side, over time, and what it could be."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from PIL import Image
 
 from core.runs.run_dir import RunDir, all_runs
-from core.tracing.params import DEFAULTS, NAMES
-from pages.views import actions, tables
+from core.tracing.params import NAMES
+from pages.views import actions, inspect, tables, trade_off
 from pages.views.links import choose
-from pages.views.shell import begin
-from pages.views.slider import before_after
-from pages.views.svg import Side, png_url, svg_url
+from pages.views.mounts import scrubber
+from pages.views.shell import begin, path_of
+from pages.views.svg import svg_url
+from pages.views.versions import AGENT, DEFAULT, Versions
 from storage import export, queries
 
 SORTS = {
     "largest gain": ("gain", False),
     "smallest gain": ("gain", True),
     "most bytes saved": ("saved", False),
+    "largest SSIM": ("ssim", False),
+    "smallest SSIM": ("ssim", True),
     "name": ("logo", True),
 }
 PER_PAGE = 24
+MAX_FRAMES, MAX_FRAME_BYTES = 60, 6_000_000  # of the scrubber, all together
 
 console = begin("Gallery")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
@@ -37,7 +39,7 @@ wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"The run {wanted} has no evaluation to show yet; the newest that has one is shown.")
 with st.grid(3, min_column_width=190):
-    run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}", width=360)
+    run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
@@ -59,114 +61,109 @@ logos["saved"] = 1 - logos["bytes"] / logos["bytes_default"].clip(lower=1)
 column, ascending = SORTS[sort]
 logos = logos.sort_values(column, ascending=ascending, kind="stable")
 categories = sorted(logos["category"].unique())
-with st.container(horizontal=True, vertical_alignment="bottom"):
+bar = st.container(horizontal=True, vertical_alignment="bottom")
+with bar:
     chosen = st.pills("Category", categories, selection_mode="multi", key="category", bind="query-params")
-    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=220)
+    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=150)
+    only_worse = st.toggle("Worse than the defaults", key="worse", bind="query-params")
 shown = logos[logos["category"].isin(chosen)] if chosen else logos
 shown = shown[shown["logo"].str.contains(text, case=False, regex=False)] if text else shown
+shown = shown[shown["gain"] < 0] if only_worse else shown
 if shown.empty:
-    st.info("No logo matches; clear the category or the search.")
+    st.info("No logo matches; clear the category, the search or the switch.")
     st.stop()
 
-
-def read(path: Path | None) -> bytes | None:
-    try:
-        return path.read_bytes() if path else None
-    except OSError:
-        return None
-
-
-def sides(row: Any) -> dict[str, bytes | None]:
-    """What can stand on either side: the picture, the defaults' SVG, the agent's."""
-    return {
-        "original": read(run.picture_file(row.digest)),
-        "defaults": read(run.default_svg_file(row.digest)),
-        "agent": read(run.inside(row.svg)) if row.svg else None,
-    }
-
-
 names = list(shown["logo"])
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    gains_of = dict(zip(logos["logo"], logos["gain"], strict=True))
-    name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=360)
+gains_of = dict(zip(logos["logo"], logos["gain"], strict=True))
+
+
+def go(to: int) -> None:
+    st.query_params["logo"] = names[to % len(names)]
+
+
+with bar:
+    name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=230)
     at = names.index(name)
-
-    def go(to: int) -> None:
-        st.query_params["logo"] = names[to % len(names)]
-
-    st.button("", icon=":material/chevron_left:", on_click=go, args=(at - 1,), help="Previous logo", key="previous")
-    st.button("", icon=":material/chevron_right:", on_click=go, args=(at + 1,), help="Next logo", key="next")
-    pair = st.segmented_control(
-        "Compare",
-        ["defaults | agent", "original | agent", "original | defaults"],
-        default="defaults | agent",
-        key="pair",
-        bind="query-params",
-        required=True,
-    )
-
-row = shown.iloc[at]
-files = sides(row)
-left_name, right_name = str(pair).split(" | ")
-TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "agent": "agent"}
+    st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
+    st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
+row: Any = shown.iloc[at]
+versions = Versions(console, run, row, labels)
 
 
-def side(which: str) -> Side | None:
-    data = files[which]
-    if data is None:
-        return None
-    return Side(TITLES[which], png_url(data) if which == "original" else svg_url(data))
+def swap(a: str, b: str) -> None:
+    st.query_params["left"], st.query_params["right"] = b, a
 
 
-def parameter_table(defaults: list[float], agent: list[float]) -> str:
-    """The seven of both sides; what the agent changed is bold."""
-    lines = ["| parameter | defaults | agent |", "| --- | ---: | ---: |"]
-    for name, theirs, ours in zip(NAMES, defaults, agent, strict=True):
-        lines.append(f"| {name} | {theirs:.4g} | " + (f"**{ours:.4g}** |" if abs(ours - theirs) > 1e-6 else f"{ours:.4g} |"))
-    return "\n".join(lines)
-
-
-def size_of(png: bytes | None) -> tuple[int, int]:
-    if png is None:
-        return 256, 256
-    import io
-
-    with Image.open(io.BytesIO(png)) as image:
-        return image.size
-
-
-grid = st.grid(3, min_column_width=230, gap="medium")
-picture, facts = grid.cell(column_span=2), grid.cell()
-with picture:
-    left, right = side(left_name), side(right_name)
-    if left is None or right is None:
-        lost = left_name if left is None else right_name
-        why = f"its trace failed ({row.failure})" if lost == "agent" and row.failure else "its file is gone"
-        st.warning(f"{TITLES[lost]}: nothing to show, {why}.")
-    else:
-        width, height = size_of(files["original"])
-        before_after(f"{run_id}/{name}", left, right, width, height, key="slider")
-with facts:
-    with st.grid(2, min_column_width=110):
-        st.metric("Gain", tables.gain_text(row.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error.")
-        st.metric("SSIM", f"{row.ssim:.4f}", f"{row.ssim - row.ssim_default:+.4f}")
-        st.metric("Bytes", tables.bytes_text(row.bytes), f"{row.bytes / max(row.bytes_default, 1) - 1:+.0%}", delta_color="inverse")
-        more_paths = row.paths - row.paths_default
-        st.metric("Paths", f"{row.paths}", f"{more_paths:+d}" if more_paths else None, delta_color="inverse")
-    st.markdown(parameter_table(DEFAULTS.values().tolist(), [float(row[n]) for n in NAMES]))
-    with st.container(horizontal=True):
-        for which, icon in (("agent", ":material/download:"), ("defaults", ":material/download:")):
-            data = files[which]
-            st.download_button(
-                f"SVG: {which}",
-                data or b"",
-                f"{name.replace('/', '_')}-{which}.svg",
-                "image/svg+xml",
-                disabled=data is None,
-                on_click="ignore",
-                icon=icon,
-                key=f"svg.{which}",
+def compare_tab() -> None:
+    """Any two versions with the divider between them."""
+    keys = list(versions.titles)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        left_key = choose("Left", keys, "left", DEFAULT, lambda k: versions.titles[k], width=230)
+        right_key = choose("Right", keys, "right", AGENT, lambda k: versions.titles[k], width=230)
+        st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(left_key, right_key), key="swap")
+        over = inspect.choose_cover()
+    left, right = versions.get(left_key), versions.get(right_key)
+    picture = versions.picture
+    grid = st.grid(3, min_column_width=230, gap="medium")
+    stage, beside = grid.cell(column_span=2), grid.cell()
+    with stage:
+        if picture is None:
+            st.warning("The file of this picture is gone.")
+            return
+        inspect.viewer(f"{run_id}/{name}", picture, left, right, over, "viewer")
+        with st.container(horizontal=True):
+            file = name.replace("/", "_")
+            inspect.download(right, f"{file}-{right_key}", "svg.right")
+            inspect.download(left, f"{file}-{left_key}", "svg.left")
+            st.page_link(
+                path_of("workbench"),
+                label="Tune by hand",
+                icon=":material/tune:",
+                query_params={"run": run_id, "at": str(step), "logo": name},
             )
+    with beside:
+        found = inspect.facts(picture, right)
+        inspect.parameter_table(left, right)
+    if found is not None:
+        with st.expander(f"{len(found.palette)} colours", icon=":material/palette:"):
+            inspect.palette(found)
+    if right.params is not None:
+        with st.expander("Make it elsewhere", icon=":material/code:"):
+            inspect.commands(right.params)
+
+
+def time_tab() -> None:
+    """One logo over all evaluations."""
+    own = versions.history[versions.history["run_id"] == run_id]
+    frames: list[dict[str, Any]] = []
+    n_bytes = 0
+    every = max(1, -(-len(own) // MAX_FRAMES))
+    for place, r in enumerate(own.itertuples()):
+        version = versions.get(AGENT if r.step == step else f"step.{int(r.step)}")  # type: ignore[arg-type]
+        if (place % every and place != len(own) - 1) or n_bytes + len(version.data) > MAX_FRAME_BYTES:
+            continue
+        n_bytes += len(version.data)
+        values = {"gain": float(r.gain), "bytes": float(r.bytes)} | {n: float(getattr(r, n)) for n in NAMES}  # type: ignore[arg-type]
+        said = f"step {int(r.step):,} · gain {r.gain:+.3f} · {int(r.bytes):,} bytes"  # type: ignore[arg-type]
+        frames.append({"step": int(r.step), "said": said, "url": svg_url(version.data) if version.data else "", "values": values})  # type: ignore[arg-type]
+    if len(frames) < 2:
+        st.info("One evaluation so far; with the second there is something to go through.")
+        return
+    scrubber(f"{run_id}/{name}", name, ["gain", "bytes", *NAMES], frames, "scrubber")
+    told = "" if len(frames) == len(own) else f" {len(frames)} of {len(own)} evaluations."
+    st.caption(f"What the agent chose for this logo at each evaluation. Play, drag, or click a curve.{told}")
+
+
+tab_compare, tab_time, tab_trade = st.tabs(["Compare", "Over time", "Trade-off"], key="view", bind="query-params")
+if tab_compare.open:
+    with tab_compare:
+        compare_tab()
+if tab_time.open:
+    with tab_time:
+        time_tab()
+if tab_trade.open:
+    with tab_trade:
+        trade_off.panel(console, versions, row, name)
 
 st.divider()
 summary = evaluations[evaluations["step"] == step].iloc[0]
@@ -194,9 +191,13 @@ n_pages = (len(shown) - 1) // PER_PAGE + 1
 page = st.pagination(n_pages, key="gallery_page") if n_pages > 1 else 1
 with st.grid("auto", min_column_width=150) as grid:
     for item in shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE].itertuples():
-        data = read(run.inside(str(item.svg))) if item.svg else read(run.picture_file(str(item.digest)))
+        file = run.inside(str(item.svg)) if item.svg else run.picture_file(str(item.digest))
+        try:
+            data = file.read_bytes() if file is not None else b""
+        except OSError:
+            data = b""
         with grid.cell(), st.container(border=True):
-            if data is not None:
+            if data:
                 st.image(svg_url(data) if item.svg else data, width="stretch")
             st.button(
                 f"{item.logo} · {item.gain:+.2f}",

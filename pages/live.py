@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
-from core.tracing.params import NAMES, SPECS
-from pages.views import actions, charts, controls, health, tables
-from pages.views.event_text import METHOD_LABELS, decision_text, detail
+from pages.views import actions, chart_box, charts, controls, health, live_charts, plots, tables
+from pages.views.chart_options import options, run_list, zoom_state
+from pages.views.event_text import decision_text, detail
 from pages.views.links import choose, choose_many
+from pages.views.scene import PARENT_COLOUR, Scene
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
 from storage import queries
-from storage.queries import Axis
 
 REFRESH_S = 2
-REWARD_POINTS = 240
-PARENT_COLOUR = "#8a8a8a"
 MOVING = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
-LOSSES = {
-    "train/value_loss": "value loss",
-    "train/policy_gradient_loss": "policy loss",
-    "train/entropy_loss": "entropy loss",
-    "train/approx_kl": "KL divergence",
-    "train/clip_fraction": "clip fraction",
-    "train/explained_variance": "explained variance",
-    "train/grad_norm": "gradient norm",
-    "train/learning_rate": "learning rate",
-    "train/std": "exploration deviation",
-}
-WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate": "known from the cache"}
+NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
@@ -57,19 +42,28 @@ def long_label(run_id: str) -> str:
 with st.grid(4, min_column_width=220, vertical_alignment="bottom"):
     run_id = choose("Run", ids, "run", show=long_label)
     others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
-    axis: Axis = st.segmented_control("X axis", ["step", "episode", "minutes"], default="step", key="x", bind="query-params", required=True)  # type: ignore[assignment]
-    smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params")
+    view = options()
+    shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
+    follows = st.toggle("Follow the latest run", key="follow", bind="query-params", help="Go to each new run as it begins.")
 
 run = runs[ids.index(run_id)]
-shown = [run_id, *others]
+if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
+    st.session_state["followed"] = ids[0]
+    st.query_params["run"] = ids[0]
+    st.rerun()
 colours = charts.run_colours(shown, ids)
 is_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
 parent = run.read_parent()
 curve_colours, curve_labels = dict(colours), dict(labels)
-if parent is not None and parent.run_id in ids and parent.run_id not in shown and axis != "minutes":
+if parent is not None and parent.run_id in ids and parent.run_id not in shown and view.axis not in ("minutes", "wall"):
     curve_colours[parent.run_id] = PARENT_COLOUR
     curve_labels[parent.run_id] = f"{labels[parent.run_id]}, before the fork"
+
+
+def scene() -> Scene:
+    """Read anew at each drawing."""
+    return Scene(console, run, shown, ids, view, curve_colours, curve_labels, parent)
 
 
 def heading(row: tables.RunRow) -> None:
@@ -83,6 +77,8 @@ def heading(row: tables.RunRow) -> None:
         health.lights(queries.events_of(console.store, run_id, ["alert"]))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         controls.buttons(console, row, "", is_large=True)
+        if row.config is not None and row.config.curriculum.enabled:
+            st.page_link(path_of("curriculum"), label="Curriculum", icon=":material/stairs:", query_params={"run": run_id})
         st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run_id})
     if row.config_error:
         st.error(row.config_error)
@@ -99,18 +95,6 @@ def origin() -> None:
             st.page_link(path_of("live"), label=name, query_params={"run": parent.run_id})
         else:
             st.caption(f"{parent.run_id}, which was deleted; its curve is gone.")
-
-
-def with_parent(frame: pd.DataFrame, read: Any, x: str) -> pd.DataFrame:
-    """A fork's curve with its parent's before it, up to the join."""
-    if parent is None or axis == "minutes" or parent.run_id not in ids or parent.run_id in shown or frame.empty:
-        return frame
-    own = frame[frame["run_id"] == run_id]
-    before = read([parent.run_id])
-    if own.empty or before.empty:
-        return frame
-    join = parent.step if axis == "step" else float(own[x].min())
-    return pd.concat([before[before[x] <= join], frame], ignore_index=True)
 
 
 def figures(row: tables.RunRow) -> None:
@@ -133,51 +117,33 @@ def figures(row: tables.RunRow) -> None:
         st.metric("Training time", tables.duration_text(row.minutes) if row.minutes else "–")
 
 
-def stages(row: tables.RunRow) -> None:
-    """The curriculum as a strip, with what ended each stage."""
+def stages(row: tables.RunRow, now: Scene) -> None:
+    """The curriculum as a strip, its gate, what ended each stage, and the way to push it on."""
     if row.config is None or not row.config.curriculum.enabled:
         return
-    found = queries.events_of(console.store, run_id, ["stage_started", "stage_ended", "stage_decision"])
-    x_of = {"step": "step", "minutes": "minutes"}.get(axis, "step")
-    strip: list[dict[str, Any]] = []
-    for event in found:
-        if event["kind"] == "stage_started":
-            strip.append(
-                {
-                    "name": event["data"]["name"],
-                    "x": event[x_of],
-                    "x2": max(row.step, 1) if x_of == "step" else row.minutes,
-                    "reason": "running",
-                }
-            )
-        elif strip and event["kind"] == "stage_ended":
-            strip[-1] |= {"x2": event[x_of], "reason": decision_text(event["data"])}
-    if strip:
-        st.altair_chart(charts.stage_strip(pd.DataFrame(strip), x_of), key="stages")
+    if len(now.stages):
+        st.altair_chart(plots.stage_strip(now.stages, view), key="stages", alt="Stages of the curriculum over the run")
+        name = now.stages["name"].iloc[-1]
+        stage = next((s for s in row.config.curriculum.stages if s.name == name), None)
         share_now = queries.metric_series(console.store, [run_id], ["curriculum/success_share"], "step", 10)
-        stage = next((s for s in row.config.curriculum.stages if s.name == strip[-1]["name"]), None)
         if stage is not None:
-            now = f", now {share_now['mean'].iloc[-1]:.0%}" if len(share_now) else ""
+            reached = f", now {share_now['mean'].iloc[-1]:.0%}" if len(share_now) else ""
             st.caption(
-                f"Stage **{stage.name}** passes at {stage.success_threshold:.0%} successes{now}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}."
+                f"Stage **{name}** passes at {stage.success_threshold:.0%} successes{reached}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
+                f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
-    decisions = [event["data"] for event in found if event["kind"] != "stage_started"]
+    decisions = [event["data"] for event in queries.events_of(console.store, run_id, ["stage_ended", "stage_decision"])]
     if decisions:
         st.caption(f"Last decision, in {decisions[-1]['name']}: {decision_text(decisions[-1])}.")
     if row.state.status is Status.RUNNING:
         is_held = False
-        for event in found:
-            is_held = event["kind"] == "stage_decision" and (
-                event["data"]["reason"] == "held" or (is_held and event["data"]["reason"] != "released")
-            )
+        for data in decisions:
+            is_held = data["reason"] == "held" or (is_held and data["reason"] in ("extended", "eased"))
+        hold = ("Release", "release", ":material/play_arrow:") if is_held else ("Hold", "hold", ":material/pause:")
         with st.container(horizontal=True):
             for label, command, icon in (
                 ("Stage before", "back", ":material/skip_previous:"),
-                (
-                    "Release" if is_held else "Hold",
-                    "release" if is_held else "hold",
-                    ":material/play_arrow:" if is_held else ":material/pause:",
-                ),
+                hold,
                 ("Next stage", "advance", ":material/skip_next:"),
             ):
                 st.button(label, icon=icon, key=f"stage.{command}", on_click=actions.steer, args=(row.run, command))
@@ -215,198 +181,85 @@ def warnings_of(run_id: str) -> None:
                 st.dataframe(left_out, hide_index=True)
 
 
-def two() -> tuple[Any, Any]:
-    """Two cells side by side, below each other where it is narrow."""
-    grid = st.grid(2, min_column_width=380, gap="medium")
-    return grid.cell(), grid.cell()
-
-
-def curves() -> None:
-    left, right = two()
-    with left:
-        st.subheader("Gain on validation logos")
-        evaluations = with_parent(
-            queries.evaluations(console.store, shown), lambda runs: queries.evaluations(console.store, runs), str(axis)
-        )
-        references = queries.baselines(console.store, [run_id])
-        lines = [
-            (0.0, "VTracer's defaults"),
-            *zip(references["gain"], [METHOD_LABELS.get(m, m) for m in references["method"]], strict=True),
-        ]
-        if evaluations.empty:
-            st.caption("The first evaluation is on its way.")
-        else:
-            floor = min(0.0, float(evaluations["gain_low"].min())) - 0.1
-            near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
-            st.altair_chart(charts.evaluation_line(evaluations, curve_colours, axis, curve_labels, near), key="evaluations")
-            far = [f"{label} {gain:+.3f}" for gain, label in lines if gain < floor]
-            st.caption(
-                f"Mean over {int(evaluations['n_logos'].iloc[-1])} logos with its 95 % interval."
-                + (f" Below the chart: {', '.join(far)}." if far else "")
-            )
-    with right:
-        st.subheader("Reward of an episode")
-        series = with_parent(
-            queries.episode_series(console.store, shown, "reward", axis, REWARD_POINTS),
-            lambda runs: queries.episode_series(console.store, runs, "reward", axis, REWARD_POINTS),
-            "x",
-        )
-        if series.empty:
-            st.caption("No episode yet.")
-        else:
-            st.altair_chart(
-                charts.line(
-                    series, curve_colours, axis, "reward", labels=curve_labels, smoothing=max(smoothing, 0.01), height=charts.HEIGHT + 40
-                ),
-                key="reward",
-            )
-            _thinned(series)
-
-
-def _thinned(series: pd.DataFrame) -> None:
-    n = int(series["n"].sum())
-    if n > len(series):
-        st.caption(f"{n:,} episodes in {len(series):,} points, each a mean.")
-
-
-def success() -> None:
-    left, right = two()
-    with left:
-        st.subheader("Success by category")
-        found = queries.success_by(console.store, run_id, "category", axis)
-        if found.empty:
-            st.caption("No episode yet.")
-        else:
-            st.altair_chart(charts.success_lines(found, axis), key="success")
-    with right:
-        st.subheader("Gain by category: first and best")
-        frame = queries.evaluations(console.store, [run_id])
-        columns = [c for c in frame.columns if c in {f"gain_{name}" for name in charts.CATEGORY_COLOURS}]
-        if frame.empty or not columns:
-            st.caption("No evaluation yet.")
-        else:
-            picked = {"first": frame.iloc[0], "best": frame.loc[frame["gain"].idxmax()]}
-            bars = [{"category": c.removeprefix("gain_"), "gain": r[c], "when": when} for when, r in picked.items() for c in columns]
-            st.altair_chart(charts.category_bars(pd.DataFrame(bars)), key="bars")
-
-
-def parameters() -> None:
-    st.subheader("What the agent explores")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Parameter", NAMES, key="param", bind="query-params", width=220)
-        by = st.segmented_control("Colour", ["share", "gain"], default="share", key="by", bind="query-params", required=True)
-    spec = next(s for s in SPECS if s.name == name)
-    st.caption(spec.meaning)
-    left, right = two()
-    cells = queries.param_density(console.store, run_id, name, spec.low, spec.high, axis)
-    values = queries.gain_by_value(console.store, run_id, name)
-    if cells.empty:
-        st.caption("No episode yet.")
-        return
-    left.altair_chart(charts.param_heatmap(cells, axis, name, spec.unit, str(by)), key="heatmap")
-    right.altair_chart(charts.gain_by_value(values, name, spec.unit), key="by_value")
-
-
-def distribution() -> None:
-    left, right = two()
-    with left:
-        st.subheader("Rewards: first and latest episodes")
-        cells = queries.reward_histogram(console.store, run_id)
-        if cells.empty:
-            st.caption("No episode yet.")
-        else:
-            st.altair_chart(charts.histogram(cells, "reward"), key="histogram")
-    with right:
-        st.subheader("Reward by term")
-        terms = queries.metric_series(console.store, [run_id], ["reward/quality", "reward/size", "reward/speed"], axis)
-        if terms.empty:
-            st.caption("The first update is on its way.")
-        else:
-            st.altair_chart(charts.term_lines(terms, axis), key="terms")
-
-
-def losses() -> None:
-    st.subheader("Losses and health")
-    series = queries.metric_series(console.store, shown, [*LOSSES, *WHERE_ANY], axis)
-    if series.empty:
-        st.caption("The first update is on its way.")
-        return
-    with st.grid(3, min_column_width=300):
-        for name, title in (LOSSES | WHERE_ANY).items():
-            part = series[series["name"] == name]
-            if not part.empty and (name in LOSSES or part["high"].max() > 0):
-                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, smoothing=smoothing, height=190), key=f"loss.{name}")
-
-
-def events() -> None:
-    left, right = two()
-    with left:
+def events(now: Scene) -> None:
+    cells = st.grid(2, min_column_width=380, gap="medium")
+    with cells.cell():
         st.subheader("Events")
-        skipped = ("logos_loaded",)
-        found = [e for e in queries.events_of(console.store, run_id) if e["kind"] not in skipped]
+        found = [e for e in reversed(queries.events_of(console.store, run_id)) if e["kind"] != "logos_loaded"]
         rows = [
             {"when": datetime.fromtimestamp(e["ts"]), "step": e["step"], "event": e["kind"].replace("_", " "), "detail": detail(e)}
-            for e in reversed(found)
+            for e in found
         ]
+
+        def jump() -> None:
+            """Zoom the charts to where the event was."""
+            picked = st.session_state["events"]["selection"]["rows"]
+            spans = queries.stage_spans(console.store, run_id)
+            if picked and len(spans):
+                at = now.place(found[picked[0]])
+                low, high = float(spans[view.axis].min()), float(spans[f"{view.axis}_end"].max())
+                st.query_params["zoom"] = f"{max(at - NEAR * (high - low), low):.10g}~{min(at + NEAR * (high - low), high):.10g}"
+                st.session_state["redraw"] = True
+
         st.dataframe(
-            rows,
+            pd.DataFrame(rows, columns=["when", "step", "event", "detail"]),
             hide_index=True,
             height=300,
+            key="events",
+            on_select=jump,
+            selection_mode="single-row",
             column_config={
                 "when": st.column_config.DatetimeColumn("when", format="HH:mm:ss", width="small"),
                 "step": st.column_config.NumberColumn("step", width="small", format="localized"),
                 "event": st.column_config.TextColumn(width="small"),
             },
         )
-    with right:
+        st.caption("Click a row to see the curves around it.")
+    with cells.cell():
         st.subheader("Log")
         st.code("\n".join(run.log_tail(60)) or "nothing written yet", language=None, height=300)
 
 
 @st.fragment(run_every=clock)
 def top() -> None:
+    chart_box.redraw_if_asked()
     show_toasts()
     st.session_state["drawn"] = statuses()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
     now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
+    now = scene()
     heading(row)
     origin()
     figures(row)
-    stages(row)
+    stages(row, now)
     if waiting(row):
         return
     warnings_of(run_id)
-    curves()
-    if is_live:
-        st.caption(f"As of {time.strftime('%H:%M:%S')}; updates every {REFRESH_S} s.")
+    zoom_state(view)
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        for name in ("gain", "reward"):
+            with cells.cell():
+                live_charts.CHARTS[name](now)
+    live_charts.pins(now)
 
 
 @st.fragment(run_every="5s" if is_live else None)
 def below() -> None:
-    drawn = {
-        "Success": success,
-        "Parameters": parameters,
-        "Rewards": distribution,
-        "Losses": losses,
-        "Health": doctor,
-        "Machine": machine,
-        "Events and log": events,
+    chart_box.redraw_if_asked()
+    now = scene()
+    drawn = {name: lambda names=names: live_charts.grid(now, names) for name, names in live_charts.TABS.items()} | {  # type: ignore[misc]
+        "Losses": lambda: live_charts.losses(now),
+        "Health": lambda: health.panel(console, run, queries.events_of(console.store, run_id, ["alert", "action"])),
+        "Machine": lambda: health.machine_charts(now),
+        "Events and log": lambda: events(now),
         "Export": exports,
     }
     for tab, draw in zip(st.tabs(list(drawn), key="tab", bind="query-params"), drawn.values(), strict=True):
         if tab.open:  # a hidden chart costs as much as one that is seen
             with tab:
                 draw()
-
-
-def doctor() -> None:
-    health.panel(console, run, queries.events_of(console.store, run_id, ["alert", "action"]))
-
-
-def machine() -> None:
-    health.machine_charts(console, run_id, shown, axis, colours, labels)
 
 
 def exports() -> None:
@@ -419,6 +272,12 @@ def statuses() -> list[Status]:
     return [run_state(runs[ids.index(i)]).status for i in shown]
 
 
+def is_stale() -> bool:
+    """Whether a status changed while the page's own clock stands still, or there is a newer run to follow."""
+    newest = max((found.run_id for found in all_runs(console.home)), default="")
+    return (not is_live and statuses() != st.session_state.get("drawn")) or (bool(follows) and newest > ids[0])
+
+
 top()
 below()
-redraw_when(lambda: not is_live and statuses() != st.session_state.get("drawn"))
+redraw_when(is_stale)

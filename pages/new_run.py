@@ -11,6 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.logos.dataset import BUILTIN, LogosError, load_logos
+from core.runs import curricula
 from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import load_config, parse_yaml, problems, to_yaml, validate
 from core.runs.preflight import preflight
@@ -81,7 +82,7 @@ def source() -> tuple[str, dict[str, Any], str]:
 
 def forget_clone() -> None:
     """Choosing a preset leaves the copy of a run."""
-    for name in ("clone", "fork", "from"):
+    for name in ("clone", "fork", "from", "curriculum"):
         st.query_params.pop(name, None)
 
 
@@ -138,6 +139,19 @@ def estimate(config: RunConfig) -> str:
     return f"About **{tables.duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
 
 
+def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple[str, dict[str, Any], str]:
+    """The same with a curriculum that was kept as a file, where the address names one."""
+    name = st.query_params.get("curriculum")
+    if not name:
+        return version, settings, about
+    try:
+        settings["curriculum"] = curricula.read(console.home, name).model_dump(mode="json") | {"enabled": True}
+    except ConfigError as error:
+        st.error(f"The curriculum {name} can't be used: {error}")
+        return version, settings, about
+    return f"{version}.curriculum.{name}", settings, f"{about} With the curriculum {name}."
+
+
 names = list(actions.presets())
 halves = st.grid(3, min_column_width=230, gap="large")
 left, right = halves.cell(column_span=2), halves.cell()
@@ -148,7 +162,7 @@ with left:
         )
         with st.popover("YAML file", icon=":material/upload:"):
             st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
-    version, settings, about = source()
+    version, settings, about = with_curriculum(*source())
     st.caption(about)
     _, errors = check(st.session_state.get(f"draft.{version}", settings))
 
@@ -225,7 +239,7 @@ with right, st.container(border=True):
 if config is not None:
     with right:
         st.caption("The same from the command line")
-        preset_path = actions.presets().get(version.removeprefix("preset."))
+        preset_path = actions.presets().get(version.removeprefix("preset.").split(".curriculum.")[0])
         if preset_path is not None:
             base = load_config(preset_path)
             changes = [

@@ -19,8 +19,8 @@ from core.tracing.picture import encode_png, fit
 from core.tracing.tracer import trace
 from pages.views import tables
 from pages.views.links import choose
+from pages.views.mounts import before_after
 from pages.views.shell import begin, path_of, say, show_toasts
-from pages.views.slider import before_after
 from pages.views.svg import Side, png_url, svg_url
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
@@ -190,8 +190,8 @@ def one(which: Batch, table: pd.DataFrame) -> None:
         def go(to: int) -> None:
             st.query_params["picture"] = names[to % len(names)]
 
-        st.button("", icon=":material/chevron_left:", on_click=go, args=(at - 1,), help="Previous picture", key="previous")
-        st.button("", icon=":material/chevron_right:", on_click=go, args=(at + 1,), help="Next picture", key="next")
+        st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
+        st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
         pair = st.segmented_control("Compare", list(PAIRS), default="defaults | best", key="pair", bind="query-params", required=True)
     row = table.iloc[at]
     grid = st.grid(3, min_column_width=230, gap="medium")

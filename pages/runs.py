@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.runs import trash
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, controls, tables
@@ -50,7 +51,7 @@ def run_row(row: tables.RunRow) -> None:
     duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")
-        with st.popover("", icon=":material/more_vert:", help="More"):
+        with st.popover("More", icon=":material/more_vert:", type="tertiary"):
             more(row)
 
 
@@ -73,10 +74,46 @@ def more(row: tables.RunRow) -> None:
     )
     actions.export_buttons(console.store, run.run_id, f"runs.{run.run_id}")
     is_live = row.state.status in LIVE
-    sure = st.checkbox("Delete this run and all its files", key=f"sure.{run.run_id}", disabled=is_live)
-    st.button(
-        "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live or not sure, icon=":material/delete:"
-    )
+    hidden = trash.is_archived(run)
+    with st.container(horizontal=True):
+        st.button(
+            "Take out of the archive" if hidden else "Archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=(run, not hidden),
+            icon=":material/unarchive:" if hidden else ":material/archive:", help="Leaves it out of this list; its files stay.",
+        )  # fmt: skip
+        st.button(
+            "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live, icon=":material/delete:",
+            help="It can be put back for a week." if not is_live else "Stop it first.",
+        )  # fmt: skip
+
+
+def undo() -> None:
+    """What was just taken away, and the way back."""
+    done = st.session_state.get("undo")
+    if done:
+        what, run_id = done
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(f"**{run_id}** was {'deleted' if what == 'delete' else 'archived'}.")
+            back = (console, run_id) if what == "delete" else (RunDir(console.home / run_id), False)
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                key="undo.button",
+                on_click=actions.restore if what == "delete" else actions.archive,
+                args=back,
+            )
+
+
+def deleted() -> None:
+    found = trash.discarded(console.home)
+    if not found:
+        return
+    with st.expander(f"{len(found)} deleted run{'s' if len(found) > 1 else ''}", icon=":material/delete:"):
+        st.caption("Kept for a week, then gone for good.")
+        for run in found[:20]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"{tables.display_name(run)} · {run.run_id}")
+                st.button("Put back", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, run.run_id), type="tertiary")
+        st.button("Free their room now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
 
 
 def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
@@ -90,11 +127,15 @@ is_any_live = any(row.state.status in MOVING for row in first_rows)
 @st.fragment(run_every="2s" if is_any_live else None)
 def table() -> None:
     show_toasts()
-    rows = read_rows(list(all_runs(console.home)))
-    if is_any_live != any(row.state.status in MOVING for row in rows):
+    undo()
+    everything = read_rows(list(all_runs(console.home)))
+    n_archived = sum(trash.is_archived(row.run) for row in everything)
+    rows = [row for row in everything if st.session_state.get("archived") or not trash.is_archived(row.run)]
+    if is_any_live != any(row.state.status in MOVING for row in everything):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
-    if not rows:
+    if not everything:
         first_visit()
+        deleted()
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
@@ -121,7 +162,10 @@ def table() -> None:
     for row in wanted[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
         run_row(row)
     if not wanted:
-        st.info(f"No run matches “{text}”.")
+        st.info(f"No run matches “{text}”." if text else "All runs are archived.")
+    if n_archived:
+        st.toggle(f"Show the {n_archived} archived", key="archived")
+    deleted()
 
 
 def is_moving() -> bool:

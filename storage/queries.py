@@ -15,7 +15,9 @@ from core.runs.events import Event
 from storage.schema import PARAMS
 from storage.store import Store
 
-Axis = Literal["step", "episode", "minutes"]
+Axis = Literal["step", "episode", "minutes", "wall"]
+Window = tuple[float, float]  # of the x axis, both ends included
+_COLUMN = {"step": "step", "episode": "episode", "minutes": "minutes", "wall": "ts"}  # wall: seconds since 1970
 EPISODE_COLUMNS = ("reward", "gain", "ssim", "quality", "size", "speed", "bytes", "paths", "cpu_s", "length", "success", *PARAMS)
 MAX_POINTS = 1000
 
@@ -44,11 +46,18 @@ def run_overview(store: Store) -> pd.DataFrame:
     )
 
 
-def _series(store: Store, source: str, value: str, runs: list[str], x: str, names: list[str] | None, max_points: int) -> pd.DataFrame:
+def _within(x: str, window: Window | None) -> str:
+    """A condition on ``x``, with its two parameters still to be given."""
+    return "" if window is None else f" AND {x} BETWEEN ? AND ?"
+
+
+def _series(
+    store: Store, source: str, value: str, runs: list[str], x: str, names: list[str] | None, max_points: int, window: Window | None
+) -> pd.DataFrame:
     """Columns run_id, name, x, mean, low, high, n."""
     name = "name" if names is not None else f"'{value}'"
-    where = f"run_id IN ({_marks(runs)})" + (f" AND name IN ({_marks(names)})" if names is not None else "")
-    parameters: list[Any] = [*runs, *(names or [])]
+    where = f"run_id IN ({_marks(runs)})" + (f" AND name IN ({_marks(names)})" if names is not None else "") + _within(x, window)
+    parameters: list[Any] = [*runs, *(names or []), *(window or ())]
     return store.query(
         f"""
         WITH p AS (SELECT run_id, {name} AS name, ({x})::DOUBLE AS x, ({value})::DOUBLE AS y FROM {source} WHERE {where}),
@@ -63,8 +72,13 @@ def _series(store: Store, source: str, value: str, runs: list[str], x: str, name
     )
 
 
-def metric_series(store: Store, runs: list[str], names: list[str], axis: Axis = "step", max_points: int = MAX_POINTS) -> pd.DataFrame:
-    """Metrics by name: run_id, name, x, mean, low, high, n. For "episode" the x is the episodes done by then."""
+def metric_series(
+    store: Store, runs: list[str], names: list[str], axis: Axis = "step", max_points: int = MAX_POINTS, window: Window | None = None
+) -> pd.DataFrame:
+    """Metrics by name: run_id, name, x, mean, low, high, n. For "episode" the x is the episodes done by then.
+
+    ``window``: only what lies in it, with all points going into it.
+    """
     if not runs or not names:
         return pd.DataFrame(columns=["run_id", "name", "x", "mean", "low", "high", "n"])
     if axis == "episode":
@@ -72,8 +86,8 @@ def metric_series(store: Store, runs: list[str], names: list[str], axis: Axis = 
             "(SELECT m.*, e.episode FROM current_metrics m ASOF JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes "
             "GROUP BY ALL) e ON m.run_id = e.run_id AND m.step >= e.step)"
         )
-        return _series(store, source, "value", runs, "episode", names, max_points)
-    return _series(store, "current_metrics", "value", runs, axis, names, max_points)
+        return _series(store, source, "value", runs, "episode", names, max_points, window)
+    return _series(store, "current_metrics", "value", runs, _COLUMN[axis], names, max_points, window)
 
 
 def metric_names(store: Store, runs: list[str]) -> list[str]:
@@ -84,13 +98,15 @@ def metric_names(store: Store, runs: list[str]) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def episode_series(store: Store, runs: list[str], column: str, axis: Axis = "step", max_points: int = MAX_POINTS) -> pd.DataFrame:
+def episode_series(
+    store: Store, runs: list[str], column: str, axis: Axis = "step", max_points: int = MAX_POINTS, window: Window | None = None
+) -> pd.DataFrame:
     """A column of the episodes over time: run_id, name, x, mean, low, high, n."""
     if column not in EPISODE_COLUMNS:
         raise ValueError(f"{column} is none of {', '.join(EPISODE_COLUMNS)}")
     if not runs:
         return pd.DataFrame(columns=["run_id", "name", "x", "mean", "low", "high", "n"])
-    return _series(store, "current_episodes", column, runs, axis, None, max_points)
+    return _series(store, "current_episodes", column, runs, _COLUMN[axis], None, max_points, window)
 
 
 def evaluations(store: Store, runs: list[str]) -> pd.DataFrame:
@@ -124,6 +140,15 @@ def evaluated_logos(store: Store, run: str, step: int | None = None) -> pd.DataF
     return store.query(f"SELECT {columns} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step])
 
 
+def picture_history(store: Store, digest: str) -> pd.DataFrame:
+    """Every evaluation of a picture, over all runs: the columns of :func:`evaluated_logos`, by run and step."""
+    columns = (
+        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
+        f"paths_default, svg, {', '.join(PARAMS)}"
+    )
+    return store.query(f"SELECT {columns} FROM current_evaluated WHERE digest = ? ORDER BY run_id, step", [digest])
+
+
 def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
     """Reference methods measured on a run's validation logos: run_id, method, gain."""
     if not runs:
@@ -135,36 +160,55 @@ def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
     )
 
 
-def success_by(store: Store, run: str, by: Literal["category", "stage"], axis: Axis = "step", n_buckets: int = 60) -> pd.DataFrame:
+def success_by(
+    store: Store, run: str, by: Literal["category", "stage"], axis: Axis = "step", n_buckets: int = 60, window: Window | None = None
+) -> pd.DataFrame:
     """Share of successes over time: group, x, success, gain, n."""
     return store.query(
         f"""
-        WITH p AS (SELECT {by} AS "group", ({axis})::DOUBLE AS x, success, gain FROM current_episodes WHERE run_id = ?),
+        WITH p AS (SELECT {by} AS "group", ({_COLUMN[axis]})::DOUBLE AS x, success, gain FROM current_episodes
+                   WHERE run_id = ?{_within(_COLUMN[axis], window)}),
              w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / ?, 1e-9)))) AS width FROM p)
         SELECT "group", floor(x / width) * width + width / 2 AS x, avg(success::INTEGER) AS success, avg(gain) AS gain, count(*) AS n
         FROM p, w GROUP BY ALL ORDER BY ALL
         """,
-        [run, n_buckets],
+        [run, *(window or ()), n_buckets],
     )
 
 
+def n_cells(param: str, low: float, high: float, most: int) -> int:
+    """Cells of a parameter's range; one a value where there are few."""
+    return most if param == "length_threshold" else int(min(most, high - low + 1))
+
+
 def param_density(
-    store: Store, run: str, param: str, low: float, high: float, axis: Axis = "step", n_x: int = 48, n_y: int = 24
+    store: Store,
+    run: str,
+    param: str,
+    low: float,
+    high: float,
+    axis: Axis = "step",
+    n_x: int = 48,
+    n_y: int = 24,
+    window: Window | None = None,
 ) -> pd.DataFrame:
     """Explored values over time, in cells: x, x2, y, y2, n, share (of the column), gain (mean)."""
     if param not in PARAMS:
         raise ValueError(f"{param} is none of {', '.join(PARAMS)}")
-    n_y = int(min(n_y, high - low + 1)) if param != "length_threshold" else n_y
+    n_y = n_cells(param, low, high, n_y)
+    within = "" if window is None else f" AND {_COLUMN[axis]} BETWEEN $first AND $last"
+    bounds = {} if window is None else {"first": window[0], "last": window[1]}
     return store.query(
         f"""
-        WITH p AS (SELECT ({axis})::DOUBLE AS x, {param} AS y, gain FROM current_episodes WHERE run_id = $run),
+        WITH p AS (SELECT ({_COLUMN[axis]})::DOUBLE AS x, {param} AS y, gain FROM current_episodes
+                   WHERE run_id = $run{within}),
              w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / $nx, 1e-9)))) AS wx, ($high::DOUBLE - $low) / $ny AS wy FROM p),
              c AS (SELECT floor(x / wx) * wx AS x, any_value(wx) AS wx, any_value(wy) AS wy,
                           least(floor((y - $low) / wy), $ny - 1) AS cell, count(*) AS n, avg(gain) AS gain FROM p, w GROUP BY 1, cell)
         SELECT x, x + wx AS x2, $low + cell * wy AS y, $low + (cell + 1) * wy AS y2, n, n / sum(n) OVER (PARTITION BY x) AS share, gain
         FROM c ORDER BY x, y
         """,
-        {"run": run, "nx": n_x, "ny": n_y, "low": low, "high": high},
+        {"run": run, "nx": n_x, "ny": n_y, "low": low, "high": high} | bounds,
     )
 
 
@@ -181,6 +225,76 @@ def gain_by_value(store: Store, run: str, param: str, n_buckets: int = 24) -> pd
         """,
         [run, n_buckets, n_buckets],
     )
+
+
+def param_pair(store: Store, run: str, a: tuple[str, float, float], b: tuple[str, float, float], n: int = 24) -> pd.DataFrame:
+    """Two parameters against each other, each (name, low, high): x, x2, y, y2, n, share, gain (mean)."""
+    for name in (a[0], b[0]):
+        if name not in PARAMS:
+            raise ValueError(f"{name} is none of {', '.join(PARAMS)}")
+    return store.query(
+        f"""
+        WITH w AS (SELECT ($ah::DOUBLE - $al) / $an AS wa, ($bh::DOUBLE - $bl) / $bn AS wb),
+             c AS (SELECT least(floor(({a[0]} - $al) / wa), $an - 1) AS i, least(floor(({b[0]} - $bl) / wb), $bn - 1) AS j,
+                          any_value(wa) AS wa, any_value(wb) AS wb, count(*) AS n, avg(gain) AS gain
+                   FROM current_episodes, w WHERE run_id = $run GROUP BY i, j)
+        SELECT $al + i * wa AS x, $al + (i + 1) * wa AS x2, $bl + j * wb AS y, $bl + (j + 1) * wb AS y2, n, n / sum(n) OVER () AS share, gain
+        FROM c ORDER BY x, y
+        """,
+        {"run": run, "al": a[1], "ah": a[2], "an": n_cells(*a, n), "bl": b[1], "bh": b[2], "bn": n_cells(*b, n)},
+    )
+
+
+def quantiles(store: Store, run: str, column: str, axis: Axis = "step", n_buckets: int = 60, window: Window | None = None) -> pd.DataFrame:
+    """Distribution of a column of the episodes over time: x, q05, q25, q50, q75, q95, n."""
+    if column not in EPISODE_COLUMNS:
+        raise ValueError(f"{column} is none of {', '.join(EPISODE_COLUMNS)}")
+    return store.query(
+        f"""
+        WITH p AS (SELECT ({_COLUMN[axis]})::DOUBLE AS x, {column} AS y FROM current_episodes WHERE run_id = ?{_within(_COLUMN[axis], window)}),
+             w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / ?, 1e-9)))) AS width FROM p),
+             q AS (SELECT avg(x) AS x, quantile_cont(y, [0.05, 0.25, 0.5, 0.75, 0.95]) AS q, count(*) AS n FROM p, w GROUP BY floor(p.x / width))
+        SELECT x, q[1] AS q05, q[2] AS q25, q[3] AS q50, q[4] AS q75, q[5] AS q95, n FROM q ORDER BY x
+        """,
+        [run, *(window or ()), n_buckets],
+    )
+
+
+def stage_spans(store: Store, run: str) -> pd.DataFrame:
+    """The stages a run went through: name, reason, why, success_share, n_episodes, and where each began and ended on
+    every axis (step, step_end, minutes, ...). The one it is in has no reason; it ends where the run is now."""
+    columns = ["step", "minutes", "ts", "episode"]
+    found = store.query(
+        """
+        SELECT v.kind, v.data->>'name' AS name, v.data->>'reason' AS reason, v.data->>'why' AS why,
+               (v.data->>'success_share')::DOUBLE AS success_share, (v.data->>'n_episodes')::BIGINT AS n_episodes, v.step, v.minutes, v.ts,
+               (SELECT coalesce(max(episode), 0) FROM current_episodes e WHERE e.run_id = v.run_id AND e.step <= v.step) AS episode
+        FROM current_events v WHERE v.run_id = ? AND v.kind IN ('stage_started', 'stage_ended') ORDER BY v.seq
+        """,
+        [run],
+    )
+    now = store.query(
+        "SELECT max(step) AS step, max(minutes) AS minutes, max(ts) AS ts, max(episode) AS episode FROM current_episodes WHERE run_id = ?",
+        [run],
+    )
+    rows: list[dict[str, Any]] = []
+    for event in found.to_dict("records"):
+        if event["kind"] == "stage_started":
+            ends = {
+                f"{c}_end": max(float(now[c].iloc[0] or 0), float(event[c])) if len(now) and pd.notna(now[c].iloc[0]) else event[c]
+                for c in columns
+            }
+            rows.append(
+                {"name": event["name"], "reason": "", "why": "", "success_share": None, "n_episodes": None}
+                | {c: event[c] for c in columns}
+                | ends
+            )
+        elif rows:
+            rows[-1] |= {key: event[key] for key in ("reason", "why", "success_share", "n_episodes")} | {
+                f"{c}_end": event[c] for c in columns
+            }
+    frame = pd.DataFrame(rows, columns=["name", "reason", "why", "success_share", "n_episodes", *columns, *(f"{c}_end" for c in columns)])
+    return frame.rename(columns={"ts": "wall", "ts_end": "wall_end"})
 
 
 def reward_histogram(store: Store, run: str, last: int = 2000, n_buckets: int = 40) -> pd.DataFrame:
@@ -235,6 +349,22 @@ def run_totals(store: Store, run: str) -> dict[str, Any]:
     frame = run_overview(store)
     frame = frame[frame.run_id == run]
     return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.astype(object).to_dict("records")[0].items()}
+
+
+def episode_at(store: Store, run: str, step: int) -> int:
+    """The episodes that a run had done at a step."""
+    return int(store.rows("SELECT coalesce(max(episode), 0) FROM current_episodes WHERE run_id = ? AND step <= ?", [run, step])[0][0])
+
+
+def episode_outcomes(store: Store, run: str) -> pd.DataFrame:
+    """SSIM and gain of each episode, in order."""
+    return store.query("SELECT ssim, gain FROM current_episodes WHERE run_id = ? ORDER BY step, seq", [run])
+
+
+def newest_ts(store: Store, run: str) -> float | None:
+    """When a run last told anything, in seconds since 1970."""
+    found = store.rows("SELECT max(last_ts) FROM attempts JOIN runs USING (run) WHERE run_id = ?", [run])
+    return None if not found or found[0][0] is None else float(found[0][0])
 
 
 def recent_rate(store: Store, run: str, last: int = 5) -> float | None:

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.runs import trash
 from core.runs.alerts import Notifier
 from core.runs.run_dir import all_runs, runs_home
 from core.runs.scheduler import Scheduler
@@ -96,6 +97,7 @@ def serve(home: Path) -> Iterator[Console]:
     if _console is not None:
         raise RuntimeError(f"This process already serves {_console.home}.")
     home.mkdir(parents=True, exist_ok=True)
+    trash.empty(home, trash.KEPT_S)
     with contextlib.ExitStack() as parts:
         store = parts.enter_context(open_store(home))
         ingest = parts.enter_context(Ingest(store, home))

@@ -45,7 +45,10 @@ def test_zips_are_unpacked_and_names_are_plain_and_differ(monkeypatch):
     with pytest.raises(RunError, match=r"broken.zip can't be unpacked"):
         list(batch.unpack([("broken.zip", b"PK nonsense")]))
     whole = zipped({"logo.png": bytes(range(256)) * 40})
-    for damaged in (whole[:60] + bytes(200) + whole[260:], whole.replace(whole[70:80], b"\xff" * 10)):  # its list is whole, a picture is not
+    for damaged in (
+        whole[:60] + bytes(200) + whole[260:],
+        whole.replace(whole[70:80], b"\xff" * 10),
+    ):  # its list is whole, a picture is not
         with pytest.raises(RunError, match=r"damaged.zip can't be unpacked"):
             list(batch.unpack([("damaged.zip", damaged)]))
     monkeypatch.setattr(batch, "MAX_FILES", 2)

@@ -11,6 +11,7 @@ import typer
 from core.commands.common import Json, clear_errors, fail, result
 from core.logos.dataset import LogosError
 from core.logos.pictures import FORMATS
+from core.runs import curricula
 from core.runs.config import ConfigError
 from core.runs.config_text import load_config
 from core.runs.events import read_backwards
@@ -23,6 +24,9 @@ PRESETS = Path(__file__).resolve().parents[2] / "configs"
 def train(
     config: Annotated[Path | None, typer.Option(help="A YAML config, for example configs/recommended.yaml.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
+    curriculum: Annotated[
+        Path | None, typer.Option(help="A curriculum's YAML file, or the name of one that was kept; goes through it.")
+    ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; default is a new folder in runs/.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run from its last checkpoint.")] = None,
     checkpoint: Annotated[str, typer.Option(help="With --resume: from this checkpoint, for example best.")] = "",
@@ -34,7 +38,7 @@ def train(
     with clear_errors():
         if checkpoint and resume is None:
             raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
-        run = _run_to_train(config, settings or [], run_dir, resume)
+        run = _run_to_train(config, settings or [], run_dir, resume, curriculum)
         from core.learning.trainer import train as train_run
         from core.learning.workers import WorkerError
 
@@ -53,10 +57,10 @@ def train(
         )
 
 
-def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None, resume: str | None) -> RunDir:
+def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None, resume: str | None, curriculum: Path | None) -> RunDir:
     if resume is not None:
-        if config or settings or run_dir:
-            raise ConfigError("--resume goes on with a run as it is; it takes no --config, --set or --run-dir")
+        if config or settings or run_dir or curriculum:
+            raise ConfigError("--resume goes on with a run as it is; it takes no --config, --set, --curriculum or --run-dir")
         run = find_run(resume, runs_home())
         check_resumable(run)
         return run
@@ -69,6 +73,10 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
         presets = ", ".join(f"configs/{path.name}" for path in sorted(PRESETS.glob("*.yaml")))
         raise ConfigError(f"give --config FILE or --resume RUN; presets are {presets}")
     loaded = load_config(config, settings)
+    if curriculum is not None:
+        is_file = curriculum.is_file()
+        loaded.curriculum = curricula.read_file(curriculum) if is_file else curricula.read(runs_home(), str(curriculum))
+        loaded.curriculum.enabled = True
     return claim(runs_home(), loaded) if run_dir is None else claim_path(run_dir.resolve(), loaded)
 
 

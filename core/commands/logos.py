@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.commands.common import Json, clear_errors, result
+from core.logos import sets
 from core.logos.dataset import LogosError, load_logos, write_logos
+from core.logos.similar import near_duplicates
 from core.runs.config import ConfigError
+from core.tracing.tracer import FILTER_SPECKLE, MODES
 
 app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
 
@@ -33,6 +37,7 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
     """Say what training would use of a folder, and what it would leave out and why."""
     with clear_errors():
         found = load_logos(path)
+        pairs = near_duplicates(found.logos)
         skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
 
         def text() -> None:
@@ -42,7 +47,47 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
             for item in skipped:
                 print(f"  left out {item['source']}: {item['reason']}")
 
-        result({"path": path, "logos": len(found.logos), "counts": found.counts(), "skipped": skipped}, as_json, text)
+            for pair in pairs:
+                print(f"  {pair.ssim:.0%} alike: {pair.a.name} ({pair.a.split}) and {pair.b.name} ({pair.b.split})")
+
+        data = {"path": path, "logos": len(found.logos), "counts": found.counts(), "skipped": skipped}
+        alike = [{"a": p.a.name, "b": p.b.name, "ssim": p.ssim, "crosses_splits": p.crosses_splits} for p in pairs]
+        result(data | {"near_duplicates": alike}, as_json, text)
+
+
+@app.command("add")
+def add_logos(
+    name: Annotated[str, typer.Argument(help="The set's name; made where it is not there yet.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures, or zips of them.")],
+    as_json: Json = False,
+) -> None:
+    """Put pictures into a set of your own, each with a category and a split."""
+    from core.runs import batch
+    from core.runs.run_dir import runs_home
+
+    with clear_errors():
+        try:
+            folder = sets.add_pictures(runs_home(), name, batch.unpack([(file.name, file.read_bytes()) for file in files]))
+        except OSError as error:
+            raise LogosError(f"{error.filename} can't be read: {error.strerror}") from error
+        n = len(load_logos(str(folder), 64).logos)
+        result({"set": str(folder), "logos": n}, as_json, lambda: print(f"{n} logos in {folder}"))
+
+
+@app.command("label")
+def label_logo(
+    path: Annotated[str, typer.Argument(help="The folder of a set of your own.")],
+    name: Annotated[str, typer.Argument(help="The logo.")],
+    category: Annotated[str, typer.Option(help="simple, text, gradient or complex.")] = "",
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put a logo into another category or split."""
+    from core.runs.run_dir import runs_home
+
+    with clear_errors():
+        sets.relabel(runs_home(), str(Path(path).resolve()), name, category, split)
+        result({"set": path, "logo": name, "category": category, "split": split}, as_json, lambda: print(f"{name}: {category} {split}"))
 
 
 @app.command("trace")
@@ -51,11 +96,14 @@ def trace_logo(
     params: Annotated[str, typer.Option(help="The seven parameters, comma-separated, or 'default'.")] = "default",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
     out: Annotated[Path | None, typer.Option(help="Where to write the SVG.")] = None,
+    filter_speckle: Annotated[int, typer.Option(help="Areas below its square in pixels are dropped.", min=0, max=128)] = FILTER_SPECKLE,
+    mode: Annotated[str, typer.Option(help="spline, polygon or none.")] = "spline",
     as_json: Json = False,
 ) -> None:
-    """Trace one picture under given parameters, in this process: what repeats a case from a run's log."""
+    """Trace one picture under given parameters, in this process: what the Workbench does, and what repeats a case from a log."""
     from core.logos.pictures import PictureError, read_picture
     from core.runs.files import write_aside
+    from core.tracing.anatomy import anatomy
     from core.tracing.outcome import gain
     from core.tracing.params import NAMES, ParamError, Params
     from core.tracing.picture import Picture, fit
@@ -76,11 +124,15 @@ def trace_logo(
             found = Picture(fit(read_picture(picture, svg_side=2 * work_size), work_size))
         except PictureError as error:
             raise LogosError(f"{picture}: {error}") from error
-        measured = found.measure(chosen)
+        if mode not in MODES:
+            raise ConfigError(f"--mode {mode!r} is none of {', '.join(MODES)}")
+        measured = found.measure(chosen, filter_speckle, mode)
         if out is not None and measured.trace.svg:
             write_aside(out, measured.trace.svg.encode())
         outcome = measured.outcome
+        made = anatomy(measured.trace.svg, found.pixels.shape[1], found.pixels.shape[0])
         data = {"picture": str(picture), "params": chosen.as_dict(), "gain": gain(outcome, found.defaults).total} | outcome.as_dict()
+        data |= {"n_gzipped": made.n_gzipped, "n_nodes": made.n_nodes, "palette": [asdict(swatch) for swatch in made.palette]}
         result(
             data,
             as_json,

@@ -12,7 +12,7 @@ import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
 from core.logos.dataset import load_logos
-from core.runs import queue
+from core.runs import queue, trash
 from core.runs.alerts import masked, notice_of, send
 from core.runs.config import ConfigError
 from core.runs.config_text import changed, load_config
@@ -304,10 +304,34 @@ def delete_run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a run and all its files."""
+    """Delete a run and all its files for good."""
     with clear_errors():
         found = find_run(run, runs_home())
         if not yes and not typer.confirm(f"Delete {found.run_id} and all its files in {found.path}?"):
             raise typer.Exit(1)
         local.delete(found)
         result({"deleted": found.run_id}, as_json, lambda: print(f"{found.run_id} is deleted"))
+
+
+@app.command("archive")
+def archive_run(
+    run: RunName,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it out of the archive again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Leave a run out of the console's list; its files stay."""
+    with clear_errors():
+        found = find_run(run, runs_home())
+        trash.archive(found, not undo)
+        done = "in the list again" if undo else "archived"
+        result({"run": found.run_id, "archived": not undo}, as_json, lambda: print(f"{found.run_id} is {done}"))
+
+
+@app.command("restore")
+def restore_run(
+    run: Annotated[str, typer.Argument(help="The id of a run that was deleted in the console.")], as_json: Json = False
+) -> None:
+    """Put back a run that was deleted in the console within the last week."""
+    with clear_errors():
+        found = trash.restore(runs_home(), run)
+        result({"restored": found.run_id}, as_json, lambda: print(f"{found.run_id} is back"))

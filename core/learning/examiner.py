@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import Actor, LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.keeper import Room
+from core.learning.race import race
+from core.learning.searchers import Maker, random_search, tpe
 from core.learning.supply import Supply
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+from core.statistics import Summary
 
 log = logging.getLogger("tracewright")
 REFERENCE_METHODS = ("method1", "single")
+TPE_STARTUP = 10  # conversions that Optuna's TPE draws at random first
+SEARCHES: dict[str, Callable[[int], Maker]] = {"random": random_search, "tpe": tpe}
 
 
 class Examiner:
@@ -30,6 +38,14 @@ class Examiner:
         for method in REFERENCE_METHODS:
             results = evaluate_baseline(supply.pool, supply.logos, supply.evaluated, method)
             self._events.write("baseline", step, {"method": method} | summarise(results))
+        budget = self._spec.max_steps  # what the agent has on each logo
+        for method, make in SEARCHES.items():
+            if method == "tpe" and budget <= TPE_STARTUP:
+                continue  # until then it is random search
+            courses = race(supply.pool, supply.logos, supply.evaluated, make(self._config.seed), budget, lambda _: None)
+            found = Summary.of(np.array([course.best(budget).gain for course in courses]))
+            told = {"gain": found.mean, "gain_low": found.low, "gain_high": found.high, "n_logos": len(courses), "budget": budget}
+            self._events.write("baseline", step, {"method": method} | told)
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:
         """(mean gain, whether it is the best so far) of the policy, acting deterministically."""

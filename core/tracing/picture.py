@@ -19,7 +19,7 @@ from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
 from core.tracing.raster import RasterError, rasterizer
 from core.tracing.similarity import WINDOW, Reference
-from core.tracing.tracer import Trace, trace
+from core.tracing.tracer import FILTER_SPECKLE, Mode, Trace, trace
 
 MIN_SIDE = 8
 
@@ -92,9 +92,9 @@ class Picture:
     def _is_varied(self) -> bool:
         return _is_varied(self.pixels)
 
-    def measure(self, params: Params) -> Measured:
+    def measure(self, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Measured:
         """Trace, draw and compare."""
-        traced = trace(self.png, params)
+        traced = trace(self.png, params, filter_speckle, mode)
         failure: str | None = traced.failure
         similarity = 0.0
         if failure is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import vtracer
 
@@ -31,28 +31,51 @@ class Trace:
     reason: str = ""
 
 
-def trace(png: bytes, params: Params) -> Trace:
+Mode = Literal["spline", "polygon", "none"]
+MODES: tuple[Mode, ...] = ("spline", "polygon", "none")
+
+
+def as_python(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> str:
+    """A Python call that traces ``logo.png`` in the same way."""
+    lines = "\n".join(f"    {name}={value!r}," for name, value in _arguments(params, filter_speckle, mode).items())
+    return f'import vtracer\n\nvtracer.convert_image_to_svg_py(\n    "logo.png",\n    "logo.svg",\n{lines}\n)'
+
+
+def as_command(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> str:
+    """The same for VTracer's own command line, which knows no max_iterations."""
+    mode_name = "pixel" if mode == "none" else mode
+    return (
+        f"vtracer --input logo.png --output logo.svg --colormode color --hierarchical stacked --mode {mode_name} "
+        f"--filter_speckle {filter_speckle} --color_precision {int(params.color_precision)} --gradient_step {int(params.layer_difference)} "
+        f"--corner_threshold {int(params.corner_threshold)} --segment_length {params.length_threshold:g} "
+        f"--splice_threshold {int(params.splice_threshold)} --path_precision {int(params.path_precision)}"
+    )
+
+
+def _arguments(params: Params, filter_speckle: int, mode: Mode) -> dict[str, Any]:
+    return {
+        "colormode": "color",
+        "hierarchical": "stacked",
+        "mode": mode,
+        "filter_speckle": filter_speckle,
+        "color_precision": int(params.color_precision),
+        "layer_difference": int(params.layer_difference),
+        "corner_threshold": int(params.corner_threshold),
+        "length_threshold": float(params.length_threshold),
+        "max_iterations": int(params.max_iterations),
+        "splice_threshold": int(params.splice_threshold),
+        "path_precision": int(params.path_precision),
+    }
+
+
+def trace(png: bytes, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Trace:
     """Convert an opaque PNG. ``cpu_s`` is this thread's CPU time, so that waiting for a core does not count.
 
     The binding checks nothing: what it panics on arrives as a BaseException that ``except Exception`` misses.
     """
     started = time.thread_time()
     try:
-        svg = vtracer.convert_raw_image_to_svg(
-            png,
-            img_format="png",
-            colormode="color",
-            hierarchical="stacked",
-            mode="spline",
-            filter_speckle=FILTER_SPECKLE,
-            color_precision=int(params.color_precision),
-            layer_difference=int(params.layer_difference),
-            corner_threshold=int(params.corner_threshold),
-            length_threshold=float(params.length_threshold),
-            max_iterations=int(params.max_iterations),
-            splice_threshold=int(params.splice_threshold),
-            path_precision=int(params.path_precision),
-        )
+        svg = vtracer.convert_raw_image_to_svg(png, img_format="png", **_arguments(params, filter_speckle, mode))
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
     except BaseException as error:  # pyo3's PanicException derives from BaseException

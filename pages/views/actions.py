@@ -7,13 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from core.runs import queue
+from core.runs import queue, trash
 from core.runs.config import ConfigError, RunConfig
 from core.runs.config_text import changed, load_config
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight
 from core.runs.run_dir import RunDir, RunError
-from core.runs.status import check_steerable
+from core.runs.status import check_steerable, run_state
 from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.service import Console
@@ -85,6 +85,10 @@ def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = No
     return changed(config, settings or [])
 
 
+def is_over(run: RunDir) -> bool:
+    return run_state(run).status.is_finished
+
+
 def invite(console: Console, text: str) -> None:
     """What an empty page says: why it is empty, and the one button that fills it. Ends the page."""
     st.info(text)
@@ -138,7 +142,24 @@ def rename(run: RunDir, key: str) -> None:
 
 
 def delete(run: RunDir) -> None:
-    _tell(lambda: local.delete(run), f"Deleted {run.run_id}")
+    """Out of everything; the Runs page offers to put it back."""
+    st.session_state["undo"] = ("delete", run.run_id)
+    _tell(lambda: trash.discard(run), f"Deleted {run.run_id}")
+
+
+def archive(run: RunDir, is_archived: bool = True) -> None:
+    st.session_state["undo"] = ("archive", run.run_id) if is_archived else None
+    _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} is {'archived' if is_archived else 'in the lists again'}")
+
+
+def restore(console: Console, run_id: str) -> None:
+    st.session_state["undo"] = None
+    _tell(lambda: trash.restore(console.home, run_id), f"{run_id} is back")
+
+
+def empty_trash(console: Console) -> None:
+    st.session_state["undo"] = None
+    _tell(lambda: trash.empty(console.home), "Gone for good")
 
 
 def _tell(act: object, done: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pages.views import tables
 
-METHOD_LABELS = {"method1": "Method 1", "single": "best single setting"}
+METHOD_LABELS = {"method1": "Method 1", "single": "best single setting", "random": "random search", "tpe": "TPE search"}
 
 
 def decision_text(data: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.learning.doctor import RULE_NAMES, RULES
 from core.runs.run_dir import RunDir
-from pages.views import actions, charts
+from pages.views import actions, chart_box, charts
+from pages.views.scene import Scene
 from storage import queries
-from storage.queries import Axis
 from storage.service import Console
 
 Badge = Literal["gray", "blue", "orange", "red", "green"]
@@ -93,20 +93,22 @@ def lights(events: list[dict[str, Any]]) -> None:
             st.badge(f"{count} {severity}", color=COLOURS[severity], icon=ICONS[severity], help="See the Health tab.")
 
 
-def machine_charts(console: Console, run_id: str, shown: list[str], axis: Axis, colours: dict[str, str], labels: dict[str, str]) -> None:
+def machine_charts(scene: Scene) -> None:
     """Load, memory and disk over the run."""
-    st.subheader("Machine")
-    gpus = [name for name in queries.metric_names(console.store, [run_id]) if name.startswith("system/gpu")]
+    store, view = scene.console.store, scene.view
+    gpus = [name for name in queries.metric_names(store, [scene.run_id]) if name.startswith("system/gpu")]
     names = MACHINE | {name: name.removeprefix("system/").replace("_", " ") for name in gpus}
-    series = queries.metric_series(console.store, shown, list(names), axis)
+    series = queries.metric_series(store, scene.shown, list(names), scene.axis, window=view.window)
     if series.empty:
         st.caption("The first figures come ten seconds after the first step.")
         return
-    with st.grid(3, min_column_width=300):
+    with st.grid(3, min_column_width=300) as cells:
         for name, title in names.items():
             part = series[series["name"] == name]
             if not part.empty:
-                st.altair_chart(charts.line(part, colours, axis, title, labels=labels, height=190, from_zero=True), key=f"machine.{name}")
+                with cells.cell():
+                    chart = charts.line(part, scene.colours, view, title, labels=scene.labels, height=190, from_zero=True)
+                    chart_box.show(chart, name, title[:1].upper() + title[1:], part, view, can_pin=False)
 
 
 def megabytes(value: float) -> str:

@@ -11,13 +11,15 @@ import streamlit as st
 from core.runs import alerts
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
+from pages.views import guide
+from pages.views.mounts import keys
 from pages.views.tables import display_name
 from storage import queries, service
 
 SECTIONS = {
     "Use": {"optimize": "Optimize"},
-    "Train": {"runs": "Runs", "new_run": "New run", "live": "Live"},
-    "Inspect": {"gallery": "Gallery", "compare": "Compare", "alerts": "Alerts"},
+    "Train": {"runs": "Runs", "new_run": "New run", "live": "Live", "curriculum": "Curriculum", "logos": "Logos"},
+    "Inspect": {"gallery": "Gallery", "workbench": "Workbench", "compare": "Compare", "alerts": "Alerts"},
     "Machine": {"system": "System", "settings": "Settings"},
 }
 DEFAULT = "runs"
@@ -107,6 +109,9 @@ def _sidebar(console: service.Console) -> None:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
             st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
+        newest = next((notice for notice in notices(console) if notice.severity != "info" or "end" in notice.title.lower()), None)
+        latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
+        keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)
 
 
 def _bell(console: service.Console) -> None:

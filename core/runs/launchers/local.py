@@ -118,12 +118,17 @@ def proceed(run: RunDir) -> None:
     run.want_pause(False)
 
 
+def check_idle(run: RunDir) -> None:
+    """Raise :class:`RunError` where a run is live."""
+    if run_state(run).status in (Status.RUNNING, Status.PAUSED):
+        raise RunError(f"{run.run_id} is running; stop it first")
+
+
 def delete(run: RunDir) -> None:
-    """Remove a run and all its files.
+    """Remove a run and all its files for good.
 
     Raises:
         RunError: it is live.
     """
-    if run_state(run).status in (Status.RUNNING, Status.PAUSED):
-        raise RunError(f"{run.run_id} is running; stop it first")
+    check_idle(run)
     run.delete()

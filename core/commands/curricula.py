@@ -1,0 +1,66 @@
+"""``curricula``: list and show those that are kept, and lay one over the episodes of a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.common import Json, RunName, clear_errors, result
+from core.learning.whatif import replay
+from core.runs import curricula
+from core.runs.config import CurriculumConfig
+from core.runs.run_dir import find_run, runs_home
+
+app = typer.Typer(help="Curricula that are kept as files, and what one would have done in a run.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_curricula(as_json: Json = False) -> None:
+    """The curricula that are kept."""
+    with clear_errors():
+        found = curricula.names(runs_home())
+        result({"curricula": found}, as_json, lambda: print("\n".join(found) or "none is kept yet"))
+
+
+@app.command("show")
+def show_curriculum(name: Annotated[str, typer.Argument(help="Its name.")], as_json: Json = False) -> None:
+    """The stages of one."""
+    with clear_errors():
+        found = curricula.read(runs_home(), name)
+
+        def text() -> None:
+            for stage in found.stages:
+                print(f"{stage.name:<22} {stage.success_threshold:.0%} of SSIM >= {stage.target_ssim:g}, gain >= {stage.gain_needed():g}")
+
+        result({"name": name} | found.model_dump(mode="json"), as_json, text)
+
+
+@app.command("whatif")
+def what_if(
+    run: RunName,
+    curriculum: Annotated[str, typer.Option(help="A file, or the name of one that is kept; default is the run's own rules.")] = "",
+    as_json: Json = False,
+) -> None:
+    """When these rules would have promoted on the episodes of a recorded run."""
+    from storage import export, queries
+
+    with clear_errors():
+        found = find_run(run, runs_home())
+        rules: CurriculumConfig = found.read_config().curriculum
+        if curriculum:
+            is_file = Path(curriculum).is_file()
+            rules = curricula.read_file(Path(curriculum)) if is_file else curricula.read(runs_home(), curriculum)
+        with export.open_index(found) as store:
+            episodes = queries.episode_outcomes(store, found.run_id)
+        turns = replay(rules, zip(episodes["ssim"], episodes["gain"], strict=True))
+
+        def text() -> None:
+            for turn in turns:
+                print(f"episode {turn.episode:>7} {turn.stage:<22} {turn.kind}: {turn.why}")
+            if not turns:
+                print(f"no decision in {len(episodes)} episodes")
+
+        result({"run": found.run_id, "episodes": len(episodes), "decisions": [asdict(turn) for turn in turns]}, as_json, text)

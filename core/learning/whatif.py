@@ -1,0 +1,40 @@
+"""What-if: the episodes of a recorded run once more through another curriculum's rules. Pure; nothing is trained.
+
+What it can't know: under other rules other logos would have been drawn and the policy would have learned otherwise.
+It says when the rules would have promoted on what the policy did then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.learning.curriculum import Curriculum
+from core.runs.config import CurriculumConfig
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A decision: at which episode (from 1), in which stage, what and why."""
+
+    episode: int
+    stage: str
+    kind: str
+    why: str
+    ends_stage: bool
+
+
+def replay(config: CurriculumConfig, episodes: Iterable[tuple[float, float]]) -> list[Turn]:
+    """Every decision that ``config`` would have made over ``episodes``, each (SSIM, headline gain), in order.
+
+    Probes are left out: a recorded run has none at the places where they would have been.
+    """
+    curriculum = Curriculum(config.model_copy(update={"enabled": True, "probe": False}))
+    turns: list[Turn] = []
+    for n, (ssim, gain) in enumerate(episodes, start=1):
+        decision = curriculum.record(curriculum.is_success(ssim, gain))
+        if decision is not None:
+            turns.append(Turn(n, decision.name, decision.kind, decision.why, decision.ends_stage))
+        if curriculum.is_finished:
+            break
+    return turns

@@ -1,0 +1,59 @@
+"""Curricula that are kept as files of their own: ``<home>/curricula/<name>.yaml``, each the curriculum part of a config."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from core.runs.config import ConfigError, CurriculumConfig, RunConfig
+from core.runs.config_text import parse_yaml, validate
+from core.runs.files import write_aside
+
+_NAME = re.compile(r"[\w][\w .-]{0,59}")
+
+
+def folder_of(home: Path) -> Path:
+    return home / "curricula"
+
+
+def names(home: Path) -> list[str]:
+    """The names of the curricula that are kept, in order."""
+    return sorted(path.stem for path in folder_of(home).glob("*.yaml"))
+
+
+def read_file(path: Path) -> CurriculumConfig:
+    """The curriculum of a file; raises :class:`ConfigError` where it can't be read or is not valid."""
+    try:
+        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}") from error
+    if "curriculum" not in data:
+        raise ConfigError(f"{path} holds no curriculum; it begins with 'curriculum:'")
+    return validate({"curriculum": data["curriculum"]}).curriculum
+
+
+def read(home: Path, name: str) -> CurriculumConfig:
+    """A curriculum by name."""
+    return read_file(_file(home, name))
+
+
+def write(home: Path, name: str, curriculum: CurriculumConfig) -> Path:
+    """Keep a curriculum under a name; one of that name is replaced."""
+    path = _file(home, name)
+    text = yaml.safe_dump(
+        {"version": RunConfig().version, "curriculum": curriculum.model_dump(mode="json")}, sort_keys=False, allow_unicode=True
+    )
+    write_aside(path, text.encode())
+    return path
+
+
+def delete(home: Path, name: str) -> None:
+    _file(home, name).unlink(missing_ok=True)
+
+
+def _file(home: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"a curriculum can't be called {name!r}: letters, digits, spaces, dots and dashes, at most 60")
+    return folder_of(home) / f"{name}.yaml"

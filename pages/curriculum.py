@@ -1,0 +1,235 @@
+"""The curriculum of a run: what each stage took, its gates, what was forgotten; other rules over the same episodes; files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from core.learning.whatif import replay
+from core.runs import curricula
+from core.runs.config import ConfigError, CurriculumConfig, RunConfig
+from core.runs.config_text import problems
+from core.runs.run_dir import all_runs
+from pages.views import actions, chart_box, charts, forms, live_charts, plots, tables
+from pages.views.charts import View
+from pages.views.event_text import decision_text
+from pages.views.links import choose
+from pages.views.scene import Scene
+from pages.views.shell import begin, path_of, say
+from storage import export, queries
+
+console = begin("Curriculum")
+runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+names = tables.unique_names(tables.run_rows(list(runs.values()), queries.run_overview(console.store)))
+
+
+def has_stages(run_id: str) -> bool:
+    try:
+        return runs[run_id].read_config().curriculum.enabled
+    except ConfigError:
+        return False
+
+
+def report(run_id: str) -> None:
+    """What happened, stage by stage."""
+    config = runs[run_id].read_config().curriculum
+    spans = queries.stage_spans(console.store, run_id)
+    if spans.empty:
+        st.info("This run has not begun its first stage.")
+        return
+    stages = {stage.name: stage for stage in config.stages}
+    found = queries.events_of(console.store, run_id, ["stage_evaluation"])
+    last = found[-1]["data"] if found else {}
+    rows = []
+    for row in spans.to_dict("records"):
+        stage = stages.get(row["name"])
+        rows.append(
+            {
+                "stage": row["name"],
+                "episodes": int(row["episode_end"] - row["episode"]),
+                "minutes": float(row["minutes_end"] - row["minutes"]),
+                "gate": stage.success_threshold if stage else None,
+                "reached": row["success_share"],
+                "outcome": decision_text(row)
+                if row["reason"]
+                else "in it now"
+                if not actions.is_over(runs[run_id])
+                else "the run ended in it",
+                "logos that meet it now": last.get("shares", {}).get(row["name"]),
+                "since its end": last.get("change_since_end", {}).get(row["name"]),
+            }
+        )
+    table = pd.DataFrame(rows)
+    n_passed = sum(row["reason"] in ("passed", "skipped") for row in spans.to_dict("records"))
+    with st.grid(4, min_column_width=140):
+        st.metric("Stages passed", f"{n_passed} of {len(stages)}", help="Passed or skipped because the agent met them already.")
+        st.metric("Now in" if not actions.is_over(runs[run_id]) else "Ended in", str(spans["name"].iloc[-1]))
+        st.metric("Episodes", f"{int(spans['episode_end'].max()):,}")
+        worst = min(last.get("change_since_end", {}).values(), default=None)
+        st.metric(
+            "Most forgotten",
+            f"{min(worst, 0):+.0%}" if worst is not None else "–",
+            help="Largest fall of the share of logos that meet a stage, since it ended.",
+        )
+    shares = ["gate", "reached", "logos that meet it now", "since its end"]
+    percent: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in shares[:3]}
+    st.dataframe(
+        table.assign(**{name: 100 * table[name].astype(float) for name in shares}),
+        hide_index=True,
+        column_config=percent
+        | {
+            "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
+            "episodes": st.column_config.NumberColumn("episodes", format="localized"),
+            "since its end": st.column_config.NumberColumn(
+                "since its end", format="%+.0f %%", help="Change of that share since the stage ended: below 0 is forgotten."
+            ),
+            "outcome": st.column_config.TextColumn("outcome", width="large"),
+        },
+    )
+    st.download_button(
+        "Completion report",
+        lambda: export.to_csv(table),
+        f"{run_id}-curriculum.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key="csv",
+    )
+    view = View(axis="episode", smoothing=0.6)
+    scene = Scene(console, runs[run_id], [run_id], list(runs), view, charts.run_colours([run_id], list(runs)), names, None)
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        with cells.cell():
+            live_charts.gain(scene)
+        with cells.cell():
+            live_charts.gate(scene)
+        with cells.cell():
+            live_charts.success(scene)
+        with cells.cell():
+            kept = forgetting(run_id)
+            if kept.empty:
+                st.caption("What was kept of earlier stages is measured at the end of each stage.")
+            else:
+                note = "The policy, acting deterministically, on the logos of each stage"
+                chart_box.show(plots.kept_lines(kept), "forgetting", "What is kept of each stage", kept, note=note, can_pin=False)
+
+
+def forgetting(run_id: str) -> pd.DataFrame:
+    """stage, step, share (of logos that meet the stage's demands)."""
+    found = queries.events_of(console.store, run_id, ["stage_evaluation"])
+    rows = [{"stage": name, "step": e["step"], "share": share} for e in found for name, share in e["data"].get("shares", {}).items()]
+    return pd.DataFrame(rows, columns=["stage", "step", "share"])
+
+
+def editor(data: dict[str, Any], version: str) -> CurriculumConfig | None:
+    """The rules and stages as a form; None while they are not valid."""
+    holder = {"curriculum": data}
+    errors: dict[str, str] = st.session_state.get(f"errors.{version}", {})
+    forms.fields(["curriculum.window", "curriculum.min_episodes"], holder, version, errors, 2)
+    data["stages"] = forms.stage_editor(data["stages"], version)
+    with st.expander("More rules"):
+        shown = ("curriculum.window", "curriculum.min_episodes")
+        forms.fields([name for name in forms.section_names("curriculum") if name not in shown], holder, version, errors, 3)
+    try:
+        return RunConfig.model_validate({"curriculum": data | {"enabled": True}}).curriculum
+    except ValidationError as error:
+        for _, text in problems(error):
+            st.error(text)
+        return None
+
+
+def rules() -> None:
+    """Edit rules, see what they would have done, keep them."""
+    kept = curricula.names(console.home)
+    sources = (
+        {"plan": "the four stages as they come"}
+        | {f"run:{i}": f"the run {names[i]}" for i in with_stages}
+        | {f"file:{n}": f"the file {n}" for n in kept}
+    )
+    first = f"run:{run_id}" if run_id else "plan"
+    start = choose("Start from", list(sources), "rules", first, lambda s: sources[s], width=360)
+    kind, _, which = start.partition(":")
+    try:
+        base = (
+            curricula.read(console.home, which)
+            if kind == "file"
+            else runs[which].read_config().curriculum
+            if kind == "run"
+            else CurriculumConfig()
+        )
+    except ConfigError as error:
+        st.error(str(error))
+        return
+    edited = editor(base.model_dump(mode="json"), f"curriculum.{start}")
+    if edited is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Keep as", placeholder="a name", key="keep_as", width=260)
+        st.button("Keep", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
+        if kind == "file":
+            st.button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
+            st.page_link(path_of("new_run"), label="Train with it", icon=":material/play_arrow:", query_params={"curriculum": which})
+    what_if(edited)
+
+
+def keep(name: str, edited: CurriculumConfig) -> None:
+    try:
+        path = curricula.write(console.home, name.strip(), edited)
+    except (ConfigError, OSError) as error:
+        say(str(error), ":material/warning:")
+        return
+    st.query_params["rules"] = f"file:{name.strip()}"
+    say(f"Kept as {path.name}; the New run page and train --curriculum take it")
+
+
+def drop(name: str) -> None:
+    curricula.delete(console.home, name)
+    st.query_params.pop("rules", None)
+    say(f"Deleted {name}")
+
+
+def what_if(edited: CurriculumConfig) -> None:
+    """The rules above over what a run did."""
+    st.subheader("What these rules would have done")
+    if not ids:
+        st.caption("There is no run yet whose episodes they could be laid over.")
+        return
+    which = choose("Over the episodes of", ids, "over", run_id or ids[0], lambda i: names[i], width=360)
+    episodes = queries.episode_outcomes(console.store, which)
+    turns = replay(edited, zip(episodes["ssim"], episodes["gain"], strict=True))
+    rows = [
+        {"episode": t.episode, "stage": t.stage, "decision": t.kind.replace("_", " "), "why": t.why, "ends the stage": t.ends_stage}
+        for t in turns
+    ]
+    if not rows:
+        st.caption(f"No decision in {len(episodes):,} episodes: it would still be in {edited.stages[0].name}.")
+        return
+    ends = [row["episode"] for row in rows if row["ends the stage"]]
+    reached = edited.stages[min(len(ends), len(edited.stages) - 1)].name
+    st.markdown(f"**{len(ends)} stages ended** within {len(episodes):,} episodes; it would be in **{reached}**.")
+    st.dataframe(rows, hide_index=True, column_config={"why": st.column_config.TextColumn(width="large")})
+    st.caption(
+        "Laid over what the agent did then. Under other rules other logos would have been drawn, and it would have learned otherwise."
+    )
+
+
+ids = list(runs)
+with_stages = [i for i in ids if has_stages(i)]
+run_id = ""
+if with_stages:
+    wanted = st.query_params.get("run")
+    if wanted and wanted not in with_stages:
+        st.warning(f"{names.get(wanted, wanted)} goes through no stages; the newest run that does is shown.")
+    run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
+    tab_report, tab_rules = st.tabs(["What happened", "Rules and what-if"], key="tab", bind="query-params")
+    if tab_report.open:
+        with tab_report:
+            report(run_id)
+    if tab_rules.open:
+        with tab_rules:
+            rules()
+else:
+    st.info("No run has gone through stages yet. Make a curriculum here, keep it, and train with it; or start from a preset on New run.")
+    rules()

@@ -1,0 +1,296 @@
+"""The data sets: what is in them, in which category and split and why, what looks alike, what is broken; make and mend sets."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.logos import sets
+from core.logos.dataset import BUILTIN, SPLITS, Logo, LogosError, LogoSet, load_logos
+from core.logos.pictures import FORMATS
+from core.logos.procedural import CATEGORIES, make_logo
+from core.logos.similar import Pair, near_duplicates
+from core.runs import batch
+from core.runs.config import ConfigError
+from core.runs.run_dir import RunError, all_runs
+from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
+from core.tracing.picture import encode_png
+from pages.views import chart_box, plots
+from pages.views.links import choose
+from pages.views.shell import begin, path_of, say
+from pages.views.svg import png_url, svg_url
+from storage import export
+
+PER_PAGE = 36
+SHOWN_FEATURES = ("edge_density", "unique_colors", "complexity", "soft_share", "thickness", "log_regions_3")
+console = begin("Logos")
+
+
+def sources() -> dict[str, str]:
+    """{path: what it is called}: the built-in set, own sets, and what runs were trained on."""
+    found = {BUILTIN: "built-in logos"} | {str(path): f"{path.name} (own set)" for path in sets.all_sets(console.home)}
+    for run in all_runs(console.home):
+        try:
+            path = run.read_config().logos.path
+        except ConfigError:
+            continue
+        if path not in found and Path(path).is_dir():
+            found[path] = path
+    other = st.query_params.get("path", "")
+    if other and other not in found:
+        found[other] = other
+    return found
+
+
+def stamp(path: str) -> int:
+    """Changes with what is in a folder."""
+    folder = Path(path)
+    return 0 if path == BUILTIN or not folder.is_dir() else max(p.stat().st_mtime_ns for p in (folder, *folder.iterdir()))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
+def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair], pd.DataFrame]:
+    found = load_logos(path, 256)
+    values = [astuple(picture_features(logo.pixels))[:N_SIMPLE_FEATURES] for logo in found.logos]
+    table = pd.DataFrame(values, columns=list(FEATURE_NAMES[:N_SIMPLE_FEATURES]))
+    table.insert(0, "logo", [logo.name for logo in found.logos])
+    table.insert(1, "category", [logo.category for logo in found.logos])
+    table.insert(2, "split", [logo.split for logo in found.logos])
+    return found, near_duplicates(found.logos), table
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A set with what is known of it."""
+
+    path: str
+    logos: LogoSet
+    pairs: list[Pair]
+    features: pd.DataFrame
+
+
+def picture(logo: Logo) -> str:
+    return png_url(encode_png(logo.pixels))
+
+
+def relabel(path: str, name: str, key: str, what: str) -> None:
+    value = str(st.session_state[key])
+    try:
+        sets.relabel(console.home, path, name, **{what: value})
+    except (LogosError, OSError) as error:
+        say(str(error), ":material/warning:")
+    else:
+        say(f"{name} is {value} now")
+
+
+def pick(name: str) -> None:
+    st.query_params["logo"] = name
+
+
+def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
+    """All pictures, filtered; the one that was clicked with why it is where it is."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.pills("Category", CATEGORIES, selection_mode="multi", key="category", bind="query-params")
+        split = st.pills("Split", SPLITS, selection_mode="multi", key="split", bind="query-params")
+        text = st.text_input("Find", placeholder="logo name", key="find", bind="query-params", width=180)
+    shown = [
+        logo
+        for logo in found.logos
+        if (not wanted or logo.category in wanted) and (not split or logo.split in split) and text.lower() in logo.name.lower()
+    ]
+    if not shown:
+        st.info("No logo matches; clear the category, the split or the search.")
+        return
+    name = choose("Logo", [logo.name for logo in shown], "logo", width=300)
+    logo = next(logo for logo in shown if logo.name == name)
+    with st.grid(3, min_column_width=220, gap="medium") as cells:
+        with cells.cell(), st.container(border=True):
+            st.image(picture(logo), width="stretch")
+        with cells.cell(column_span=2):
+            st.markdown(f"**{logo.name}** · {logo.category} · {logo.split}")
+            st.caption(sets.why(logo))
+            if sets.is_own(console.home, path):
+                for what, options, current in (("category", CATEGORIES, logo.category), ("split", SPLITS, logo.split)):
+                    key = f"label.{what}.{name}"
+                    st.session_state[key] = current
+                    st.segmented_control(
+                        what.capitalize(), options, key=key, required=True, on_change=relabel, args=(path, name, key, what)
+                    )
+            else:
+                st.caption("To put logos into other categories, make a set of your own of them: Make a set.")
+            one = table[table["logo"] == name].iloc[0]
+            st.dataframe(
+                pd.DataFrame({"feature": SHOWN_FEATURES, "value": [float(one[f]) for f in SHOWN_FEATURES]}),
+                hide_index=True,
+                column_config={"value": st.column_config.NumberColumn(format="%.4g")},
+            )
+    n_pages = (len(shown) - 1) // PER_PAGE + 1
+    page = st.pagination(n_pages, key="logos_page") if n_pages > 1 else 1
+    with st.grid("auto", min_column_width=110) as grid:
+        for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            with grid.cell(), st.container(border=True):
+                st.image(picture(item), width="stretch")
+                st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
+
+
+def overview(found: Loaded) -> None:
+    """Figures, then the pictures."""
+    counts(found.logos, found.pairs)
+    browse(found.path, found.logos, found.features)
+
+
+def counts(found: LogoSet, pairs: list[Pair]) -> None:
+    by = found.counts()
+    rows = [{"category": c} | splits | {"all": sum(splits.values())} for c, splits in by.items()]
+    with st.grid(4, min_column_width=130):
+        st.metric("Logos", f"{len(found.logos):,}")
+        st.metric("Left out", f"{len(found.skipped):,}", help="Files that can't be used, or are copies.")
+        st.metric("Look alike", f"{len(pairs):,}", help="Pairs that look nearly the same.")
+        across = sum(pair.crosses_splits for pair in pairs)
+        st.metric(
+            "of them across splits", f"{across:,}", help="One is trained on, the other measured on: figures look better than they are."
+        )
+    st.dataframe(rows, hide_index=True)
+
+
+def features(found: Loaded) -> None:
+    """How hard the logos are, by category."""
+    table = found.features
+    feature = st.selectbox("Feature", FEATURE_NAMES[:N_SIMPLE_FEATURES], index=0, key="feature", bind="query-params", width=260)
+    data = table[["logo", "category", "split", str(feature)]].rename(columns={str(feature): "value"})
+    chart_box.show(plots.spread(data, str(feature)), f"feature-{feature}", f"{feature} by category", data, can_pin=False)
+    st.dataframe(table, hide_index=True, height=320)
+    st.download_button(
+        "features.csv", lambda: export.to_csv(table), "features.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
+    )
+
+
+def alike(found: Loaded) -> None:
+    """What looks nearly the same."""
+    pairs = found.pairs
+    if not pairs:
+        st.success("No two logos of this set look nearly the same.", icon=":material/check:")
+        return
+    st.caption("Pairs that look nearly the same, the most alike first. Across splits they make figures look better than they are.")
+    for pair in pairs[:24]:
+        with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
+            for logo in (pair.a, pair.b):
+                st.image(picture(logo), width=96)
+                st.markdown(f"**{logo.name}**  \n{logo.category} · {logo.split}")
+            st.badge(
+                f"{pair.ssim:.0%} alike",
+                color="orange" if pair.crosses_splits else "gray",
+                icon=":material/warning:" if pair.crosses_splits else None,
+            )
+    if len(pairs) > 24:
+        st.caption(f"{len(pairs) - 24} more.")
+
+
+def left_out(found: Loaded) -> None:
+    """Broken files and copies."""
+    skipped = found.logos.skipped
+    if not skipped:
+        st.success("Every file of this set can be used.", icon=":material/check:")
+        return
+    st.dataframe([{"file": Path(s.source).name, "reason": s.reason, "where": s.source} for s in skipped], hide_index=True)
+
+
+def made(make: Any, what: str) -> None:
+    """Make a set and show it, or say why not."""
+    try:
+        folder = make()
+    except (LogosError, RunError, OSError) as error:
+        st.error(str(error))
+        return
+    st.query_params.clear()
+    st.query_params["set"] = str(folder)
+    say(f"{what} {folder.name}")
+    st.rerun()
+
+
+def maker(path: str) -> None:
+    """New sets: of pictures, or procedural ones."""
+    with st.grid(2, min_column_width=320, gap="large") as cells:
+        with cells.cell():
+            st.subheader("Of pictures")
+            own = sets.is_own(console.home, path)
+            name = st.text_input(
+                "Name of the set",
+                value=Path(path).name if own else "",
+                key="set.name",
+                help="Pictures are added to a set of that name where it is there.",
+            )
+            files = st.file_uploader(
+                "Pictures, or zips of them",
+                type=[*(e.removeprefix(".") for e in FORMATS), "zip"],
+                accept_multiple_files=True,
+                key="set.files",
+            )
+            if st.button(
+                "Put them in", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
+            ):
+                made(
+                    lambda: sets.add_pictures(console.home, name.strip(), batch.unpack([(f.name, f.getvalue()) for f in files])), "Put into"
+                )
+            if own:
+                sure = st.checkbox(f"Delete {Path(path).name} with its pictures", key="set.sure")
+                if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
+                    sets.delete(console.home, path)
+                    st.query_params.clear()
+                    say(f"Deleted {Path(path).name}")
+                    st.rerun()
+        with cells.cell():
+            st.subheader("Procedural")
+            called = st.text_input("Name of the new set", key="made.name")
+            seed = int(st.number_input("Seed", 0, 2**31 - 1, 7, key="made.seed"))
+            n = int(st.number_input("Logos a category", 4, 5000, 60, key="made.n"))
+            with st.grid(4, min_column_width=80):
+                for category in CATEGORIES:
+                    with st.container(border=True):
+                        st.image(
+                            svg_url(make_logo(seed, category, int(np.random.default_rng(seed).integers(0, n))).svg.encode()),
+                            width="stretch",
+                        )
+                        st.caption(category)
+            if st.button("Make it", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
+                with st.spinner(f"Drawing {4 * n} logos …"):
+                    made(lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
+
+
+known = sources()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    chosen_path = choose("Set", list(known), "set", show=lambda p: known[p], width=420)
+    st.text_input(
+        "Another folder",
+        placeholder="/path/of/a/folder",
+        key="path",
+        bind="query-params",
+        width=260,
+        help="On the machine that the console runs on.",
+    )
+    st.page_link(path_of("new_run"), label="New run", icon=":material/play_arrow:")
+typed = str(st.session_state.get("path") or "")
+path = typed if typed else chosen_path
+problem = ""
+loaded = None
+try:
+    loaded = read(path, stamp(path))
+except (LogosError, OSError) as error:
+    problem = str(error)
+tabs = st.tabs(["Logos", "Features", "Look alike", "Left out", "Make a set"], key="tab", bind="query-params")
+if problem:
+    st.error(problem)
+elif loaded is not None:
+    logo_set, alike_pairs, feature_table = loaded
+    for tab, draw in zip(tabs, (overview, features, alike, left_out), strict=False):
+        if tab.open:
+            with tab:
+                draw(Loaded(path, logo_set, alike_pairs, feature_table))
+if tabs[-1].open:
+    with tabs[-1]:
+        maker(path)

@@ -1,0 +1,120 @@
+"""How a page's charts are looked at: axis, smoothing, scales, range and runs. All of it is in the page's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.views.charts import AXIS_TITLES, View
+
+AXES = {"step": "step", "episode": "episode", "minutes": "minutes", "clock": "wall"}
+SMOOTHING = 0.6
+MAX_LISTED = 40
+
+
+def _clear(name: str) -> None:
+    st.query_params.pop(name, None)
+
+
+def options(smoothing: float = SMOOTHING) -> View:
+    """Draw the controls in a row and return what they say."""
+    axis = AXES[st.selectbox("X axis", list(AXES), key="x", bind="query-params", on_change=_clear, args=("zoom",))]
+    weight = st.slider(
+        "Smoothing",
+        0.0,
+        0.99,
+        smoothing,
+        0.01,
+        key="smooth",
+        bind="query-params",
+        help="Weight of a moving average; the faint line is what was measured.",
+    )
+    with st.popover("Scales", icon=":material/tune:", width="stretch"):
+        is_log = st.toggle("Logarithmic y axis", key="log", bind="query-params")
+        ignores = st.toggle(
+            "Ignore outliers",
+            value=True,
+            key="outliers",
+            bind="query-params",
+            help="The y axis leaves out the outermost 1 % at either end.",
+        )
+        has_band = st.toggle(
+            "Lowest and highest",
+            value=True,
+            key="band",
+            bind="query-params",
+            help="A band from the lowest to the highest of the values that a point stands for, where it is not wider than the chart.",
+        )
+    return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), _window())
+
+
+def _window() -> tuple[float, float] | None:
+    try:
+        low, high = (float(end) for end in st.query_params.get("zoom", "").split("~"))
+    except ValueError:
+        return None
+    return (low, high) if high > low else None
+
+
+def zoom_state(view: View) -> None:
+    """What the charts are zoomed to, with the way back."""
+    if view.window is None:
+        return
+    low, high = view.window
+    if view.axis == "wall":
+        import time
+
+        ends = " to ".join(time.strftime("%H:%M:%S", time.localtime(end)) for end in view.window)
+    else:
+        ends = f"{low:,.4g} to {high:,.4g}" if high < 100 else f"{low:,.0f} to {high:,.0f}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Zoomed to {AXIS_TITLES[view.axis]} {ends}.")
+        st.button("Whole range", icon=":material/zoom_out_map:", key="zoom.reset", on_click=_clear, args=("zoom",), type="tertiary")
+
+
+def matching(pattern: str, ids: Sequence[str], labels: dict[str, str]) -> list[str]:
+    """The runs whose name or id a regular expression finds; an expression that is none is looked for as it stands."""
+    try:
+        found = re.compile(pattern, re.IGNORECASE)
+    except re.error:
+        found = re.compile(re.escape(pattern), re.IGNORECASE)
+    return [i for i in ids if found.search(labels.get(i, i)) or found.search(i)]
+
+
+def _toggle(run_id: str, parameter: str) -> None:
+    now = st.query_params.get_all(parameter)
+    st.query_params[parameter] = [i for i in now if i != run_id] if run_id in now else [*now, run_id]
+    st.session_state["redraw"] = True
+
+
+def _add(run_ids: Sequence[str], parameter: str) -> None:
+    st.query_params[parameter] = list(dict.fromkeys([*st.query_params.get_all(parameter), *run_ids]))
+    st.session_state["redraw"] = True
+
+
+def run_list(ids: Sequence[str], chosen: Sequence[str], labels: dict[str, str], parameter: str = "with", fixed: str = "") -> list[str]:
+    """A list of runs with a box each, filtered by a regular expression; returns the chosen ones that are not hidden."""
+    hidden = set(st.query_params.get_all("hide"))
+    with st.popover(f"Runs ({len([i for i in chosen if i not in hidden])})", icon=":material/checklist:", width="stretch"):
+        pattern = st.text_input("Names that match", placeholder="regular expression", key="match", bind="query-params")
+        found = matching(pattern, ids, labels)
+        more = [i for i in found if i not in chosen and i != fixed]
+        if pattern and more:
+            st.button(f"Add the {len(more)} that match", key="match.add", on_click=_add, args=(more, parameter), icon=":material/add:")
+        for run_id in found[:MAX_LISTED]:
+            is_known = run_id in chosen
+            name = parameter if not is_known else "hide"  # a run that is drawn is hidden, one that is not is added
+            st.checkbox(
+                labels.get(run_id, run_id),
+                value=is_known and run_id not in hidden,
+                key=f"run.{name}.{run_id}.{run_id in hidden}",
+                on_change=_toggle,
+                args=(run_id, name),
+            )
+        if not found:
+            st.caption("No run matches.")
+        if len(found) > MAX_LISTED:
+            st.caption(f"{len(found) - MAX_LISTED} more; narrow the expression.")
+    return [i for i in chosen if i not in hidden] or list(chosen[:1])

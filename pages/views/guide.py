@@ -1,0 +1,52 @@
+"""What the console says of itself: the tour and the keyboard shortcuts. Pure text."""
+
+from __future__ import annotations
+
+KEYS = {
+    "o": "optimize", "r": "runs", "n": "new_run", "l": "live", "u": "curriculum", "d": "logos", "g": "gallery", "w": "workbench",
+    "c": "compare", "a": "alerts", "s": "system", "e": "settings",
+}  # fmt: skip
+SHORTCUTS = (
+    ("?", "this list"),
+    ("/", "the page's first search field"),
+    *((f"g {key}", f"go to {path.replace('_', ' ').capitalize()}") for key, path in KEYS.items()),
+    ("[ ]", "the logo or picture before, after"),
+    ("← →", "move the divider (Shift: faster)"),
+    ("+ - 0", "zoom in, zoom out, fit"),
+    ("s b f", "side by side, background, full screen (in the viewer)"),
+)
+TOUR = (
+    (
+        "Better SVGs from logos",
+        "VTracer turns a picture into an SVG under seven parameters, and the right seven differ from logo to logo. Tracewright trains an agent "
+        "that chooses them, and shows what it is worth. Gain 0 is as good as VTracer's defaults; +0.69 is half the error at equal size.",
+        "optimize",
+    ),
+    (
+        "Have logos? Optimize",
+        "Drop pictures, press Optimize, compare, take the SVGs home. A trained model ships with the console: nothing has to be trained first.",
+        "optimize",
+    ),
+    (
+        "Train an agent",
+        "New run starts from a preset: the quick one takes about two minutes with built-in logos. Runs go on when the browser or the console is closed.",
+        "new_run",
+    ),
+    (
+        "Watch it learn",
+        "Live shows the gain on logos it has not seen, against fixed methods. Drag over a chart to zoom, save any chart, keep it at the top. "
+        "Stages of a curriculum can be held or pushed on while it trains.",
+        "live",
+    ),
+    (
+        "See what it makes",
+        "Gallery puts any two versions of a logo side by side, with difference maps, outlines, every evaluation as a film, and what else was possible.",
+        "gallery",
+    ),
+    ("Do better by hand", "Workbench has the seven on sliders with a live trace. Keep what you like and copy the command.", "workbench"),
+    (
+        "Trust the numbers",
+        "Compare lays runs side by side with intervals and a paired test, logo by logo. Every table and chart can be taken home.",
+        "compare",
+    ),
+)

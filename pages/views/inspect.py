@@ -1,0 +1,103 @@
+"""The viewer with everything around it: the two sides, what is laid over, figures, palette, the seven, and the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.tracing.anatomy import Anatomy
+from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.picture import Picture
+from core.tracing.tracer import FILTER_SPECKLE, Mode, as_command, as_python
+from pages.views import tables
+from pages.views.links import choose
+from pages.views.mounts import before_after
+from pages.views.versions import COVERS, Version, anatomy_of, cover
+
+N_SWATCHES = 24
+
+
+def choose_cover() -> str:
+    """What to lay over the right side; in the page's address."""
+    help_text = "Over the right side; the divider uncovers it."
+    return choose("Lay over", list(COVERS), "cover", "none", lambda k: COVERS[k], help=help_text, width=230)
+
+
+def viewer(shown: str, picture: Picture, left: Version, right: Version, over: str, key: str) -> None:
+    """The two sides with the divider between them."""
+    for version in (left, right):
+        if version.problem:
+            st.warning(f"{version.title}: nothing to show, {version.problem}.")
+            return
+    height, width = picture.pixels.shape[:2]
+    before_after(shown, left.side, right.side, width, height, key, cover(picture, right, over))
+
+
+def facts(picture: Picture, version: Version, n_columns: int = 2) -> Anatomy | None:
+    """Figures of a version against VTracer's defaults."""
+    found = anatomy_of(picture, version)
+    if found is None or version.ssim is None:
+        st.caption("The original picture has no paths." if version.params is None else "No figures: its trace failed.")
+        return None
+    base = picture.by_defaults
+    n_default = max(base.outcome.n_bytes, 1)
+    with st.grid(n_columns, min_column_width=100):
+        st.metric(
+            "Gain", tables.gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error."
+        )
+        st.metric("SSIM", f"{version.ssim:.4f}", f"{version.ssim - base.outcome.ssim:+.4f}")
+        st.metric(
+            "Bytes", tables.bytes_text(found.n_bytes), f"{found.n_bytes / n_default - 1:+.0%}", delta_color="inverse",
+            help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} gzipped, as a web server sends them.",
+        )  # fmt: skip
+        st.metric("Gzipped", tables.bytes_text(found.n_gzipped))
+        more = version.n_paths - base.outcome.n_paths
+        st.metric("Paths", f"{version.n_paths:,}", f"{more:+,d}" if more else None, delta_color="inverse")
+        st.metric("Nodes", f"{found.n_nodes:,}", help="Ends of the segments of all paths.")
+    return found
+
+
+def parameter_table(left: Version, right: Version) -> None:
+    """The seven of both sides; what differs is bold."""
+    sides = [v for v in (left, right) if v.params is not None] or [Version("VTracer's defaults", b"", DEFAULTS)]
+    if len(sides) == 1 and sides[0].params != DEFAULTS:
+        sides.insert(0, Version("VTracer's defaults", b"", DEFAULTS))
+    lines = [f"| parameter | {' | '.join(v.title.split(' (')[0] for v in sides)} |", "| --- |" + " ---: |" * len(sides)]
+    for i, name in enumerate(NAMES):
+        values = [float(v.params.as_tuple()[i]) for v in sides if v.params is not None]
+        differ = any(abs(value - values[0]) > 1e-6 for value in values)
+        lines.append(f"| {name} | " + " | ".join(f"**{v:.4g}**" if differ and k else f"{v:.4g}" for k, v in enumerate(values)) + " |")
+    st.markdown("\n".join(lines))
+
+
+def palette(found: Anatomy) -> None:
+    """The colours with their areas, largest first."""
+    cells = "".join(
+        f'<span title="{s.colour}: {s.share:.1%} of the area, {s.n_paths} paths" style="display:inline-flex;align-items:center;gap:6px;margin:0 12px 6px 0;'
+        f'font-size:12px"><i style="width:16px;height:16px;border-radius:4px;border:1px solid #8886;background:{s.colour}"></i>'
+        f"{s.colour} · {s.share:.1%} · {s.n_paths}</span>"
+        for s in found.palette[:N_SWATCHES]
+    )
+    st.html(f"<div>{cells}</div>")
+    more = len(found.palette) - N_SWATCHES
+    st.caption(f"{len(found.palette)} colours: share of the area, paths." + (f" {more} smaller ones are not shown." if more > 0 else ""))
+
+
+def commands(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> None:
+    """The same trace elsewhere, to copy."""
+    python, shell = st.tabs(["Python", "VTracer's command line"])
+    with python:
+        st.code(as_python(params, filter_speckle, mode), language="python")
+    with shell:
+        st.code(as_command(params, filter_speckle, mode), language="bash", wrap_lines=True)
+        st.caption("VTracer's own command line has no max_iterations; everything else is the same.")
+
+
+def download(version: Version, file: str, key: str, **more: Any) -> None:
+    """A version as a file."""
+    is_svg = version.params is not None
+    st.download_button(
+        f"SVG: {version.title.split(' (')[0]}" if is_svg else "PNG: original", version.data, f"{file}.{'svg' if is_svg else 'png'}",
+        "image/svg+xml" if is_svg else "image/png", disabled=not version.data, on_click="ignore", icon=":material/download:", key=key, **more,
+    )  # fmt: skip

@@ -1,0 +1,292 @@
+"""Every chart of the live page by its name, so that any of them can be pinned to the top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from core.tracing.params import NAMES, SPECS
+from pages.views import chart_box, charts, plots
+from pages.views.event_text import METHOD_LABELS
+from pages.views.scene import Scene
+from storage import queries
+
+REWARD_POINTS = 240
+TALL = charts.HEIGHT + 40
+LOSSES = {
+    "train/value_loss": "value loss",
+    "train/policy_gradient_loss": "policy loss",
+    "train/entropy_loss": "entropy loss",
+    "train/approx_kl": "KL divergence",
+    "train/clip_fraction": "clip fraction",
+    "train/explained_variance": "explained variance",
+    "train/grad_norm": "gradient norm",
+    "train/learning_rate": "learning rate",
+    "train/std": "exploration deviation",
+}
+WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate": "known from the cache"}
+COLOURINGS = {"share": "share", "gain": "mean gain"}
+_SPECS = {spec.name: spec for spec in SPECS}
+
+
+def gain(scene: Scene) -> None:
+    """Validation gain against the baselines, over the stages."""
+    store, view = scene.console.store, scene.view
+    column = {"wall": "ts"}.get(view.axis, view.axis)
+    found = scene.with_parent(queries.evaluations(store, scene.shown), lambda runs: queries.evaluations(store, runs), column)
+    if found.empty:
+        st.caption("The first evaluation is on its way.")
+        return
+    found = found.assign(x=found[column].astype(float))
+    if view.window is not None:
+        found = found[found["x"].between(*view.window)]
+        if found.empty:
+            st.caption("No evaluation in this range.")
+            return
+    references = queries.baselines(store, [scene.run_id])
+    lines = [(0.0, "VTracer's defaults"), *zip(references["gain"], [METHOD_LABELS.get(m, m) for m in references["method"]], strict=True)]
+    floor = min(0.0, float(found["gain_low"].min())) - 0.1
+    near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
+    chart = charts.evaluation_line(found, scene.colours, view, scene.labels, near, scene.stages, scene.marks)
+    far = [f"{label} {value:+.3f}" for value, label in lines if value < floor]
+    note = f"Mean over {int(found['n_logos'].iloc[-1])} logos with its 95 % interval" + (
+        f"; below the chart: {', '.join(far)}" if far else ""
+    )
+    chart_box.show(chart, "gain", "Gain on validation logos", found, view, note, newest_ts=float(found["ts"].max()))
+
+
+def reward(scene: Scene) -> None:
+    store, view = scene.console.store, scene.view
+
+    def read(runs: list[str]) -> pd.DataFrame:
+        return queries.episode_series(store, runs, "reward", scene.axis, REWARD_POINTS, view.window)
+
+    series = scene.with_parent(read(scene.shown), read)
+    if series.empty:
+        st.caption("No episode in this range." if view.window else "No episode yet.")
+        return
+    chart = charts.line(series, scene.colours, view, "reward", labels=scene.labels, height=TALL, stages=scene.stages)
+    chart_box.show(chart, "reward", "Reward of an episode", series, view, newest_ts=queries.newest_ts(store, scene.run_id))
+
+
+def success(scene: Scene) -> None:
+    found = queries.success_by(scene.console.store, scene.run_id, "category", scene.axis, window=scene.view.window)
+    _or_empty(found, lambda: plots.success_lines(found, scene.view, stages=scene.stages), "success", "Success by category", scene)
+
+
+def success_by_stage(scene: Scene) -> None:
+    found = queries.success_by(scene.console.store, scene.run_id, "stage", scene.axis, window=scene.view.window)
+    order = list(dict.fromkeys(scene.stages["name"])) or sorted(set(found["group"])) if len(found) else []
+    colours = {name: charts.STAGE_COLOURS[i % len(charts.STAGE_COLOURS)] for i, name in enumerate(order)}
+    _or_empty(found, lambda: plots.success_lines(found, scene.view, colours, scene.stages), "success-stage", "Success by stage", scene)
+
+
+def categories(scene: Scene) -> None:
+    frame = queries.evaluations(scene.console.store, [scene.run_id])
+    columns = [c for c in frame.columns if c in {f"gain_{name}" for name in charts.CATEGORY_COLOURS}]
+    if frame.empty or not columns:
+        st.caption("No evaluation yet.")
+        return
+    picked = {"first": frame.iloc[0], "best": frame.loc[frame["gain"].idxmax()]}
+    bars = pd.DataFrame([{"category": c.removeprefix("gain_"), "gain": r[c], "when": when} for when, r in picked.items() for c in columns])
+    chart_box.show(plots.category_bars(bars), "categories", "Gain by category: first and best", bars)
+
+
+def gate(scene: Scene) -> None:
+    """The share of successes in the window against what each stage asks for."""
+    store, view = scene.console.store, scene.view
+    shares = queries.metric_series(store, [scene.run_id], ["curriculum/success_share"], scene.axis, window=view.window)
+    if shares.empty or scene.stages.empty:
+        st.caption("A gate is there where a run goes through stages.")
+        return
+    stages = {stage.name: stage for stage in scene.run.read_config().curriculum.stages}
+    spans = scene.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in scene.stages["name"]])
+    spans = spans[spans["threshold"].notna()]
+    if view.window is not None:
+        spans = spans.assign(x=spans["x"].clip(*view.window), x2=spans["x2"].clip(*view.window))
+    chart = plots.gate(shares, spans, view, scene.stages)
+    chart_box.show(chart, "gate", "Successes against the stage's gate", shares, view, "Dashed: the share that passes the stage")
+
+
+def density(scene: Scene) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Parameter", NAMES, key="param", bind="query-params", width=200)
+        by = st.segmented_control("Colour", list(COLOURINGS), default="share", key="by", bind="query-params", required=True)
+    spec = _SPECS[str(name)]
+    cells = queries.param_density(scene.console.store, scene.run_id, spec.name, spec.low, spec.high, scene.axis, window=scene.view.window)
+    if cells.empty:
+        st.caption("No episode yet.")
+        return
+    chart = plots.param_heatmap(cells, scene.view, spec.name, spec.unit, str(by))
+    chart_box.show(chart, "explored", f"{spec.name}, as explored over time", cells, note=spec.meaning)
+
+
+def by_value(scene: Scene) -> None:
+    name = str(st.session_state.get("param") or st.query_params.get("param", NAMES[0]))
+    spec = _SPECS.get(name, SPECS[0])
+    values = queries.gain_by_value(scene.console.store, scene.run_id, spec.name)
+    if values.empty:
+        st.caption("No episode yet.")
+        return
+    chart_box.show(
+        plots.gain_by_value(values, spec.name, spec.unit),
+        "by-value",
+        f"Gain by {spec.name}",
+        values,
+        note="Band: the middle half of the episodes",
+    )
+
+
+def pair(scene: Scene) -> None:
+    """Any two parameters against each other."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        a = st.selectbox("Across", NAMES, key="pair_a", bind="query-params", width=170)
+        b = st.selectbox("Up", NAMES, index=1, key="pair_b", bind="query-params", width=170)
+        by = st.segmented_control("Colour of the pair", list(COLOURINGS), default="gain", key="pair_by", bind="query-params", required=True)
+    if a == b:
+        st.caption("Choose two different parameters.")
+        return
+    one, two = _SPECS[str(a)], _SPECS[str(b)]
+    cells = queries.param_pair(scene.console.store, scene.run_id, (one.name, one.low, one.high), (two.name, two.low, two.high))
+    if cells.empty:
+        st.caption("No episode yet.")
+        return
+    chart_box.show(
+        plots.param_pair(cells, one.name, two.name, str(by)), "pair", f"{one.name} and {two.name}", cells, note="Over all episodes"
+    )
+
+
+def deviation(scene: Scene) -> None:
+    _metric(scene, "train/std", "std", "Deviation of the actions")
+
+
+def reward_bands(scene: Scene) -> None:
+    _bands(scene, "reward", "reward-bands", "Distribution of rewards")
+
+
+def quality_bands(scene: Scene) -> None:
+    _bands(scene, "ssim", "quality-bands", "Distribution of SSIM")
+
+
+def histogram(scene: Scene) -> None:
+    cells = queries.reward_histogram(scene.console.store, scene.run_id)
+    _or_empty(cells, lambda: plots.histogram(cells, "reward"), "histogram", "Rewards: first and latest episodes", scene, is_zoomable=False)
+
+
+def terms(scene: Scene) -> None:
+    found = queries.metric_series(
+        scene.console.store, [scene.run_id], ["reward/quality", "reward/size", "reward/speed"], scene.axis, 200, scene.view.window
+    )
+    _or_empty(found, lambda: plots.term_areas(found, scene.view), "terms", "Reward by term", scene)
+
+
+def ends(scene: Scene) -> None:
+    found = queries.end_reasons(scene.console.store, scene.run_id)
+    _or_empty(found, lambda: plots.shares_of(found, "end_reason", "episodes"), "ends", "How episodes ended", scene, is_zoomable=False)
+
+
+def length(scene: Scene) -> None:
+    series = queries.episode_series(scene.console.store, scene.shown, "length", scene.axis, REWARD_POINTS, scene.view.window)
+    _or_empty(
+        series,
+        lambda: charts.line(series, scene.colours, scene.view, "steps", labels=scene.labels, from_zero=True, stages=scene.stages),
+        "length",
+        "Length of an episode",
+        scene,
+    )
+
+
+def loss(name: str, title: str) -> Callable[[Scene], None]:
+    def draw(scene: Scene) -> None:
+        _metric(scene, name, name, title, 190)
+
+    return draw
+
+
+CHARTS: dict[str, Callable[[Scene], None]] = {
+    "gain": gain,
+    "reward": reward,
+    "success": success,
+    "success-stage": success_by_stage,
+    "categories": categories,
+    "gate": gate,
+    "explored": density,
+    "by-value": by_value,
+    "pair": pair,
+    "std": deviation,
+    "reward-bands": reward_bands,
+    "quality-bands": quality_bands,
+    "histogram": histogram,
+    "terms": terms,
+    "ends": ends,
+    "length": length,
+} | {name: loss(name, title) for name, title in (LOSSES | WHERE_ANY).items()}
+TABS = {
+    "Success": ("success", "categories", "success-stage", "gate"),
+    "Parameters": ("explored", "by-value", "pair", "std"),
+    "Rewards": ("reward-bands", "quality-bands", "histogram", "terms", "ends", "length"),
+}
+
+
+def grid(scene: Scene, names: list[str] | tuple[str, ...], columns: int = 2) -> None:
+    """Charts side by side, below each other where it is narrow; one that is pinned stands at the top already."""
+    above = chart_box.pinned()
+    with st.grid(columns, min_column_width=380 if columns == 2 else 300, gap="medium") as cells:
+        for name in names:
+            with cells.cell():
+                if name in above:
+                    st.caption(f"{name.split('/')[-1].replace('_', ' ').replace('-', ' ').capitalize()} is kept at the top.")
+                else:
+                    CHARTS[name](scene)
+
+
+def losses(scene: Scene) -> None:
+    """Those of the updates, with what is shown only where there was any."""
+    known = queries.metric_series(scene.console.store, scene.shown, list(WHERE_ANY), scene.axis, 10)
+    any_of = [name for name in WHERE_ANY if (known.loc[known["name"] == name, "high"] > 0).any()]
+    grid(scene, [*LOSSES, *any_of], 3)
+
+
+def pins(scene: Scene) -> None:
+    """The charts that are kept at the top."""
+    found = [name for name in chart_box.pinned() if name in CHARTS and name not in ("gain", "reward")]
+    if found:
+        with st.grid(2, min_column_width=380, gap="medium") as cells:
+            for name in found:
+                with cells.cell():
+                    CHARTS[name](scene)
+
+
+def _metric(scene: Scene, metric: str, name: str, title: str, height: int = charts.HEIGHT) -> None:
+    series = queries.metric_series(scene.console.store, scene.shown, [metric], scene.axis, window=scene.view.window)
+    _or_empty(
+        series,
+        lambda: charts.line(series, scene.colours, scene.view, title, labels=scene.labels, height=height, stages=scene.stages),
+        name,
+        title[:1].upper() + title[1:],
+        scene,
+        "The first update is on its way.",
+    )
+
+
+def _bands(scene: Scene, column: str, name: str, title: str) -> None:
+    found = queries.quantiles(scene.console.store, scene.run_id, column, scene.axis, window=scene.view.window)
+    _or_empty(found, lambda: plots.quantile_bands(found, scene.view, column, scene.stages), name, title, scene)
+
+
+def _or_empty(
+    data: pd.DataFrame,
+    make: Callable[[], charts.Chart],
+    name: str,
+    title: str,
+    scene: Scene,
+    empty: str = "No episode yet.",
+    is_zoomable: bool = True,
+) -> None:
+    if data.empty:
+        st.markdown(f"**{title}**")
+        st.caption("Nothing in this range." if scene.view.window else empty)
+        return
+    chart_box.show(make(), name, title, data, scene.view if is_zoomable else None)

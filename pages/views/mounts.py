@@ -1,0 +1,40 @@
+"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.views.svg import Side, viewer_data
+
+_FOLDER = Path(__file__).with_name("components")
+
+
+def _mounted(name: str) -> Any:
+    html, css, js = ((_FOLDER / f"{name}.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
+    return st.components.v2.component(f"tracewright_{name}", html=html, css=css, js=js)
+
+
+_VIEWER = _mounted("viewer")
+_SCRUBBER = _mounted("scrubber")
+_KEYS = _mounted("keys")
+
+
+def before_after(shown: str, left: Side, right: Side, width: int, height: int, key: str, over: Side | None = None) -> None:
+    """Draw the viewer; ``width`` and ``height`` of the picture in pixels."""
+    _VIEWER(key=key, data=viewer_data(shown, left, right, width, height, over))
+
+
+def scrubber(shown: str, logo: str, names: Sequence[str], frames: Sequence[dict[str, Any]], key: str) -> None:
+    """One logo over evaluations. Each frame: step, said (a line), url, values ({name: number or None})."""
+    _SCRUBBER(key=key, data={"id": shown, "logo": logo, "names": list(names), "frames": list(frames)})
+
+
+def keys(
+    shortcuts: Sequence[tuple[str, str]], pages: dict[str, str], tour: Sequence[tuple[str, str, str]], latest: dict[str, Any] | None
+) -> None:
+    """Shortcuts, the tour, and notifications of the browser. ``pages``: {key after g: path}; ``latest``: ts, title, run of the newest notice."""
+    _KEYS(key="keys", data={"shortcuts": [list(s) for s in shortcuts], "pages": pages, "tour": [list(t) for t in tour], "latest": latest})

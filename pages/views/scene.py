@@ -1,0 +1,106 @@
+"""What the live page is about: a run, the runs beside it, and how their curves are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from core.runs.records import Parent
+from core.runs.run_dir import RunDir
+from pages.views.charts import View
+from pages.views.event_text import decision_text
+from storage import queries
+from storage.queries import Axis
+from storage.service import Console
+
+PARENT_COLOUR = "#8a8a8a"
+MARKED = {"alert": "#d55e00", "worker_lost": "#d55e00", "action": "#cc79a7", "attempt_started": "#8a8a8a", "stage_decision": "#5b5f97"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``shown``: the run and those beside it; ``colours`` and ``labels`` for them, and for the parent of a fork."""
+
+    console: Console
+    run: RunDir
+    shown: list[str]
+    ids: list[str]
+    view: View
+    colours: dict[str, str]
+    labels: dict[str, str]
+    parent: Parent | None
+    columns: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @property
+    def axis(self) -> Axis:
+        return self.view.axis  # type: ignore[return-value]
+
+    @property
+    def reach(self) -> tuple[float, float] | None:
+        """What is read: half of the zoomed range more at either end, so that curves run to the chart's edge."""
+        return self.view.window
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """name, x, x2, reason on the page's axis; empty without a curriculum."""
+        spans = queries.stage_spans(self.console.store, self.run_id)
+        if len(spans) < 2 and (spans.empty or spans["name"].iloc[0] == "all_logos"):
+            return pd.DataFrame(columns=["name", "x", "x2", "reason"])
+        told = [decision_text(row) if row["reason"] else "running" for row in spans.to_dict("records")]
+        return pd.DataFrame({"name": spans["name"], "x": spans[self.axis], "x2": spans[f"{self.axis}_end"], "reason": told})
+
+    @cached_property
+    def marks(self) -> pd.DataFrame:
+        """Events to be seen on the time line: x, label, colour."""
+        found = queries.events_of(self.console.store, self.run_id, list(MARKED))
+        rows = [
+            {"x": self.place(event), "label": label_of(event), "colour": MARKED[event["kind"]]}
+            for event in found
+            if event["kind"] != "attempt_started" or event["attempt"] > 1
+        ]
+        frame = pd.DataFrame(rows, columns=["x", "label", "colour"])
+        if self.view.window is not None and len(frame):
+            frame = frame[frame["x"].between(*self.view.window)]
+        return frame
+
+    def place(self, event: dict[str, Any]) -> float:
+        """Where an event is on the page's axis."""
+        if self.axis == "episode":
+            return float(queries.episode_at(self.console.store, self.run_id, event["step"]))
+        return float(event[{"wall": "ts"}.get(self.axis, self.axis)])
+
+    def with_parent(self, frame: pd.DataFrame, read: Callable[[list[str]], pd.DataFrame], x: str = "x") -> pd.DataFrame:
+        """A fork's curve with its parent's before it, up to the join."""
+        parent = self.parent
+        if (
+            parent is None
+            or self.axis in ("minutes", "wall")
+            or parent.run_id not in self.ids
+            or parent.run_id in self.shown
+            or frame.empty
+        ):
+            return frame
+        own = frame[frame["run_id"] == self.run_id]
+        before = read([parent.run_id])
+        if own.empty or before.empty:
+            return frame
+        join = parent.step if self.axis == "step" else float(own[x].min())
+        return pd.concat([before[before[x] <= join], frame], ignore_index=True)
+
+
+def label_of(event: dict[str, Any]) -> str:
+    """An event in a few words."""
+    data, kind = event["data"], event["kind"]
+    if kind == "attempt_started":
+        return f"attempt {event['attempt']}"
+    if kind == "stage_decision":
+        return f"{data.get('name', '')}: {str(data.get('reason', '')).replace('_', ' ')}"
+    return str(data.get("title") or data.get("text") or kind.replace("_", " "))

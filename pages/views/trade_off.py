@@ -1,0 +1,115 @@
+"""Everything that is known of one picture as error against bytes, with the front, and any point to be seen and copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.runs import favourites
+from core.tracing.outcome import gain
+from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
+from core.tracing.picture import Picture
+from pages.views import chart_box, inspect, plots
+from pages.views.versions import METHOD1, Version, Versions, measured, version_of
+from storage.service import Console
+
+N_MORE = 40
+_COLUMNS = ["kind", "bytes", "error", "gain", *NAMES]
+
+
+def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[float, ...]]) -> pd.DataFrame:
+    """kind, bytes, error, gain, the seven, place; failed conversions are left out."""
+    picture = versions.picture
+    assert picture is not None
+    rows: list[dict[str, Any]] = []
+
+    def add(kind: str, ssim: float, n_bytes: float, worth: float, params: Any) -> None:
+        rows.append(
+            {"kind": kind, "bytes": n_bytes, "error": max(1 - ssim, 1e-4), "gain": worth}
+            | dict(zip(NAMES, map(float, params), strict=True))
+        )
+
+    for params in tried:
+        outcome = measured(picture, versions.digest, Params.from_values(list(params))).outcome
+        if outcome.failure is None:
+            add("tried", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, params)
+    known = versions.history[versions.history["failure"].isna()]
+    for r in known.itertuples():
+        is_agent = r.run_id == row.run_id and r.step == row.step
+        add("agent" if is_agent else "evaluation", float(r.ssim), float(r.bytes), float(r.gain), [getattr(r, n) for n in NAMES])  # type: ignore[arg-type]
+    for f in favourites.read(console.home, versions.digest):
+        outcome = measured(picture, versions.digest, Params.from_values(list(f.params)), f.filter_speckle, f.mode).outcome  # type: ignore[arg-type]
+        if outcome.failure is None:
+            add("favourite", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, f.params)
+    method1 = versions.get(METHOD1)
+    if method1.ssim is not None and method1.params is not None:
+        add("Method 1", method1.ssim, len(method1.data), method1.gain or 0.0, method1.params.as_tuple())
+    base = picture.defaults
+    add("defaults", base.ssim, base.n_bytes, 0.0, DEFAULTS.as_tuple())
+    frame = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates(subset=["kind", *NAMES]).reset_index(drop=True)
+    return frame.assign(place=range(len(frame)))
+
+
+def front_of(points: pd.DataFrame) -> pd.DataFrame:
+    """The points that none is better than in both: fewer bytes and less error (Pareto)."""
+    ordered = points.sort_values(["bytes", "error"], kind="stable")
+    best = ordered["error"].cummin()
+    return ordered[ordered["error"] <= best][["bytes", "error"]].drop_duplicates()
+
+
+def explore(picture: Picture, digest: str, around: Params, n_before: int) -> list[tuple[float, ...]]:
+    """Half anywhere in the ranges, half close to the agent's choice; each is traced. Shows how far it is."""
+    rng = np.random.default_rng(n_before)
+    bar = st.progress(0.0, text=f"Tracing {N_MORE} more settings")
+    found = []
+    for k in range(N_MORE):
+        values = rng.uniform(LOW, HIGH) if k % 2 else np.clip(around.values() + rng.normal(0, 0.12, len(LOW)) * (HIGH - LOW), LOW, HIGH)
+        params = Params.from_values(values)
+        measured(picture, digest, params)
+        found.append(params.as_tuple())
+        bar.progress((k + 1) / N_MORE, text=f"Tracing {N_MORE} more settings: {k + 1}")
+    bar.empty()
+    return found
+
+
+def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
+    """The chart, and the point that was clicked beside it."""
+    picture = versions.picture
+    if picture is None:
+        st.warning("The file of this picture is gone.")
+        return
+    tried: list[tuple[float, ...]] = st.session_state.setdefault("tried", {}).setdefault(versions.digest, [])
+    agent = versions.get("agent")
+    if st.button(
+        f"Try {N_MORE} more settings",
+        icon=":material/add:",
+        key="explore",
+        help="Traced here and now, half of them close to the agent's choice.",
+    ):
+        tried += explore(picture, versions.digest, agent.params or DEFAULTS, len(tried))
+    points = points_of(console, versions, row, tried)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chart = plots.trade_off(points, front_of(points))
+        note = f"{len(points)} known conversions; dashed: none is smaller and more faithful. Click a point to see it."
+        picked = chart_box.choose(chart, "trade-off", f"Error against bytes: {name}", points, "pick", note)
+    place = int(picked["place"]) if picked and "place" in picked and int(picked["place"]) < len(points) else None
+    with right:
+        if place is None:
+            shown: Version = agent
+            st.markdown("**The agent's choice**")
+        else:
+            params = Params.from_values([float(points.loc[place, n]) for n in NAMES])
+            shown = version_of(picture, versions.digest, str(points.loc[place, "kind"]), params)
+            st.markdown(
+                f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, SSIM {1 - points.loc[place, 'error']:.4f}"
+            )
+        if shown.problem:
+            st.warning(f"Nothing to show, {shown.problem}.")
+        elif shown.params is not None:
+            st.image(shown.side.url, width="stretch")
+            inspect.commands(shown.params)
+            inspect.download(shown, f"{name.replace('/', '_')}-{shown.title.replace(' ', '-')}", "svg.point")

@@ -1,0 +1,192 @@
+"""What can stand on either side of the viewer for one picture: the original, fixed methods, and what runs made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.learning.baselines import method1
+from core.runs import favourites
+from core.runs.run_dir import RunDir
+from core.tracing.anatomy import Anatomy, anatomy, difference, outlines
+from core.tracing.outcome import gain as gain_of
+from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
+from core.tracing.picture import Measured, Picture, decode_png, encode_png
+from core.tracing.raster import RasterError, rasterizer
+from core.tracing.tracer import FILTER_SPECKLE, Mode
+from pages.views.svg import Side, png_url, svg_url
+from storage import queries
+from storage.service import Console
+
+COVERS = {
+    "none": "nothing",
+    "absolute": "difference in colour",
+    "structure": "difference in structure (1 − SSIM)",
+    "edges": "edges lost (red) and added (blue)",
+    "paths": "outlines and nodes",
+}
+ORIGINAL, DEFAULT, METHOD1, SINGLE, AGENT = "original", "defaults", "method1", "single", "agent"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One SVG of a picture, or the picture itself (``params`` None, no figures)."""
+
+    title: str
+    data: bytes
+    params: Params | None = None
+    ssim: float | None = None
+    gain: float | None = None
+    n_paths: int = 0
+    problem: str = ""
+
+    @property
+    def side(self) -> Side:
+        return Side(self.title, svg_url(self.data) if self.params is not None else png_url(self.data))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _picture(path: str, mtime_ns: int) -> Picture:
+    data = Path(path).read_bytes()
+    return Picture(decode_png(data), data)
+
+
+def picture_of(path: Path) -> Picture | None:
+    """A picture at work size with its reference and defaults; None where its file is gone or no picture."""
+    try:
+        return _picture(str(path), path.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return None
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _measured(_picture: Picture, digest: str, params: tuple[float, ...], filter_speckle: int, mode: Mode) -> Measured:
+    return _picture.measure(Params.from_values(list(params)), filter_speckle, mode)
+
+
+def measured(picture: Picture, digest: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Measured:
+    """A trace of a picture, made once."""
+    return _measured(picture, digest, params.as_tuple(), filter_speckle, mode)
+
+
+class Versions:
+    """Of one logo of one evaluation. ``row``: of :func:`storage.queries.evaluated_logos`."""
+
+    def __init__(self, console: Console, run: RunDir, row: Any, labels: dict[str, str]) -> None:
+        self._console, self._run, self._row, self._labels = console, run, row, labels
+        self.digest = str(row.digest)
+        self.picture = picture_of(run.picture_file(self.digest))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Every evaluation of the same picture, in any run."""
+        return queries.picture_history(self._console.store, self.digest)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """{key: title} of what there is, for a choice."""
+        found = {
+            ORIGINAL: "original picture",
+            DEFAULT: "VTracer's defaults",
+            METHOD1: "Method 1",
+            SINGLE: "best single setting",
+            AGENT: "agent",
+        }
+        own = self.history[(self.history["run_id"] == self._run.run_id) & (self.history["step"] != self._row.step)]
+        found |= {f"step.{int(r.step)}": f"agent at step {int(r.step):,} ({r.gain:+.3f})" for r in own.itertuples()}
+        others = self.history[self.history["run_id"] != self._run.run_id]
+        if len(others):
+            best = others.loc[others.groupby("run_id")["gain"].idxmax()]
+            found |= {
+                f"run.{r.run_id}": f"{self._labels.get(str(r.run_id), r.run_id)}, its best ({r.gain:+.3f})" for r in best.itertuples()
+            }
+        kept = favourites.read(self._console.home, self.digest)
+        found |= {f"kept.{k}": f"kept: {f.name} ({f.gain:+.3f})" for k, f in enumerate(kept)}
+        return found
+
+    def get(self, key: str) -> Version:
+        """A version by its key; one that can't be shown says why in ``problem``."""
+        title = self.titles.get(key, key)
+        if self.picture is None:
+            return Version(title, b"", problem="the file of its picture is gone")
+        kind, _, which = key.partition(".")
+        if kind == ORIGINAL:
+            return Version(title, self.picture.png)
+        if kind == AGENT:
+            return self._recorded(title, self._run, self._row)
+        if kind == "step":
+            rows = self.history[(self.history["run_id"] == self._run.run_id) & (self.history["step"] == int(which))]
+            return self._recorded(title, self._run, next(rows.itertuples()))
+        if kind == "run":
+            rows = self.history[self.history["run_id"] == which].sort_values("gain", ascending=False, kind="stable")
+            return self._recorded(title, RunDir(self._console.home / which), next(rows.itertuples()))
+        if kind == "kept":
+            kept = favourites.read(self._console.home, self.digest)[int(which)]
+            return self.traced(title, Params.from_values(list(kept.params)), kept.filter_speckle, kept.mode)  # type: ignore[arg-type]
+        fixed = {DEFAULT: DEFAULTS, SINGLE: BEST_SINGLE}
+        return self.traced(title, fixed[kind] if kind in fixed else method1(self.picture.features))
+
+    def _recorded(self, title: str, run: RunDir, row: Any) -> Version:
+        """From a run's folder; where the SVG was not kept it is made again."""
+        params = Params.from_values([float(getattr(row, name)) for name in NAMES])
+        if row.failure and not pd.isna(row.failure):
+            return Version(title, b"", params, problem=f"its trace failed ({row.failure})")
+        file = run.inside(str(row.svg)) if row.svg else None
+        try:
+            data = file.read_bytes() if file is not None else b""
+        except OSError:
+            data = b""
+        if not data:
+            data = self.traced(title, params).data
+        return Version(title, data, params, float(row.ssim), float(row.gain), int(row.paths))
+
+    def traced(self, title: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Version:
+        """Made here and now."""
+        assert self.picture is not None
+        return version_of(self.picture, self.digest, title, params, filter_speckle, mode)
+
+
+def version_of(
+    picture: Picture, digest: str, title: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline"
+) -> Version:
+    """A picture traced here and now."""
+    found = measured(picture, digest, params, filter_speckle, mode)
+    outcome = found.outcome
+    if outcome.failure is not None:
+        return Version(title, found.trace.svg.encode(), params, problem=f"its trace failed ({outcome.failure})")
+    worth = gain_of(outcome, picture.defaults).total
+    return Version(title, found.trace.svg.encode(), params, outcome.ssim, worth, outcome.n_paths)
+
+
+def cover(picture: Picture, version: Version, kind: str) -> Side | None:
+    """What is laid over a version: a difference to the original, or its outlines. None for nothing, or where it can't be drawn."""
+    if kind == "none" or version.params is None or not version.data:
+        return None
+    height, width = picture.pixels.shape[:2]
+    if kind == "paths":
+        return Side(COVERS[kind], svg_url(outlines(version.data.decode(), width, height).encode()))
+    try:
+        drawn = rasterizer().draw(version.data, width, height)
+    except RasterError:
+        return None
+    return Side(COVERS[kind], png_url(_rgba_png(difference(picture.pixels, drawn, kind))))
+
+
+def _rgba_png(pixels: Any) -> bytes:
+    import cv2
+
+    ok, buffer = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA))
+    return bytes(buffer) if ok else encode_png(pixels[..., :3])
+
+
+def anatomy_of(picture: Picture, version: Version) -> Anatomy | None:
+    """Paths, nodes, colours and sizes; None for the original."""
+    if version.params is None or not version.data:
+        return None
+    height, width = picture.pixels.shape[:2]
+    return anatomy(version.data.decode(), width, height)

@@ -1,0 +1,186 @@
+"""Tune one picture by hand: the seven on sliders, a live trace, its worth; keep it, take it home, copy the command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.learning.baselines import method1
+from core.logos.dataset import digest_of
+from core.logos.pictures import FORMATS, PictureError, decode_picture
+from core.runs import favourites
+from core.runs.favourites import Favourite
+from core.runs.run_dir import RunDir, all_runs
+from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, SPECS, Params
+from core.tracing.picture import Picture, fit
+from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode
+from pages.views import inspect, tables
+from pages.views.links import choose
+from pages.views.shell import begin, path_of, say
+from pages.views.versions import Version, Versions, version_of
+from storage import queries
+
+MAX_SIDE = 1024
+SPECKLE, MODE = "bench.filter_speckle", "bench.mode"
+console = begin("Workbench")
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the picture …")
+def uploaded_picture(data: bytes, is_svg: bool, side: int) -> Picture:
+    return Picture(fit(decode_picture(data, is_svg=is_svg, svg_side=2 * side), side))
+
+
+def key_of(name: str) -> str:
+    return f"bench.{name}"
+
+
+def put(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: str = "spline") -> None:
+    """Move the sliders."""
+    for spec, value in zip(SPECS, params.clamped().as_tuple(), strict=True):
+        st.session_state[key_of(spec.name)] = int(value) if spec.is_integer else float(value)
+    st.session_state[SPECKLE], st.session_state[MODE] = int(filter_speckle), mode
+
+
+def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
+    """(picture, digest, name, settings to start from)."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        file = st.file_uploader("A picture", type=[ending.removeprefix(".") for ending in FORMATS], key="bench.file")
+        side = int(st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which it is traced."))
+    if file is None:
+        st.info(
+            "Drop a picture above, or choose a logo of a run: there the agent's choice is what you start from.", icon=":material/upload:"
+        )
+        return None
+    try:
+        picture = uploaded_picture(file.getvalue(), file.name.lower().endswith(".svg"), side)
+    except PictureError as error:
+        st.error(f"{file.name} can't be used: {error}")
+        return None
+    return picture, digest_of(picture.pixels), file.name.rsplit(".", 1)[0], {}
+
+
+def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) -> tuple[Picture, str, str, dict[str, Params]] | None:
+    with st.grid(2, min_column_width=220):
+        run_id = choose("Run", ids, "run", show=lambda i: labels[i])
+        evaluations = queries.evaluations(console.store, [run_id])
+        steps = [str(int(s)) for s in evaluations["step"]]
+        best = str(int(evaluations.loc[evaluations["gain"].idxmax(), "step"]))
+        step = int(st.query_params["at"]) if st.query_params.get("at") in steps else int(best)
+        rows = queries.evaluated_logos(console.store, run_id, step).set_index("logo", drop=False)
+        name = choose("Logo", sorted(rows.index), "logo", show=lambda n: f"{n}  ({rows.loc[n, 'gain']:+.3f})")
+    row: Any = rows.loc[name]
+    versions = Versions(console, runs[run_id], row, labels)
+    if versions.picture is None:
+        st.warning("The file of this picture is gone; choose another logo.")
+        return None
+    return versions.picture, versions.digest, name, {"the agent's choice": Params.from_values([float(row[n]) for n in NAMES])}
+
+
+runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
+ids = [run_id for run_id in runs if run_id in evaluated]
+labels = tables.unique_names(tables.run_rows([runs[i] for i in ids], queries.run_overview(console.store)))
+source = "a picture of my own"
+if ids:
+    source = str(
+        st.segmented_control(
+            "Work on", ["a logo of a run", source], default="a logo of a run", key="source", bind="query-params", required=True
+        )
+    )
+found = from_run(ids, runs, labels) if source == "a logo of a run" else from_upload()
+if found is None:
+    st.stop()
+picture, digest, name, starts = found
+starts |= {"VTracer's defaults": DEFAULTS, "best single setting": BEST_SINGLE, "Method 1": method1(picture.features)}
+kept = favourites.read(console.home, digest)
+first = next(iter(starts))
+if st.session_state.get("bench.digest") != (digest, first) or key_of(NAMES[0]) not in st.session_state:
+    put(starts[first])
+    st.session_state["bench.digest"] = (digest, first)
+
+
+def start_from() -> None:
+    """Put the sliders where a known setting has them."""
+    chosen = str(st.session_state.get("bench.start"))
+    if chosen in starts:
+        put(starts[chosen])
+    for favourite in kept:
+        if chosen == f"kept: {favourite.name}":
+            put(Params.from_values(list(favourite.params)), favourite.filter_speckle, favourite.mode)
+
+
+def keep(favourite: Favourite) -> None:
+    favourites.keep(console.home, favourite)
+    say(f"Kept as {favourite.name}")
+
+
+def drop(favourite: Favourite) -> None:
+    favourites.drop(console.home, favourite)
+    say(f"{favourite.name} is no longer kept")
+
+
+grid = st.grid(3, min_column_width=260, gap="medium")
+stage, sliders = grid.cell(column_span=2), grid.cell()
+with sliders:
+    st.selectbox("Start from", [*starts, *(f"kept: {f.name}" for f in kept)], key="bench.start", on_change=start_from)
+    for spec in SPECS:
+        kind = int if spec.is_integer else float
+        st.slider(
+            f"{spec.name} ({spec.unit})",
+            kind(spec.low),
+            kind(spec.high),
+            key=key_of(spec.name),
+            step=kind(1 if spec.is_integer else 0.1),
+            help=spec.meaning,
+        )
+    st.slider("filter_speckle (pixels)", 0, 32, key=SPECKLE, help="Areas below its square are dropped. The agent leaves it at 4.")
+    st.segmented_control("mode", list(MODES), key=MODE, required=True, help="How outlines are drawn. The agent leaves it at spline.")
+    chosen_params = Params.from_values([float(st.session_state[key_of(n)]) for n in NAMES])
+    speckle, mode = int(st.session_state[SPECKLE]), st.session_state[MODE]
+mode_now: Mode = mode if mode in MODES else "spline"
+mine = version_of(picture, digest, "by hand", chosen_params, speckle, mode_now)
+base = version_of(picture, digest, first, starts[first])
+against = {"start": base, "original": Version("original picture", picture.png)}
+with stage:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        side = st.segmented_control(
+            "Against", list(against), format_func=lambda k: against[k].title, default="start", key="against", required=True
+        )
+        over = inspect.choose_cover()
+    inspect.viewer(f"bench/{digest}", picture, against[str(side)], mine, over, "bench.viewer")
+    anatomy = inspect.facts(picture, mine, 6)
+    if base.gain is not None and mine.gain is not None and base.params is not None:
+        difference = mine.gain - base.gain
+        if abs(difference) < 5e-4:
+            st.caption(f"As good as {first}, gain {base.gain:+.3f}.")
+        else:
+            st.caption(f"**{abs(difference):.3f} {'better' if difference > 0 else 'worse'}** than {first}, gain {base.gain:+.3f}.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        inspect.download(mine, f"{name.replace('/', '_')}-by-hand", "svg.mine", type="primary")
+        called = st.text_input("Keep as", placeholder="a name", key="bench.name", width=200)
+        favourite = Favourite(called.strip()[:60], digest, name, chosen_params.as_tuple(), speckle, mode_now, mine.gain or 0.0)
+        st.button(
+            "Keep",
+            icon=":material/star:",
+            key="bench.keep",
+            on_click=keep,
+            args=(favourite,),
+            disabled=not called.strip() or bool(mine.problem),
+        )
+    for k, f in enumerate(kept):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
+            st.button("Forget", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
+    if anatomy is not None:
+        with st.expander(f"{len(anatomy.palette)} colours", icon=":material/palette:"):
+            inspect.palette(anatomy)
+    with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
+        inspect.commands(chosen_params, speckle, mode_now)
+if source == "a logo of a run":
+    st.page_link(
+        path_of("gallery"),
+        label="This logo in the Gallery",
+        icon=":material/imagesmode:",
+        query_params={"run": st.query_params.get("run", ids[0]), "logo": name},
+    )
