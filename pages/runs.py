@@ -35,7 +35,9 @@ def first_visit() -> None:
 
 
 def header_row() -> None:
-    for column, text in zip(st.columns(COLUMNS), ("Run", "Progress", "Best gain", "Duration", ""), strict=True):
+    with st.container(key="runs-header"):
+        columns = st.columns(COLUMNS)
+    for column, text in zip(columns, ("Run", "Progress", "Best gain", "Duration", ""), strict=True):
         column.caption(text)
 
 

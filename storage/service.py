@@ -24,6 +24,7 @@ from core.runs.alerts import Notifier
 from core.runs.run_dir import all_runs, runs_home
 from core.runs.scheduler import Scheduler
 from core.runs.status import run_state
+from storage import front
 from storage.ingest import Ingest
 from storage.store import DATABASE, Store, StoreError
 
@@ -165,5 +166,5 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-ROUTES = [Route("/api/health", health), Route("/api/runs", runs)]
+ROUTES = [Route("/api/health", health), Route("/api/runs", runs), *front.routes()]
 MIDDLEWARE = [Middleware(SecurityHeaders)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-KEYS = {
-    "o": "optimize", "r": "runs", "n": "new_run", "l": "live", "u": "curriculum", "d": "logos", "g": "gallery", "w": "workbench",
+KEYS = {  # after g; Runs is the home page, which has no path
+    "o": "optimize", "r": "", "n": "new_run", "l": "live", "u": "curriculum", "d": "logos", "g": "gallery", "w": "workbench",
     "c": "compare", "a": "alerts", "s": "system", "e": "settings",
 }  # fmt: skip
 SHORTCUTS = (
     ("?", "this list"),
     ("/", "the page's first search field"),
-    *((f"g {key}", f"go to {path.replace('_', ' ').capitalize()}") for key, path in KEYS.items()),
+    *((f"g {key}", f"go to {(path or 'runs').replace('_', ' ').capitalize()}") for key, path in KEYS.items()),
     ("[ ]", "the logo or picture before, after"),
     ("← →", "move the divider (Shift: faster)"),
     ("+ - 0", "zoom in, zoom out, fit"),

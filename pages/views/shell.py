@@ -14,7 +14,7 @@ from core.runs.status import Status, run_state
 from pages.views import guide
 from pages.views.mounts import keys
 from pages.views.tables import display_name
-from storage import queries, service
+from storage import front, queries, service
 
 SECTIONS = {
     "Use": {"optimize": "Optimize"},
@@ -22,9 +22,8 @@ SECTIONS = {
     "Inspect": {"gallery": "Gallery", "workbench": "Workbench", "compare": "Compare", "alerts": "Alerts"},
     "Machine": {"system": "System", "settings": "Settings"},
 }
-DEFAULT = "runs"
 # Streamlit's wide margins leave half of a small window empty
-NARROW = "<style>@media (max-width: 1100px) { .stMainBlockContainer { padding-left: 1.5rem; padding-right: 1.5rem; } }</style>"
+NARROW = "<style>@media (max-width: 1100px) { .stMainBlockContainer { padding-left: 1.5rem; padding-right: 1.5rem; } } @media (max-width: 640px) { .st-key-runs-header { display: none; } }</style>"
 PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
@@ -40,7 +39,7 @@ def navigation() -> st.Page:  # type: ignore[valid-type]
     """Declare the pages and return the one that the visitor asked for."""
     return st.navigation(
         {
-            section: [st.Page(path_of(name), title=title, default=name == DEFAULT) for name, title in pages.items()]
+            section: [st.Page(path_of(name), title=title, default=name == front.HOME) for name, title in pages.items()]
             for section, pages in SECTIONS.items()
         }
     )

@@ -1,0 +1,55 @@
+"""The HTML document that every page starts from: Streamlit's own, with its one inline script replaced by ours.
+
+Ours names the server's address. Without it a visitor who comes by a link to a page asks for that page's own server
+first, which gives two errors in the browser's console and a tenth of a second of waiting; and the content security
+policy, which allows no inline script, refuses Streamlit's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+HOME = "runs"  # the page that is there without a path
+_PAGES = Path(__file__).resolve().parents[1] / "pages"
+_INLINE = re.compile(r"<script>.*?</script>", re.DOTALL)
+_START = """window.prerenderReady = false;
+window.__streamlit = { BACKEND_BASE_URL: location.origin + "/", MAIN_PAGE_BASE_URL: location.origin + "/" };
+"""
+
+
+@cache
+def document() -> str:
+    """Streamlit's index.html with our start instead of its inline script."""
+    found = importlib.util.find_spec("streamlit")
+    assert found is not None and found.origin is not None
+    text = _INLINE.sub("", (Path(found.origin).parent / "static" / "index.html").read_text(encoding="utf-8"))
+    return text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace(
+        "<title>Streamlit</title>", "<title>Tracewright</title>"
+    )
+
+
+async def index(_request: Request) -> HTMLResponse:
+    return HTMLResponse(document(), headers={"Cache-Control": "no-cache"})
+
+
+async def home(request: Request) -> RedirectResponse:
+    """The home page by its name."""
+    query = request.url.query
+    return RedirectResponse("/" + (f"?{query}" if query else ""))
+
+
+async def start(_request: Request) -> Response:
+    return Response(_START, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+def routes() -> list[Route]:
+    """The home page, every page by its name, and the start script."""
+    names = sorted(path.stem for path in _PAGES.glob("*.py") if path.stem != "__init__")
+    return [Route("/", index), *(Route(f"/{name}", home if name == HOME else index) for name in names), Route("/api/start.js", start)]
