@@ -207,7 +207,7 @@ def worst(row: Any, first: str, second: str) -> None:
                 if url is None:
                     st.caption(f"{label}: no file was kept")
                 else:
-                    st.image(url, caption=label, width=220)
+                    st.image(url, caption=label, width=220, alt=label)
 
 
 def _svg(data: bytes | None) -> str | None:

@@ -198,7 +198,7 @@ with st.grid("auto", min_column_width=150) as grid:
             data = b""
         with grid.cell(), st.container(border=True):
             if data:
-                st.image(svg_url(data) if item.svg else data, width="stretch")
+                st.image(svg_url(data) if item.svg else data, width="stretch", alt=str(item.logo))
             st.button(
                 f"{item.logo} · {item.gain:+.2f}",
                 key=f"pick.{item.logo}",

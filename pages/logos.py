@@ -110,7 +110,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
     logo = next(logo for logo in shown if logo.name == name)
     with st.grid(3, min_column_width=220, gap="medium") as cells:
         with cells.cell(), st.container(border=True):
-            st.image(picture(logo), width="stretch")
+            st.image(picture(logo), width="stretch", alt=logo.name)
         with cells.cell(column_span=2):
             st.markdown(f"**{logo.name}** · {logo.category} · {logo.split}")
             st.caption(sets.why(logo))
@@ -134,7 +134,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
     with st.grid("auto", min_column_width=110) as grid:
         for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
             with grid.cell(), st.container(border=True):
-                st.image(picture(item), width="stretch")
+                st.image(picture(item), width="stretch", alt=item.name)
                 st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
 
 
@@ -180,7 +180,7 @@ def alike(found: Loaded) -> None:
     for pair in pairs[:24]:
         with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
             for logo in (pair.a, pair.b):
-                st.image(picture(logo), width=96)
+                st.image(picture(logo), width=96, alt=logo.name)
                 st.markdown(f"**{logo.name}**  \n{logo.category} · {logo.split}")
             st.badge(
                 f"{pair.ssim:.0%} alike",
@@ -255,6 +255,7 @@ def maker(path: str) -> None:
                         st.image(
                             svg_url(make_logo(seed, category, int(np.random.default_rng(seed).integers(0, n))).svg.encode()),
                             width="stretch",
+                            alt=f"A {category} logo",
                         )
                         st.caption(category)
             if st.button("Make it", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):

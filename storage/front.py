@@ -28,7 +28,8 @@ window.__streamlit = { BACKEND_BASE_URL: location.origin + "/", MAIN_PAGE_BASE_U
 def document() -> str:
     """Streamlit's index.html with our start instead of its inline script."""
     found = importlib.util.find_spec("streamlit")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     text = _INLINE.sub("", (Path(found.origin).parent / "static" / "index.html").read_text(encoding="utf-8"))
     return text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace(
         "<title>Streamlit</title>", "<title>Tracewright</title>"

@@ -133,6 +133,14 @@ def chromium() -> str:
     return str(found)
 
 
+def keep_picture(page: Any, name: str) -> None:
+    """A picture of what a person sees at the end of a task, where a folder for them is named (``make pictures``)."""
+    folder = os.environ.get("TRACEWRIGHT_PICTURES", "")
+    if folder:
+        page.wait_for_timeout(1500)  # charts fade in
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
 def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ended"), beyond=-1, attempt=None) -> list:
     """What must repeat: everything but clocks."""
     found = []

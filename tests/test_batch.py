@@ -6,7 +6,7 @@ import time
 import zipfile
 
 import pytest
-from conftest import draw_logo
+from conftest import draw_logo, keep_picture
 from test_server import FLAGS, serving
 
 from core.runs import batch
@@ -137,6 +137,7 @@ def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, 
             lines = archive.read("optimized.csv").decode().splitlines()
         assert len(lines) == 21
         page.locator(".handle").wait_for()
+        keep_picture(page, "task-optimize-twenty-logos")
         pictures = page.locator(".pane img:not(.over)").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
         assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
         browser.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, follow, tiny_config
+from conftest import ROOT, follow, keep_picture, tiny_config
 
 from core.runs import queue
 from core.runs.events import read_events
@@ -198,6 +198,7 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         progress.wait_for()
         first = progress.inner_text()
         expect(progress).not_to_have_text(first, timeout=60_000)  # it moves by itself
+        keep_picture(page, "task-start-a-run")
 
         await_step(run, 1024)
         page.get_by_role("button", name="Stop").click()

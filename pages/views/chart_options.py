@@ -16,6 +16,7 @@ MAX_LISTED = 40
 
 def _clear(name: str) -> None:
     st.query_params.pop(name, None)
+    st.session_state["redraw"] = True  # of all of the page, also from within a fragment
 
 
 def options(smoothing: float = SMOOTHING) -> View:

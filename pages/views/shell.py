@@ -22,8 +22,7 @@ SECTIONS = {
     "Inspect": {"gallery": "Gallery", "workbench": "Workbench", "compare": "Compare", "alerts": "Alerts"},
     "Machine": {"system": "System", "settings": "Settings"},
 }
-# Streamlit's wide margins leave half of a small window empty
-NARROW = "<style>@media (max-width: 1100px) { .stMainBlockContainer { padding-left: 1.5rem; padding-right: 1.5rem; } } @media (max-width: 640px) { .st-key-runs-header { display: none; } }</style>"
+STYLES = Path(__file__).with_name("components")
 PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
@@ -77,7 +76,9 @@ def begin(title: str) -> service.Console:
     except RuntimeError as error:
         st.error(str(error))
         st.stop()
-    st.html(NARROW)
+    st.html(STYLES / "page.css")
+    if st.context.theme.type == "dark":
+        st.html(STYLES / "dark.css")
     st.title(title)
     show_toasts()
     with st.sidebar:

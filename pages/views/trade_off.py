@@ -110,6 +110,6 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         if shown.problem:
             st.warning(f"Nothing to show, {shown.problem}.")
         elif shown.params is not None:
-            st.image(shown.side.url, width="stretch")
+            st.image(shown.side.url, width="stretch", alt=shown.title)
             inspect.commands(shown.params)
             inspect.download(shown, f"{name.replace('/', '_')}-{shown.title.replace(' ', '-')}", "svg.point")
