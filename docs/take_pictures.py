@@ -1,10 +1,11 @@
-"""Takes the README's pictures: starts the console on the runs there are and photographs its pages.
+"""Takes the pictures of docs/pictures: every page, light and dark, and one of each task that the browser tests do.
 
-make pictures        # after at least one quick run; needs Chromium
+make pictures        # after at least one run with built-in logos; needs Chromium
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT))
 
 from core.logos.dataset import BUILTIN, write_logos  # noqa: E402
@@ -26,24 +28,37 @@ from core.runs.run_dir import all_runs, runs_home  # noqa: E402
 from core.runs.status import overview  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SEEN = "localStorage.setItem('tracewright.tour', 'seen')"  # the tour is shown once, in the picture of Runs
 
 
 def pages() -> dict[str, tuple[str, int]]:
-    """{name: (address, height)}: the live page of the best run, the Health tab of one that has findings."""
-    runs = [overview(run) for run in all_runs(runs_home())]
-    best = max(runs, key=lambda run: run["best_gain"] or -9.0)["run_id"]
-    told = [run.run_id for run in all_runs(runs_home()) if any(event.kind == "alert" for event in read_events(run.events_file))]
-    builtin = {run.run_id for run in all_runs(runs_home()) if run.read_config().logos.path == BUILTIN}  # no path of a machine in a picture
-    others = sorted((run for run in runs if run["best_gain"] is not None and run["run_id"] in builtin), key=lambda run: -run["best_gain"])
-    compared = "&".join(f"run={run['run_id']}" for run in others[:3])
+    """{name: (address, height)}. Only runs with built-in logos: no path of a machine, nobody's brand."""
+    found = {run.run_id: run for run in all_runs(runs_home()) if run.read_config().logos.path == BUILTIN}
+    rows = [row for row in map(overview, found.values()) if row["best_gain"] is not None]
+    if not rows:
+        raise SystemExit("there is no run with built-in logos yet: python -m core train --config configs/quick.yaml")
+    by_gain = [row["run_id"] for row in sorted(rows, key=lambda row: -row["best_gain"])]
+    staged = [i for i in by_gain if found[i].read_config().curriculum.enabled] or by_gain
+    told = [i for i in by_gain if any(event.kind == "alert" for event in read_events(found[i].events_file))] or by_gain
+    compared = "&".join(f"run={i}" for i in by_gain[:3])
+    best, stage = by_gain[0], staged[0]
     return {
         "optimize": ("optimize", 1240),
-        "compare": (f"compare?{compared}", 1150),
         "runs": ("", 620),
         "new_run": ("new_run", 900),
-        "live": (f"live?run={best}", 1180),
-        "health": (f"live?run={(told or [best])[-1]}&tab=Health", 1450),
-        "gallery": (f"gallery?run={best}", 1250),
+        "live": (f"live?run={stage}", 1500),
+        "live-parameters": (f"live?run={stage}&tab=Parameters", 1950),
+        "live-rewards": (f"live?run={stage}&tab=Rewards", 2300),
+        "health": (f"live?run={told[-1]}&tab=Health", 1650),
+        "curriculum": (f"curriculum?run={stage}", 1300),
+        "curriculum-rules": (f"curriculum?run={stage}&tab=Rules+and+what-if", 1250),
+        "logos": ("logos", 1350),
+        "gallery": (f"gallery?run={best}&left=original", 1250),
+        "gallery-outlines": (f"gallery?run={best}&cover=paths", 1000),
+        "gallery-over-time": (f"gallery?run={best}&view=Over+time", 820),
+        "gallery-trade-off": (f"gallery?run={best}&view=Trade-off", 1150),
+        "workbench": (f"workbench?run={best}", 1250),
+        "compare": (f"compare?{compared}", 1500),
         "alerts": ("alerts", 620),
         "system": ("system", 640),
         "settings": ("settings", 780),
@@ -68,12 +83,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main() -> int:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        print("no Chromium found: install it (Debian: apt-get install chromium)", file=sys.stderr)
-        return 2
-    make_batch()
+def take_tasks() -> None:
+    """The browser tests of what people come for, each leaving a picture."""
+    environment = os.environ | {"TRACEWRIGHT_PICTURES": str(PICTURES)}
+    tests = ["tests/test_tasks.py", "tests/test_server.py", "tests/test_batch.py"]
+    wanted = "stage or worst or export or clone or hand or main_path or twenty"
+    subprocess.run([sys.executable, "-m", "pytest", "-m", "browser", "-k", wanted, *tests], cwd=ROOT, env=environment, check=True)
+
+
+def take_pages(chromium: str) -> None:
+    """Every page in both themes."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
     with (
@@ -91,17 +110,35 @@ def main() -> int:
                         raise
                     time.sleep(0.2)
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            for name, (path, height) in pages().items():
-                page = browser.new_page(viewport={"width": 1440, "height": height})
-                page.goto(f"{url}/{path}")
-                page.wait_for_selector("[data-testid=stMain]")
-                page.wait_for_load_state("networkidle")
-                page.wait_for_timeout(4000)  # charts and pictures fade in; there is no event for the last of them
-                page.screenshot(path=ROOT / "docs" / f"{name}.png")
-                page.close()
+            for scheme, suffix in (("light", ""), ("dark", "-dark")):
+                context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+                for name, (path, height) in pages().items():
+                    page = context.new_page()
+                    if name != "runs":
+                        page.add_init_script(SEEN)
+                    page.set_viewport_size({"width": 1440, "height": height})
+                    page.goto(f"{url}/{path}")
+                    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
+                    if name == "gallery-trade-off":
+                        page.get_by_role("button", name="Try 40 more settings").click()
+                        page.wait_for_timeout(6000)
+                    page.wait_for_timeout(3000)  # charts and pictures fade in; there is no event for the last of them
+                    page.screenshot(path=PICTURES / f"{name}{suffix}.png")
+                    page.close()
             browser.close()
         finally:
             server.terminate()
+
+
+def main() -> int:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("no Chromium found: install it (Debian: apt-get install chromium)", file=sys.stderr)
+        return 2
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    make_batch()
+    take_pages(chromium)
+    take_tasks()
     return 0
 
 

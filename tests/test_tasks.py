@@ -1,5 +1,6 @@
 """What people come for, each done in a real browser; and that no page has errors, calls elsewhere, or keeps anybody out."""
 
+import os
 import re
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from conftest import follow, keep_picture, tiny_config
 from test_server import FLAGS, await_status, serving
 
 from core.learning.trainer import train
+from core.logos.dataset import BUILTIN
 from core.runs import favourites, queue
 from core.runs.run_dir import RunDir, all_runs, claim
 from core.runs.status import Status
@@ -26,7 +28,10 @@ STAGES = [
 def two_runs(home: Path, logo_folder: Path) -> list[RunDir]:
     """Two that have ended, one of them with a curriculum."""
     curriculum = {"enabled": True, "window": 8, "min_episodes": 16, "ends_run": False}
-    runs = [claim(home, tiny_config(logo_folder, name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {})) for s in (1, 2)]
+    real = {"logos": {"path": BUILTIN, "n_per_category": 10, "work_size": 192}} if os.environ.get("TRACEWRIGHT_PICTURES") else {}
+    runs = [
+        claim(home, tiny_config(logo_folder, name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real)) for s in (1, 2)
+    ]
     for run in runs:
         train(run)
     return runs
@@ -170,7 +175,6 @@ def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs
         rate = page.get_by_role("spinbutton", name="Learning rate")
         rate.fill("0.0007")
         rate.press("Enter")
-        keep_picture(page, "task-clone-with-another-rate")
         page.get_by_text(re.compile("A copy of")).wait_for()
         page.wait_for_selector(SETTLED)
         page.get_by_role("button", name="Start").click()
@@ -179,6 +183,7 @@ def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs
         assert new.read_config().ppo.learning_rate == pytest.approx(0.0007)
         assert new.read_config().logos.path == two_runs[0].read_config().logos.path
         await_status(new, Status.COMPLETED)
+        keep_picture(page, "task-clone-with-another-rate")
 
 
 def test_tune_a_logo_by_hand_and_copy_the_command(home, tmp_path, browse, two_runs):

@@ -23,7 +23,12 @@ from storage.store import Store
 N_RUNS = 4
 WRITERS = (1, 4, 16)
 EVENTS_PER_S = 100  # of each writer: about what a training on eight cores writes
-_METRICS = [f"train/metric_{i}" for i in range(25)]  # about what an update writes
+_KNOWN = (
+    "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss", "train/approx_kl", "train/clip_fraction", "train/explained_variance",
+    "train/grad_norm", "train/learning_rate", "train/std", "train/loss", "reward/quality", "reward/size", "reward/speed", "time/fps",
+    "time/step_rate", "trace/failed_share", "trace/cache_hit_rate", "curriculum/success_share", "rollout/ep_rew_mean",
+)  # fmt: skip
+METRICS = [*_KNOWN, *(f"train/metric_{i}" for i in range(25 - len(_KNOWN)))]  # about what an update writes
 
 
 def measure(n_repeats: int, n_rows: int, seconds: float) -> Report:
@@ -32,6 +37,9 @@ def measure(n_repeats: int, n_rows: int, seconds: float) -> Report:
     _catching_up(report, n_repeats, n_rows)
     _lag(report, seconds)
     return report
+
+
+N_EVALUATED = 60  # logos
 
 
 def episode(rng: random.Random, n: int) -> dict[str, Any]:
@@ -45,16 +53,40 @@ def episode(rng: random.Random, n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_run(run: RunDir, n_updates: int, n_episodes: int, rollout: int = 512) -> tuple[int, int]:
+def evaluation(rng: random.Random, is_best: bool) -> dict[str, Any]:
+    """The summary of an evaluation as a training writes it."""
+    gain = rng.random() / 2
+    return {
+        "gain": gain, "gain_low": gain - 0.1, "gain_high": gain + 0.1, "gain_median": gain, "share_better": 0.9, "ssim": 0.93,
+        "ssim_default": 0.92, "bytes": 4000.0, "bytes_default": 9000.0, "n_logos": N_EVALUATED, "n_failed": 0, "is_best": is_best,
+        "by_category": dict.fromkeys(("simple", "text", "gradient", "complex"), gain), "seconds": 1.0,
+    }  # fmt: skip
+
+
+def evaluated(rng: random.Random, logo: int) -> dict[str, Any]:
+    """One logo of an evaluation."""
+    return {
+        "logo": f"logo{logo}", "category": ("simple", "text", "gradient", "complex")[logo % 4], "digest": f"{logo:016x}", "gain": rng.random() / 2,
+        "ssim": 0.93, "bytes": 4000, "paths": 20, "cpu_s": 0.01, "failure": None, "ssim_default": 0.92, "bytes_default": 9000, "paths_default": 40,
+        "params": [round(rng.random() * 100, 4) for _ in range(N_PARAMS)], "svg": "",
+    }  # fmt: skip
+
+
+def write_run(run: RunDir, n_updates: int, n_episodes: int, rollout: int = 512, n_evaluations: int = 0) -> tuple[int, int]:
     """A synthetic log: metrics of ``n_updates`` updates, then episodes. Returns (rows of metrics, rows of episodes)."""
     rng = random.Random(0)
     with EventWriter(run.events_file) as events:
         events.write("attempt_started", 0, {"pid": os.getpid(), "from_step": 0, "total_timesteps": max(n_updates * rollout, n_episodes)})
         for n in range(1, n_updates + 1):
-            events.write("metrics", n * rollout, {name: rng.random() for name in _METRICS})
+            events.write("metrics", n * rollout, {name: rng.random() for name in METRICS})
         for n in range(1, n_episodes + 1):
             events.write("episode", n, episode(rng, n))
-    return n_updates * len(_METRICS), n_episodes
+        for k in range(n_evaluations):
+            step = max(n_episodes, 1) * k // max(n_evaluations - 1, 1)
+            for logo in range(N_EVALUATED):
+                events.write("evaluated", step, evaluated(rng, logo))
+            events.write("evaluation", step, evaluation(rng, k == n_evaluations - 1))
+    return n_updates * len(METRICS), n_episodes
 
 
 def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
@@ -64,7 +96,7 @@ def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
         homes = {"metrics": Path(folder) / "metrics", "episodes": Path(folder) / "episodes", "both": Path(folder) / "both"}
         say(f"writing logs of {n_rows:,} rows")
         for kind, home in homes.items():
-            n_metrics = {"metrics": n_rows, "episodes": 0, "both": n_rows // 2}[kind] // N_RUNS // len(_METRICS)
+            n_metrics = {"metrics": n_rows, "episodes": 0, "both": n_rows // 2}[kind] // N_RUNS // len(METRICS)
             n_episodes = {"metrics": 0, "episodes": n_rows // 4, "both": n_rows // 8}[kind] // N_RUNS
             written = [write_run(claim(home, RunConfig(name=f"run{k}")), n_metrics, n_episodes) for k in range(N_RUNS)]
             rows[kind] = sum(sum(pair) for pair in written)

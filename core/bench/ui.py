@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from core.bench.ingest import METRICS as _METRICS
 from core.bench.ingest import episode, write_run
 from core.bench.report import BenchError, Report, say
 from core.runs.config import RunConfig
@@ -31,11 +32,14 @@ from core.runs.events import EventWriter
 from core.runs.records import Heartbeat, Process
 from core.runs.run_dir import RunDir, all_runs, claim
 
+_N_METRICS = len(_METRICS)
+REFRESH_S = 2.0  # of the live page
 ROOT = Path(__file__).resolve().parents[2]
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-_UPDATES = 2_000  # of metrics in each log
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+_EVALUATIONS = 20
+_SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _VIEWPORT: Any = {"width": 1440, "height": 900}
-_DRAWN = """() => {
+DRAWN = """() => {
   const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')].slice(0, 1);
   return charts.length > 0 && charts.every(c => { const d = c.querySelector('canvas, svg.marks'); return d && d.getBoundingClientRect().width > 50; });
 }"""
@@ -60,11 +64,11 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
         say(f"writing a run of {n_points:,} episodes and 20 of {n_points // 10:,}")
         many = [claim(home, RunConfig(name=f"compared {k:02}")) for k in range(20)]
         for run in many:
-            write_run(run, _UPDATES // 10, n_points // 10)
+            write_run(run, n_points // 10 // _N_METRICS, n_points // 10, n_evaluations=_EVALUATIONS)
         large = claim(home, RunConfig(name="large", total_timesteps=2 * n_points))
-        write_run(large, _UPDATES, n_points)
-        with _server(home) as (url, server), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=_FLAGS)
+        write_run(large, n_points // _N_METRICS, n_points, n_evaluations=_EVALUATIONS)
+        with server_on(home) as (url, server), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
             try:
                 _visit(
                     browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={many[0].run_id}"
@@ -73,28 +77,45 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
                 known = browser.new_context(viewport=_VIEWPORT)
                 _visit(known, f"{url}/live?run={many[0].run_id}")
                 others = "&".join(f"with={run.run_id}" for run in many[1:])
-                first, twenty = [], []
+                first, twenty, compared = [], [], []
+                both = "&".join(f"run={run.run_id}" for run in many)
                 for n in range(n_repeats):
                     for run in (*many, large):  # so that no result that the server keeps can serve
-                        _go_on(run, (n_points if run is large else n_points // 10) + n)
+                        go_on(run, (n_points if run is large else n_points // 10) + n)
                     _await_read(url, home)
                     first.append(_visit(known, f"{url}/live?run={large.run_id}"))
                     twenty.append(_visit(known, f"{url}/live?run={many[0].run_id}&{others}"))
+                    compared.append(_visit(known, f"{url}/compare?{both}"))
                 report.keys["live_chart_1m_s"] = statistics.median(seconds for seconds, _ in first)
-                for what, visits in ((f"one run of {n_points:,} episodes", first), (f"20 runs of {n_points // 10:,}", twenty)):
+                sides = (
+                    (f"one run of {n_points:,} episodes and as many metrics", first),
+                    (f"20 runs of {n_points // 10:,} each", twenty),
+                    (f"Compare with 20 runs of {n_points // 10:,} each", compared),
+                )
+                report.keys["compare_20_s"] = statistics.median(seconds for seconds, _ in compared)
+                for what, visits in sides:
                     seconds, received = (statistics.median(column) for column in zip(*visits, strict=True))
                     report.add(f"chart drawn, {what}", f"{seconds:.2f} s", f"{received / 1e6:.2f} MB over the socket for the whole page")
                     report.details[what] = {"seconds": [v[0] for v in visits], "bytes": received}
                 report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
                 say(f"an idle live page for {idle_s:g} s")
-                with _alive(large):
-                    page = browser.new_page()
+                with alive(large):
+                    page, received = browser.new_page(), [0]
+                    page.on("websocket", lambda w: w.on("framereceived", lambda frame: received.__setitem__(0, received[0] + len(frame))))
                     page.goto(f"{url}/live?run={large.run_id}")
-                    page.wait_for_function(_DRAWN, timeout=120_000)
+                    page.wait_for_function(DRAWN, timeout=120_000)
                     page.wait_for_timeout(5000)
-                    before, started = _cpu(server), time.monotonic()
+                    before, started, received[0] = _cpu(server), time.monotonic(), 0
                     page.wait_for_timeout(idle_s * 1000)
                     share = (_cpu(server) - before) / (time.monotonic() - started)
+                    quiet = received[0] / idle_s * REFRESH_S
+                    received[0] = 0
+                    for n in range(int(idle_s / REFRESH_S)):  # something new at each refresh
+                        go_on(large, 2 * n_points + n)
+                        page.wait_for_timeout(1000 * REFRESH_S)
+                    lively = received[0] / max(int(idle_s / REFRESH_S), 1)
+                report.keys["refresh_kb"] = lively / 1000
+                report.add("a refresh with new data", f"{lively / 1000:.0f} kB", f"over the socket; {quiet / 1000:.1f} kB without any")
                 report.add(
                     "idle live page", f"{share:.0%} of a core", f"of the server; one visitor, {n_points:,} episodes, updates every 2 s"
                 )
@@ -116,15 +137,15 @@ def _visit(context: Any, url: str) -> tuple[float, int]:
         say(f"visiting {url.split('&')[0]}")
         started = time.perf_counter()
         page.goto(url)
-        page.wait_for_function(_DRAWN, timeout=120_000)
+        page.wait_for_function(DRAWN, timeout=120_000)
         seconds = time.perf_counter() - started
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=120_000)
+        page.wait_for_selector(_SETTLED, timeout=120_000)
         return seconds, received[0]
     finally:
         page.close()
 
 
-def _go_on(run: RunDir, step: int) -> None:
+def go_on(run: RunDir, step: int) -> None:
     """One more episode, at ``step``."""
     with EventWriter(run.events_file) as events:
         events.write("episode", step, episode(random.Random(step), step))
@@ -146,7 +167,7 @@ def _cpu(server: psutil.Process) -> float:
 
 
 @contextmanager
-def _alive(run: RunDir) -> Iterator[None]:
+def alive(run: RunDir) -> Iterator[None]:
     """Let the run look as if this process trained it."""
     stop, process = threading.Event(), Process.of(os.getpid())
 
@@ -166,7 +187,7 @@ def _alive(run: RunDir) -> Iterator[None]:
 
 
 @contextmanager
-def _server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
+def server_on(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     """A console on ``home`` that has read all logs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -71,7 +71,7 @@ def rebuild(as_json: Json = False) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest, ui, optimize, ablation or chaos.")],
+    what: Annotated[str, typer.Argument(help="throughput, telemetry, ingest, ui, heap, optimize, ablation or chaos.")],
     images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
     repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
     model: Annotated[str, typer.Option(help="optimize: the model that chooses.")] = "default",
@@ -81,13 +81,13 @@ def bench(
         list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting of all runs.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
-    minutes: Annotated[float, typer.Option(help="chaos: how long faults go on.", min=0.1)] = 8.0,
+    minutes: Annotated[float, typer.Option(help="chaos: how long faults go on; heap: how long the page stays open.", min=0.1)] = 8.0,
     short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
     out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
-    from core.bench import ablation, chaos, ingest, optimizing, telemetry, throughput, ui
+    from core.bench import ablation, chaos, heap, ingest, optimizing, telemetry, throughput, ui
     from core.bench.report import DOCUMENT, BenchError, Report, write_section
 
     sides: dict[str, Callable[[], Report]] = {
@@ -95,6 +95,7 @@ def bench(
         "telemetry": lambda: telemetry.measure(images, 8 if short else 40),
         "ingest": lambda: ingest.measure(repeats, 20_000 if short else 1_000_000, 1.0 if short else 15.0),
         "ui": lambda: ui.measure(repeats, 20_000 if short else 1_000_000, 4.0 if short else 30.0),
+        "heap": lambda: heap.measure(0.3 if short else minutes),
         "optimize": lambda: optimizing.measure(images, model, 12 if short else 200, 1 if short else repeats),
         "chaos": lambda: chaos.measure(0.5 if short else minutes),
         "ablation": lambda: ablation.measure(config, vary, settings or [], seeds, images),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pandas as pd
@@ -14,6 +15,7 @@ from pages.views.scene import Scene
 from storage import queries
 
 REWARD_POINTS = 240
+FRESH_S = 600.0
 TALL = charts.HEIGHT + 40
 LOSSES = {
     "train/value_loss": "value loss",
@@ -289,4 +291,6 @@ def _or_empty(
         st.markdown(f"**{title}**")
         st.caption("Nothing in this range." if scene.view.window else empty)
         return
-    chart_box.show(make(), name, title, data, scene.view if is_zoomable else None)
+    newest = queries.newest_ts(scene.console.store, scene.run_id)
+    is_fresh = newest is not None and time.time() - newest < FRESH_S  # of a run that has ended the top of the page says when
+    chart_box.show(make(), name, title, data, scene.view if is_zoomable else None, newest_ts=newest if is_fresh else None)

@@ -1,0 +1,79 @@
+"""The console left open: how much the heap of a Chromium tab grows on the live page of a run that goes on."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from core.bench.ingest import write_run
+from core.bench.report import BenchError, Report, say
+from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, go_on, server_on
+from core.runs.config import RunConfig
+from core.runs.run_dir import claim
+
+_WARM_S = 60.0  # fonts, caches and compiled code come in the first minute
+_N_EPISODES = 20_000
+
+
+def measure(minutes: float) -> Report:
+    """Run the benchmark.
+
+    Raises:
+        BenchError: no Chromium or no playwright.
+    """
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
+        raise BenchError("the heap benchmark needs Chromium (Debian: apt-get install chromium)")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise BenchError("the heap benchmark needs playwright: pip install -r requirements-dev.txt") from error
+    report = Report("heap", "A console left open")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        run = claim(home, RunConfig(name="left open", total_timesteps=10 * _N_EPISODES))
+        write_run(run, 500, _N_EPISODES, n_evaluations=10)
+        with server_on(home) as (url, server), sync_playwright() as playwright, alive(run):
+            browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+            try:
+                page = browser.new_page(viewport={"width": 1440, "height": 900})
+                devtools = page.context.new_cdp_session(page)
+                page.goto(f"{url}/live?run={run.run_id}")
+                page.wait_for_function(DRAWN, timeout=120_000)
+                n = 0
+                samples: list[tuple[float, int]] = []
+                memory_before = 0
+                started = time.monotonic()
+                warm_s = min(_WARM_S, minutes * 60 / 4)
+                while time.monotonic() < started + warm_s + minutes * 60:
+                    go_on(run, 2 * _N_EPISODES + n)
+                    n += 1
+                    page.wait_for_timeout(1000 * REFRESH_S)
+                    since = time.monotonic() - started - warm_s
+                    if since >= 0 and (not samples or since - samples[-1][0] >= min(60.0, minutes * 6)):
+                        samples.append((since, _heap(devtools)))
+                        memory_before = memory_before or server.memory_info().rss
+                        say(f"{since / 60:.1f} of {minutes:g} minutes: {samples[-1][1] / 1e6:.1f} MB")
+                grown = (samples[-1][1] - samples[0][1]) / 1e6
+                served = (server.memory_info().rss - memory_before) / 1e6
+            finally:
+                browser.close()
+    report.keys["heap_growth_mb"] = grown
+    report.add(
+        "growth of the tab's heap", f"{grown:+.1f} MB", f"{minutes:g} minutes, {n:,} refreshes with new data, after a full collection"
+    )
+    report.add(
+        "the heap itself", f"{samples[0][1] / 1e6:.1f} to {samples[-1][1] / 1e6:.1f} MB", f"first and last of {len(samples)} samples"
+    )
+    report.add("growth of the server's memory", f"{served:+.1f} MB", "resident, over the same time")
+    report.details["samples"] = [{"s": round(s, 1), "bytes": b} for s, b in samples]
+    return report
+
+
+def _heap(devtools: Any) -> int:
+    """Bytes of the JavaScript heap in use after a full collection."""
+    devtools.send("HeapProfiler.collectGarbage")
+    return int(devtools.send("Runtime.getHeapUsage")["usedSize"])
