@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,23 +14,14 @@ from storage.store import Store
 
 
 @dataclass(frozen=True)
-class Duel:
+class Duel(Paired):
     """Two evaluations on the logos that both measured. ``difference``: gain of the second less the first.
 
     ``p_value``: of Wilcoxon's signed-rank test, two-sided; None where all differences are zero.
     """
 
     n_logos: int
-    difference: float
-    low: float
-    high: float
-    wins: int
-    ties: int
-    losses: int
     p_value: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
@@ -104,7 +94,7 @@ def duel(both: pd.DataFrame) -> Duel | None:
         from scipy.stats import wilcoxon  # half a second to import
 
         p_value = float(wilcoxon(both["difference"].to_numpy(dtype=float)).pvalue)
-    return Duel(len(both), paired.difference, paired.low, paired.high, paired.wins, paired.ties, paired.losses, p_value)
+    return Duel(**paired.as_dict(), n_logos=len(both), p_value=p_value)
 
 
 def grouped(store: Store, groups: dict[str, list[str]]) -> pd.DataFrame:

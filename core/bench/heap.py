@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from core.bench.ingest import write_run
-from core.bench.report import BenchError, Report, say
-from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, go_on, server_on
+from core.bench.report import Report, say
+from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, browser_parts, go_on, server_on
 from core.runs.config import RunConfig
 from core.runs.run_dir import claim
 
@@ -24,13 +23,7 @@ def measure(minutes: float) -> Report:
     Raises:
         BenchError: no Chromium or no playwright.
     """
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser_path is None:
-        raise BenchError("the heap benchmark needs Chromium (Debian: apt-get install chromium)")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise BenchError("the heap benchmark needs playwright: pip install -r requirements-dev.txt") from error
+    browser_path, sync_playwright = browser_parts()
     report = Report("heap", "A console left open")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

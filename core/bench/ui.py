@@ -45,19 +45,29 @@ DRAWN = """() => {
 }"""
 
 
+def browser_parts() -> tuple[str, Any]:
+    """(path of a Chromium, playwright's entry).
+
+    Raises:
+        BenchError: one of them is missing.
+    """
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        raise BenchError("this benchmark needs Chromium (Debian: apt-get install chromium)")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise BenchError("this benchmark needs playwright: pip install -r requirements-dev.txt") from error
+    return path, sync_playwright
+
+
 def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
     """Run the benchmark: one run of ``n_points`` episodes and 20 of a tenth of that.
 
     Raises:
         BenchError: no Chromium or no playwright.
     """
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser_path is None:
-        raise BenchError("the ui benchmark needs Chromium (Debian: apt-get install chromium)")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise BenchError("the ui benchmark needs playwright: pip install -r requirements-dev.txt") from error
+    browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -45,20 +45,13 @@ def show(
     data: pd.DataFrame,
     view: View | None = None,
     note: str = "",
-    has_title: bool = True,
     can_pin: bool = True,
     newest_ts: float | None = None,
 ) -> None:
     """Draw a chart. ``name``: of the file and of the pin; ``data``: what it draws, for the CSV; ``view`` where it can be zoomed."""
     is_zoomable = view is not None and ZOOM in _params(chart)
     with st.container(key=f"box-{name.replace('.', '-').replace('/', '-')}", gap="small"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            if has_title:
-                st.markdown(f"**{title}**")
-            menu = st.popover("Save", type="tertiary", key=f"menu.{name}", on_change="rerun", icon=":material/more_horiz:")
-        if menu.open:
-            with menu:
-                _menu(chart, name, title, data, can_pin)
+        _head(chart, name, title, data, can_pin)
         # Another key once the range changes: what was brushed belongs to the chart before
         key = f"{name}.{view.window}" if view is not None and view.window else name
         more: Any = {"on_select": lambda: _zoom(key, view), "selection_mode": ZOOM} if is_zoomable and view is not None else {}
@@ -70,17 +63,22 @@ def show(
 
 def choose(chart: Chart, name: str, title: str, data: pd.DataFrame, selection: str, note: str = "") -> dict[str, Any] | None:
     """Draw a chart of points one of which can be clicked; returns the one that is, None without."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{title}**")
-        menu = st.popover("Save", type="tertiary", key=f"menu.{name}", on_change="rerun", icon=":material/more_horiz:")
-    if menu.open:
-        with menu:
-            _menu(chart, name, title, data, can_pin=False)
+    _head(chart, name, title, data, can_pin=False)
     state: Any = st.altair_chart(chart, key=name, alt=title, on_select="rerun", selection_mode=selection)
     if note:
         st.caption(note)
     found = (state.get("selection", {}) if state else {}).get(selection) or []
     return dict(found[0]) if found else None
+
+
+def _head(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool) -> None:
+    """The title, and the menu, which is made only while it is open."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{title}**")
+        menu = st.popover("Save", type="tertiary", key=f"menu.{name}", on_change="rerun", icon=":material/more_horiz:")
+    if menu.open:
+        with menu:
+            _menu(chart, name, title, data, can_pin)
 
 
 def _params(chart: Chart) -> set[str]:

@@ -85,8 +85,12 @@ def category_bars(latest: pd.DataFrame) -> alt.Chart:
 def _heat(by: str, cells: pd.DataFrame) -> alt.Color:
     if by != "gain":
         return alt.Color("share:Q", title="share", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format="%"))
-    limit = float(max(cells["gain"].abs().quantile(0.95), 0.05)) if len(cells) else 1.0
-    scale = alt.Scale(domain=[-limit, 0, limit], range=["#d55e00", "#9aa5ad", "#0072b2"], clamp=True)
+    limit = 1.0
+    if len(cells):  # what nine tenths of the episodes stay below
+        ordered = cells.assign(size=cells["gain"].abs()).sort_values("size")
+        reached = ordered["n"].cumsum() >= 0.9 * ordered["n"].sum()
+        limit = max(float(ordered.loc[reached, "size"].iloc[0]), 0.05)
+    scale = alt.Scale(domain=[-limit, 0, limit], range=["#d55e00", "#9aa5ad", "#0072b2"], clamp=True, interpolate="rgb")
     return alt.Color("gain:Q", title="mean gain", scale=scale)
 
 

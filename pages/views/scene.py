@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,6 @@ class Scene:
     colours: dict[str, str]
     labels: dict[str, str]
     parent: Parent | None
-    columns: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def run_id(self) -> str:
@@ -42,11 +41,6 @@ class Scene:
     @property
     def axis(self) -> Axis:
         return self.view.axis  # type: ignore[return-value]
-
-    @property
-    def reach(self) -> tuple[float, float] | None:
-        """What is read: half of the zoomed range more at either end, so that curves run to the chart's edge."""
-        return self.view.window
 
     @cached_property
     def stages(self) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def picture_of(path: Path) -> Picture | None:
         return None
 
 
-@st.cache_data(max_entries=2000, show_spinner=False)
+@st.cache_data(max_entries=400, show_spinner=False)
 def _measured(_picture: Picture, digest: str, params: tuple[float, ...], filter_speckle: int, mode: Mode) -> Measured:
     return _picture.measure(Params.from_values(list(params)), filter_speckle, mode)
 
