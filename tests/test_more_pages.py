@@ -1,5 +1,7 @@
 """The Curriculum, Logos and Workbench pages, and how charts are chosen on Live, without a browser."""
 
+import shutil
+
 import pytest
 from conftest import tiny_config
 from test_pages import caught_up, texts
@@ -8,7 +10,7 @@ from core.learning.trainer import train
 from core.logos import sets
 from core.logos.dataset import load_logos
 from core.runs import curricula, favourites
-from core.runs.run_dir import claim
+from core.runs.run_dir import RunDir, claim
 from core.tracing.params import DEFAULTS
 from storage import queries
 
@@ -134,3 +136,21 @@ def test_what_is_shown_on_live_is_in_its_address(visit, console, ended):
     page.text_input(key="match").set_value("no such run").run()
     assert "No run matches." in texts(page)
     assert not page.exception
+
+
+def test_live_follows_the_latest_run_and_hides_others(visit, console, ended):
+    for name in ("aaa", "zzz"):
+        shutil.copytree(ended.path, console.home / name)
+        caught_up(console, RunDir(console.home / name))
+    page = visit("live", run="aaa")
+    assert page.selectbox(key="run").value == "aaa"
+    page = visit("live", run="aaa", follow="true")
+    assert page.selectbox(key="run").value == "zzz"
+    page = visit("live", run="zzz", **{"with": "aaa"})
+    both = page.get("vega_lite_chart")[1].proto.SerializeToString()
+    page = visit("live", run="zzz", hide="aaa", **{"with": "aaa"})
+    assert not page.exception
+    assert len(page.get("vega_lite_chart")[1].proto.SerializeToString()) < len(both)
+    page = visit("live", run="zzz", match="^aaa$|20")
+    page.button(key="match.add").click().run()
+    assert sorted(page.multiselect(key="with").value) == sorted(["aaa", ended.run_id])

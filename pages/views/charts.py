@@ -23,6 +23,7 @@ TERM_COLOURS = {"quality": "#0072b2", "size": "#e69f00", "speed": "#009e73"}
 STAGE_COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#cc79a7")
 AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of training", "wall": "time of day"}
 HEIGHT = 260
+LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 OUTSIDE = 0.01  # what "ignore outliers" leaves out at either end
 
@@ -93,11 +94,13 @@ def x_tip(axis: str, field: str = "x") -> alt.Tooltip:
 
 
 def colour_of(colours: dict[str, str], field: str = "label", title: str | None = None, with_legend: bool = True) -> alt.Color:
+    is_long = sum(len(name) + 4 for name in colours) > LEGEND_ROW
+    legend = alt.Legend(orient="top", labelLimit=260, symbolOpacity=1, columns=2 if is_long else 0)
     return alt.Color(
         f"{field}:N",
         title=title,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(orient="top", labelLimit=260, symbolOpacity=1) if with_legend and len(colours) > 1 else None,
+        legend=legend if with_legend and len(colours) > 1 else None,
     )
 
 

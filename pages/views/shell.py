@@ -109,7 +109,7 @@ def _sidebar(console: service.Console) -> None:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
             st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
-        newest = next((notice for notice in notices(console) if notice.severity != "info" or "end" in notice.title.lower()), None)
+        newest = next((notice for notice in notices(console) if notice.severity != "info" or notice.title.startswith("Run ")), None)
         latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)
 
