@@ -2,7 +2,7 @@
 
 Ours names the server's address. Without it a visitor who comes by a link to a page asks for that page's own server
 first, which gives two errors in the browser's console and a tenth of a second of waiting; and the content security
-policy, which allows no inline script, refuses Streamlit's.
+policy, which allows no inline script, refuses Streamlit's. It also mends what keeps screen readers out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ _PAGES = Path(__file__).resolve().parents[1] / "pages"
 _INLINE = re.compile(r"<script>.*?</script>", re.DOTALL)
 _START = """window.prerenderReady = false;
 window.__streamlit = { BACKEND_BASE_URL: location.origin + "/", MAIN_PAGE_BASE_URL: location.origin + "/" };
+
+// For screen readers: Streamlit puts a div between its list of pages and the items, and as links in a navigation they need
+// no list; a chart is one picture with its title, since thousands of marks without names help nobody.
+function plain() {
+  document.querySelectorAll('[data-testid="stSidebarNav"] :is(ul, li):not([role])').forEach((e) => e.setAttribute("role", "none"));
+  document.querySelectorAll('[data-testid="stVegaLiteChart"] svg.marks > g:not([aria-hidden])').forEach((e) => e.setAttribute("aria-hidden", "true"));
+}
+let due = 0;
+new MutationObserver(() => { if (!due) due = requestAnimationFrame(() => { due = 0; plain(); }); })
+  .observe(document.documentElement, { childList: true, subtree: true });
 """
 
 

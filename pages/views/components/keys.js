@@ -87,15 +87,5 @@ export default function (component) {
   }
   document.addEventListener("keydown", onKey);
 
-  // For screen readers: Streamlit puts a div between its list of pages and the items, and as links in a navigation they need
-  // no list; a chart is one picture with its title, since thousands of marks without names help nobody.
-  function plain() {
-    document.querySelectorAll('[data-testid="stSidebarNav"] :is(ul, li):not([role])').forEach((e) => e.setAttribute("role", "none"));
-    document.querySelectorAll('[data-testid="stVegaLiteChart"] svg.marks > g:not([aria-hidden])').forEach((e) => e.setAttribute("aria-hidden", "true"));
-  }
-  plain();
-  let due = 0;
-  const watcher = new MutationObserver(() => { if (!due) due = requestAnimationFrame(() => { due = 0; plain(); }); });
-  watcher.observe(document.body, { childList: true, subtree: true });
-  return () => { document.removeEventListener("keydown", onKey); watcher.disconnect(); };
+  return () => document.removeEventListener("keydown", onKey);
 }
