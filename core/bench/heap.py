@@ -25,7 +25,7 @@ def measure(minutes: float) -> Report:
     """
     browser_path, sync_playwright = browser_parts()
     report = Report("heap", "A console left open")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         run = claim(home, RunConfig(name="left open", total_timesteps=10 * _N_EPISODES))
         write_run(run, 500, _N_EPISODES, n_evaluations=10)

@@ -69,7 +69,7 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
     """
     browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         say(f"writing a run of {n_points:,} episodes and 20 of {n_points // 10:,}")
         many = [claim(home, RunConfig(name=f"compared {k:02}")) for k in range(20)]
