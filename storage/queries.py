@@ -273,10 +273,12 @@ def stage_spans(store: Store, run: str) -> pd.DataFrame:
         """,
         [run],
     )
-    now = store.query(
-        "SELECT max(step) AS step, max(minutes) AS minutes, max(ts) AS ts, max(episode) AS episode FROM current_episodes WHERE run_id = ?",
-        [run],
-    )
+    now = found  # without a stage there is no place where one could end
+    if len(found):
+        now = store.query(
+            "SELECT max(step) AS step, max(minutes) AS minutes, max(ts) AS ts, max(episode) AS episode FROM current_episodes WHERE run_id = ?",
+            [run],
+        )
     rows: list[dict[str, Any]] = []
     for event in found.to_dict("records"):
         if event["kind"] == "stage_started":

@@ -97,8 +97,9 @@ def _sidebar(console: service.Console) -> None:
     states = [(run, run_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status in (Status.RUNNING, Status.PAUSED)]
     n_waiting = sum(status is Status.QUEUED for _, status in states)
+    found = notices(console)
     with st.container():
-        _bell(console)
+        _bell(console, found)
         if live:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
@@ -109,14 +110,14 @@ def _sidebar(console: service.Console) -> None:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
             st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
-        newest = next((notice for notice in notices(console) if notice.severity != "info" or notice.title.startswith("Run ")), None)
+        newest = next((notice for notice in found if notice.severity != "info" or notice.title.startswith("Run ")), None)
         latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)
 
 
-def _bell(console: service.Console) -> None:
+def _bell(console: service.Console, found: list[alerts.Notice]) -> None:
     """Unread alerts, and a toast for what came since this visit began."""
-    found, seen = notices(console), alerts.unread_since(console.home)
+    seen = alerts.unread_since(console.home)
     n_new = sum(notice.ts > seen and notice.severity != "info" for notice in found)
     label = f"{n_new} new alert{'s' if n_new > 1 else ''}" if n_new else "No new alerts"
     icon = ":material/notifications_active:" if n_new else ":material/notifications:"
