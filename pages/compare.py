@@ -66,11 +66,9 @@ def _text(value: Any) -> str:
 
 def curves() -> None:
     zoom_state(view)
-    column = {"wall": "ts"}.get(view.axis, view.axis)
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
-            frame = queries.evaluations(console.store, drawn)
-            frame = frame.assign(x=frame[column].astype(float))
+            frame = queries.evaluations(console.store, drawn, view.axis)  # type: ignore[arg-type]
             if view.window is not None:
                 frame = frame[frame["x"].between(*view.window)]
             chart_box.show(

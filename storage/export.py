@@ -47,7 +47,7 @@ def evaluations(store: Store, run: str) -> pd.DataFrame:
 
 def summary(store: Store, run: str) -> pd.DataFrame:
     """One row a evaluation, with the baselines beside."""
-    frame = queries.evaluations(store, [run]).drop(columns=["run_id"], errors="ignore")
+    frame = queries.evaluations(store, [run], "episode").drop(columns=["run_id"], errors="ignore").rename(columns={"x": "episode"})
     for _, row in queries.baselines(store, [run]).iterrows():
         frame[f"gain_{row['method']}"] = row["gain"]
     return frame

@@ -109,20 +109,27 @@ def episode_series(
     return _series(store, "current_episodes", column, runs, _COLUMN[axis], None, max_points, window)
 
 
-def evaluations(store: Store, runs: list[str]) -> pd.DataFrame:
-    """One row an evaluation: run_id, attempt, step, episode, minutes, gain, gain_low, gain_high, ..., and the gain of each
-    category as gain_<category>."""
+def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFrame:
+    """One row an evaluation: run_id, attempt, step, minutes, ts, gain, gain_low, gain_high, ..., the gain of each category
+    as gain_<category>, and x on the axis; on "episode" that is the episodes done by then, which costs a look at all of them."""
     if not runs:
-        return pd.DataFrame(columns=["run_id", "step", "minutes", "episode", "gain", "gain_low", "gain_high"])
+        return pd.DataFrame(columns=["run_id", "step", "minutes", "x", "gain", "gain_low", "gain_high"])
+    x = f"({_COLUMN[axis]})::DOUBLE"
+    if axis == "episode":
+        # Each episode is put between two evaluations, and only the last of each such stretch is joined
+        x = """coalesce((SELECT max(c.episode) FROM c WHERE c.run_id = v.run_id AND c.place < list_position(b.steps, v.step)), 0)::DOUBLE"""
     frame = store.query(
         f"""
-        SELECT v.run_id, v.attempt, v.step, coalesce(e.episode, 0) AS episode, v.minutes, v.ts, v.gain, v.gain_low, v.gain_high, v.gain_median,
-               v.share_better, v.ssim, v.ssim_default, v.bytes, v.bytes_default, v.n_logos, v.n_failed, v.is_best, v.by_category
-        FROM current_evaluations v ASOF LEFT JOIN (SELECT run_id, step, max(episode) AS episode FROM current_episodes
-             WHERE run_id IN ({_marks(runs)}) GROUP BY ALL) e ON v.run_id = e.run_id AND v.step >= e.step
-        WHERE v.run_id IN ({_marks(runs)}) ORDER BY v.run_id, v.step
+        WITH v AS MATERIALIZED (SELECT * FROM current_evaluations WHERE run_id IN ({_marks(runs)})),
+             b AS MATERIALIZED (SELECT run_id, list(DISTINCT step ORDER BY step) AS steps FROM v GROUP BY 1),
+             c AS (SELECT run_id, place, max(episode) AS episode FROM
+                   (SELECT e.run_id, e.episode, len(list_filter(b.steps, lambda s: s < e.step)) AS place
+                    FROM current_episodes e JOIN b USING (run_id)) GROUP BY ALL)
+        SELECT run_id, attempt, step, minutes, ts, {x} AS x, gain, gain_low, gain_high, gain_median, share_better, ssim, ssim_default,
+               bytes, bytes_default, n_logos, n_failed, is_best, by_category
+        FROM v JOIN b USING (run_id) ORDER BY run_id, step
         """,
-        [*runs, *runs],
+        list(runs),
     )
     shares = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("by_category")]
     for category in sorted({c for share in shares for c in share}):

@@ -9,8 +9,7 @@ from typing import Any
 
 from core.bench.ingest import write_run
 from core.bench.report import Report, say
-from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, browser_parts, go_on, server_on
-from core.runs.config import RunConfig
+from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, browser_parts, go_on, server_on, written
 from core.runs.run_dir import claim
 
 _WARM_S = 60.0  # fonts, caches and compiled code come in the first minute
@@ -27,7 +26,7 @@ def measure(minutes: float) -> Report:
     report = Report("heap", "A console left open")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        run = claim(home, RunConfig(name="left open", total_timesteps=10 * _N_EPISODES))
+        run = claim(home, written(name="left open", total_timesteps=10 * _N_EPISODES))
         write_run(run, 500, _N_EPISODES, n_evaluations=10)
         with server_on(home) as (url, server), sync_playwright() as playwright, alive(run):
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)

@@ -27,7 +27,7 @@ import psutil
 from core.bench.ingest import METRICS as _METRICS
 from core.bench.ingest import episode, write_run
 from core.bench.report import BenchError, Report, say
-from core.runs.config import RunConfig
+from core.runs.config import RecoveryConfig, RunConfig
 from core.runs.events import EventWriter
 from core.runs.records import Heartbeat, Process
 from core.runs.run_dir import RunDir, all_runs, claim
@@ -43,6 +43,11 @@ DRAWN = """() => {
   const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')].slice(0, 1);
   return charts.length > 0 && charts.every(c => { const d = c.querySelector('canvas, svg.marks'); return d && d.getBoundingClientRect().width > 50; });
 }"""
+
+
+def written(**settings: Any) -> RunConfig:
+    """The settings of a run that only its log exists of: the console must not try to go on with it."""
+    return RunConfig(recovery=RecoveryConfig(enabled=False), **settings)
 
 
 def browser_parts() -> tuple[str, Any]:
@@ -72,10 +77,10 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         say(f"writing a run of {n_points:,} episodes and 20 of {n_points // 10:,}")
-        many = [claim(home, RunConfig(name=f"compared {k:02}")) for k in range(20)]
+        many = [claim(home, written(name=f"compared {k:02}")) for k in range(20)]
         for run in many:
             write_run(run, n_points // 10 // _N_METRICS, n_points // 10, n_evaluations=_EVALUATIONS)
-        large = claim(home, RunConfig(name="large", total_timesteps=2 * n_points))
+        large = claim(home, written(name="large", total_timesteps=2 * n_points))
         write_run(large, n_points // _N_METRICS, n_points, n_evaluations=_EVALUATIONS)
         with server_on(home) as (url, server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)

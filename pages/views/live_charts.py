@@ -36,12 +36,14 @@ _SPECS = {spec.name: spec for spec in SPECS}
 def gain(scene: Scene) -> None:
     """Validation gain against the baselines, over the stages."""
     store, view = scene.console.store, scene.view
-    column = {"wall": "ts"}.get(view.axis, view.axis)
-    found = scene.with_parent(queries.evaluations(store, scene.shown), lambda runs: queries.evaluations(store, runs), column)
+
+    def read(runs: list[str]) -> pd.DataFrame:
+        return queries.evaluations(store, runs, scene.axis)
+
+    found = scene.with_parent(read(scene.shown), read)
     if found.empty:
         st.caption("The first evaluation is on its way.")
         return
-    found = found.assign(x=found[column].astype(float))
     if view.window is not None:
         found = found[found["x"].between(*view.window)]
         if found.empty:

@@ -71,7 +71,7 @@ class Scene:
             return float(queries.episode_at(self.console.store, self.run_id, event["step"]))
         return float(event[{"wall": "ts"}.get(self.axis, self.axis)])
 
-    def with_parent(self, frame: pd.DataFrame, read: Callable[[list[str]], pd.DataFrame], x: str = "x") -> pd.DataFrame:
+    def with_parent(self, frame: pd.DataFrame, read: Callable[[list[str]], pd.DataFrame]) -> pd.DataFrame:
         """A fork's curve with its parent's before it, up to the join."""
         parent = self.parent
         if (
@@ -86,8 +86,8 @@ class Scene:
         before = read([parent.run_id])
         if own.empty or before.empty:
             return frame
-        join = parent.step if self.axis == "step" else float(own[x].min())
-        return pd.concat([before[before[x] <= join], frame], ignore_index=True)
+        join = parent.step if self.axis == "step" else float(own["x"].min())
+        return pd.concat([before[before["x"] <= join], frame], ignore_index=True)
 
 
 def label_of(event: dict[str, Any]) -> str:
