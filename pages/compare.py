@@ -75,7 +75,7 @@ def curves() -> None:
                 charts.evaluation_line(frame, colours, view, names), "gain", "Gain on validation logos", frame, view, can_pin=False
             )
         with cells.cell():
-            series = queries.episode_series(console.store, drawn, "reward", view.axis, 240, view.window)  # type: ignore[arg-type]
+            series = queries.episode_series(console.store, drawn, "reward", view.axis, charts.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
             chart = charts.line(series, colours, view, "reward", labels=names, height=charts.HEIGHT + 40)
             chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 

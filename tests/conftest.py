@@ -20,6 +20,7 @@ from core.runs.config_text import validate
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
+from pages.views import chart_box
 from storage import service
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,12 @@ def _no_thread_outlives_a_test() -> Iterator[None]:
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or leaves anything in, the runs of whoever runs the tests."""
     monkeypatch.setenv("TRACEWRIGHT_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _charts_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every chart that a page draws in a test is checked against Vega-Lite's schema, which a console leaves out."""
+    monkeypatch.setattr(chart_box, "unchecked", lambda chart: chart)
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_what_is_shown_on_live_is_in_its_address(visit, console, ended):
     assert not page.exception
     page = visit("live", run=ended.run_id, pin="pair")
     assert "color_precision and layer_difference" in texts(page)
-    page.text_input(key="match").set_value("no such run").run()
+    page = visit("live", run=ended.run_id, match="no such run")
     assert "No run matches." in texts(page)
     assert not page.exception
 

@@ -5,6 +5,7 @@ What was brushed, and what is pinned, is in the page's address: a link or a relo
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def show(
         # Another key once the range changes: what was brushed belongs to the chart before
         key = f"{name}.{view.window}" if view is not None and view.window else name
         more: Any = {"on_select": lambda: _zoom(key, view), "selection_mode": ZOOM} if is_zoomable and view is not None else {}
-        st.altair_chart(chart, key=key, alt=title, **more)
+        st.altair_chart(unchecked(chart), key=key, alt=title, **more)
         told = [part for part in (thinned(data), note, age(newest_ts)) if part]
         if told:
             st.caption(" · ".join(told))
@@ -64,11 +65,20 @@ def show(
 def choose(chart: Chart, name: str, title: str, data: pd.DataFrame, selection: str, note: str = "") -> dict[str, Any] | None:
     """Draw a chart of points one of which can be clicked; returns the one that is, None without."""
     _head(chart, name, title, data, can_pin=False)
-    state: Any = st.altair_chart(chart, key=name, alt=title, on_select="rerun", selection_mode=selection)
+    state: Any = st.altair_chart(unchecked(chart), key=name, alt=title, on_select="rerun", selection_mode=selection)
     if note:
         st.caption(note)
     found = (state.get("selection", {}) if state else {}).get(selection) or []
     return dict(found[0]) if found else None
+
+
+def unchecked(chart: Chart) -> Chart:
+    """The chart, to be turned into a dictionary without the check against Vega-Lite's schema, which costs as much as all else.
+
+    The tests make that check on every kind of chart.
+    """
+    object.__setattr__(chart, "to_dict", functools.partial(chart.to_dict, validate=False))  # its own attributes are the chart's
+    return chart
 
 
 def _head(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool) -> None:

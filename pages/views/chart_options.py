@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.views.chart_box import redraw_if_asked
 from pages.views.charts import AXIS_TITLES, View
 
 AXES = {"step": "step", "episode": "episode", "minutes": "minutes", "clock": "wall"}
@@ -46,7 +47,7 @@ def options(smoothing: float = SMOOTHING) -> View:
             value=True,
             key="band",
             bind="query-params",
-            help="A band from the lowest to the highest of the values that a point stands for, where it is not wider than the chart.",
+            help="A band from the lowest to the highest of the values that a point stands for, where it can be read: not as wide as the chart, and of eight runs at most.",
         )
     return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), _window())
 
@@ -98,7 +99,19 @@ def _add(run_ids: Sequence[str], parameter: str) -> None:
 def run_list(ids: Sequence[str], chosen: Sequence[str], labels: dict[str, str], parameter: str = "with", fixed: str = "") -> list[str]:
     """A list of runs with a box each, filtered by a regular expression; returns the chosen ones that are not hidden."""
     hidden = set(st.query_params.get_all("hide"))
-    with st.popover(f"Runs ({len([i for i in chosen if i not in hidden])})", icon=":material/checklist:", width="stretch"):
+    _boxes(ids, chosen, hidden, labels, parameter, fixed)
+    return [i for i in chosen if i not in hidden] or list(chosen[:1])
+
+
+@st.fragment
+def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: dict[str, str], parameter: str, fixed: str) -> None:
+    """The list itself, made only while it is open."""
+    redraw_if_asked()
+    n_shown = len([i for i in chosen if i not in hidden])
+    menu = st.popover(f"Runs ({n_shown})", icon=":material/checklist:", width="stretch", key="runs", on_change="rerun")
+    if not menu.open and "match" not in st.query_params:
+        return
+    with menu:
         pattern = st.text_input("Names that match", placeholder="regular expression", key="match", bind="query-params")
         found = matching(pattern, ids, labels)
         more = [i for i in found if i not in chosen and i != fixed]
@@ -118,4 +131,3 @@ def run_list(ids: Sequence[str], chosen: Sequence[str], labels: dict[str, str], 
             st.caption("No run matches.")
         if len(found) > MAX_LISTED:
             st.caption(f"{len(found) - MAX_LISTED} more; narrow the expression.")
-    return [i for i in chosen if i not in hidden] or list(chosen[:1])

@@ -25,6 +25,8 @@ AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of trai
 HEIGHT = 260
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
+POINTS, CHART_POINTS, LEAST_POINTS = 240, 2400, 60  # of a curve, of all curves of a chart, of a curve among very many
+MOST_BANDS = 8  # of more, one hides the other
 OUTSIDE = 0.01  # what "ignore outliers" leaves out at either end
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -40,6 +42,11 @@ class View:
     ignores_outliers: bool = True
     has_band: bool = True
     window: tuple[float, float] | None = None
+
+
+def points_for(n_runs: int) -> int:
+    """Points a curve may have at most: where there are many curves each has fewer, down to what still shows its shape."""
+    return max(min(POINTS, CHART_POINTS // max(n_runs, 1)), LEAST_POINTS)
 
 
 def run_colours(runs: Sequence[str], all_runs: Sequence[str]) -> dict[str, str]:
@@ -142,7 +149,7 @@ def line(
     data = smooth(series, view.smoothing)
     names = labels or {}
     data["label"] = [names.get(run, run) for run in data["run_id"]]
-    data = shown_x(data, view.axis)
+    data = shown_x(data, view.axis).drop(columns=["run_id", "name"])  # which the browser need not load
     palette = {names.get(run, run): colour for run, colour in colours.items()}
     scale = y_scale(data[["mean", "smooth"]], view, from_zero)
     base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
@@ -156,7 +163,7 @@ def line(
         alt.Tooltip("n:Q", title="values", format=","),
     ]
     layers: list[alt.Chart] = stage_bands(stages, view)
-    if view.has_band and _has_readable_band(data, scale):
+    if view.has_band and len(palette) <= MOST_BANDS and _has_readable_band(data, scale):
         layers.append(base.mark_area(opacity=0.12, clip=True).encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"))
     if view.smoothing > 0:
         layers.append(base.mark_line(opacity=0.3, strokeWidth=1, clip=True).encode(y=alt.Y("mean:Q", title=title, scale=scale)))
@@ -243,10 +250,10 @@ def evaluation_line(
     marks: pd.DataFrame | None = None,
 ) -> Chart:
     """Validation gain with its 95 % interval. ``evaluations``: run_id, x, step, gain, gain_low, gain_high, share_better."""
-    data = evaluations.copy()
+    data = evaluations[["run_id", "x", "step", "gain", "gain_low", "gain_high", "share_better"]].copy()
     data["label"] = [labels.get(run, run) for run in data["run_id"]]
     palette = {labels.get(run, run): colour for run, colour in colours.items()}
-    data = shown_x(data, view.axis)
+    data = shown_x(data, view.axis).drop(columns="run_id")
     base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
     scale = alt.Scale(zero=False, nice=True)
     tip = [
@@ -258,12 +265,11 @@ def evaluation_line(
         alt.Tooltip("share_better:Q", title="better than defaults", format=".0%"),
     ]
     layers: list[alt.Chart] = stage_bands(stages, view)
-    layers.append(
-        base.mark_area(opacity=0.14, clip=True).encode(
-            y=alt.Y("gain_low:Q", title="gain over VTracer's defaults", scale=scale), y2="gain_high:Q"
-        )
-    )
-    layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=alt.Y("gain:Q", scale=scale))))
-    layers.append(base.mark_circle(size=55, opacity=1, clip=True).encode(y=alt.Y("gain:Q", scale=scale), tooltip=tip))
+    title = "gain over VTracer's defaults"
+    y = alt.Y("gain:Q", title=title, scale=scale)
+    if len(palette) <= MOST_BANDS:
+        layers.append(base.mark_area(opacity=0.14, clip=True).encode(y=alt.Y("gain_low:Q", title=title, scale=scale), y2="gain_high:Q"))
+    layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=y)))
+    layers.append(base.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
     layers += reference_lines(references) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=HEIGHT + 40)

@@ -14,7 +14,6 @@ from pages.views.event_text import METHOD_LABELS
 from pages.views.scene import Scene
 from storage import queries
 
-REWARD_POINTS = 240
 FRESH_S = 600.0
 TALL = charts.HEIGHT + 40
 LOSSES = {
@@ -65,7 +64,7 @@ def reward(scene: Scene) -> None:
     store, view = scene.console.store, scene.view
 
     def read(runs: list[str]) -> pd.DataFrame:
-        return queries.episode_series(store, runs, "reward", scene.axis, REWARD_POINTS, view.window)
+        return queries.episode_series(store, runs, "reward", scene.axis, scene.n_points, view.window)
 
     series = scene.with_parent(read(scene.shown), read)
     if series.empty:
@@ -192,7 +191,7 @@ def ends(scene: Scene) -> None:
 
 
 def length(scene: Scene) -> None:
-    series = queries.episode_series(scene.console.store, scene.shown, "length", scene.axis, REWARD_POINTS, scene.view.window)
+    series = queries.episode_series(scene.console.store, scene.shown, "length", scene.axis, scene.n_points, scene.view.window)
     _or_empty(
         series,
         lambda: charts.line(series, scene.colours, scene.view, "steps", labels=scene.labels, from_zero=True, stages=scene.stages),
@@ -264,7 +263,7 @@ def pins(scene: Scene) -> None:
 
 
 def _metric(scene: Scene, metric: str, name: str, title: str, height: int = charts.HEIGHT) -> None:
-    series = queries.metric_series(scene.console.store, scene.shown, [metric], scene.axis, window=scene.view.window)
+    series = queries.metric_series(scene.console.store, scene.shown, [metric], scene.axis, scene.n_points, scene.view.window)
     _or_empty(
         series,
         lambda: charts.line(series, scene.colours, scene.view, title, labels=scene.labels, height=height, stages=scene.stages),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.runs.records import Parent
 from core.runs.run_dir import RunDir
+from pages.views import charts
 from pages.views.charts import View
 from pages.views.event_text import decision_text
 from storage import queries
@@ -41,6 +42,11 @@ class Scene:
     @property
     def axis(self) -> Axis:
         return self.view.axis  # type: ignore[return-value]
+
+    @property
+    def n_points(self) -> int:
+        """Points of a curve at most."""
+        return charts.points_for(len(self.shown))
 
     @cached_property
     def stages(self) -> pd.DataFrame:

@@ -80,6 +80,7 @@ def begin(title: str) -> service.Console:
     if st.context.theme.type == "dark":
         st.html(STYLES / "dark.css")
     st.title(title)
+    st.session_state.pop("redraw", None)  # what was asked for is happening
     show_toasts()
     with st.sidebar:
         _sidebar(console)
