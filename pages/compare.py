@@ -135,7 +135,9 @@ def read(run: RunDir, relative: str) -> bytes | None:
 
 
 def logo_by_logo() -> None:
-    st.subheader("Logo by logo")
+    if len(shown) < 2:
+        st.caption("Choose a second run above.")
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first = choose("From", shown, "from", default=shown[0], show=lambda i: names[i])
         second = choose("To", shown, "to", default=shown[1], show=lambda i: names[i])
@@ -213,8 +215,12 @@ def _svg(data: bytes | None) -> str | None:
 
 
 curves()
-figure_table()
-difference_table()
-if len(shown) >= 2:
-    logo_by_logo()
+tab_all, tab_pair = st.tabs(["Figures and settings", "Logo by logo"], key="tab", bind="query-params")
+if tab_all.open:
+    with tab_all:
+        figure_table()
+        difference_table()
+if tab_pair.open:
+    with tab_pair:
+        logo_by_logo()
 st.caption(f"All from the event logs in `{Path(console.home).name}`; the same as `python -m core runs compare`.")

@@ -17,6 +17,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 HOME = "runs"  # the page that is there without a path
+WITH_CHARTS = frozenset({"live", "compare", "curriculum", "logos", "gallery", "system"})
+_PARTS = ("Html", "PageLink", "BidiComponent", "Selectbox")  # as Streamlit calls its modules
+_CHART_PARTS = ("Multiselect", "Slider", "Popover", "Tabs", "ArrowVegaLiteChart", "loadVegaEmbed")
+_IMPORT = re.compile(r"""(?:from|import)"\./([\w.~-]+\.js)\"""")
 _PAGES = Path(__file__).resolve().parents[1] / "pages"
 _INLINE = re.compile(r"<script>.*?</script>", re.DOTALL)
 _START = """window.prerenderReady = false;
@@ -35,19 +39,35 @@ new MutationObserver(() => { if (!due) due = requestAnimationFrame(() => { due =
 
 
 @cache
-def document() -> str:
-    """Streamlit's index.html with our start instead of its inline script."""
+def document(has_charts: bool = False) -> str:
+    """Streamlit's index.html with our start instead of its inline script, and with what pages are made of named at once:
+    the browser loads it while the server still makes the page. ``has_charts``: also what draws charts."""
     found = importlib.util.find_spec("streamlit")
     assert found is not None
     assert found.origin is not None
-    text = _INLINE.sub("", (Path(found.origin).parent / "static" / "index.html").read_text(encoding="utf-8"))
-    return text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace(
-        "<title>Streamlit</title>", "<title>Tracewright</title>"
-    )
+    static = Path(found.origin).parent / "static"
+    text = _INLINE.sub("", (static / "index.html").read_text(encoding="utf-8"))
+    head = '<head>\n    <script src="/api/start.js"></script>'
+    known = set(re.findall(r"static/js/([^\"]+)", text))
+    for name in _modules(static / "static" / "js", _PARTS + (_CHART_PARTS if has_charts else ()), known):
+        head += f'\n    <link rel="modulepreload" crossorigin href="./static/js/{name}">'
+    return text.replace("<head>", head, 1).replace("<title>Streamlit</title>", "<title>Tracewright</title>")
 
 
-async def index(_request: Request) -> HTMLResponse:
-    return HTMLResponse(document(), headers={"Cache-Control": "no-cache"})
+def _modules(folder: Path, parts: tuple[str, ...], known: set[str]) -> list[str]:
+    """The modules of these names with all that they import, less those that the document names itself."""
+    found: list[str] = []
+    due = [path.name for part in parts for path in folder.glob(f"{part}.*.js")]
+    while due:
+        name = due.pop()
+        if name not in known and name not in found:
+            found.append(name)
+            due += _IMPORT.findall((folder / name).read_text(encoding="utf-8"))
+    return found
+
+
+async def index(request: Request) -> HTMLResponse:
+    return HTMLResponse(document(request.url.path.strip("/") in WITH_CHARTS), headers={"Cache-Control": "no-cache"})
 
 
 async def home(request: Request) -> RedirectResponse:

@@ -480,7 +480,7 @@ def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, lo
     assert set(frames[1]["setting"]) == {"seed", "ppo.learning_rate"}
     page.selectbox(key="group").set_value("ppo.learning_rate").run()
     assert not page.exception
-    page = visit("compare", run=[a, b], **{"from": a, "to": b})
+    page = visit("compare", run=[a, b], tab="Logo by logo", **{"from": a, "to": b})
     both = contrast.by_logo(console.store, a, b)
     found = contrast.duel(both)
     assert f"{found.wins} · {found.ties} · {found.losses}" in [m.value for m in page.metric]

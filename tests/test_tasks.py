@@ -124,6 +124,12 @@ def test_compare_two_runs_and_export(home, tmp_path, browse, two_runs):
         page.goto(f"{server.url}/compare?" + "&".join(f"run={run.run_id}" for run in two_runs))
         page.get_by_text("What differs in their settings").wait_for()
         keep_picture(page, "task-compare-and-export")
+        page.get_by_role("tab", name="Logo by logo").click()
+        page.get_by_text("Wins · ties · losses").wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="logos.csv").click()
+        assert Path(download.value.path()).read_text().startswith("digest,logo")
+        page.get_by_role("tab", name="Figures and settings").click()
         with page.expect_download() as download:
             page.get_by_role("button", name="figures.csv").click()
         lines = Path(download.value.path()).read_text().splitlines()
@@ -249,6 +255,7 @@ def addresses(run: RunDir) -> list[str]:
         *gallery,
         f"workbench?run={run.run_id}",
         "compare",
+        "compare?tab=Logo+by+logo",
         "alerts",
         "system",
         "settings",

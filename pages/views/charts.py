@@ -7,6 +7,7 @@ interval selection named :data:`ZOOM` lets whoever draws the chart read the data
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ HEIGHT = 260
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 POINTS, CHART_POINTS, LEAST_POINTS = 240, 2400, 60  # of a curve, of all curves of a chart, of a curve among very many
+HOVER_POINTS = 500  # of a chart
 MOST_BANDS = 8  # of more, one hides the other
 OUTSIDE = 0.01  # what "ignore outliers" leaves out at either end
 
@@ -170,7 +172,10 @@ def line(
     layers.append(zoomable(base.mark_line(strokeWidth=2, clip=True).encode(y=y)))
     hover = alt.selection_point(fields=["x"], nearest=True, on="pointerover", empty=False, name="hover")
     shown = alt.condition(hover, alt.value(1), alt.value(0))
-    layers.append(base.mark_point(size=50, filled=True, clip=True).encode(y=y, opacity=shown, tooltip=tip).add_params(hover))
+    # What a point says is worked out for each before the first is seen, so not every point of many curves has it
+    told = data.groupby("label", sort=False).nth(slice(None, None, math.ceil(max(len(data), 1) / HOVER_POINTS)))
+    points = alt.Chart(told).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    layers.append(points.mark_point(size=50, filled=True, clip=True).encode(y=y, opacity=shown, tooltip=tip).add_params(hover))
     layers += reference_lines(references) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=height)
 
