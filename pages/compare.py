@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.runs.config import RunConfig
+from core.runs.config import ConfigError, RunConfig
 from core.runs.run_dir import RunDir, all_runs
+from core.runs.status import run_state
 from pages.views import actions, chart_box, charts, plots, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.links import choose, choose_many
@@ -25,8 +26,7 @@ evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM c
 ids = [run_id for run_id in runs if run_id in evaluated]
 if len(ids) < 2:
     actions.invite(console, "Comparing takes two runs that have been evaluated. Start one more.")
-rows = {row.run.run_id: row for row in tables.run_rows([runs[i] for i in ids], queries.run_overview(console.store))}
-names = tables.unique_names(list(rows.values()))
+names = tables.names_of([runs[i] for i in ids])
 
 if "run" not in st.query_params:
     st.query_params["run"] = ids[:2]
@@ -43,8 +43,10 @@ figures = contrast.figures(console.store, shown)
 
 
 def settings_of(run_id: str) -> dict[str, Any]:
-    config = rows[run_id].config
-    return {} if config is None else tables.flat(config)
+    try:
+        return tables.flat(runs[run_id].read_config())
+    except ConfigError:
+        return {}
 
 
 def differing() -> pd.DataFrame:
@@ -85,7 +87,7 @@ def figure_table() -> None:
     table = figures.assign(
         run=[names[i] for i in figures["run_id"]],
         interval=[f"{low:+.3f} to {high:+.3f}" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)],
-        status=[rows[i].state.status.value.lower() for i in figures["run_id"]],
+        status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
     st.dataframe(
         table[["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "bytes", "minutes", "n_logos"]],

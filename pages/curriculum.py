@@ -23,7 +23,7 @@ from storage import export, queries
 
 console = begin("Curriculum")
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
-names = tables.unique_names(tables.run_rows(list(runs.values()), queries.run_overview(console.store)))
+names = tables.names_of(list(runs.values()))
 
 
 def has_stages(run_id: str) -> bool:

@@ -34,7 +34,7 @@ ids = [run.run_id for run in runs if run.run_id in evaluated]
 if not ids:
     actions.invite(console, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
 
-labels = {row.run.run_id: row.name for row in tables.run_rows(runs, queries.run_overview(console.store))}
+labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"The run {wanted} has no evaluation to show yet; the newest that has one is shown.")

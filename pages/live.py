@@ -26,7 +26,7 @@ runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
     actions.invite(console, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
 
-labels = tables.unique_names(tables.run_rows(runs, queries.run_overview(console.store)))
+labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
@@ -225,7 +225,7 @@ def top() -> None:
     chart_box.redraw_if_asked()
     show_toasts()
     st.session_state["drawn"] = statuses()
-    row = next(r for r in tables.run_rows([run], queries.run_overview(console.store)))
+    row = next(r for r in tables.run_rows([run], queries.run_overview(console.store, [run_id])))
     now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows

@@ -64,6 +64,11 @@ def display_name(run: RunDir) -> str:
         return run.run_id
 
 
+def names_of(runs: Sequence[RunDir]) -> dict[str, str]:
+    """{run id: name}, newest first; runs that are called alike are told apart."""
+    return _unlike({run.run_id: display_name(run) for run in sorted(runs, key=lambda run: run.run_id, reverse=True)})
+
+
 def run_rows(runs: Sequence[RunDir], overview: pd.DataFrame) -> list[RunRow]:
     """Join the folders with what the index knows (``queries.run_overview``), newest first."""
     known = {row["run_id"]: row for row in overview.to_dict("records")}
@@ -105,9 +110,8 @@ def _number(value: Any) -> float | None:
     return None if _is_missing(value) else float(value)
 
 
-def unique_names(rows: Sequence[RunRow]) -> dict[str, str]:
-    """{run id: name}; runs that are called alike get their id's date, or the id."""
-    names = {row.run.run_id: row.name for row in rows}
+def _unlike(names: dict[str, str]) -> dict[str, str]:
+    """Names that stand more than once get their run id's date, or the id."""
     alike = {name for name in names.values() if list(names.values()).count(name) > 1}
     stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n in alike and i[:8].isdigit() else n for i, n in names.items()}
     still = {name for name in stamped.values() if list(stamped.values()).count(name) > 1}
