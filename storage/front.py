@@ -47,11 +47,12 @@ def document(has_charts: bool = False) -> str:
     assert found.origin is not None
     static = Path(found.origin).parent / "static"
     text = _INLINE.sub("", (static / "index.html").read_text(encoding="utf-8"))
-    head = '<head>\n    <script src="/api/start.js"></script>'
+    last = ""
     known = set(re.findall(r"static/js/([^\"]+)", text))
     for name in _modules(static / "static" / "js", _PARTS + (_CHART_PARTS if has_charts else ()), known):
-        head += f'\n    <link rel="modulepreload" crossorigin href="./static/js/{name}">'
-    return text.replace("<head>", head, 1).replace("<title>Streamlit</title>", "<title>Tracewright</title>")
+        last += f'    <link rel="modulepreload" crossorigin fetchpriority="low" href="./static/js/{name}">\n'
+    text = text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace("</head>", f"{last}  </head>", 1)
+    return text.replace("<title>Streamlit</title>", "<title>Tracewright</title>")
 
 
 def _modules(folder: Path, parts: tuple[str, ...], known: set[str]) -> list[str]:
