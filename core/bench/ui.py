@@ -37,6 +37,7 @@ REFRESH_S = 2.0  # of the live page
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 _EVALUATIONS = 20
+_QUIET_PERCENT = 10.0
 _SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _VIEWPORT: Any = {"width": 1440, "height": 900}
 DRAWN = """() => {
@@ -85,50 +86,49 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
         with server_on(home) as (url, server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
             try:
-                _visit(
-                    browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={many[0].run_id}"
-                )  # the server's first visit loads the pages
-                cold = [_visit(browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={large.run_id}")[0] for _ in range(n_repeats)]
+                for name in ("live", "compare"):  # a server's first visit to a page loads what it is made of
+                    _visit(browser.new_context(viewport=_VIEWPORT), f"{url}/{name}?run={many[0].run_id}&run={many[1].run_id}")
+                cold = [_visit(browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={large.run_id}") for _ in range(n_repeats)]
                 known = browser.new_context(viewport=_VIEWPORT)
-                _visit(known, f"{url}/live?run={many[0].run_id}")
+                _visit(known, f"{url}/compare?run={many[0].run_id}&run={many[1].run_id}")
                 others = "&".join(f"with={run.run_id}" for run in many[1:])
-                first, twenty, compared = [], [], []
                 both = "&".join(f"run={run.run_id}" for run in many)
+                sides = {
+                    f"one run of {n_points:,} episodes and as many metrics": f"{url}/live?run={large.run_id}",
+                    f"20 runs of {n_points // 10:,} each": f"{url}/live?run={many[0].run_id}&{others}",
+                    f"Compare with 20 runs of {n_points // 10:,} each": f"{url}/compare?{both}",
+                }
+                seconds: dict[str, list[float]] = {what: [] for what in sides}
                 for n in range(n_repeats):
                     for run in (*many, large):  # so that no result that the server keeps can serve
                         go_on(run, (n_points if run is large else n_points // 10) + n)
                     _await_read(url, home)
-                    first.append(_visit(known, f"{url}/live?run={large.run_id}"))
-                    twenty.append(_visit(known, f"{url}/live?run={many[0].run_id}&{others}"))
-                    compared.append(_visit(known, f"{url}/compare?{both}"))
-                report.keys["live_chart_1m_s"] = statistics.median(seconds for seconds, _ in first)
-                sides = (
-                    (f"one run of {n_points:,} episodes and as many metrics", first),
-                    (f"20 runs of {n_points // 10:,} each", twenty),
-                    (f"Compare with 20 runs of {n_points // 10:,} each", compared),
-                )
-                report.keys["compare_20_s"] = statistics.median(seconds for seconds, _ in compared)
-                for what, visits in sides:
-                    seconds, received = (statistics.median(column) for column in zip(*visits, strict=True))
-                    report.add(f"chart drawn, {what}", f"{seconds:.2f} s", f"{received / 1e6:.2f} MB over the socket for the whole page")
-                    report.details[what] = {"seconds": [v[0] for v in visits], "bytes": received}
+                    for what, address in sides.items():
+                        seconds[what].append(_visit(known, address))
+                for key, what in zip(("live_chart_1m_s", "live_20_s", "compare_20_s"), sides, strict=True):
+                    report.keys[key] = statistics.median(seconds[what])
+                    received = _bytes_of(known, sides[what])
+                    spread = f"{min(seconds[what]):.2f} to {max(seconds[what]):.2f} s"
+                    size = f"{received / 1e6:.2f} MB over the socket for the whole page"
+                    report.add(f"chart drawn, {what}", f"{report.keys[key]:.2f} s", f"{spread}; {size}")
+                    report.details[what] = {"seconds": seconds[what], "bytes": received}
                 report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
                 say(f"an idle live page for {idle_s:g} s")
                 with alive(large):
-                    page, received = browser.new_page(), [0]
-                    page.on("websocket", lambda w: w.on("framereceived", lambda frame: received.__setitem__(0, received[0] + len(frame))))
+                    page, frames = browser.new_page(), [0]
+                    page.on("websocket", lambda w: w.on("framereceived", lambda frame: frames.__setitem__(0, frames[0] + len(frame))))
                     page.goto(f"{url}/live?run={large.run_id}")
                     page.wait_for_function(DRAWN, timeout=120_000)
                     page.wait_for_timeout(5000)
-                    before, started, received[0] = _cpu(server), time.monotonic(), 0
+                    before, started, frames[0] = _cpu(server), time.monotonic(), 0
                     page.wait_for_timeout(idle_s * 1000)
                     share = (_cpu(server) - before) / (time.monotonic() - started)
-                    quiet = received[0] / idle_s * REFRESH_S
-                    received[0] = 0
+                    quiet = frames[0] / idle_s * REFRESH_S
+                    frames[0] = 0
                     for n in range(int(idle_s / REFRESH_S)):  # something new at each refresh
                         go_on(large, 2 * n_points + n)
                         page.wait_for_timeout(1000 * REFRESH_S)
-                    lively = received[0] / max(int(idle_s / REFRESH_S), 1)
+                    lively = frames[0] / max(int(idle_s / REFRESH_S), 1)
                 report.keys["refresh_kb"] = lively / 1000
                 report.add("a refresh with new data", f"{lively / 1000:.0f} kB", f"over the socket; {quiet / 1000:.1f} kB without any")
                 report.add(
@@ -140,14 +140,10 @@ def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
     return report
 
 
-def _visit(context: Any, url: str) -> tuple[float, int]:
-    """(seconds to the drawn chart, bytes received over the socket until the page rests) of a visit in a new tab."""
-    page, received = context.new_page(), [0]
-
-    def follow(websocket: Any) -> None:
-        websocket.on("framereceived", lambda frame: received.__setitem__(0, received[0] + len(frame)))
-
-    page.on("websocket", follow)
+def _visit(context: Any, url: str) -> float:
+    """Seconds to the drawn chart of a visit in a new tab; returns when the page rests."""
+    page = context.new_page()
+    _await_quiet()
     try:
         say(f"visiting {url.split('&')[0]}")
         started = time.perf_counter()
@@ -155,7 +151,27 @@ def _visit(context: Any, url: str) -> tuple[float, int]:
         page.wait_for_function(DRAWN, timeout=120_000)
         seconds = time.perf_counter() - started
         page.wait_for_selector(_SETTLED, timeout=120_000)
-        return seconds, received[0]
+        return seconds
+    finally:
+        page.close()
+
+
+def _await_quiet() -> None:
+    """Wait until what was before, such as the closing of the last tab, no longer takes the processors."""
+    for _ in range(40):
+        if psutil.cpu_percent(interval=0.25) < _QUIET_PERCENT:
+            return
+
+
+def _bytes_of(context: Any, url: str) -> int:
+    """Bytes received over the socket until the page rests: a visit of its own, since to count them takes time."""
+    page, received = context.new_page(), [0]
+    page.on("websocket", lambda w: w.on("framereceived", lambda frame: received.__setitem__(0, received[0] + len(frame))))
+    try:
+        page.goto(url)
+        page.wait_for_function(DRAWN, timeout=120_000)
+        page.wait_for_selector(_SETTLED, timeout=120_000)
+        return received[0]
     finally:
         page.close()
 

@@ -75,7 +75,7 @@ def choose(chart: Chart, name: str, title: str, data: pd.DataFrame, selection: s
 def unchecked(chart: Chart) -> Chart:
     """The chart, to be turned into a dictionary without the check against Vega-Lite's schema, which costs as much as all else.
 
-    The tests make that check on every kind of chart.
+    The tests make that check on every chart that a page draws.
     """
     object.__setattr__(chart, "to_dict", functools.partial(chart.to_dict, validate=False))  # its own attributes are the chart's
     return chart

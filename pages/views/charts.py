@@ -27,7 +27,7 @@ HEIGHT = 260
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 POINTS, CHART_POINTS, LEAST_POINTS = 240, 2400, 60  # of a curve, of all curves of a chart, of a curve among very many
-HOVER_POINTS = 500  # of a chart
+HOVER_POINTS = 250  # of a chart: what a point says is worked out for each before any is seen
 MOST_BANDS = 8  # of more, one hides the other
 OUTSIDE = 0.01  # what "ignore outliers" leaves out at either end
 
@@ -172,12 +172,16 @@ def line(
     layers.append(zoomable(base.mark_line(strokeWidth=2, clip=True).encode(y=y)))
     hover = alt.selection_point(fields=["x"], nearest=True, on="pointerover", empty=False, name="hover")
     shown = alt.condition(hover, alt.value(1), alt.value(0))
-    # What a point says is worked out for each before the first is seen, so not every point of many curves has it
-    told = data.groupby("label", sort=False).nth(slice(None, None, math.ceil(max(len(data), 1) / HOVER_POINTS)))
-    points = alt.Chart(told).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
     layers.append(points.mark_point(size=50, filled=True, clip=True).encode(y=y, opacity=shown, tooltip=tip).add_params(hover))
     layers += reference_lines(references) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=height)
+
+
+def thinned(data: pd.DataFrame) -> pd.DataFrame:
+    """Those of the points of many curves that can be pointed at, the last of each among them."""
+    step = math.ceil(max(len(data), 1) / HOVER_POINTS)
+    return data[data.groupby("label").cumcount(ascending=False) % step == 0] if step > 1 else data
 
 
 def _has_readable_band(data: pd.DataFrame, scale: alt.Scale) -> bool:
@@ -275,6 +279,7 @@ def evaluation_line(
     if len(palette) <= MOST_BANDS:
         layers.append(base.mark_area(opacity=0.14, clip=True).encode(y=alt.Y("gain_low:Q", title=title, scale=scale), y2="gain_high:Q"))
     layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=y)))
-    layers.append(base.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
+    points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    layers.append(points.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
     layers += reference_lines(references) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=HEIGHT + 40)
