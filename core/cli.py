@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.rebuild, data.bench):
+for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.rebuild, data.bench):
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")

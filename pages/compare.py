@@ -151,7 +151,7 @@ def logo_by_logo() -> None:
     if found is None:
         st.info("These two have no validation logo in common.")
         return
-    with st.grid(4, min_column_width=200):
+    with st.grid(4, min_column_width=235):
         st.metric(
             "Mean difference",
             f"{found.difference:+.3f}",
@@ -209,7 +209,7 @@ def worst(row: Any, first: str, second: str) -> None:
                 if url is None:
                     st.caption(f"{label}: no file was kept")
                 else:
-                    st.image(url, caption=label, width=220, alt=label)
+                    st.image(url, caption=label, width="stretch", alt=label)
 
 
 def _svg(data: bytes | None) -> str | None:

@@ -265,7 +265,7 @@ def below() -> None:
 def exports() -> None:
     st.caption("Everything that is drawn here, as tables. What a resumed run did twice is there once.")
     with st.container(width=320):
-        actions.export_buttons(console.store, run_id, "live")
+        actions.export_buttons(console.store, run, "live")
 
 
 def statuses() -> list[Status]:

@@ -74,7 +74,7 @@ def more(row: tables.RunRow) -> None:
     st.text_input(
         "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80
     )
-    actions.export_buttons(console.store, run.run_id, f"runs.{run.run_id}")
+    actions.export_buttons(console.store, run, f"runs.{run.run_id}")
     is_live = row.state.status in LIVE
     hidden = trash.is_archived(run)
     with st.container(horizontal=True):

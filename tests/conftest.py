@@ -24,6 +24,15 @@ from pages.views import chart_box
 from storage import service
 
 ROOT = Path(__file__).parents[1]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 REQUIRE_ALL = bool(os.environ.get("TRACEWRIGHT_REQUIRE_ALL"))
 
 
@@ -138,6 +147,24 @@ def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     need(found, "Chromium (Debian: apt-get install chromium)")
     return str(found)
+
+
+@pytest.fixture
+def browse(chromium: str):
+    """A page of a fresh browser, which fails the test for any script error."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+
+        def open_page(**options: Any) -> Any:
+            page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options).new_page()
+            page.set_default_timeout(60_000)
+            page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
+            return page
+
+        yield open_page
+        browser.close()
 
 
 def keep_picture(page: Any, name: str) -> None:

@@ -6,8 +6,8 @@ import time
 import zipfile
 
 import pytest
-from conftest import draw_logo, keep_picture
-from test_server import FLAGS, serving
+from conftest import FLAGS, draw_logo, keep_picture
+from test_server import serving
 
 from core.runs import batch
 from core.runs.batch import BatchStatus, Request

@@ -14,7 +14,7 @@ from test_pages import caught_up, texts
 
 from core.learning.trainer import train
 from core.runs.run_dir import claim
-from pages.views import chart_box, charts, plots
+from pages.views import chart_box, charts, plots, report
 from pages.views.chart_options import matching
 from pages.views.charts import View
 from storage import contrast, export, queries
@@ -174,3 +174,33 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     line = pd.read_csv(out).set_index("logo").loc[logo]
     assert line["gain_a"] == row["gain"]
     assert told["difference"] == pytest.approx(best[two.run_id] - best[one.run_id])
+    # The report
+    file = tmp_path / "report.html"
+    told = command(console, "report", one.run_id, "--out", str(file))
+    assert (told["best_gain"], told["episodes"]) == (best[one.run_id], totals["episodes"])
+    written = file.read_text()
+    assert f"<b>{shown[one.run_id]}</b>" in written
+    assert f"{totals['episodes']:,} episodes" in written
+    assert f'the agent, best evaluation<td class="n">{shown[one.run_id]}' in written
+
+
+def test_a_report_needs_nothing_else_and_runs_nothing(console, two_runs, browse, tmp_path):
+    """Names are text in it, and pictures are pictures, whatever they hold."""
+    run = two_runs[0]
+    run.write_label("<script>document.title = 'run'</script>")
+    file = tmp_path / "report.html"
+    file.write_bytes(report.render(console.store, run))
+    asked: list[str] = []
+    page = browse()
+    page.on("request", lambda r: None if r.url.startswith(("data:", "file:")) else asked.append(r.url))
+    page.goto(file.as_uri())
+    assert page.title() == "<script>document.title = 'run'</script> · Tracewright"
+    shown = page.evaluate("[...document.images].map((i) => i.naturalWidth)")
+    assert len(shown) > 3
+    assert all(shown)
+    assert not asked
+
+
+def test_a_report_of_a_run_without_an_evaluation(console, logo_folder):
+    run = claim(console.home, tiny_config(logo_folder, name="empty"))
+    assert b"has not been evaluated yet" in report.render(console.store, run)

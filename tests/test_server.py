@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, follow, keep_picture, tiny_config
+from conftest import FLAGS, ROOT, follow, keep_picture, tiny_config
 
 from core.runs import queue
 from core.runs.events import read_events
@@ -26,16 +26,6 @@ from core.runs.settings import Settings, write_settings
 from core.runs.status import Status, run_state
 from storage import queries, service
 from storage.store import Store
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import follow, keep_picture, tiny_config
-from test_server import FLAGS, await_status, serving
+from test_server import await_status, serving
 
 from core.learning.trainer import train
 from core.logos.dataset import BUILTIN
@@ -35,24 +35,6 @@ def two_runs(home: Path, logo_folder: Path) -> list[RunDir]:
     for run in runs:
         train(run)
     return runs
-
-
-@pytest.fixture
-def browse(chromium: str):
-    """A page of a fresh browser, which fails the test for any script error."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-
-        def open_page(**options: Any) -> Any:
-            page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options).new_page()
-            page.set_default_timeout(60_000)
-            page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
-            return page
-
-        yield open_page
-        browser.close()
 
 
 def read_in(server: Any, runs: list[RunDir]) -> None:

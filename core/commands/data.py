@@ -1,4 +1,4 @@
-"""``export``, ``rebuild`` and ``bench``: what runs and this machine have to tell."""
+"""``export``, ``report``, ``rebuild`` and ``bench``: what runs and this machine have to tell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from core.commands.common import Json, RunName, clear_errors, fail, result
 from core.runs.config import ConfigError
+from core.runs.files import write_aside
 from core.runs.run_dir import find_run, runs_home
 
 ABLATED = Path(__file__).resolve().parents[2] / "configs" / "recommended.yaml"
@@ -41,6 +42,27 @@ def export(
                 print(f"{rows:>8} rows  {path}")
 
         result(data, as_json, text)
+
+
+def report(
+    run: RunName,
+    out: Annotated[Path | None, typer.Option(help="The file; RUN-report.html without it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run as one HTML page that needs nothing else: figures, curves, stages, findings, logos, settings."""
+    from pages.views.report import render
+    from storage.export import open_index, run_summary
+
+    with clear_errors():
+        found = find_run(run, runs_home())
+        path = out or Path(f"{found.run_id}-report.html")
+        with open_index(found) as store:
+            written = render(store, found)
+            summary = run_summary(store, found)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, written)
+        data = {"file": str(path), "bytes": len(written), "best_gain": summary["best_gain"], "episodes": summary["episodes"]}
+        result(data, as_json, lambda: print(f"{len(written):>8} bytes  {path}"))
 
 
 def _export_model(run: str, out: Path, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from core.runs.launchers import local
 from core.runs.preflight import check_preflight
 from core.runs.run_dir import RunDir, RunError
 from core.runs.status import check_steerable, run_state
+from pages.views import report
 from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.service import Console
@@ -171,8 +172,20 @@ def _tell(act: object, done: str) -> None:
         say(done)
 
 
-def export_buttons(store: Store, run_id: str, key: str) -> None:
-    """CSV of a run's tables; a table is read only when its button is pressed."""
+def export_buttons(store: Store, run: RunDir, key: str) -> None:
+    """A run's report and the CSV of its tables; each is made only when its button is pressed."""
+    run_id = run.run_id
+    st.download_button(
+        "report.html",
+        data=lambda: report.render(store, run),
+        file_name=f"{run_id}-report.html",
+        mime="text/html",
+        on_click="ignore",
+        key=f"{key}.report",
+        width="stretch",
+        icon=":material/summarize:",
+        help="Figures, curves, stages, findings, logos and settings in one page that needs nothing else.",
+    )
     counts = queries.counts(store, run_id)
     labels = {
         "episodes": counts["episodes"],

@@ -6,7 +6,6 @@ What was brushed, and what is pinned, is in the page's address: a link or a relo
 from __future__ import annotations
 
 import functools
-import io
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,28 +14,11 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from pages.views.charts import ZOOM, Chart, View
+from pages.views.charts import ZOOM, Chart, View, saved
 from storage import export
 
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "html": "text/html"}
 ICON = {"png": ":material/image:", "svg": ":material/polyline:", "html": ":material/html:"}
-_SAVED_WIDTH = 900  # pixels
-
-
-def saved(chart: Chart, form: str, title: str) -> bytes:
-    """The chart as a file: a PNG at twice its size, an SVG, or a page with all that it needs inside."""
-    with_title = chart.properties(width=_SAVED_WIDTH, title=title)
-    if form == "html":
-        buffer = io.StringIO()
-        with_title.save(buffer, format="html", inline=True)
-        return buffer.getvalue().encode()
-    if form == "svg":
-        text = io.StringIO()
-        with_title.save(text, format="svg")
-        return text.getvalue().encode()
-    data = io.BytesIO()
-    with_title.save(data, format="png", scale_factor=2)
-    return data.getvalue()
 
 
 def show(

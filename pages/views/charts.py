@@ -7,6 +7,7 @@ interval selection named :data:`ZOOM` lets whoever draws the chart read the data
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of trai
 HEIGHT = 260
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
+_SAVED_WIDTH = 900  # pixels
 POINTS, CHART_POINTS, LEAST_POINTS = 240, 2400, 60  # of a curve, of all curves of a chart, of a curve among very many
 HOVER_POINTS = 250  # of a chart: what a point says is worked out for each before any is seen
 MOST_BANDS = 8  # of more, one hides the other
@@ -283,3 +285,19 @@ def evaluation_line(
     layers.append(points.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
     layers += reference_lines(references) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=HEIGHT + 40)
+
+
+def saved(chart: Chart, form: str, title: str) -> bytes:
+    """The chart as a file: a PNG at twice its size, an SVG, or a page with all that it needs inside."""
+    with_title = chart.properties(width=_SAVED_WIDTH, title=title)
+    if form == "html":
+        buffer = io.StringIO()
+        with_title.save(buffer, format="html", inline=True)
+        return buffer.getvalue().encode()
+    if form == "svg":
+        text = io.StringIO()
+        with_title.save(text, format="svg")
+        return text.getvalue().encode()
+    data = io.BytesIO()
+    with_title.save(data, format="png", scale_factor=2)
+    return data.getvalue()

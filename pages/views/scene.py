@@ -17,6 +17,7 @@ from pages.views.event_text import decision_text
 from storage import queries
 from storage.queries import Axis
 from storage.service import Console
+from storage.store import Store
 
 PARENT_COLOUR = "#8a8a8a"
 MARKED = {"alert": "#d55e00", "worker_lost": "#d55e00", "action": "#cc79a7", "attempt_started": "#8a8a8a", "stage_decision": "#5b5f97"}
@@ -51,11 +52,7 @@ class Scene:
     @cached_property
     def stages(self) -> pd.DataFrame:
         """name, x, x2, reason on the page's axis; empty without a curriculum."""
-        spans = queries.stage_spans(self.console.store, self.run_id)
-        if len(spans) < 2 and (spans.empty or spans["name"].iloc[0] == "all_logos"):
-            return pd.DataFrame(columns=["name", "x", "x2", "reason"])
-        told = [decision_text(row) if row["reason"] else "running" for row in spans.to_dict("records")]
-        return pd.DataFrame({"name": spans["name"], "x": spans[self.axis], "x2": spans[f"{self.axis}_end"], "reason": told})
+        return stages_of(self.console.store, self.run_id, self.axis)
 
     @cached_property
     def marks(self) -> pd.DataFrame:
@@ -94,6 +91,15 @@ class Scene:
             return frame
         join = parent.step if self.axis == "step" else float(own["x"].min())
         return pd.concat([before[before["x"] <= join], frame], ignore_index=True)
+
+
+def stages_of(store: Store, run_id: str, axis: Axis = "step") -> pd.DataFrame:
+    """The stages of a run on an axis: name, x, x2, reason; empty without a curriculum."""
+    spans = queries.stage_spans(store, run_id)
+    if len(spans) < 2 and (spans.empty or spans["name"].iloc[0] == "all_logos"):
+        return pd.DataFrame(columns=["name", "x", "x2", "reason"])
+    told = [decision_text(row) if row["reason"] else "running" for row in spans.to_dict("records")]
+    return pd.DataFrame({"name": spans["name"], "x": spans[axis], "x2": spans[f"{axis}_end"], "reason": told})
 
 
 def label_of(event: dict[str, Any]) -> str:

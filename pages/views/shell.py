@@ -27,6 +27,7 @@ PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
 WORDMARK = Path(__file__).with_name("wordmark.svg")
+INK, INK_ON_DARK = "#0f6e84", "#3aa5bd"  # of the wordmark
 
 
 def path_of(name: str) -> str:
@@ -70,14 +71,16 @@ def begin(title: str) -> service.Console:
     """
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=220)
     navigation()
-    st.logo(str(WORDMARK), icon_image=str(MARK), size="large")
+    is_dark = st.context.theme.type == "dark"
+    wordmark = WORDMARK.read_text(encoding="utf-8")
+    st.logo(wordmark.replace(INK, INK_ON_DARK) if is_dark else wordmark, icon_image=str(MARK), size="large")
     try:
         console = service.console()
     except RuntimeError as error:
         st.error(str(error))
         st.stop()
     st.html(STYLES / "page.css")
-    if st.context.theme.type == "dark":
+    if is_dark:
         st.html(STYLES / "dark.css")
     st.title(title)
     st.session_state.pop("redraw", None)  # what was asked for is happening
