@@ -25,8 +25,9 @@ class Duel(Paired):
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, bytes, n_logos."""
-    frame = queries.evaluations(store, list(runs))
+    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, bytes, minutes (of
+    training), n_logos."""
+    frame, minutes = queries.evaluations(store, list(runs)), queries.minutes_of(store, list(runs))
     rows = []
     for run in runs:
         own = frame[frame["run_id"] == run]
@@ -44,7 +45,7 @@ def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
                 "final_step": int(last["step"]),
                 "ssim": float(best["ssim"]),
                 "bytes": float(best["bytes"]),
-                "minutes": float(last["minutes"]),
+                "minutes": minutes[run],
                 "n_logos": int(best["n_logos"]),
             }
         )

@@ -361,6 +361,17 @@ def run_totals(store: Store, run: str) -> dict[str, Any]:
     return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.astype(object).to_dict("records")[0].items()}
 
 
+def minutes_of(store: Store, runs: list[str]) -> dict[str, float]:
+    """How long runs have been trained, over all their attempts."""
+    if not runs:
+        return {}
+    found = store.rows(
+        f"SELECT run_id, sum(last_ts - started_ts) / 60 FROM attempts JOIN runs USING (run) WHERE run_id IN ({_marks(runs)}) GROUP BY 1",
+        list(runs),
+    )
+    return {str(run): float(minutes) for run, minutes in found}
+
+
 def episode_at(store: Store, run: str, step: int) -> int:
     """The episodes that a run had done at a step."""
     return int(store.rows("SELECT coalesce(max(episode), 0) FROM current_episodes WHERE run_id = ? AND step <= ?", [run, step])[0][0])

@@ -14,7 +14,7 @@ from test_pages import caught_up, texts
 
 from core.learning.trainer import train
 from core.runs.run_dir import claim
-from pages.views import chart_box, charts, plots, report
+from pages.views import chart_box, charts, plots, report, tables
 from pages.views.chart_options import matching
 from pages.views.charts import View
 from storage import contrast, export, queries
@@ -147,6 +147,9 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     assert listed == best
     figures = contrast.figures(console.store, list(best)).set_index("run_id")
     assert {run_id: figures.loc[run_id, "best_gain"] for run_id in best} == best
+    assert {run_id: figures.loc[run_id, "minutes"] for run_id in best} == {
+        run_id: queries.run_totals(console.store, run_id)["minutes"] for run_id in best
+    }
     # The pages
     page = visit("runs")
     assert all(f"**{gain}**" in texts(page) for gain in shown.values())
@@ -154,6 +157,7 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     metrics = {m.label: m.value for m in page.metric}
     assert metrics["Best validation gain"] == shown[one.run_id]
     totals = queries.run_totals(console.store, one.run_id)
+    assert metrics["Training time"] == tables.duration_text(figures.loc[one.run_id, "minutes"])
     assert metrics["Episodes"] == f"{len(export.episodes(console.store, one.run_id)):,}" == f"{totals['episodes']:,}"
     page = visit("gallery", run=one.run_id)
     assert f"mean gain **{shown[one.run_id]}**" in texts(page)
