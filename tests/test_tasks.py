@@ -13,6 +13,7 @@ from test_server import await_status, serving
 from core.learning.trainer import train
 from core.logos.dataset import BUILTIN
 from core.runs import favourites, queue
+from core.runs.launchers import local
 from core.runs.run_dir import RunDir, all_runs, claim
 from core.runs.status import Status
 
@@ -274,3 +275,26 @@ def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(home, tmp_path,
                     example = violation["nodes"][0]
                     problems.append(f"{address}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
         assert not problems, "\n".join(problems)
+
+
+def test_the_browser_tells_when_a_run_ends(home, tmp_path, browse, logo_folder):
+    """With the tab out of sight; what the browser itself would show is caught at its door."""
+    caught = """
+        window.told = [];
+        window.Notification = class {
+          static permission = "granted";
+          static requestPermission() { return Promise.resolve("granted"); }
+          constructor(title, more) { window.told.push([title, more.body]); }
+        };
+        Object.defineProperty(document, "hidden", { get: () => true });
+    """
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.add_init_script(caught)
+        page.goto(f"{server.url}/system")
+        page.get_by_role("button", name="Notify me").click()
+        page.get_by_role("button", name="Do not notify").wait_for()
+        run = local.start(home, tiny_config(logo_folder, name="short one"))
+        await_status(run, Status.COMPLETED)
+        page.wait_for_function("() => window.told.length > 0")
+        assert page.evaluate("() => window.told") == [["Run completed", "short one"]]
