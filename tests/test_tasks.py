@@ -101,6 +101,8 @@ def test_find_the_logo_that_got_worst_and_see_where(home, tmp_path, browse, two_
 
 
 def test_compare_two_runs_and_export(home, tmp_path, browse, two_runs):
+    from playwright.sync_api import expect
+
     with serving(home, tmp_path) as server:
         read_in(server, two_runs)
         page = browse()
@@ -113,6 +115,11 @@ def test_compare_two_runs_and_export(home, tmp_path, browse, two_runs):
             page.get_by_role("button", name="logos.csv").click()
         assert Path(download.value.path()).read_text().startswith("digest,logo")
         page.get_by_role("tab", name="Figures and settings").click()
+        page.get_by_role("button", name="Show and hide").click()
+        page.locator("[data-testid=stPopoverBody]").get_by_text("seed 2", exact=True).click()
+        page.wait_for_url("**hide=**")
+        expect(page.get_by_label("Names that match")).to_be_visible()  # the list stays open for the next
+        page.keyboard.press("Escape")
         with page.expect_download() as download:
             page.get_by_role("button", name="figures.csv").click()
         lines = Path(download.value.path()).read_text().splitlines()

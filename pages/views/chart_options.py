@@ -107,8 +107,7 @@ def run_list(ids: Sequence[str], chosen: Sequence[str], labels: dict[str, str], 
 def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: dict[str, str], parameter: str, fixed: str) -> None:
     """The list itself, made only while it is open."""
     redraw_if_asked()
-    n_shown = len([i for i in chosen if i not in hidden])
-    menu = st.popover(f"Runs ({n_shown})", icon=":material/checklist:", width="stretch", key="runs", on_change="rerun")
+    menu = st.popover("Show and hide", icon=":material/checklist:", width="stretch", key="runs", on_change="rerun")
     if not menu.open and "match" not in st.query_params:
         return
     with menu:
