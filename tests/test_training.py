@@ -14,6 +14,7 @@ from conftest import ROOT, await_end, draw_logo, follow, tiny_config, update_val
 from PIL import Image
 
 from core.learning.agent import read_checkpoint
+from core.learning.keeper import CheckpointKeeper
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
@@ -141,6 +142,45 @@ def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
         train(run)
     found = [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in ("stage_ended", "stage_decision")]
     assert found[:3] == [("held", "a"), ("advanced", "a"), ("sent_back", "b")]
+
+
+def test_no_command_is_lost_while_a_run_starts_or_dies(home, logo_folder):
+    """Those given before the trainer listens, and one of which no checkpoint knew when it was killed; a run that is taken back
+    to an older checkpoint on purpose begins there without them."""
+    never = [{"name": n, "target_ssim": 1.0, "required_gain": 9.0, "max_episodes": 100_000} for n in ("a", "b", "c")]
+    curriculum = {"enabled": True, "stages": never, "probe": False}
+    run = claim(home, tiny_config(logo_folder, total_timesteps=192, curriculum=curriculum, checkpoint={"every_steps": 32}))
+
+    def decided(attempt: int) -> list[tuple[str, str]]:
+        kinds = ("stage_ended", "stage_decision")
+        return [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in kinds and e.attempt == attempt]
+
+    def save(keeper: CheckpointKeeper, name: str, *rest: Any) -> None:
+        saves.append(name)
+        if saves.count("last") == dies_at:
+            raise KeyboardInterrupt
+        original(keeper, name, *rest)
+        if name == "last" and saves.count("last") == dies_at - 1:
+            run.write_command("advance")
+
+    original = CheckpointKeeper.save
+    for command in ("hold", "advance", "advance"):  # the second press of a button says nothing new
+        run.write_command(command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckpointKeeper, "save", save)
+        saves: list[str] = []
+        dies_at = 3
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+        assert decided(1) == [("held", "a"), ("advanced", "a"), ("advanced", "b")]
+        oldest = next(name for name in reversed(run.checkpoint_names()) if name.startswith("step-"))
+        saves.clear()
+        dies_at = 2
+        with pytest.raises(KeyboardInterrupt):
+            train(run, resume=True)
+        assert decided(2)[0] == ("advanced", "b")  # again
+    train(run, resume=True, checkpoint=oldest)
+    assert decided(3) == []
 
 
 def test_early_stop_ends_a_run_that_no_longer_rises(home, logo_folder):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from core.learning.curriculum import Curriculum
@@ -49,7 +50,7 @@ class StageKeeper:
         self._places = sorted({*evaluated, *spread_over_categories(pictures, own, max(MAX_LOGOS - len(evaluated), 0))})
         self._at_promotion: dict[str, float] = {}  # success share of each stage when it ended
         self._n_seen = 0
-        self._command_seen = run.read_command()[0]
+        self._n_obeyed = 0  # of the commands in the run's folder; what is given while the run starts waits for its first update
 
     def on_start(self, policy: Actor) -> None:
         """Measure before the first step, and skip what is mastered already."""
@@ -57,10 +58,10 @@ class StageKeeper:
             self._evaluate(policy)
 
     def on_boundary(self, policy: Actor) -> None:
-        """Between two updates: act on a command, and on a stage that ended since."""
-        number, command = self._run.read_command()
-        if number != self._command_seen:
-            self._command_seen = number
+        """Between two updates: act on the commands since, and on a stage that ended."""
+        commands = self._run.read_commands()
+        waiting, self._n_obeyed = commands[self._n_obeyed :], len(commands)
+        for command, _ in groupby(waiting):  # an impatient second press means the first
             decision = self._curriculum.obey(command)  # type: ignore[arg-type]
             log.info("%s by hand: %s", command, decision.kind if decision else "nothing to change")
             self._recorder.act_on(decision)
@@ -98,7 +99,11 @@ class StageKeeper:
         return shares
 
     def dump(self) -> dict[str, Any]:
-        return {"at_promotion": self._at_promotion}
+        return {"at_promotion": self._at_promotion, "n_obeyed": self._n_obeyed}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], is_same_run: bool = True, is_newest: bool = True) -> None:
+        """Where a run goes on from its newest checkpoint, commands which that one does not know are obeyed again; where an
+        older one was chosen, they are past."""
         self._at_promotion = dict(state.get("at_promotion", {}))
+        if is_same_run:
+            self._n_obeyed = int(state.get("n_obeyed", 0)) if is_newest else len(self._run.read_commands())

@@ -145,7 +145,7 @@ class Trainer:
         self.supply.open(str(kept.get("logos_digest") or ""), list(kept.get("aside", [])))
         try:
             learning.join()
-            return self._learn(folder, restored, is_fork)
+            return self._learn(folder, restored, is_fork, is_newest=checkpoint in ("", "last"))
         finally:
             self.supply.pool.close()
 
@@ -178,7 +178,7 @@ class Trainer:
             log.warning("%s", text)
             self.events.write("warning", self.pulse.step, {"text": text})
 
-    def _learn(self, folder: Path | None, restored: dict[str, Any] | None, is_fork: bool) -> Ending:
+    def _learn(self, folder: Path | None, restored: dict[str, Any] | None, is_fork: bool, is_newest: bool) -> Ending:
         import torch
         from stable_baselines3.common.logger import Logger
 
@@ -205,7 +205,7 @@ class Trainer:
         if restored is not None and folder is not None:
             load_weights(folder, self.agent, restored)
             self.recorder.updates_seen = self.agent._n_updates
-            self._restore_as_fork(restored) if is_fork else self._restore(restored)
+            self._restore_as_fork(restored) if is_fork else self._restore(restored, is_newest)
         self.recorder.set_eligible()
         is_new = restored is None or is_fork
         if is_new:
@@ -251,14 +251,14 @@ class Trainer:
         trainer = restored["trainer"]
         if before.curriculum == self.config.curriculum:
             self.curriculum.restore(trainer["curriculum"])
-            self.stages.restore(trainer.get("stages", {}))
+            self.stages.restore(trainer.get("stages", {}), is_same_run=False)
         self.recorder.n_episodes = int(trainer["n_episodes"])
         self._last_periodic = self.agent.num_timesteps
 
-    def _restore(self, restored: dict[str, Any]) -> None:
+    def _restore(self, restored: dict[str, Any], is_newest: bool) -> None:
         trainer = restored["trainer"]
         self.curriculum.restore(trainer["curriculum"])
-        self.stages.restore(trainer.get("stages", {}))
+        self.stages.restore(trainer.get("stages", {}), is_newest=is_newest)
         self.treatment.restore(trainer.get("treatment", {}))
         self.vec_env.experience.n_written = int(restored.get("n_experience", 0))
         self.recorder.n_episodes = int(trainer["n_episodes"])

@@ -1,6 +1,6 @@
 """The folder of one run: this module alone knows its file names.
 
-Guarantees: a run id is claimed once (exclusive mkdir); every file but the log is written aside and renamed, so a
+Guarantees: a run id is claimed once (exclusive mkdir); every file but the log and the list of commands is written aside and renamed, so a
 reader sees the old or the new, never half.
 """
 
@@ -26,7 +26,7 @@ from core.runs.files import NO_ROOM, write_aside
 from core.runs.records import Board, Heartbeat, Parent, Process, Recovery, Spawned, Ticket
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
-COMMAND_FILE, TICKET_FILE, STOP_FILE, PAUSE_FILE = "command.json", "ticket.json", "stop.json", "pause"
+COMMANDS_FILE, TICKET_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
 RECOVERY_FILE, PARENT_FILE, BOARD_FILE = "recovery.json", "parent.json", "scheduler.json"
 PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one before last, and what a fork began with
 _HEARTBEAT_BYTES = 400
@@ -110,18 +110,18 @@ class RunDir:
     def svg_file(self, step: int, digest: str) -> Path:
         return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
 
-    def read_command(self) -> tuple[int, str]:
-        """The number and name of the last command given by hand to the run's curriculum; (0, "") without any."""
+    def read_commands(self) -> list[str]:
+        """All that was given by hand to the run's curriculum, in order."""
         try:
-            told = json.loads((self.path / COMMAND_FILE).read_text(encoding="utf-8"))
-            return int(told["number"]), str(told["command"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0, ""
+            lines = (self.path / COMMANDS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return []
+        return [line for line in lines if line in COMMANDS]
 
     def write_command(self, command: str) -> None:
-        """Have the trainer act on a command at its next update."""
-        data = {"number": self.read_command()[0] + 1, "command": command}
-        write_aside(self.path / COMMAND_FILE, json.dumps(data).encode())
+        """Have the trainer act on a command at its next update, after those that wait already."""
+        with (self.path / COMMANDS_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{command}\n")
 
     @property
     def experience_file(self) -> Path:
