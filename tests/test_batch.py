@@ -136,7 +136,7 @@ def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, 
             assert len([name for name in names if name.endswith(".svg")]) == 20
             lines = archive.read("optimized.csv").decode().splitlines()
         assert len(lines) == 21
-        page.locator(".handle").wait_for()
+        page.locator(".handle").first.wait_for()
         keep_picture(page, "task-optimize-twenty-logos")
         pictures = page.locator(".pane img:not(.over)").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
         assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)

@@ -178,9 +178,9 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         )
         page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
         page.goto(server.url)
-        page.get_by_role("button", name="Start the quick run").click()
+        page.get_by_role("button", name="Start the quick run").first.click()
         clicked = time.monotonic()
-        page.get_by_text("Gain on validation logos").wait_for()
+        page.get_by_text("Gain on validation logos").first.wait_for()
         page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
         print(f"first point {time.monotonic() - clicked:.1f} s after the click")
         (run,) = all_runs(home)
@@ -191,7 +191,7 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         keep_picture(page, "task-start-a-run")
 
         await_step(run, 1024)
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop").first.click()
         page.get_by_text("Stopped", exact=True).first.wait_for()
         assert run_state(run).status is Status.STOPPED
 
@@ -215,13 +215,13 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
 
         with page.expect_download() as download:
-            page.get_by_role("button", name="SVG: agent").click()
+            page.get_by_role("button", name="SVG: agent").first.click()
         assert Path(download.value.path()).read_text().startswith("<?xml")
 
         page.goto(f"{server.url}/live?run={run.run_id}")
-        page.get_by_role("tab", name="Export").click()
+        page.get_by_role("tab", name="Export").first.click()
         with page.expect_download() as download:
-            page.get_by_role("button", name="episodes.csv").click()
+            page.get_by_role("button", name="episodes.csv").first.click()
         lines = Path(download.value.path()).read_text().splitlines()
         n_episodes = sum(e.kind == "episode" for e in read_events(run.events_file))
         assert len(lines) == n_episodes + 1
@@ -245,7 +245,7 @@ def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_fold
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             page = browser.new_page()
             page.goto(f"{server.url}/live?run={run.run_id}")
-            page.get_by_text("Gain on validation logos").wait_for(timeout=60_000)
+            page.get_by_text("Gain on validation logos").first.wait_for(timeout=60_000)
             browser.close()
         seen = max(e.step for e in read_events(run.events_file))
         await_step(run, seen + 64)
@@ -292,14 +292,14 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
 
         page.goto(f"{server.url}/system")
-        page.get_by_text("waits for 1 free core: 1 of 1 are taken by sick").wait_for()
-        page.get_by_text("waits behind calm").wait_for()
+        page.get_by_text("waits for 1 free core: 1 of 1 are taken by sick").first.wait_for()
+        page.get_by_text("waits behind calm").first.wait_for()
         page.locator(f".st-key-queue-first-{last.run_id.replace('.', '-')} button").first.click()
-        page.get_by_text("waits behind last").wait_for()
+        page.get_by_text("waits behind last").first.wait_for()
         assert [run.run_id for run, _ in queue.waiting(home)] == [last.run_id, calm.run_id]
         page.locator(f".st-key-queue-cancel-{last.run_id.replace('.', '-')} button").first.click()
         await_status(last, Status.STOPPED)
-        page.get_by_text("1 of 1 workers are in use.").wait_for()
+        page.get_by_text("1 of 1 workers are in use.").first.wait_for()
 
         # The bell rings by itself
         page.get_by_text(re.compile(r"\d+ new alerts?")).first.wait_for()
@@ -319,8 +319,8 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
 
         # One click on the remedy: a fork waits behind the run that is live
         page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first.click()
-        page.get_by_text(re.compile("Forked at step")).wait_for()
-        page.get_by_text("In the queue: waits for 1 free core").wait_for()
+        page.get_by_text(re.compile("Forked at step")).first.wait_for()
+        page.get_by_text("In the queue: waits for 1 free core").first.wait_for()
         (fork,) = [run for run in all_runs(home) if run.read_parent()]
         assert fork.read_config().ppo.learning_rate == 0.15
 
@@ -330,11 +330,11 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         press(page, "Resume", calm, Status.QUEUED)
         page.get_by_text("Queued", exact=True).first.wait_for()
         page.goto(f"{server.url}/live?run={fork.run_id}")
-        page.get_by_text("Reward of an episode").wait_for()
+        page.get_by_text("Reward of an episode").first.wait_for()
         press(page, "Stop", fork, Status.STOPPED)
         follow(calm, lambda e: e.attempt == 2 and e.kind == "metrics")
         page.goto(f"{server.url}/live?run={calm.run_id}&tab=Machine")
-        expect(page.get_by_role("tab", name="Machine")).to_be_visible()
+        expect(page.get_by_role("tab", name="Machine").first).to_be_visible()
         browser.close()
     attempts = [e.attempt for e in read_events(calm.events_file) if e.kind == "attempt_started"]
     assert attempts == [1, 2]
