@@ -11,7 +11,7 @@ import pytest
 from conftest import draw_logo
 
 from core.tracing import cache as cache_module
-from core.tracing.cache import Cached, TraceCache
+from core.tracing.cache import Cached, TraceCache, known_of
 from core.tracing.outcome import Outcome
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
@@ -84,6 +84,25 @@ def test_another_engine_makes_its_own_results(tmp_path, monkeypatch):
     same.close()
 
 
+def test_all_that_is_known_of_a_picture(tmp_path, monkeypatch):
+    path = tmp_path / "traces.sqlite"
+    assert known_of(path, "a") == []
+    cache = TraceCache(path)
+    failed = Cached(Outcome(0.0, 0, 0, 0.0, "blank"))
+    cache.put("a", params_of(1), cached(1, "<svg/>"), is_lasting=True)
+    cache.put("b", params_of(2), cached(2), is_lasting=True)
+    cache.put("a", params_of(3), failed, is_lasting=True)
+    cache.put("a", params_of(4), cached(4), is_lasting=False)
+    cache.flush()
+    assert known_of(path, "a") == [(params_of(1), cached(1).outcome), (params_of(3), failed.outcome)]  # while another has it open
+    cache.close()
+    assert [params for params, _ in known_of(path, "b")] == [params_of(2)]
+    monkeypatch.setattr(cache_module, "engine", lambda: b"another")
+    assert known_of(path, "a") == []
+    path.write_bytes(b"this is no database" * 100)
+    assert known_of(path, "a") == []
+
+
 def test_the_file_keeps_its_bound_and_its_newest(tmp_path):
     path = tmp_path / "traces.sqlite"
     rng = np.random.default_rng(0)
@@ -116,7 +135,7 @@ def test_damage_met_on_the_way_ends_the_file_and_nothing_else(tmp_path):
     cache = TraceCache(path)
     other = sqlite3.connect(path)
     with other:
-        other.execute("DROP TABLE traces")
+        other.execute("DROP TABLE conversions")
     other.close()
     cache.put("a", DEFAULTS, cached(1), is_lasting=True)
     cache.flush()

@@ -1,5 +1,6 @@
 """The Curriculum, Logos and Workbench pages, and how charts are chosen on Live, without a browser."""
 
+import re
 import shutil
 
 import pytest
@@ -10,8 +11,10 @@ from core.learning.trainer import train
 from core.logos import sets
 from core.logos.dataset import load_logos
 from core.runs import curricula, favourites
-from core.runs.run_dir import RunDir, claim
-from core.tracing.params import DEFAULTS
+from core.runs.run_dir import RunDir, claim, trace_cache_file
+from core.tracing.cache import Cached, TraceCache
+from core.tracing.outcome import Outcome
+from core.tracing.params import DEFAULTS, Params
 from storage import queries
 
 
@@ -119,6 +122,23 @@ def test_the_gallery_shows_other_steps_runs_and_methods(visit, console, ended):
         assert not page.warning
     for view in ("Over time", "Trade-off"):
         assert not visit("gallery", run=ended.run_id, view=view).exception
+
+
+def test_the_trade_off_shows_what_searches_found(visit, console, ended):
+    def n_known() -> int:
+        page = visit("gallery", run=ended.run_id, view="Trade-off")
+        assert not page.exception
+        return int(re.search(r"(\d+) known conversions", texts(page)).group(1))
+
+    before = n_known()
+    best = int(queries.run_totals(console.store, ended.run_id)["best_step"])
+    digests = set(queries.evaluated_logos(console.store, ended.run_id, best)["digest"])
+    cache = TraceCache(trace_cache_file(console.home))  # as "python -m core evaluate" leaves it
+    for digest in digests:
+        for n, failure in enumerate((None, None, "blank")):
+            cache.put(digest, Params(8, 7 + n, 61), Cached(Outcome(0.9, 500, 4, 0.1, failure)), is_lasting=True)
+    cache.close()
+    assert n_known() == before + 2
 
 
 def test_what_is_shown_on_live_is_in_its_address(visit, console, ended):

@@ -15,6 +15,7 @@ import logging
 import sqlite3
 import struct
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -31,7 +32,10 @@ _PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 _PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB)",
+    "DROP TABLE IF EXISTS traces",  # of versions before, which could not be asked what is known of a picture
+    "CREATE TABLE IF NOT EXISTS conversions (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB, "
+    "picture TEXT NOT NULL, params BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS of_picture ON conversions (picture)",
     "CREATE TABLE IF NOT EXISTS best (key BLOB PRIMARY KEY, gain REAL NOT NULL)",
 )
 
@@ -84,7 +88,7 @@ class TraceCache:
         self.n_hits = self.n_asked = 0
         self._known: dict[bytes, bytes] = {}
         self._best: dict[bytes, float] = {}
-        self._pending: dict[bytes, tuple[bytes, bytes | None]] = {}
+        self._pending: dict[bytes, tuple[bytes, bytes | None, str, bytes]] = {}  # {key: value, SVG, picture, params}
         self._max_bytes = max_bytes
         self._path = path
         self._file: sqlite3.Connection | None = None
@@ -118,7 +122,8 @@ class TraceCache:
             if before is not None:
                 svg = before.svg if cached.svg is None else cached.svg
                 cached = Cached(cached.outcome, svg, cached.features or before.features)
-            self._pending[_lasting(key)] = (_pack(cached), None if cached.svg is None else zlib.compress(cached.svg.encode(), 3))
+            svg_bytes = None if cached.svg is None else zlib.compress(cached.svg.encode(), 3)
+            self._pending[_lasting(key)] = (_pack(cached), svg_bytes, digest, _PARAMS.pack(*params.as_tuple()))
             if len(self._pending) >= _BATCH:
                 self.flush()
         self._known[key] = _pack(cached)
@@ -133,10 +138,10 @@ class TraceCache:
         """Write what waits, in one transaction."""
         if self._file is None or not self._pending:
             return
-        rows = [(key, value, svg) for key, (value, svg) in self._pending.items()]
+        rows = [(key, *found) for key, found in self._pending.items()]
         try:
             with self._file:
-                self._file.executemany("INSERT OR REPLACE INTO traces (key, value, svg) VALUES (?, ?, ?)", rows)
+                self._file.executemany("INSERT OR REPLACE INTO conversions (key, value, svg, picture, params) VALUES (?, ?, ?, ?, ?)", rows)
                 self._make_room()
             self._pending.clear()
         except sqlite3.Error as error:
@@ -185,7 +190,7 @@ class TraceCache:
         return None
 
     def _stored(self, key: bytes, with_svg: bool) -> Cached | None:
-        row = self._pending.get(key) or self._read(key)
+        row = self._pending[key][:2] if key in self._pending else self._read(key)
         if row is None:
             return None
         try:
@@ -197,7 +202,9 @@ class TraceCache:
         if self._file is None:
             return None
         try:
-            row: tuple[bytes, bytes | None] | None = self._file.execute("SELECT value, svg FROM traces WHERE key = ?", (key,)).fetchone()
+            row: tuple[bytes, bytes | None] | None = self._file.execute(
+                "SELECT value, svg FROM conversions WHERE key = ?", (key,)
+            ).fetchone()
             return row
         except sqlite3.Error as error:
             self._give_up(error)
@@ -209,9 +216,24 @@ class TraceCache:
         ask = self._file.execute
         used, free, size = (int(ask(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size"))
         if (used - free) * size > self._max_bytes:
-            self._file.execute("DELETE FROM traces WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 5 FROM traces)")
+            self._file.execute("DELETE FROM conversions WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 5 FROM conversions)")
 
     def _give_up(self, error: Exception) -> None:
         log.warning("the trace cache %s can't be used (%s); traces are made anew", self._path, error)
         self._file = None
         self._pending.clear()
+
+
+def known_of(path: Path, digest: str) -> list[tuple[Params, Outcome]]:
+    """All conversions of a picture that the file at ``path`` knows and this engine made, failed ones too, oldest first; none
+    where there is no such file or it can't be read."""
+    if not path.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as file:
+            rows = file.execute("SELECT key, value, params FROM conversions WHERE picture = ? ORDER BY id", (digest,)).fetchall()
+        found = [(key, value, Params.from_values(list(_PARAMS.unpack(packed)))) for key, value, packed in rows]
+        return [(params, _unpack(value, None).outcome) for key, value, params in found if key == _lasting(_key(digest, params))]
+    except (sqlite3.Error, struct.error, IndexError, ValueError) as error:
+        log.warning("the trace cache %s can't be asked for what it knows (%s)", path, error)
+        return []

@@ -23,6 +23,8 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5
 CATEGORY_COLOURS = {"simple": "#0072b2", "text": "#e69f00", "gradient": "#cc79a7", "complex": "#009e73"}
 TERM_COLOURS = {"quality": "#0072b2", "size": "#e69f00", "speed": "#009e73"}
 STAGE_COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#cc79a7")
+STAGE_WIDTH = alt.ExprRef("max(scale('x', datum.x2) - scale('x', datum.x) - 6, 1)")  # pixels that a stage's name may take
+CLOCK = {"milliseconds": "%H:%M:%S", "seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", "date": "%b %d"}
 AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of training", "wall": "time of day"}
 HEIGHT = 260
 LEGEND_ROW = 52  # characters that fit beside each other
@@ -87,7 +89,8 @@ def x_axis(axis: str, field: str = "x", values: pd.Series | None = None) -> alt.
     """The x axis; ``values`` where there may be a single one, which alone would give it no length."""
     title = AXIS_TITLES.get(axis, axis)
     if axis == "wall":
-        return alt.X(f"{field}:T", title=title, axis=alt.Axis(tickCount=6, grid=False, titlePadding=6), scale=alt.Scale(nice=False))
+        clock = alt.Axis(tickCount=6, format=CLOCK, labelOverlap=True, grid=False, titlePadding=6)
+        return alt.X(f"{field}:T", title=title, axis=clock, scale=alt.Scale(nice=False))
     low, high = (0.0, 1.0) if values is None or values.empty else (float(values.min()), float(values.max()))
     scale = alt.Scale(nice=False) if values is None or high > low else alt.Scale(nice=False, domain=[low, low + 1])
     marks = alt.Axis(tickCount=6, format="~s" if axis != "minutes" else "~g", grid=False, titlePadding=6)
@@ -232,7 +235,7 @@ def stage_bands(stages: pd.DataFrame | None, view: View) -> list[alt.Chart]:
         layers.append(base.mark_rect(color=colour, opacity=0.09).encode(x2="x2:Q" if view.axis != "wall" else "x2:T"))
         wide = alt.Chart(part[part["x2"] - part["x"] >= least]).encode(x=x_axis(view.axis))
         layers.append(
-            wide.mark_text(align="left", baseline="top", dx=4, dy=3, color="#8a8a8a", fontSize=10, limit=110).encode(
+            wide.mark_text(align="left", baseline="top", dx=4, dy=3, color="#8a8a8a", fontSize=10, limit=STAGE_WIDTH).encode(
                 y=alt.value(0), text="name:N"
             )
         )

@@ -203,9 +203,9 @@ def shares_of(cells: pd.DataFrame, field: str, title: str) -> alt.Chart:
 
 def trade_off(points: pd.DataFrame, front: pd.DataFrame) -> Chart:
     """Error against bytes of every known conversion. ``points``: bytes, error, kind, gain, place; ``front``: bytes, error."""
-    kinds = ["tried", "evaluation", "defaults", "Method 1", "agent", "favourite"]
-    colours = ["#9aa5ad", "#56b4e9", "#d55e00", "#e69f00", "#0072b2", "#cc79a7"]
-    shapes = ["circle", "circle", "square", "diamond", "triangle-up", "cross"]
+    kinds = ["search", "tried", "evaluation", "defaults", "Method 1", "agent", "favourite"]
+    colours = ["#c3cad0", "#8f9ba4", "#56b4e9", "#d55e00", "#e69f00", "#0072b2", "#cc79a7"]
+    shapes = ["circle", "circle", "circle", "square", "diamond", "triangle-up", "cross"]
     present = [kind for kind in kinds if kind in set(points["kind"])]
     x = alt.X(
         "bytes:Q", title="bytes", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(format="~s", tickCount=6, grid=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from core.runs import favourites
+from core.runs.run_dir import trace_cache_file
+from core.tracing.cache import known_of
 from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
 from core.tracing.picture import Picture
@@ -21,7 +24,11 @@ _COLUMNS = ["kind", "bytes", "error", "gain", *NAMES]
 
 
 def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[float, ...]]) -> pd.DataFrame:
-    """kind, bytes, error, gain, the seven, place; failed conversions are left out."""
+    """kind, bytes, error, gain, the seven, place; failed conversions are left out.
+
+    All that is known: evaluations of any run, what baselines, searches and Optimize tried (the trace cache), favourites, and
+    what was tried here.
+    """
     picture = versions.picture
     assert picture is not None
     rows: list[dict[str, Any]] = []
@@ -49,8 +56,19 @@ def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[
         add("Method 1", method1.ssim, len(method1.data), method1.gain or 0.0, method1.params.as_tuple())
     base = picture.defaults
     add("defaults", base.ssim, base.n_bytes, 0.0, DEFAULTS.as_tuple())
+    seen = {_setting(r[n] for n in NAMES) for r in rows}
+    others, rows = rows, []
+    for setting, outcome in known_of(trace_cache_file(console.home), versions.digest):
+        if outcome.failure is None and _setting(setting.as_tuple()) not in seen:
+            add("search", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, setting.as_tuple())
+    rows += others  # what is marked lies above
     frame = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates(subset=["kind", *NAMES]).reset_index(drop=True)
     return frame.assign(place=range(len(frame)))
+
+
+def _setting(values: Iterable[float]) -> tuple[float, ...]:
+    """The seven, to be told apart from others."""
+    return tuple(round(float(v), 6) for v in values)
 
 
 def front_of(points: pd.DataFrame) -> pd.DataFrame:
