@@ -15,7 +15,7 @@ from core.runs.status import run_state
 from pages.views import actions, chart_box, charts, plots, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.links import choose, choose_many
-from pages.views.shell import begin
+from pages.views.shell import begin, room_for
 from pages.views.svg import png_url, svg_url
 from storage import contrast, export, queries
 
@@ -70,16 +70,19 @@ def curves() -> None:
     zoom_state(view)
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
-            frame = queries.evaluations(console.store, drawn, view.axis)  # type: ignore[arg-type]
-            if view.window is not None:
-                frame = frame[frame["x"].between(*view.window)]
-            chart_box.show(
-                charts.evaluation_line(frame, colours, view, names), "gain", "Gain on validation logos", frame, view, can_pin=False
-            )
+            gain_room = room_for("gain", charts.HEIGHT + 90)
         with cells.cell():
-            series = queries.episode_series(console.store, drawn, "reward", view.axis, charts.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
-            chart = charts.line(series, colours, view, "reward", labels=names, height=charts.HEIGHT + 40)
-            chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
+            reward_room = room_for("reward", charts.HEIGHT + 90)
+    with gain_room():
+        frame = queries.evaluations(console.store, drawn, view.axis)  # type: ignore[arg-type]
+        if view.window is not None:
+            frame = frame[frame["x"].between(*view.window)]
+        chart = charts.evaluation_line(frame, colours, view, names)
+        chart_box.show(chart, "gain", "Gain on validation logos", frame, view, can_pin=False)
+    with reward_room():
+        series = queries.episode_series(console.store, drawn, "reward", view.axis, charts.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
+        chart = charts.line(series, colours, view, "reward", labels=names, height=charts.HEIGHT + 40)
+        chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 
 
 def figure_table() -> None:

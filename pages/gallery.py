@@ -11,7 +11,7 @@ from core.tracing.params import NAMES
 from pages.views import actions, inspect, tables, trade_off
 from pages.views.links import choose
 from pages.views.mounts import scrubber
-from pages.views.shell import begin, path_of
+from pages.views.shell import begin, path_of, room_for
 from pages.views.svg import svg_url
 from pages.views.versions import AGENT, DEFAULT, Versions
 from storage import export, queries
@@ -25,6 +25,7 @@ SORTS = {
     "name": ("logo", True),
 }
 PER_PAGE = 24
+SCRUBBER_HEIGHT = 470  # pixels
 MAX_FRAMES, MAX_FRAME_BYTES = 60, 6_000_000  # of the scrubber, all together
 
 console = begin("Gallery")
@@ -102,11 +103,13 @@ def compare_tab() -> None:
         right_key = choose("Right", keys, "right", AGENT, lambda k: versions.titles[k], width=230)
         st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(left_key, right_key), key="swap")
         over = inspect.choose_cover()
-    left, right = versions.get(left_key), versions.get(right_key)
-    picture = versions.picture
     grid = st.grid(3, min_column_width=230, gap="medium")
     stage, beside = grid.cell(column_span=2), grid.cell()
     with stage:
+        room = room_for("viewer", inspect.VIEWER_HEIGHT)
+    left, right = versions.get(left_key), versions.get(right_key)
+    picture = versions.picture
+    with room():
         if picture is None:
             st.warning("The file of this picture is gone.")
             return
@@ -134,6 +137,7 @@ def compare_tab() -> None:
 
 def time_tab() -> None:
     """One logo over all evaluations."""
+    room = room_for("scrubber", SCRUBBER_HEIGHT)
     own = versions.history[versions.history["run_id"] == run_id]
     frames: list[dict[str, Any]] = []
     n_bytes = 0
@@ -147,9 +151,10 @@ def time_tab() -> None:
         said = f"step {int(r.step):,} · gain {r.gain:+.3f} · {int(r.bytes):,} bytes"  # type: ignore[arg-type]
         frames.append({"step": int(r.step), "said": said, "url": svg_url(version.data) if version.data else "", "values": values})  # type: ignore[arg-type]
     if len(frames) < 2:
-        st.info("One evaluation so far; with the second there is something to go through.")
+        room().info("One evaluation so far; with the second there is something to go through.")
         return
-    scrubber(f"{run_id}/{name}", name, ["gain", "bytes", *NAMES], frames, "scrubber")
+    with room():
+        scrubber(f"{run_id}/{name}", name, ["gain", "bytes", *NAMES], frames, "scrubber")
     told = "" if len(frames) == len(own) else f" {len(frames)} of {len(own)} evaluations."
     st.caption(f"What the agent chose for this logo at each evaluation. Play, drag, or click a curve.{told}")
 

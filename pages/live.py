@@ -238,10 +238,7 @@ def top() -> None:
         return
     warnings_of(run_id)
     zoom_state(view)
-    with st.grid(2, min_column_width=380, gap="medium") as cells:
-        for name in ("gain", "reward"):
-            with cells.cell():
-                live_charts.CHARTS[name](now)
+    live_charts.side_by_side(now, ("gain", "reward"))
     live_charts.pins(now)
 
 

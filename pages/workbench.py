@@ -17,7 +17,7 @@ from core.tracing.picture import Picture, fit
 from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode
 from pages.views import inspect, tables
 from pages.views.links import choose
-from pages.views.shell import begin, path_of, say
+from pages.views.shell import begin, path_of, room_for, say
 from pages.views.versions import Version, Versions, version_of
 from storage import queries
 
@@ -139,16 +139,19 @@ with sliders:
     chosen_params = Params.from_values([float(st.session_state[key_of(n)]) for n in NAMES])
     speckle, mode = int(st.session_state[SPECKLE]), st.session_state[MODE]
 mode_now: Mode = mode if mode in MODES else "spline"
-mine = version_of(picture, digest, "by hand", chosen_params, speckle, mode_now)
-base = version_of(picture, digest, first, starts[first])
-against = {"start": base, "original": Version("original picture", picture.png)}
+against = {"start": first, "original": "original picture"}
 with stage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         side = st.segmented_control(
-            "Against", list(against), format_func=lambda k: against[k].title, default="start", key="against", required=True
+            "Against", list(against), format_func=lambda k: against[k], default="start", key="against", required=True
         )
         over = inspect.choose_cover()
-    inspect.viewer(f"bench/{digest}", picture, against[str(side)], mine, over, "bench.viewer")
+    room = room_for("viewer", inspect.VIEWER_HEIGHT)
+    mine = version_of(picture, digest, "by hand", chosen_params, speckle, mode_now)
+    base = version_of(picture, digest, first, starts[first])
+    with room():
+        other = base if side == "start" else Version(against["original"], picture.png)
+        inspect.viewer(f"bench/{digest}", picture, other, mine, over, "bench.viewer")
     anatomy = inspect.facts(picture, mine, 6)
     if base.gain is not None and mine.gain is not None and base.params is not None:
         difference = mine.gain - base.gain

@@ -16,6 +16,7 @@ from pages.views.mounts import before_after
 from pages.views.versions import COVERS, Version, anatomy_of, cover
 
 N_SWATCHES = 24
+VIEWER_HEIGHT = 520  # pixels, with what stands below it
 
 
 def choose_cover() -> str:

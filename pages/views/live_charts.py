@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -12,10 +12,12 @@ from core.tracing.params import NAMES, SPECS
 from pages.views import chart_box, charts, plots
 from pages.views.event_text import METHOD_LABELS
 from pages.views.scene import Scene
+from pages.views.shell import room_for
 from storage import queries
 
 FRESH_S = 600.0
 TALL = charts.HEIGHT + 40
+HEAD = 50  # pixels of title and menu
 LOSSES = {
     "train/value_loss": "value loss",
     "train/policy_gradient_loss": "policy loss",
@@ -233,16 +235,24 @@ TABS = {
 }
 
 
-def grid(scene: Scene, names: list[str] | tuple[str, ...], columns: int = 2) -> None:
-    """Charts side by side, below each other where it is narrow; one that is pinned stands at the top already."""
-    above = chart_box.pinned()
+def side_by_side(scene: Scene, names: Sequence[str], columns: int = 2, above: Sequence[str] = ()) -> None:
+    """Charts beside each other, below each other where it is narrow; of those ``above`` it is only said where they are."""
+    rooms = {}
     with st.grid(columns, min_column_width=380 if columns == 2 else 300, gap="medium") as cells:
         for name in names:
             with cells.cell():
                 if name in above:
                     st.caption(f"{name.split('/')[-1].replace('_', ' ').replace('-', ' ').capitalize()} is kept at the top.")
                 else:
-                    CHARTS[name](scene)
+                    rooms[name] = room_for(name, TALL + HEAD)
+    for name, room in rooms.items():
+        with room():
+            CHARTS[name](scene)
+
+
+def grid(scene: Scene, names: Sequence[str], columns: int = 2) -> None:
+    """The charts of a tab, but for those that are pinned."""
+    side_by_side(scene, names, columns, chart_box.pinned())
 
 
 def losses(scene: Scene) -> None:
@@ -254,12 +264,7 @@ def losses(scene: Scene) -> None:
 
 def pins(scene: Scene) -> None:
     """The charts that are kept at the top."""
-    found = [name for name in chart_box.pinned() if name in CHARTS and name not in ("gain", "reward")]
-    if found:
-        with st.grid(2, min_column_width=380, gap="medium") as cells:
-            for name in found:
-                with cells.cell():
-                    CHARTS[name](scene)
+    side_by_side(scene, [name for name in chart_box.pinned() if name in CHARTS and name not in ("gain", "reward")])
 
 
 def _metric(scene: Scene, metric: str, name: str, title: str, height: int = charts.HEIGHT) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.runs import alerts
 from core.runs.run_dir import RunDir, all_runs
@@ -63,6 +64,19 @@ def redraw_when(is_stale: Callable[[], bool]) -> None:
         st.rerun()
 
 
+def room_for(name: str, height: int) -> Callable[[], DeltaGenerator]:
+    """Room for what takes a moment to draw, ``height`` pixels of skeleton until then; draw in it with ``with room():``.
+
+    Only the first time in a visit to the page: later what was drawn stays until the new is there. So nothing jumps.
+    """
+    known: set[str] = st.session_state.setdefault("drawn_here", set())
+    if name in known:
+        box = st.container()
+        return lambda: box
+    known.add(name)
+    return st.skeleton(height).container
+
+
 def begin(title: str) -> service.Console:
     """Draw the frame and return the console. First line of every page.
 
@@ -84,6 +98,9 @@ def begin(title: str) -> service.Console:
         st.html(STYLES / "dark.css")
     st.title(title)
     st.session_state.pop("redraw", None)  # what was asked for is happening
+    if st.session_state.get("page") != title:
+        st.session_state["page"] = title
+        st.session_state.pop("drawn_here", None)
     show_toasts()
     with st.sidebar:
         _sidebar(console)

@@ -16,6 +16,7 @@ from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
 from core.tracing.picture import Picture
 from pages.views import chart_box, inspect, plots
+from pages.views.shell import room_for
 from pages.views.versions import METHOD1, Version, Versions, measured, version_of
 from storage.service import Console
 
@@ -108,9 +109,11 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         help="Traced here and now, half of them close to the agent's choice.",
     ):
         tried += explore(picture, versions.digest, agent.params or DEFAULTS, len(tried))
-    points = points_of(console, versions, row, tried)
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        room = room_for("trade-off", 480)
+    points = points_of(console, versions, row, tried)
+    with room():
         chart = plots.trade_off(points, front_of(points))
         note = f"{len(points)} known conversions; dashed: none is smaller and more faithful. Click a point to see it."
         picked = chart_box.choose(chart, "trade-off", f"Error against bytes: {name}", points, "pick", note)
