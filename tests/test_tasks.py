@@ -233,6 +233,34 @@ def test_keys_and_the_tour_lead_through_the_console(home, tmp_path, browse, two_
         page.get_by_text("seed 1").first.wait_for()  # the home page by its name
 
 
+def test_nothing_of_the_page_before_stands_below_a_new_title(home, tmp_path, browse):
+    watch = """() => {
+      window.mixed = 0; window.frames_seen = 0;
+      const look = () => {
+        const title = document.querySelector("h1")?.innerText || "";
+        const old = [...document.querySelectorAll("[data-testid=stMain] h3")].find((h) => h.innerText.includes("Notifications"));
+        window.frames_seen += 1;
+        if (title.includes("Logos") && old && old.checkVisibility()) window.mixed += 1;
+        requestAnimationFrame(look);
+      };
+      look();
+    }"""
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(f"{server.url}/settings")
+        page.get_by_role("heading", name="Notifications").first.wait_for()
+        page.wait_for_selector(SETTLED)
+        page.evaluate(watch)
+        page.get_by_role("link", name="Logos", exact=True).first.click()
+        page.get_by_role("heading", name="Logos", exact=True).first.wait_for()
+        page.wait_for_selector(SETTLED)
+        tabs = page.get_by_role("tablist").first
+        tabs.wait_for()  # seen again
+        assert page.evaluate("() => window.frames_seen") > 2
+        assert page.evaluate("() => window.mixed") <= 2  # frames: nobody sees one
+        assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
+
+
 def addresses(run: RunDir) -> list[str]:
     tabs = ("Success", "Parameters", "Rewards", "Losses", "Health", "Machine", "Events+and+log", "Export")
     live = [f"live?run={run.run_id}&tab={tab}" for tab in tabs]

@@ -28,6 +28,11 @@ PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
 WORDMARK = Path(__file__).with_name("wordmark.svg")
+# While another page is drawn, Streamlit shows the rest of the one before below the new title
+VEIL = """<span></span><style>
+  [data-testid=stMain] [data-stale=true] { display: none; }
+  [data-testid=stMain] [data-testid=stPopover], [data-testid=stMain] [role=tablist] { visibility: hidden; }
+</style>"""
 INK, INK_ON_DARK = "#0f6e84", "#3aa5bd"  # of the wordmark
 
 
@@ -77,12 +82,27 @@ def room_for(name: str, height: int) -> Callable[[], DeltaGenerator]:
     return st.skeleton(height).container
 
 
+def lift_veil() -> None:
+    """The page is drawn: from now on what is drawn again may stay in sight until the new is there."""
+    veil = st.session_state.pop("veil", None)
+    if veil is not None:
+        veil.empty()
+
+
 def begin(title: str) -> service.Console:
     """Draw the frame and return the console. First line of every page.
 
     The navigation is declared again here: in tests, and on a first visit to a deep link, Streamlit runs a page file
     without ``app.py`` before it.
     """
+    veil = st.empty()
+    before = st.session_state.get("page")
+    if before != title:
+        st.session_state["page"] = title
+        st.session_state.pop("drawn_here", None)
+        if before is not None:
+            st.session_state["veil"] = veil
+            veil.html(VEIL)
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=220)
     navigation()
     is_dark = st.context.theme.type == "dark"
@@ -98,9 +118,6 @@ def begin(title: str) -> service.Console:
         st.html(STYLES / "dark.css")
     st.title(title)
     st.session_state.pop("redraw", None)  # what was asked for is happening
-    if st.session_state.get("page") != title:
-        st.session_state["page"] = title
-        st.session_state.pop("drawn_here", None)
     show_toasts()
     with st.sidebar:
         _sidebar(console)
