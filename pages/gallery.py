@@ -65,7 +65,7 @@ categories = sorted(logos["category"].unique())
 bar = st.container(horizontal=True, vertical_alignment="bottom")
 with bar:
     chosen = st.pills("Category", categories, selection_mode="multi", key="category", bind="query-params")
-    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=150)
+    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=130)
     only_worse = st.toggle("Worse than the defaults", key="worse", bind="query-params")
 shown = logos[logos["category"].isin(chosen)] if chosen else logos
 shown = shown[shown["logo"].str.contains(text, case=False, regex=False)] if text else shown
@@ -83,7 +83,7 @@ def go(to: int) -> None:
 
 
 with bar:
-    name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=230)
+    name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=200)
     at = names.index(name)
     st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
     st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
