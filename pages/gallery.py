@@ -65,7 +65,7 @@ categories = sorted(logos["category"].unique())
 bar = st.container(horizontal=True, vertical_alignment="bottom")
 with bar:
     chosen = st.pills("Category", categories, selection_mode="multi", key="category", bind="query-params")
-    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=130)
+    text = st.text_input("Find", placeholder="logo name", key="logo_find", bind="query-params", width=110)
     only_worse = st.toggle("Worse than the defaults", key="worse", bind="query-params")
 shown = logos[logos["category"].isin(chosen)] if chosen else logos
 shown = shown[shown["logo"].str.contains(text, case=False, regex=False)] if text else shown

@@ -23,6 +23,11 @@ _CHART_PARTS = ("Multiselect", "Slider", "Popover", "Tabs", "ArrowVegaLiteChart"
 _IMPORT = re.compile(r"""(?:from|import)"\./([\w.~-]+\.js)\"""")
 _PAGES = Path(__file__).resolve().parents[1] / "pages"
 _INLINE = re.compile(r"<script>.*?</script>", re.DOTALL)
+SIDEBAR = 220  # pixels
+# Which of its own width and ours Streamlit takes is a matter of what comes first; one that a visitor has drawn is left alone.
+_STYLE = f"""<style>
+      @media (min-width: 768px) {{ [data-testid="stSidebar"][style*="width: 300px"] {{ width: {SIDEBAR}px !important; }} }}
+    </style>"""
 _START = """window.prerenderReady = false;
 window.__streamlit = { BACKEND_BASE_URL: location.origin + "/", MAIN_PAGE_BASE_URL: location.origin + "/" };
 
@@ -51,6 +56,7 @@ def document(has_charts: bool = False) -> str:
     known = set(re.findall(r"static/js/([^\"]+)", text))
     for name in _modules(static / "static" / "js", _PARTS + (_CHART_PARTS if has_charts else ()), known):
         last += f'    <link rel="modulepreload" crossorigin fetchpriority="low" href="./static/js/{name}">\n'
+    last += f"    {_STYLE}\n"
     text = text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace("</head>", f"{last}  </head>", 1)
     return text.replace("<title>Streamlit</title>", "<title>Tracewright</title>")
 

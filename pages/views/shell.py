@@ -95,6 +95,7 @@ def begin(title: str) -> service.Console:
     The navigation is declared again here: in tests, and on a first visit to a deep link, Streamlit runs a page file
     without ``app.py`` before it.
     """
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=front.SIDEBAR)
     veil = st.empty()
     before = st.session_state.get("page")
     if before != title:
@@ -103,7 +104,6 @@ def begin(title: str) -> service.Console:
         if before is not None:
             st.session_state["veil"] = veil
             veil.html(VEIL)
-    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=220)
     navigation()
     is_dark = st.context.theme.type == "dark"
     wordmark = WORDMARK.read_text(encoding="utf-8")
