@@ -158,7 +158,7 @@ def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
 
 def gain_text(gain: float | None) -> str:
     """ "+0.312", or a dash where there is none."""
-    return "–" if gain is None or pd.isna(gain) else f"{gain:+.3f}"
+    return "–" if gain is None or pd.isna(gain) else f"{round(gain, 3) + 0.0:+.3f}"  # no minus zero
 
 
 def duration_text(minutes: float) -> str:
