@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import duckdb
 from starlette.datastructures import MutableHeaders
@@ -46,6 +51,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 log = logging.getLogger("tracewright")
+END_S = 15.0  # that a server takes to end at most
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,28 @@ def serve(home: Path) -> Iterator[Console]:
             _console = None
 
 
+def end_in_time(patience_s: float = END_S) -> None:
+    """Once asked to end, wait a third of ``patience_s`` for connections that are not done, and all of it for anything else;
+    then say on stderr where every thread stands, and end. Nothing is lost by it: the event logs are the truth.
+
+    To be called while the server framework's handlers are set, from the main thread; elsewhere it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        config: Any = getattr(getattr(before, "__self__", None), "config", None)
+        if hasattr(config, "timeout_graceful_shutdown"):
+            config.timeout_graceful_shutdown = max(round(patience_s / 3), 1)
+
+        def ends(number: int, frame: FrameType | None, before: Any = before) -> None:
+            faulthandler.dump_traceback_later(patience_s, exit=True)
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(number, ends)
+
+
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
     """Start before the first visit, end with the server. What keeps it from starting is said in one line."""
@@ -120,6 +148,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
         except (StoreError, OSError) as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # an exception here would reach the user as the server framework's traceback
+        end_in_time()
         yield {"console": opened}
 
 

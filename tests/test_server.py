@@ -1,5 +1,6 @@
 """The real server: starts before the first visitor, survives kill -9 of itself and of trainers; the main path in a browser."""
 
+import importlib.util
 import json
 import os
 import re
@@ -96,6 +97,34 @@ def test_the_server_starts_before_the_first_visit_and_stops_cleanly(home, tmp_pa
         server.end()
         assert "Traceback" not in server.output.read_text()
     Store(home / "index.duckdb").close()  # the file is free again
+
+
+def test_a_client_that_does_not_read_keeps_no_server_from_ending(home, tmp_path):
+    with serving(home, tmp_path) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        static = Path(importlib.util.find_spec("streamlit").origin).parent / "static"
+        largest = max(static.rglob("*.js"), key=lambda path: path.stat().st_size)
+        client.sendall(f"GET /{largest.relative_to(static)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert client.recv(12) == b"HTTP/1.1 200"
+        server.end()  # fails where it takes too long
+        assert "Timeout" not in server.output.read_text()
+    Store(home / "index.duckdb").close()
+
+
+def test_a_server_that_hangs_says_where_and_ends(tmp_path):
+    code = """
+import signal, time
+from storage.service import end_in_time
+signal.signal(signal.SIGTERM, lambda *_: None)  # asked to end, it does not
+end_in_time(0.5)
+signal.raise_signal(signal.SIGTERM)
+time.sleep(60)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr
+    assert 'File "<string>", line 7' in done.stderr
 
 
 def test_a_second_console_on_the_same_runs_says_so_in_one_line(home, tmp_path):
