@@ -172,13 +172,7 @@ def logo_by_logo() -> None:
             help="Wilcoxon's signed-rank test on the logos, two-sided: how likely so large a difference is by chance.",
             border=True,
         )
-    likely = found.p_value is not None and found.p_value < 0.05
-    verdict = (
-        f"**{names[second]}** is {'better' if found.difference > 0 else 'worse'}"
-        if likely
-        else "No difference that chance would not explain"
-    )
-    st.caption(f"{verdict}, on {found.n_logos} logos, each run at its best evaluation.")
+    st.caption(f"{found.verdict(f'**{names[second]}**')}, on {found.n_logos} logos, each run at its best evaluation.")
     if (both["difference"] < 0).any():
         st.markdown(f"**Where {names[second]} lost most**")
         for _, row in both[both["difference"] < 0].head(N_WORST).iterrows():

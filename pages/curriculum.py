@@ -208,7 +208,7 @@ def what_if(edited: CurriculumConfig) -> None:
         return
     ends = [row["episode"] for row in rows if row["ends the stage"]]
     reached = edited.stages[min(len(ends), len(edited.stages) - 1)].name
-    st.markdown(f"**{len(ends)} stages ended** within {len(episodes):,} episodes; it would be in **{reached}**.")
+    st.markdown(f"**{len(ends)} stage{'s' * (len(ends) != 1)} ended** within {len(episodes):,} episodes; it would be in **{reached}**.")
     st.dataframe(rows, hide_index=True, column_config={"why": st.column_config.TextColumn(width="large")})
     st.caption(
         "Laid over what the agent did then. Under other rules other logos would have been drawn, and it would have learned otherwise."

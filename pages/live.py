@@ -125,9 +125,9 @@ def stages(row: tables.RunRow, now: Scene) -> None:
         st.altair_chart(plots.stage_strip(now.stages, view), key="stages", alt="Stages of the curriculum over the run")
         name = now.stages["name"].iloc[-1]
         stage = next((s for s in row.config.curriculum.stages if s.name == name), None)
-        share_now = queries.metric_series(console.store, [run_id], ["curriculum/success_share"], "step", 10)
+        share = now.stages["success_share"].iloc[-1]
         if stage is not None:
-            reached = f", now {share_now['mean'].iloc[-1]:.0%}" if len(share_now) else ""
+            reached = f", now {share:.0%}" if pd.notna(share) else ""
             st.caption(
                 f"Stage **{name}** passes at {stage.success_threshold:.0%} successes{reached}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.logos.pictures import FORMATS, PictureError, read_picture
+from core.logos.procedural import CATEGORIES, make_logo
 from core.runs import batch
 from core.runs.batch import Batch, BatchStatus, Request
 from core.runs.run_dir import RunError, all_runs
@@ -27,6 +28,7 @@ PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
 TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the agent's best"}
 N_RECENT = 8
+N_SAMPLES, SAMPLE_SEED = 8, 11
 console = begin("Optimize")
 batches = batch.all_batches(console.home)
 
@@ -48,6 +50,12 @@ def begin_batch(make: Any) -> None:
     st.query_params.clear()
     st.query_params["batch"] = made.batch_id
     st.rerun()
+
+
+def samples() -> list[tuple[str, bytes]]:
+    """Procedural logos that the model that ships was not trained on, of every category."""
+    made = [make_logo(SAMPLE_SEED, category, index) for category in CATEGORIES for index in range(N_SAMPLES // len(CATEGORIES))]
+    return [(f"{logo.name}.svg", logo.svg.encode()) for logo in made]
 
 
 def delete(which: Batch) -> None:
@@ -97,6 +105,8 @@ if shown is None:
         "Drop pictures above, then press Optimize. Nothing has to be trained first, and nothing leaves this machine.",
         icon=":material/upload:",
     )
+    if not files and st.button(f"Try it with {N_SAMPLES} sample logos", icon=":material/category:", key="samples"):
+        begin_batch(lambda: batch.start(console.home, samples(), request))
     st.stop()
 
 
@@ -142,17 +152,18 @@ def results(which: Batch) -> None:
     table = pd.DataFrame(rows)
     table["picture"] = [Path(file).name for file in table["file"]]
     with st.grid(4, min_column_width=130):
-        st.metric("Pictures", f"{len(table)}", border=True)
+        st.metric("Pictures", f"{len(table)}", border=True, height="stretch")
         st.metric(
             "Mean gain",
             tables.gain_text(result["mean_gain"]),
             help="Over VTracer's defaults; 0 is as good, 0.69 is half the error.",
             border=True,
+            height="stretch",
         )
         change = result["bytes"] / max(result["bytes_default"], 1) - 1
-        st.metric("Bytes", tables.bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True)
+        st.metric("Bytes", tables.bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True, height="stretch")
         likeness = table["ssim"].mean() - table["ssim_default"].mean()
-        st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True)
+        st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True, height="stretch")
     with st.container(horizontal=True):
         st.download_button(
             "All SVGs and the CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",

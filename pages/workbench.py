@@ -9,6 +9,7 @@ import streamlit as st
 from core.learning.baselines import method1
 from core.logos.dataset import digest_of
 from core.logos.pictures import FORMATS, PictureError, decode_picture
+from core.logos.procedural import CATEGORIES, make_logo
 from core.runs import favourites
 from core.runs.favourites import Favourite
 from core.runs.run_dir import RunDir, all_runs
@@ -22,6 +23,7 @@ from pages.views.versions import Version, Versions, version_of
 from storage import queries
 
 MAX_SIDE = 1024
+BUILTIN_SEED, N_SAMPLES = 7, 60  # of the built-in set
 SPECKLE, MODE = "bench.filter_speckle", "bench.mode"
 console = begin("Workbench")
 
@@ -42,14 +44,29 @@ def put(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: str = "splin
     st.session_state[SPECKLE], st.session_state[MODE] = int(filter_speckle), mode
 
 
+def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
+    """One of the built-in logos: something to try without a run and without a picture."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = {f"{category}-{index:03d}": (category, index) for category in CATEGORIES for index in range(N_SAMPLES)}
+        name = choose("Logo", list(names), "sample", show=lambda n: n)
+        side = longest_side()
+    made = make_logo(BUILTIN_SEED, *names[name])
+    picture = uploaded_picture(made.svg.encode(), True, side)
+    return picture, digest_of(picture.pixels), name, {}
+
+
+def longest_side() -> int:
+    return int(st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which it is traced."))
+
+
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     """(picture, digest, name, settings to start from)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         file = st.file_uploader("A picture", type=[ending.removeprefix(".") for ending in FORMATS], key="bench.file")
-        side = int(st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which it is traced."))
+        side = longest_side()
     if file is None:
         st.info(
-            "Drop a picture above, or choose a logo of a run: there the agent's choice is what you start from.", icon=":material/upload:"
+            "Drop a picture above, or work on a logo of a run: there the agent's choice is what you start from.", icon=":material/upload:"
         )
         return None
     try:
@@ -81,14 +98,15 @@ runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run
 evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
 ids = [run_id for run_id in runs if run_id in evaluated]
 labels = tables.names_of([runs[i] for i in ids])
-source = "a picture of my own"
-if ids:
-    source = str(
-        st.segmented_control(
-            "Work on", ["a logo of a run", source], default="a logo of a run", key="source", bind="query-params", required=True
-        )
-    )
-found = from_run(ids, runs, labels) if source == "a logo of a run" else from_upload()
+ways = {
+    "a logo of a run": lambda: from_run(ids, runs, labels),
+    "a built-in logo": from_sample,
+    "a picture of my own": from_upload,
+}
+if not ids:
+    ways.pop("a logo of a run")
+way = st.segmented_control("Work on", list(ways), default=next(iter(ways)), key="source", bind="query-params", required=True)
+found = ways[str(way)]()
 if found is None:
     st.stop()
 picture, digest, name, starts = found
@@ -180,7 +198,7 @@ with stage:
             inspect.palette(anatomy)
     with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
         inspect.commands(chosen_params, speckle, mode_now)
-if source == "a logo of a run":
+if way == "a logo of a run":
     st.page_link(
         path_of("gallery"),
         label="This logo in the Gallery",

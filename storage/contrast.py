@@ -12,6 +12,8 @@ from core.statistics import TIE, Paired
 from storage import queries
 from storage.store import Store
 
+SIGNIFICANT = 0.05
+
 
 @dataclass(frozen=True)
 class Duel(Paired):
@@ -22,6 +24,25 @@ class Duel(Paired):
 
     n_logos: int
     p_value: float | None
+
+    def verdict(self, name: str) -> str:
+        """What may be said of the second, called ``name``: the test looks at how many logos, the interval at the mean."""
+        on_most = self.p_value is not None and self.p_value < SIGNIFICANT
+        in_the_mean = self.low > 0 or self.high < 0
+        if not on_most and not in_the_mean:
+            return "No difference that chance would not explain"
+        if not on_most:
+            return f"{name} is {_word(self.difference)} in the mean, by a few logos: the others show no clear difference"
+        by_count, by_mean = _word(self.wins - self.losses or self.difference), _word(self.difference)
+        if not in_the_mean:
+            return f"{name} is {by_count} on more logos than not, but its mean is not clearly {by_count}"
+        if by_count != by_mean:
+            return f"{name} is {by_count} on more logos than not, but {by_mean} in the mean"
+        return f"{name} is {by_mean}"
+
+
+def _word(difference: float) -> str:
+    return "better" if difference > 0 else "worse"
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:

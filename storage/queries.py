@@ -92,6 +92,14 @@ def metric_series(
     return _series(store, "current_metrics", "value", runs, _COLUMN[axis], names, max_points, window)
 
 
+def latest_value(store: Store, run: str, name: str, after_step: int = -1) -> float | None:
+    """The newest value of a metric after a step; None without one."""
+    found = store.rows(
+        "SELECT value FROM current_metrics WHERE run_id = ? AND name = ? AND step > ? ORDER BY step DESC LIMIT 1", [run, name, after_step]
+    )
+    return None if not found or found[0][0] is None else float(found[0][0])
+
+
 def metric_names(store: Store, runs: list[str]) -> list[str]:
     """The names of all metrics of some runs."""
     if not runs:
@@ -271,7 +279,8 @@ def quantiles(store: Store, run: str, column: str, axis: Axis = "step", n_bucket
 
 def stage_spans(store: Store, run: str) -> pd.DataFrame:
     """The stages a run went through: name, reason, why, success_share, n_episodes, and where each began and ended on
-    every axis (step, step_end, minutes, ...). The one it is in has no reason; it ends where the run is now."""
+    every axis (step, step_end, minutes, ...). The one it is in has no reason: it ends where the run is now, with the share
+    of now (None before its first update)."""
     columns = ["step", "minutes", "ts", "episode"]
     found = store.query(
         """
@@ -304,6 +313,8 @@ def stage_spans(store: Store, run: str) -> pd.DataFrame:
             rows[-1] |= {key: event[key] for key in ("reason", "why", "success_share", "n_episodes")} | {
                 f"{c}_end": event[c] for c in columns
             }
+    if rows and not rows[-1]["reason"]:
+        rows[-1]["success_share"] = latest_value(store, run, "curriculum/success_share", int(rows[-1]["step"]))
     frame = pd.DataFrame(rows, columns=["name", "reason", "why", "success_share", "n_episodes", *columns, *(f"{c}_end" for c in columns)])
     return frame.rename(columns={"ts": "wall", "ts_end": "wall_end"})
 

@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import FLAGS, draw_logo, keep_picture
@@ -109,6 +110,18 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     assert "This batch failed" in page.error[0].value
     page.button(key="delete").click().run()
     assert not failed.path.exists()
+
+
+def test_samples_are_there_for_who_has_no_logos_at_hand(visit, console):
+    page = visit("optimize")
+    page.slider(key="budget").set_value(1).run()
+    page.button(key="samples").click().run()
+    assert not page.exception
+    (made,) = batch.all_batches(console.home)
+    assert await_end(made) is BatchStatus.DONE, made.problem()
+    found = made.result()
+    assert found["n_done"] == 8
+    assert {Path(row["file"]).stem.split("-")[0] for row in found["results"]} == {"simple", "text", "gradient", "complex"}
 
 
 @pytest.mark.browser

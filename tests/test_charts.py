@@ -89,7 +89,12 @@ def test_a_chart_is_saved_as_picture_drawing_and_page():
     "make",
     [
         lambda v: plots.success_lines(pd.DataFrame({"group": ["simple"], "x": [1.0], "success": [0.5], "gain": [0.1], "n": [9]}), v),
-        lambda v: plots.gate(series([0.5]), pd.DataFrame({"x": [0.0], "x2": [1.0], "threshold": [0.7], "name": ["a"]}), v),
+        lambda v: plots.gate(
+            series([0.5]),
+            pd.DataFrame({"x": [0.0], "x2": [1.0], "threshold": [0.7], "name": ["a"]}),
+            pd.DataFrame({"x2": [1.0], "success_share": [0.75], "name": ["a"], "reason": ["passed"]}),
+            v,
+        ),
         lambda v: plots.quantile_bands(
             pd.DataFrame({"x": [1.0], "q05": [0.0], "q25": [1.0], "q50": [2.0], "q75": [3.0], "q95": [4.0], "n": [5]}), v, "y"
         ),

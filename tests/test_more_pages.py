@@ -15,6 +15,7 @@ from core.runs.run_dir import RunDir, claim, trace_cache_file
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
+from pages.views import live_charts, scene
 from storage import queries
 
 
@@ -49,6 +50,21 @@ def test_the_stages_of_a_run_on_every_axis(console, ended):
     for axis in ("step", "episode"):
         assert spans[f"{axis}_end"].iloc[0] == spans[axis].iloc[1]
     assert spans["episode_end"].iloc[1] == queries.counts(console.store, ended.run_id)["episodes"]
+    shares = console.store.query("SELECT step, value FROM metrics WHERE name = 'curriculum/success_share' ORDER BY step")
+    assert spans["success_share"].iloc[1] == shares["value"].iloc[-1]  # of now, not a mean of the last updates
+
+
+def test_a_decision_is_a_point_of_its_own_on_the_curve_of_its_gate(visit, console, ended):
+    spans = queries.stage_spans(console.store, ended.run_id)
+    shares = queries.metric_series(console.store, [ended.run_id], ["curriculum/success_share"])
+    stages = scene.stages_of(console.store, ended.run_id)
+    drawn = live_charts.with_decisions(shares, stages[stages["is_over"]])
+    assert len(drawn) == len(shares) + 1
+    assert drawn["x"].is_monotonic_increasing
+    assert spans["success_share"].iloc[0] in list(drawn.loc[drawn["x"] == spans["step_end"].iloc[0], "mean"])
+    page = visit("curriculum", run=ended.run_id)
+    assert not page.exception
+    assert list(page.dataframe[0].value["reached"]) == pytest.approx([100 * share for share in spans["success_share"]])
 
 
 def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console, ended):
@@ -59,7 +75,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     assert metrics["Ended in"] == "second"
     page = visit("curriculum", run=ended.run_id, tab="Rules and what-if")
     assert not page.exception
-    assert "**1 stages ended** within 96 episodes; it would be in **second**." in texts(page)
+    assert "**1 stage ended** within 96 episodes; it would be in **second**." in texts(page)
     page.text_input(key="keep_as").set_value("mine").run()
     page.button(key="keep").click().run()
     assert not page.exception
@@ -91,6 +107,16 @@ def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder
     page = visit("logos", path=str(console.home / "nowhere"))
     assert not page.exception
     assert "is no folder" in texts(page)
+
+
+def test_the_workbench_has_something_to_try_before_any_run(visit, console):
+    page = visit("workbench", sample="gradient-003")
+    assert not page.exception
+    metrics = {m.label: m.value for m in page.metric}
+    assert metrics["Gain"] == "+0.000"  # it starts from VTracer's defaults
+    page.slider(key="bench.color_precision").set_value(5).run()
+    assert not page.exception
+    assert {m.label: m.value for m in page.metric}["Gain"] != "+0.000"
 
 
 def test_the_workbench_starts_from_the_agent_and_keeps_favourites(visit, console, ended):

@@ -278,8 +278,11 @@ def compare_runs(
                 f"{runs[1].run_id} against {runs[0].run_id} on {found.n_logos} logos: {found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
             )
             print(f"{found.wins} wins, {found.ties} ties, {found.losses} losses; p = {found.p_value}")
+            print(f"{found.verdict(runs[1].run_id)}.")
 
-        result({"first": runs[0].run_id, "second": runs[1].run_id} | found.as_dict(), as_json, text)
+        result(
+            {"first": runs[0].run_id, "second": runs[1].run_id, "verdict": found.verdict(runs[1].run_id)} | found.as_dict(), as_json, text
+        )
 
 
 @app.command("stage")

@@ -109,10 +109,26 @@ def gate(scene: Scene) -> None:
     stages = {stage.name: stage for stage in scene.run.read_config().curriculum.stages}
     spans = scene.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in scene.stages["name"]])
     spans = spans[spans["threshold"].notna()]
+    decided = spans[spans["is_over"] & spans["success_share"].notna()]
+    if view.window is not None:
+        decided = decided[decided["x2"].between(*view.window)]
+    shares = with_decisions(shares, decided)
     if view.window is not None:
         spans = spans.assign(x=spans["x"].clip(*view.window), x2=spans["x2"].clip(*view.window))
-    chart = plots.gate(shares, spans, view, scene.stages)
-    chart_box.show(chart, "gate", "Successes against the stage's gate", shares, view, "Dashed: the share that passes the stage")
+    chart = plots.gate(shares, spans, decided, view, scene.stages)
+    chart_box.show(
+        chart, "gate", "Successes against the stage's gate", shares, view, "Dashed: the share that passes the stage; diamonds: decisions"
+    )
+
+
+def with_decisions(shares: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
+    """A point of the curve may be a mean of several updates; what a decision was made on is one of its own.
+
+    ``shares``: of one run, as :func:`queries.metric_series` gives them; ``decided``: x2, success_share.
+    """
+    at = pd.DataFrame({"run_id": shares["run_id"].iloc[0], "name": shares["name"].iloc[0], "x": decided["x2"], "n": 1})
+    at = at.assign(**dict.fromkeys(("mean", "low", "high"), decided["success_share"]))
+    return pd.concat([at, shares]).sort_values("x", kind="stable").reset_index(drop=True)
 
 
 def density(scene: Scene) -> None:
@@ -136,7 +152,7 @@ def by_value(scene: Scene) -> None:
         st.caption("No episode yet.")
         return
     chart_box.show(
-        plots.gain_by_value(values, spec.name, spec.unit),
+        plots.gain_by_value(values, spec.name, spec.unit, spec.is_integer),
         "by-value",
         f"Gain by {spec.name}",
         values,

@@ -152,8 +152,12 @@ def quantile_bands(found: pd.DataFrame, view: View, title: str, stages: pd.DataF
     ).properties(height=HEIGHT)
 
 
-def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, view: View, stages: pd.DataFrame | None = None) -> Chart:
-    """What a stage has to reach. ``shares``: x, mean (share of successes in the window); ``thresholds``: x, x2, threshold, name."""
+def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, decided: pd.DataFrame, view: View, stages: pd.DataFrame | None = None) -> Chart:
+    """What a stage has to reach, and where it was left.
+
+    ``shares``: x, mean (share of successes in the window); ``thresholds``: x, x2, threshold, name; ``decided``: x2,
+    success_share, name, reason.
+    """
     scale, shown = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
     base = alt.Chart(shown_x(shares, view.axis)).encode(x=x_axis(view.axis))
     tip = [x_tip(view.axis), alt.Tooltip("mean:Q", title="successes", format=".0%")]
@@ -171,7 +175,13 @@ def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, view: View, stages: pd.
             tooltip=["name:N", alt.Tooltip("threshold:Q", title="needed", format=".0%")],
         )
     )
-    return alt.layer(*stage_bands(stages, view), needed, lines, points).properties(height=HEIGHT)
+    told = ["name:N", alt.Tooltip("reason:N", title="decision"), alt.Tooltip("success_share:Q", title="successes", format=".0%")]
+    decisions = (
+        alt.Chart(shown_x(decided, view.axis, "x2"))
+        .mark_point(shape="diamond", size=90, filled=True, opacity=1, color=PALETTE[1])
+        .encode(x=x_axis(view.axis, "x2"), y=alt.Y("success_share:Q", scale=scale), tooltip=told)
+    )
+    return alt.layer(*stage_bands(stages, view), needed, lines, points, decisions).properties(height=HEIGHT)
 
 
 def kept_lines(kept: pd.DataFrame) -> Chart:
@@ -259,9 +269,10 @@ def spread(values: pd.DataFrame, title: str) -> Chart:
     return alt.layer(ticks, middle).properties(height=220)
 
 
-def gain_by_value(values: pd.DataFrame, param: str, unit: str) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+def gain_by_value(values: pd.DataFrame, param: str, unit: str, is_whole: bool = False) -> alt.Chart | alt.LayerChart | alt.FacetChart:
     """Mean gain by a parameter's value. ``values``: value, gain, q25, q75, n."""
-    base = alt.Chart(values).encode(x=alt.X("value:Q", title=f"{param} ({unit})", scale=alt.Scale(zero=False)))
+    ticks = alt.Axis(tickMinStep=1, format="d") if is_whole else alt.Axis()
+    base = alt.Chart(values).encode(x=alt.X("value:Q", title=f"{param} ({unit})", axis=ticks, scale=alt.Scale(zero=False)))
     y = alt.Y("gain:Q", title="gain of the episode", scale=alt.Scale(zero=False))
     tip = [alt.Tooltip("value:Q", format=".3~g"), alt.Tooltip("gain:Q", format="+.3f"), alt.Tooltip("n:Q", title="episodes")]
     return alt.layer(

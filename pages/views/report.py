@@ -51,7 +51,16 @@ def render(store: Store, run: RunDir) -> bytes:
         baselines=[(METHOD_LABELS.get(r.method, r.method), r.gain) for r in queries.baselines(store, [run.run_id]).itertuples()],
         categories=_categories(found),
         pictures=_charts(store, run, found),
-        stages=[row | {"told": decision_text(row) if row["reason"] else here} for row in spans.to_dict("records")] if has_stages else [],
+        stages=[
+            row
+            | {
+                "told": decision_text(row) if row["reason"] else here,
+                "share": "–" if pd.isna(row["success_share"]) else f"{row['success_share']:.0%}",
+            }
+            for row in spans.to_dict("records")
+        ]
+        if has_stages
+        else [],
         now_by_stage=(summary["curriculum"] or {}).get("success_by_stage") or {},
         findings=[event["data"] for event in queries.events_of(store, run.run_id, ["alert"])],
         logos=_logos(store, run, summary["best_step"]),

@@ -51,7 +51,7 @@ class Scene:
 
     @cached_property
     def stages(self) -> pd.DataFrame:
-        """name, x, x2, reason on the page's axis; empty without a curriculum."""
+        """name, x, x2, reason, success_share, is_over on the page's axis; empty without a curriculum."""
         return stages_of(self.console.store, self.run_id, self.axis)
 
     @cached_property
@@ -94,12 +94,13 @@ class Scene:
 
 
 def stages_of(store: Store, run_id: str, axis: Axis = "step") -> pd.DataFrame:
-    """The stages of a run on an axis: name, x, x2, reason; empty without a curriculum."""
+    """The stages of a run on an axis: name, x, x2, reason, success_share (when left, or now), is_over; empty without a curriculum."""
     spans = queries.stage_spans(store, run_id)
     if len(spans) < 2 and (spans.empty or spans["name"].iloc[0] == "all_logos"):
-        return pd.DataFrame(columns=["name", "x", "x2", "reason"])
+        return pd.DataFrame(columns=["name", "x", "x2", "reason", "success_share", "is_over"])
     told = [decision_text(row) if row["reason"] else "running" for row in spans.to_dict("records")]
-    return pd.DataFrame({"name": spans["name"], "x": spans[axis], "x2": spans[f"{axis}_end"], "reason": told})
+    found = pd.DataFrame({"name": spans["name"], "x": spans[axis], "x2": spans[f"{axis}_end"], "reason": told})
+    return found.assign(success_share=spans["success_share"].astype(float), is_over=spans["reason"] != "")
 
 
 def label_of(event: dict[str, Any]) -> str:
