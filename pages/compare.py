@@ -95,6 +95,7 @@ def figure_table() -> None:
     st.dataframe(
         table[["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "bytes", "minutes", "n_logos"]],
         hide_index=True,
+        placeholder="–",
         column_config={
             "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
             "interval": st.column_config.TextColumn("95 % interval", help="Of the mean over the validation logos, by bootstrap."),
@@ -117,7 +118,7 @@ def difference_table() -> None:
     if table.empty:
         st.caption("Nothing but the name.")
         return
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table, hide_index=True, placeholder="–")
     if len(shown) < 3:
         return
     setting = choose("As groups by", ["–", *table["setting"]], "group")
@@ -180,6 +181,7 @@ def logo_by_logo() -> None:
     st.dataframe(
         both[["logo", "category", "gain_a", "gain_b", "difference", "result", "ssim_a", "ssim_b", "bytes_a", "bytes_b"]],
         hide_index=True,
+        placeholder="–",
         height=320,
         column_config={name: st.column_config.NumberColumn(format="%+.3f") for name in ("gain_a", "gain_b", "difference")}
         | {name: st.column_config.NumberColumn(format="%.4f") for name in ("ssim_a", "ssim_b")},

@@ -79,6 +79,7 @@ def report(run_id: str) -> None:
     st.dataframe(
         table.assign(**{name: 100 * table[name].astype(float) for name in shares}),
         hide_index=True,
+        placeholder="–",
         column_config=percent
         | {
             "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),

@@ -179,6 +179,7 @@ def results(which: Batch) -> None:
     st.dataframe(
         table[["picture", "gain", "ssim_default", "ssim", "bytes_default", "bytes", "is_default"]].sort_values("gain", ascending=False),
         hide_index=True,
+        placeholder="–",
         column_config={
             "gain": st.column_config.NumberColumn("gain", format="%+.3f"),
             "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),

@@ -213,3 +213,9 @@ def test_a_report_needs_nothing_else_and_runs_nothing(console, two_runs, browse,
 def test_a_report_of_a_run_without_an_evaluation(console, logo_folder):
     run = claim(console.home, tiny_config(logo_folder, name="empty"))
     assert b"has not been evaluated yet" in report.render(console.store, run)
+
+
+def test_level_lines_that_lie_close_share_one_label():
+    lines = pd.DataFrame({"value": [0.0, 0.38, -0.41, -0.44], "label": ["defaults", "best", "random", "Method 1"]})
+    _, text = charts.reference_lines(lines, pd.Series([-1.0, 0.3]))
+    assert dict(zip(text.data["label"], text.data["value"], strict=True)) == {"random · Method 1": -0.44, "defaults": 0.0, "best": 0.38}

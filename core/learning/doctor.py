@@ -259,11 +259,16 @@ def _gradient(d: Doctor) -> str | None:
     return f"grad_norm is {value:.1f}, before it was about {statistics.median(before):.1f}"
 
 
+def _gain(value: float) -> str:
+    """With its sign; 0 is +0.000 whatever its own."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
 def _fall(d: Doctor) -> str | None:
     if len(d.gains) < 4:
         return None
     best, now = max(list(d.gains)[:-2]), _mean(list(d.gains)[-2:])
-    return f"the validation gain fell from {best:.3f} to {now:.3f} (mean of two evaluations)" if now < best - 0.08 else None
+    return f"the validation gain fell from {_gain(best)} to {_gain(now)} (mean of two evaluations)" if now < best - 0.08 else None
 
 
 def _reward_fall(d: Doctor) -> str | None:
@@ -272,7 +277,7 @@ def _reward_fall(d: Doctor) -> str | None:
         return None
     smooth = [statistics.median(found[i : i + 10]) for i in range(0, len(found) - 9, 5)]
     peak, now = max(smooth), statistics.median(found[-10:])
-    return f"the gain of episodes fell from {peak:.3f} to {now:.3f} (medians of ten updates)" if now < peak - 0.15 else None
+    return f"the gain of episodes fell from {_gain(peak)} to {_gain(now)} (medians of ten updates)" if now < peak - 0.15 else None
 
 
 def _plateau(d: Doctor) -> str | None:

@@ -61,10 +61,16 @@ def notice_of(run_id: str, event: Event) -> Notice | None:
     return Notice(run_id, event.ts, event.step, severity, title, text, cause, is_milestone, event.kind, data)
 
 
+def as_sentence(text: str) -> str:
+    """Evidence as it stands in a log, as a sentence; the name of a metric keeps its small letter."""
+    is_name = bool(set("_/") & set(text.split(" ", 1)[0]))
+    return f"{text if is_name else text[:1].upper() + text[1:]}."
+
+
 def _text_of(kind: str, step: int, data: dict[str, Any]) -> tuple[Severity, str, str, str, bool] | None:
     if kind == "alert":
         severity = cast(Severity, data.get("severity") if data.get("severity") in SEVERITIES else "warning")
-        text = f"{data.get('evidence', '')}. {data.get('cause', '')} {data.get('remedy', '')}"
+        text = f"{as_sentence(str(data.get('evidence', '')))} {data.get('cause', '')} {data.get('remedy', '')}"
         return severity, str(data.get("title", "Finding")), text, f"alert {data.get('rule', '')}", False
     if kind == "action":
         return "warning", "The doctor acted", str(data.get("text", "")), f"action {data.get('rule', '')}", False

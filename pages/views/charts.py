@@ -27,6 +27,7 @@ STAGE_WIDTH = alt.ExprRef("max(scale('x', datum.x2) - scale('x', datum.x) - 6, 1
 CLOCK = {"milliseconds": "%H:%M:%S", "seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", "date": "%b %d"}
 AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of training", "wall": "time of day"}
 HEIGHT = 260
+_LABEL_ROOM = 0.07  # of the height, that the label of a level line takes
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 _SAVED_WIDTH = 900  # pixels
@@ -179,7 +180,7 @@ def line(
     shown = alt.condition(hover, alt.value(1), alt.value(0))
     points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
     layers.append(points.mark_point(size=50, filled=True, clip=True).encode(y=y, opacity=shown, tooltip=tip).add_params(hover))
-    layers += reference_lines(references) + event_marks(marks, view)
+    layers += reference_lines(references, data["mean"]) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=height)
 
 
@@ -201,17 +202,30 @@ def _has_readable_band(data: pd.DataFrame, scale: alt.Scale) -> bool:
     return float(height.median()) < 0.6 * (high - low)
 
 
-def reference_lines(references: pd.DataFrame | None) -> list[alt.Chart]:
-    """Level lines. ``references``: value, label."""
+def reference_lines(references: pd.DataFrame | None, *shown: pd.Series) -> list[alt.Chart]:
+    """Level lines. ``references``: value, label; ``shown``: what else the y axis covers, to know which lines lie close."""
     if references is None or references.empty:
         return []
     rule = alt.Chart(references).mark_rule(strokeDash=[5, 4], color="#8a8a8a").encode(y="value:Q")
     text = (
-        alt.Chart(references)
+        alt.Chart(_together(references, shown))
         .mark_text(align="right", baseline="top", dx=-4, dy=4, color="#8a8a8a", fontSize=11)
         .encode(y="value:Q", x=alt.value("width"), text="label:N")
     )
     return [rule, text]
+
+
+def _together(references: pd.DataFrame, shown: Sequence[pd.Series]) -> pd.DataFrame:
+    """Labels of lines too close for one each are one, below the lowest of them."""
+    covered = pd.concat([references["value"], *shown]).dropna()
+    room = _LABEL_ROOM * float(covered.max() - covered.min())
+    groups: list[list[tuple[float, str]]] = []
+    for value, label in sorted(zip(references["value"], references["label"], strict=True)):
+        if groups and value - groups[-1][-1][0] < room:
+            groups[-1].append((value, label))
+        else:
+            groups.append([(value, label)])
+    return pd.DataFrame([(group[0][0], " · ".join(label for _, label in reversed(group))) for group in groups], columns=["value", "label"])
 
 
 def stage_bands(stages: pd.DataFrame | None, view: View) -> list[alt.Chart]:
@@ -286,7 +300,7 @@ def evaluation_line(
     layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=y)))
     points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
     layers.append(points.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
-    layers += reference_lines(references) + event_marks(marks, view)
+    layers += reference_lines(references, data["gain_low"], data["gain_high"]) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=HEIGHT + 40)
 
 

@@ -214,20 +214,21 @@ def stage_editor(stages: list[Data], version: str) -> list[Data]:
         for s in stages
     ]
     frame = pd.DataFrame(rows).astype(dict.fromkeys(("required_gain", "quality", "size", "max_side"), "float64"))
-    config: dict[str, Any] = {
-        "name": st.column_config.TextColumn("Stage", help=_STAGE_HELP["name"], required=True, width="medium"),
-        **{c: st.column_config.CheckboxColumn(c.capitalize(), help=f"Draw {c} logos", width="small", default=True) for c in CATEGORIES},
-        "difficulty": st.column_config.NumberColumn("Difficulty", help=_STAGE_HELP["difficulty"], width="small", default=1.0),
-        "target_ssim": st.column_config.NumberColumn("Target SSIM", help=_STAGE_HELP["target_ssim"], width="small", default=0.9),
-        "required_gain": st.column_config.NumberColumn("Required gain", help=_STAGE_HELP["required_gain"], width="small"),
-        "max_episodes": st.column_config.NumberColumn("Episodes", help=_STAGE_HELP["max_episodes"], width="small", default=10_000),
-        "success_threshold": st.column_config.NumberColumn("Success", help=_STAGE_HELP["success_threshold"], width="small", default=0.7),
-        "quality": st.column_config.NumberColumn("Quality weight", help=_STAGE_HELP["quality"], width="small"),
-        "size": st.column_config.NumberColumn("Size weight", help=_STAGE_HELP["size"], width="small"),
-        "max_side": st.column_config.NumberColumn("Longest side", help=_STAGE_HELP["max_side"], width="small"),
-        "variants": st.column_config.CheckboxColumn("Variants", help=_STAGE_HELP["variants"], width="small", default=True),
+    tick, number = st.column_config.CheckboxColumn, st.column_config.NumberColumn
+    config: dict[str, Any] = {  # as wide as what stands above, which an icon goes before
+        "name": st.column_config.TextColumn("Stage", help=_STAGE_HELP["name"], required=True, width=150),
+        **{c: tick(c.capitalize(), help=f"Draw {c} logos", width=60 + 5 * len(c), default=True) for c in CATEGORIES},
+        "difficulty": number("Difficulty", help=_STAGE_HELP["difficulty"], width=110, default=1.0),
+        "target_ssim": number("SSIM", help=_STAGE_HELP["target_ssim"], width=80, default=0.9),
+        "required_gain": number("Gain", help=_STAGE_HELP["required_gain"], width=80),
+        "success_threshold": number("Success", help=_STAGE_HELP["success_threshold"], width=95, default=0.7),
+        "max_episodes": number("Episodes", help=_STAGE_HELP["max_episodes"], width=105, default=10_000),
+        "quality": number("Quality weight", help=_STAGE_HELP["quality"], width=135),
+        "size": number("Size weight", help=_STAGE_HELP["size"], width=115),
+        "max_side": number("Longest side", help=_STAGE_HELP["max_side"], width=120),
+        "variants": tick("Variants", help=_STAGE_HELP["variants"], width=100, default=True),
     }
-    edited = st.data_editor(frame, column_config=config, num_rows="dynamic", hide_index=True, key=f"stages.{version}")
+    edited = st.data_editor(frame, column_config=config, num_rows="dynamic", hide_index=True, placeholder="–", key=f"stages.{version}")
     return [_stage_data(row) for row in edited.to_dict("records")]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.learning.doctor import RULE_NAMES, RULES
+from core.runs.alerts import as_sentence
 from core.runs.run_dir import RunDir
 from pages.views import actions, chart_box, charts
 from pages.views.scene import Scene
@@ -71,7 +72,7 @@ def _finding(console: Console, run: RunDir, event: dict[str, Any], n: int) -> No
             st.badge(severity, color=COLOURS.get(severity, "orange"), icon=ICONS.get(severity))
             st.markdown(f"**{data.get('title', '')}**")
             st.caption(f"step {event['step']:,}")
-        st.markdown(f"{data.get('evidence', '')}.")
+        st.markdown(as_sentence(str(data.get("evidence", ""))))
         st.caption(f"{data.get('cause', '')} {data.get('remedy', '')}")
         changes = data.get("changes") or {}
         if changes:
