@@ -71,7 +71,7 @@ def report(run_id: str) -> None:
         worst = min(last.get("change_since_end", {}).values(), default=None)
         st.metric(
             "Most forgotten",
-            f"{min(worst, 0):+.0%}" if worst is not None else "–",
+            "–" if worst is None else "0%" if worst >= 0 else f"{worst:+.0%}",
             help="Largest fall of the share of logos that meet a stage, since it ended.",
         )
     shares = ["gate", "reached", "logos that meet it now", "since its end"]
