@@ -138,7 +138,7 @@ def drop(favourite: Favourite) -> None:
     say(f"{favourite.name} is no longer kept")
 
 
-grid = st.grid(3, min_column_width=260, gap="medium")
+grid = st.grid(3, min_column_width=180, gap="medium")  # at 900 pixels too a slider moves beside what it changes
 stage, sliders = grid.cell(column_span=2), grid.cell()
 with sliders:
     st.selectbox("Start from", [*starts, *(f"kept: {f.name}" for f in kept)], key="bench.start", on_change=start_from)
@@ -153,7 +153,7 @@ with sliders:
             help=spec.meaning,
         )
     st.slider("filter_speckle (pixels)", 0, 32, key=SPECKLE, help="Areas below its square are dropped. The agent leaves it at 4.")
-    st.segmented_control("mode", list(MODES), key=MODE, required=True, help="How outlines are drawn. The agent leaves it at spline.")
+    st.selectbox("mode", list(MODES), key=MODE, help="How outlines are drawn. The agent leaves it at spline.")
     chosen_params = Params.from_values([float(st.session_state[key_of(n)]) for n in NAMES])
     speckle, mode = int(st.session_state[SPECKLE]), st.session_state[MODE]
 mode_now: Mode = mode if mode in MODES else "spline"

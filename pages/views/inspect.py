@@ -47,9 +47,10 @@ def facts(picture: Picture, version: Version, n_columns: int = 2) -> Anatomy | N
         st.metric(
             "Gain", tables.gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error."
         )
-        st.metric("SSIM", f"{version.ssim:.4f}", f"{version.ssim - base.outcome.ssim:+.4f}")
+        likeness, size = version.ssim - base.outcome.ssim, found.n_bytes / n_default - 1  # no arrow where nothing differs
+        st.metric("SSIM", f"{version.ssim:.4f}", f"{likeness:+.4f}" if abs(likeness) >= 5e-5 else None)
         st.metric(
-            "Bytes", tables.bytes_text(found.n_bytes), f"{found.n_bytes / n_default - 1:+.0%}", delta_color="inverse",
+            "Bytes", tables.bytes_text(found.n_bytes), f"{size:+.0%}" if abs(size) >= 0.005 else None, delta_color="inverse",
             help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} gzipped, as a web server sends them.",
         )  # fmt: skip
         st.metric("Gzipped", tables.bytes_text(found.n_gzipped))
