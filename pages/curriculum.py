@@ -64,7 +64,7 @@ def report(run_id: str) -> None:
         )
     table = pd.DataFrame(rows)
     n_passed = sum(row["reason"] in ("passed", "skipped") for row in spans.to_dict("records"))
-    with st.grid(4, min_column_width=140):
+    with st.grid(4, min_column_width=235):  # a stage's name is long
         st.metric("Stages passed", f"{n_passed} of {len(stages)}", help="Passed or skipped because the agent met them already.")
         st.metric("Now in" if not actions.is_over(runs[run_id]) else "Ended in", str(spans["name"].iloc[-1]))
         st.metric("Episodes", f"{int(spans['episode_end'].max()):,}")

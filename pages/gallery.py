@@ -201,7 +201,7 @@ with st.grid("auto", min_column_width=150) as grid:
             data = file.read_bytes() if file is not None else b""
         except OSError:
             data = b""
-        with grid.cell(), st.container(border=True):
+        with grid.cell(), st.container(border=True, height="stretch", vertical_alignment="distribute"):
             if data:
                 st.image(svg_url(data) if item.svg else data, width="stretch", alt=str(item.logo))
             st.button(

@@ -217,7 +217,12 @@ def events(now: Scene) -> None:
         st.caption("Click a row to see the curves around it.")
     with cells.cell():
         st.subheader("Log")
-        st.code("\n".join(run.log_tail(60)) or "nothing written yet", language=None, height=300)
+        if lines := run.log_tail(60):
+            st.code("\n".join(lines), language=None, height=300)
+        elif actions.is_over(run):
+            st.caption("No log was kept: a run started by `python -m core train` writes it to its terminal.")
+        else:
+            st.caption("Nothing written yet.")
 
 
 @st.fragment(run_every=clock)

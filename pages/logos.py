@@ -133,7 +133,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
     page = st.pagination(n_pages, key="logos_page") if n_pages > 1 else 1
     with st.grid("auto", min_column_width=110) as grid:
         for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
-            with grid.cell(), st.container(border=True):
+            with grid.cell(), st.container(border=True, height="stretch", vertical_alignment="distribute"):
                 st.image(picture(item), width="stretch", alt=item.name)
                 st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
 
