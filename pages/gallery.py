@@ -194,14 +194,14 @@ def pick(logo: str) -> None:
 
 n_pages = (len(shown) - 1) // PER_PAGE + 1
 page = st.pagination(n_pages, key="gallery_page") if n_pages > 1 else 1
-with st.grid("auto", min_column_width=150) as grid:
+with st.grid("auto", min_column_width=150, border=True, vertical_alignment="center") as grid:
     for item in shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE].itertuples():
         file = run.inside(str(item.svg)) if item.svg else run.picture_file(str(item.digest))
         try:
             data = file.read_bytes() if file is not None else b""
         except OSError:
             data = b""
-        with grid.cell(), st.container(border=True, height="stretch", vertical_alignment="distribute"):
+        with grid.cell():
             if data:
                 st.image(svg_url(data) if item.svg else data, width="stretch", alt=str(item.logo))
             st.button(

@@ -131,9 +131,9 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
             )
     n_pages = (len(shown) - 1) // PER_PAGE + 1
     page = st.pagination(n_pages, key="logos_page") if n_pages > 1 else 1
-    with st.grid("auto", min_column_width=110) as grid:
+    with st.grid("auto", min_column_width=110, border=True, vertical_alignment="center") as grid:
         for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
-            with grid.cell(), st.container(border=True, height="stretch", vertical_alignment="distribute"):
+            with grid.cell():
                 st.image(picture(item), width="stretch", alt=item.name)
                 st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
 
