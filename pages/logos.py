@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import ConfigError, LogosError, RunError
 from core.logos import sets
-from core.logos.dataset import BUILTIN, SPLITS, Logo, LogosError, LogoSet, load_logos
+from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
 from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
 from core.runs import batch
-from core.runs.config import ConfigError
-from core.runs.run_dir import RunError, all_runs
+from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
 from pages.views import chart_box, plots

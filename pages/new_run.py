@@ -10,13 +10,14 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from core.logos.dataset import BUILTIN, LogosError, load_logos
+from core.errors import ConfigError, LogosError, RunError
+from core.logos.dataset import BUILTIN, load_logos
+from core.machine import available_cores
 from core.runs import curricula
-from core.runs.config import ConfigError, RunConfig
+from core.runs.config import RunConfig
 from core.runs.config_text import load_config, parse_yaml, problems, to_yaml, validate
 from core.runs.preflight import preflight
-from core.runs.resources import available_cores
-from core.runs.run_dir import RunDir, RunError, find_run
+from core.runs.run_dir import RunDir, find_run
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin

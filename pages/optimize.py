@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.logos.pictures import FORMATS, PictureError, read_picture
+from core.errors import PictureError, RunError
+from core.logos.pictures import FORMATS, read_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs import batch
 from core.runs.batch import Batch, BatchStatus, Request
-from core.runs.run_dir import RunError, all_runs
+from core.runs.run_dir import all_runs
 from core.runs.status import overview
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import encode_png, fit

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import streamlit as st
 
-from core.runs import resources
-from core.runs.config import ConfigError
+from core import machine
+from core.errors import ConfigError
 from core.runs.launchers import local
+from core.runs.preflight import workers_of
 from core.runs.run_dir import RunDir, all_runs, read_board
 from core.runs.settings import Settings, read_settings
 from core.runs.status import Status
@@ -30,8 +31,8 @@ def settings() -> Settings:
         return Settings()
 
 
-def machine() -> None:
-    now = resources.sample(console.home)
+def show_machine() -> None:
+    now = machine.sample(console.home)
     with st.grid(4, min_column_width=130):
         busy = sum(now.cores)
         st.metric("Processor", f"{busy / max(len(now.cores), 1):.0%}", help=f"{busy:.1f} of {len(now.cores)} cores are busy.", border=True)
@@ -50,7 +51,7 @@ def machine() -> None:
 
 def workers_text(run: RunDir) -> str:
     try:
-        n = resources.workers_of(run.read_config())
+        n = workers_of(run.read_config())
     except ConfigError:
         return "unknown workers"
     return f"{n} worker{'s' if n > 1 else ''}"
@@ -58,12 +59,12 @@ def workers_text(run: RunDir) -> str:
 
 def live_runs(rows: list[tables.RunRow]) -> None:
     live = [row for row in rows if row.state.status in LIVE]
-    cores = settings().queue.cores or resources.available_cores()
+    cores = settings().queue.cores or machine.available_cores()
     st.subheader("Running")
     if not live:
         st.caption(f"No run is live; {cores} workers may run at a time.")
         return
-    taken = sum(resources.workers_of(row.config) for row in live if row.config is not None)
+    taken = sum(workers_of(row.config) for row in live if row.config is not None)
     st.caption(f"{taken} of {cores} workers are in use.")
     for row in live:
         name, progress, figures, buttons = st.columns([1.8, 2, 3, 2.4], vertical_alignment="center")
@@ -74,8 +75,8 @@ def live_runs(rows: list[tables.RunRow]) -> None:
                 st.badge("no sign of life", color="orange", icon=":material/warning:")
         progress.progress(row.progress, text=f"{row.step:,} of {row.total:,} steps")
         rate = queries.recent_rate(console.store, row.run.run_id)
-        memory = sum(resources.tree_memory_mb(process.pid) for process in local.trainers(row.run))
-        disk = resources.folder_mb(row.run.path)
+        memory = sum(machine.tree_memory_mb(process.pid) for process in local.trainers(row.run))
+        disk = machine.folder_mb(row.run.path)
         budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
         rate_text = f"{rate:.0f} steps a second" if rate else "getting ready"
         figures.caption(f"{workers_text(row.run)} · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
@@ -110,7 +111,7 @@ def notifications() -> None:
 def overview() -> None:
     show_toasts()
     rows = tables.run_rows(list(all_runs(console.home)), queries.run_overview(console.store))
-    machine()
+    show_machine()
     live_runs(rows)
     st.subheader("Queue")
     if not controls.queue_list(console, {row.run.run_id: row.name for row in rows}):

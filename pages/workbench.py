@@ -6,9 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import PictureError
 from core.learning.baselines import method1
 from core.logos.dataset import digest_of
-from core.logos.pictures import FORMATS, PictureError, decode_picture
+from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs import favourites
 from core.runs.favourites import Favourite

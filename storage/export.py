@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.runs.files import write_aside
+from core.files import write_aside
 from core.runs.run_dir import RunDir
 from core.runs.status import run_state
 from storage import queries

@@ -24,14 +24,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import StoreError
+from core.paths import runs_home
 from core.runs import trash
 from core.runs.alerts import Notifier
-from core.runs.run_dir import all_runs, runs_home
+from core.runs.run_dir import all_runs
 from core.runs.scheduler import Scheduler
 from core.runs.status import run_state
 from storage import front
 from storage.ingest import Ingest
-from storage.store import DATABASE, Store, StoreError
+from storage.store import DATABASE, Store
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from core.errors import StoreError
 from storage.schema import PARAMS, migrate
 
 CLOSE_PATIENCE_S = 5.0
@@ -29,10 +30,6 @@ DATABASE = "index.duckdb"
 _TABLES = ("metrics", "episodes", "evaluated", "evaluations", "events", "attempts", "sources", "runs")
 Parameters = list[Any] | dict[str, Any]
 _OWN_TABLE = ("metrics", "episode", "evaluated", "evaluation")
-
-
-class StoreError(RuntimeError):
-    """Raised when the database can't be opened, with what to do about it."""
 
 
 def _struct(types: dict[str, str]) -> str:

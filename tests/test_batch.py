@@ -10,9 +10,9 @@ import pytest
 from conftest import FLAGS, draw_logo, keep_picture
 from test_server import serving
 
+from core.errors import RunError
 from core.runs import batch
 from core.runs.batch import BatchStatus, Request
-from core.runs.run_dir import RunError
 
 
 def png(kind: int, size: int = 48) -> bytes:

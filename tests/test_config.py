@@ -1,6 +1,7 @@
 import pytest
 
-from core.runs.config import ConfigError, RunConfig, StageConfig, plan_stages
+from core.errors import ConfigError
+from core.runs.config import RunConfig, StageConfig, plan_stages
 from core.runs.config_text import apply_settings, load_config, parse_yaml, to_yaml, validate
 from pages.views.actions import presets
 

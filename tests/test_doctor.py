@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import draw_logo, tiny_config, update_values, values
 
+from core.errors import TrainingError
 from core.learning.doctor import RULE_NAMES, RULES, Doctor
-from core.learning.trainer import TrainingError, train
+from core.learning.trainer import train
 from core.learning.treatment import Treatment
 from core.runs.config import RunConfig
 from core.runs.config_text import load_config

@@ -12,13 +12,13 @@ import pytest
 from conftest import ROOT, draw_logo, tiny_config
 from PIL import Image
 
+from core.errors import ConfigError, RunError
 from core.learning.comparison import Request, compare, write_comparison
 from core.learning.model import SCATTER, find_checkpoint, load_model
 from core.learning.model_export import export_model
 from core.learning.optimize import PREFERENCES, find_pictures, optimize
 from core.learning.trainer import train
-from core.runs.config import ConfigError
-from core.runs.run_dir import RunDir, RunError, claim
+from core.runs.run_dir import RunDir, claim
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS

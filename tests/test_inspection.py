@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from conftest import draw_logo, tiny_config
 
+from core.errors import ConfigError, LogosError, RunError
 from core.learning.whatif import replay
 from core.logos import sets
-from core.logos.dataset import LogosError, load_logos
+from core.logos.dataset import load_logos
 from core.logos.similar import near_duplicates, perceptual_hash
 from core.runs import batch, curricula, favourites, trash
-from core.runs.config import ConfigError, CurriculumConfig
+from core.runs.config import CurriculumConfig
 from core.runs.favourites import Favourite
-from core.runs.run_dir import RunError, all_runs, claim
+from core.runs.run_dir import all_runs, claim
 from core.tracing.anatomy import DIFFERENCES, anatomy, difference, outlines
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture

@@ -8,9 +8,10 @@ import pytest
 from conftest import draw_logo
 from PIL import Image
 
+from core.errors import LogosError, PictureError
 from core.logos.classify import classify
-from core.logos.dataset import LogosError, Shares, load_logos, split_of, write_logos
-from core.logos.pictures import PictureError, decode_picture, read_picture
+from core.logos.dataset import Shares, load_logos, split_of, write_logos
+from core.logos.pictures import decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, RECIPES, make_logo, make_logos
 from core.tracing.features import picture_features
 

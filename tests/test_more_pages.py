@@ -10,8 +10,9 @@ from test_pages import caught_up, texts
 from core.learning.trainer import train
 from core.logos import sets
 from core.logos.dataset import load_logos
+from core.paths import trace_cache_file
 from core.runs import curricula, favourites
-from core.runs.run_dir import RunDir, claim, trace_cache_file
+from core.runs.run_dir import RunDir, claim
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_PARAMS, ActionMap, ParamError, Params
+from core.errors import ParamError
+from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_PARAMS, ActionMap, Params
 
 actions = st.lists(st.floats(-1, 1), min_size=N_PARAMS, max_size=N_PARAMS).map(np.array)
 centres = st.sampled_from([None, BEST_SINGLE, DEFAULTS])

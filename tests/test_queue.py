@@ -10,12 +10,13 @@ import time
 import pytest
 from conftest import ROOT, await_end, follow, tiny_config
 
+from core.errors import ConfigError, RunError
+from core.machine import Process
 from core.runs import queue, scheduler
-from core.runs.config import ConfigError
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.records import Process, Ticket
-from core.runs.run_dir import RunDir, RunError, all_runs, read_board
+from core.runs.records import Ticket
+from core.runs.run_dir import RunDir, all_runs, read_board
 from core.runs.scheduler import Scheduler
 from core.runs.settings import Settings, check_settings, read_settings, write_settings
 from core.runs.status import Status, run_state

@@ -11,13 +11,14 @@ import time
 import pytest
 from conftest import await_end, follow, tiny_config, update_values, values
 
-from core.learning.agent import CheckpointError, read_checkpoint
+from core.errors import CheckpointError, RunError
+from core.learning.agent import read_checkpoint
 from core.learning.keeper import find_start
 from core.learning.trainer import train
 from core.runs import queue
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, RunError, claim
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, claim
 from core.runs.scheduler import Scheduler
 from core.runs.status import Status, run_state
 

@@ -8,7 +8,8 @@ import sys
 from conftest import ROOT, need
 
 from core.learning.comparison import Request, compare
-from core.learning.model import DEFAULT_MODEL, MODELS, load_model
+from core.learning.model import DEFAULT_MODEL, load_model
+from core.paths import MODELS
 from core.tracing.features import FEATURE_NAMES
 
 

@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 from conftest import ROOT, tiny_config
 
+from core.errors import StoreError
 from core.runs.events import EventWriter, read_events
 from core.runs.run_dir import RunDir, claim
 from storage import export, queries
 from storage.ingest import Ingest, catch_up, read_new
 from storage.schema import MIGRATIONS, PARAMS
-from storage.store import Store, StoreError
+from storage.store import Store
 
 
 def episode(i: int, **changes) -> dict:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.metrics import structural_similarity
 
+from core.errors import RasterError
 from core.learning.baselines import BASELINES, method1, method1_raw
 from core.tracing.features import N_FEATURES, all_features, feature_vector, picture_features
 from core.tracing.outcome import EPSILON, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, SPECS, Params
 from core.tracing.picture import Picture, decode_png, encode_png, fit
-from core.tracing.raster import RasterError, rasterizer, without_references
+from core.tracing.raster import rasterizer, without_references
 from core.tracing.similarity import Reference, ssim
 from core.tracing.tracer import trace
 

@@ -13,12 +13,13 @@ import pytest
 from conftest import ROOT, await_end, draw_logo, follow, tiny_config, update_values, values
 from PIL import Image
 
+from core.errors import RunError
 from core.learning.agent import read_checkpoint
 from core.learning.keeper import CheckpointKeeper
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.run_dir import RunDir, RunError, claim, find_run
+from core.runs.run_dir import RunDir, claim, find_run
 from core.runs.status import Status, run_state
 
 

@@ -7,15 +7,16 @@ import numpy as np
 import psutil
 import pytest
 
+from core.errors import WorkerError
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import evaluate_baseline, summarise
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.vec_env import COLUMN, PoolVecEnv
 from core.learning.worker import Job, JobResult, pack_job, pack_result, unpack_job, unpack_result
-from core.learning.workers import MAX_LOSSES_IN_A_ROW, Limits, WorkerError, WorkerPool
+from core.learning.workers import MAX_LOSSES_IN_A_ROW, Limits, WorkerPool
 from core.logos.dataset import load_logos
-from core.runs.resources import available_cores
+from core.machine import available_cores
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import ENDS, HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS, Params

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.bench.report import BenchError, Report, say
-from core.runs.config import ConfigError
+from core.bench.report import Report, say
+from core.errors import BenchError, ConfigError
 from core.runs.config_text import load_config
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir

@@ -28,17 +28,18 @@ from typing import Any
 
 import psutil
 
-from core.bench.report import BenchError, Report, say
+from core.bench.report import Report, say
+from core.errors import BenchError
 from core.logos.dataset import write_logos
+from core.paths import HOME_VARIABLE, PROJECT
 from core.runs import queue
 from core.runs.config import RunConfig
 from core.runs.config_text import validate
 from core.runs.events import parse
-from core.runs.run_dir import HOME_VARIABLE, RunDir, all_runs
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.settings import QueueSettings, Settings, write_settings
 from core.runs.status import Status, run_state
 
-PROJECT = Path(__file__).resolve().parents[2]
 N_LIVE = 3
 DISK_MB = 900
 WRONG_AFTER_S = 15.0  # how long a console may show what is no longer so

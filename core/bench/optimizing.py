@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.bench.report import BenchError, Report, say
+from core.bench.report import Report, say
+from core.errors import BenchError
 from core.learning.model import load_model
 from core.learning.optimize import find_pictures, optimize
 from core.learning.picture_store import PictureStore

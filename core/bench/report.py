@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 
-from core.runs.files import write_aside
-from core.runs.resources import available_cores
+from core.files import write_aside
+from core.machine import available_cores
+from core.paths import BENCHMARKS
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 # key -> (direction, bound): what this project holds itself to
 TARGETS: dict[str, tuple[str, float]] = {
     "step_over_vtracer": ("<=", 1.4),
@@ -48,10 +48,6 @@ Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|op
 figure of the first kind compares sides inside one run, which take turns; times are medians over repeats. Absolute times are
 this machine's; the ratios are what counts.
 """
-
-
-class BenchError(RuntimeError):
-    """Raised when a benchmark lacks what it needs; the text says what to do."""
 
 
 @dataclass
@@ -119,7 +115,7 @@ def machine_facts() -> dict[str, str]:
     }
 
 
-def write_section(report: Report, path: Path = DOCUMENT) -> None:
+def write_section(report: Report, path: Path = BENCHMARKS) -> None:
     """Put the report in its place in the document; the other sections stay."""
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD
     begin, end = f"<!-- {report.name} -->", f"<!-- end of {report.name} -->"

@@ -17,11 +17,11 @@ from typing import Any
 from unittest import mock
 
 from core.bench.report import Report, say
+from core.paths import PROJECT
 from core.runs.config_text import load_config
 from core.runs.events import EventWriter, Kind
 from core.runs.run_dir import claim
 
-ROOT = Path(__file__).resolve().parents[2]
 N_SCALARS = 20_000
 _KEYS = [f"train/value_{i}" for i in range(20)]  # about what an update writes
 
@@ -38,7 +38,7 @@ def _training(report: Report, images: str, n_rollouts: int) -> None:
     import core.learning.trainer as trainer_module
     from core.learning import callbacks
 
-    config = load_config(ROOT / "configs" / "recommended.yaml", [f"logos.path={images}"])
+    config = load_config(PROJECT / "configs" / "recommended.yaml", [f"logos.path={images}"])
     config = config.model_copy(update={"total_timesteps": n_rollouts * config.rollout_steps})
     config.evaluation.every_steps = config.checkpoint.every_steps = config.total_timesteps + 1
     sides: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}  # processor seconds, seconds, events

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import vtracer
 
-from core.bench.report import BenchError, Report, say, take_turns
+from core.bench.report import Report, say, take_turns
+from core.errors import BenchError
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, PreparedLogo
 from core.learning.picture_store import PictureStore
@@ -34,10 +35,11 @@ from core.learning.spec import env_spec
 from core.learning.supply import load_set
 from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, load_logos
+from core.machine import available_cores
+from core.paths import PROJECT
 from core.runs.config import RunConfig
 from core.runs.config_text import load_config
 from core.runs.events import Event, read_backwards, read_events
-from core.runs.resources import available_cores
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
@@ -46,7 +48,6 @@ from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
 
 _BETWEEN_S, _REPLAYED = 15.0, 256  # how long a training goes on, and how many of its steps one core does then
-ROOT = Path(__file__).resolve().parents[2]
 WORK_SIZE = 256
 _SPEC = EnvSpec(1, DEFAULTS, HEADLINE)  # action 0 is VTracer's defaults
 
@@ -271,7 +272,7 @@ class _Replay:
 
 def _training(report: Report, images: str, n_steps: int) -> None:
     settings = [f"logos.path={images}"] + ([f"total_timesteps={n_steps}"] if n_steps else [])
-    config = load_config(ROOT / "configs" / "recommended.yaml", settings)
+    config = load_config(PROJECT / "configs" / "recommended.yaml", settings)
     with tempfile.TemporaryDirectory() as home:
         say(
             f"training {config.total_timesteps:,} steps with configs/recommended.yaml, stopped now and then for one core to do the same steps"
@@ -281,7 +282,7 @@ def _training(report: Report, images: str, n_steps: int) -> None:
         command += [part for setting in settings for part in ("--set", setting)]
         with (Path(home) / "out").open("wb") as out:
             trainer = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": home}, stdout=out, stderr=out, start_new_session=True
+                command, cwd=PROJECT, env=os.environ | {"TRACEWRIGHT_HOME": home}, stdout=out, stderr=out, start_new_session=True
             )
         paused = 0.0
         try:

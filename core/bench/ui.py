@@ -26,15 +26,17 @@ import psutil
 
 from core.bench.ingest import METRICS as _METRICS
 from core.bench.ingest import episode, write_run
-from core.bench.report import BenchError, Report, say
+from core.bench.report import Report, say
+from core.errors import BenchError
+from core.machine import Process
+from core.paths import PROJECT
 from core.runs.config import RecoveryConfig, RunConfig
 from core.runs.events import EventWriter
-from core.runs.records import Heartbeat, Process
+from core.runs.records import Heartbeat
 from core.runs.run_dir import RunDir, all_runs, claim
 
 _N_METRICS = len(_METRICS)
 REFRESH_S = 2.0  # of the live page
-ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 _EVALUATIONS = 20
 _QUIET_PERCENT = 10.0
@@ -224,9 +226,9 @@ def server_on(home: Path) -> Iterator[tuple[str, psutil.Process]]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py"), "--server.port", str(port), "--server.headless", "true"]
     with (home / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, stdout=log, stderr=log)
     try:
         say("the server reads the logs")
         while True:

@@ -10,9 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.logos.dataset import LogosError
-from core.runs.config import ConfigError
-from core.runs.run_dir import RunError
+from core.errors import ConfigError, LogosError, RunError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its directory.")]
@@ -21,7 +19,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its d
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Bad input: one clear line on stderr, exit code 2. Anything else that fails: its reason, exit code 1."""
-    from storage.store import StoreError
+    from core.errors import StoreError
 
     try:
         yield

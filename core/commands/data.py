@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, fail, result
-from core.runs.config import ConfigError
-from core.runs.files import write_aside
-from core.runs.run_dir import find_run, runs_home
+from core.errors import ConfigError
+from core.files import write_aside
+from core.paths import PRESETS, runs_home
+from core.runs.run_dir import find_run
 
-ABLATED = Path(__file__).resolve().parents[2] / "configs" / "recommended.yaml"
+ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
 
 
@@ -110,7 +111,9 @@ def bench(
 ) -> None:
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
     from core.bench import ablation, chaos, heap, ingest, optimizing, telemetry, throughput, ui
-    from core.bench.report import DOCUMENT, BenchError, Report, write_section
+    from core.bench.report import Report, write_section
+    from core.errors import BenchError
+    from core.paths import BENCHMARKS
 
     sides: dict[str, Callable[[], Report]] = {
         "throughput": lambda: throughput.measure(images, repeats, 8 if short else 0, 1024 if short else 0),
@@ -130,5 +133,5 @@ def bench(
         except BenchError as error:
             fail(error, 1)
         if not short or out is not None:
-            write_section(report, out or DOCUMENT)
+            write_section(report, out or BENCHMARKS)
         result(report.as_dict(), as_json, lambda: print(report.as_text()))

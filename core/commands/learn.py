@@ -9,16 +9,14 @@ from typing import Annotated
 import typer
 
 from core.commands.common import Json, clear_errors, fail, result
-from core.logos.dataset import LogosError
+from core.errors import ConfigError, LogosError, RunError
 from core.logos.pictures import FORMATS
+from core.paths import PRESETS, runs_home
 from core.runs import curricula
-from core.runs.config import ConfigError
 from core.runs.config_text import load_config
 from core.runs.events import read_backwards
-from core.runs.run_dir import RunDir, RunError, claim, claim_path, find_run, runs_home
+from core.runs.run_dir import RunDir, claim, claim_path, find_run
 from core.runs.status import check_resumable
-
-PRESETS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def train(
@@ -39,8 +37,8 @@ def train(
         if checkpoint and resume is None:
             raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
         run = _run_to_train(config, settings or [], run_dir, resume, curriculum)
+        from core.errors import WorkerError
         from core.learning.trainer import train as train_run
-        from core.learning.workers import WorkerError
 
         print(f"run {run.run_id} in {run.path}", file=sys.stderr)
         try:

@@ -11,16 +11,17 @@ from typing import Annotated, get_args
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
+from core.errors import ConfigError
+from core.files import write_aside
 from core.logos.dataset import load_logos
+from core.paths import runs_home
 from core.runs import queue, trash
 from core.runs.alerts import masked, notice_of, send
-from core.runs.config import ConfigError
 from core.runs.config_text import changed, load_config
 from core.runs.events import read_events
-from core.runs.files import write_aside
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight, preflight
-from core.runs.run_dir import COMMANDS, all_runs, find_run, runs_home
+from core.runs.run_dir import COMMANDS, all_runs, find_run
 from core.runs.settings import SETTINGS_FILE, SEVERITIES, read_settings
 from core.runs.status import check_steerable, overview, run_state
 

@@ -29,6 +29,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.errors import CheckpointError
 from core.learning.model import Model
 from core.learning.outcome_model import Array, Layer, OutcomeModel
 from core.learning.spec import env_spec
@@ -40,10 +41,6 @@ from core.tracing.params import N_PARAMS
 CHECKPOINT_VERSION = 1
 OUTCOMES_FILE = "outcomes.npz"
 _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU}
-
-
-class CheckpointError(ValueError):
-    """Raised when a checkpoint is missing, damaged or does not fit."""
 
 
 def learning_rate(config: PPOConfig) -> Callable[[float], float]:

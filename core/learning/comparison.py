@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import ConfigError, LogosError
+from core.files import write_aside, write_csv
 from core.learning.baselines import BASELINES
 from core.learning.model import Model, load_model
 from core.learning.picture_store import PictureStore
@@ -23,10 +25,9 @@ from core.learning.race import Conversion, Course, race
 from core.learning.searchers import Maker, baseline, random_search, tpe
 from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
-from core.logos.dataset import SPLITS, Logo, LogosError, Shares, load_logos
-from core.runs.config import ConfigError, RunConfig
-from core.runs.files import write_aside, write_csv
-from core.runs.run_dir import trace_cache_file
+from core.logos.dataset import SPLITS, Logo, Shares, load_logos
+from core.paths import trace_cache_file
+from core.runs.config import RunConfig
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
 from core.tracing.fidelity import Fidelity, fidelity

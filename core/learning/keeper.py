@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.errors import RunError
+from core.files import NO_ROOM, write_aside
 from core.learning.pulse import Heartbeat, StopFlag
+from core.machine import folder_mb
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
-from core.runs.files import NO_ROOM, write_aside
-from core.runs.resources import folder_mb
-from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir, RunError
+from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
@@ -68,7 +69,8 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
         CheckpointError: the wanted one, or all, are damaged.
         RunError: there is none of that name.
     """
-    from core.learning.agent import CheckpointError, read_checkpoint
+    from core.errors import CheckpointError
+    from core.learning.agent import read_checkpoint
 
     names = run.checkpoint_names()
     if wanted and wanted not in names:

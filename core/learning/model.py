@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import RunError
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import Actor
 from core.learning.outcome_model import Outcomes
 from core.learning.policy_search import PolicySearch
 from core.learning.searchers import Searcher, seed_of
+from core.paths import MODELS
 from core.runs.config import RunConfig
 from core.runs.events import read_backwards
-from core.runs.run_dir import CHECKSUMS_FILE, RunError, find_run
+from core.runs.run_dir import CHECKSUMS_FILE, find_run
 from core.runs.status import Status
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import Params
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 DEFAULT_MODEL = "default"
 SCATTER = 0.02  # of the validation gain from one evaluation to the next
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.errors import PictureError
+from core.files import write_aside, write_csv
 from core.learning.model import Model
 from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
@@ -23,9 +25,8 @@ from core.learning.searchers import Searcher
 from core.learning.spec import worker_limits
 from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import FORMATS, PictureError, read_picture
-from core.runs.files import write_aside, write_csv
-from core.runs.run_dir import trace_cache_file
+from core.logos.pictures import FORMATS, read_picture
+from core.paths import trace_cache_file
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params

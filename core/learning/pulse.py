@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from core.machine import Process
 from core.runs.records import Heartbeat as Beat
-from core.runs.records import Process
 from core.runs.run_dir import RunDir
 
 log = logging.getLogger("tracewright")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from core.errors import LogosError
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import spread_over_categories
 from core.learning.keeper import Room
@@ -14,10 +15,11 @@ from core.learning.pulse import Heartbeat
 from core.learning.spec import worker_limits
 from core.learning.workers import Loss, WorkerPool
 from core.logos.augment import variants
-from core.logos.dataset import BUILTIN, Logo, LogosError, LogoSet, Shares, load_logos
+from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
+from core.paths import runs_home, trace_cache_file
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter
-from core.runs.run_dir import RunDir, runs_home, trace_cache_file
+from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.picture import encode_png
 

@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from core.errors import RunError, TrainingError
 from core.learning.curriculum import Curriculum
 from core.learning.doctor import Doctor
 from core.learning.examiner import Examiner
@@ -31,12 +32,11 @@ from core.learning.spec import env_spec
 from core.learning.stages import StageKeeper
 from core.learning.supply import Supply
 from core.learning.treatment import Treatment
+from core.machine import Meter, Process, memory_mb
 from core.runs.config import RunConfig
 from core.runs.events import EventWriter, read_backwards, read_events
 from core.runs.preflight import check_preflight
-from core.runs.records import Process
-from core.runs.resources import Meter, memory_mb
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, RunError
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
 from core.tracing.params import NAMES
 
@@ -66,10 +66,6 @@ def _import_learning() -> None:
     import core.learning.agent  # noqa: F401
 
     torch.optim.Adam([torch.zeros(1)])  # the first optimiser imports for another second
-
-
-class TrainingError(ValueError):
-    """Raised when training can't go on, with what to do about it."""
 
 
 def train(run: RunDir, resume: bool = False, checkpoint: str = "", cause: str = "", after_attempt: int | None = None) -> Ending:

@@ -55,7 +55,8 @@ class Treatment:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self._agent.policy.parameters())
 
     def _roll_back(self, finding: Finding) -> None:
-        from core.learning.agent import CheckpointError, load_networks
+        from core.errors import CheckpointError
+        from core.learning.agent import load_networks
 
         names = [name for name in ("best", "last", "previous") if name in self._run.checkpoint_names()]
         for name in names:

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.errors import WorkerError
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec
 from core.learning.experience import ExperienceLog
 from core.learning.preparation import Preparations
 from core.learning.worker import Job, JobResult
-from core.learning.workers import WorkerError, WorkerPool
+from core.learning.workers import WorkerPool
 from core.tracing.outcome import ENDS, LOST, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 

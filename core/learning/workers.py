@@ -22,9 +22,10 @@ from typing import Any, cast
 
 import psutil
 
+from core.errors import WorkerError
 from core.learning.picture_store import PictureStore
 from core.learning.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
-from core.runs.resources import available_cores
+from core.machine import available_cores
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 
@@ -35,10 +36,6 @@ _REST_S = 0.02  # the trainer's rest while all workers have enough to do: each t
 MAX_LOSSES_IN_A_ROW = 10  # of each worker, on average
 START_S = 60.0  # a worker is ready after half a second; longer than this it hangs
 _LOOK_S = 1.0  # how often time and memory are looked at
-
-
-class WorkerError(RuntimeError):
-    """Raised when workers can't be kept running, or no picture is left to work on."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import LogosError, PictureError
 from core.logos.classify import classify
-from core.logos.pictures import FORMATS, PictureError, decode_picture, read_picture
+from core.logos.pictures import FORMATS, decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
 from core.tracing.features import picture_features
 from core.tracing.picture import encode_png, fit
@@ -28,10 +29,6 @@ BUILTIN = "builtin"
 SPLITS = ("train", "validation", "test")
 MAX_LOGOS = 20_000
 _IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
-
-
-class LogosError(ValueError):
-    """Raised when a folder of logos is missing or holds no picture that can be traced."""
 
 
 @dataclass(frozen=True)

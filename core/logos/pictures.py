@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from core.tracing.raster import RasterError, rasterizer, without_references
+from core.errors import PictureError, RasterError
+from core.tracing.raster import rasterizer, without_references
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".svg": "SVG"}
 MIN_SIDE = 8
@@ -21,10 +22,6 @@ MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 64_000_000
 SVG_SIDE = 1024  # longest side, in pixels, at which an SVG is drawn unless the caller wants another
 _ALLOWED = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-
-
-class PictureError(ValueError):
-    """Raised when a file is no picture that can be traced; the text is the reason in a few words."""
 
 
 def read_picture(path: Path, background: int = 255, svg_side: int = SVG_SIDE) -> NDArray[np.uint8]:

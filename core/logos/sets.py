@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from core.errors import LogosError
 from core.logos.classify import classify
-from core.logos.dataset import SPLITS, Logo, LogosError, LogoSet, load_logos, write_logos
+from core.logos.dataset import SPLITS, Logo, LogoSet, load_logos, write_logos
 from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES
 from core.tracing.features import picture_features

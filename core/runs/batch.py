@@ -25,10 +25,10 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from core.runs.files import write_aside
-from core.runs.launchers.local import PROJECT
-from core.runs.records import Process
-from core.runs.run_dir import HOME_VARIABLE, RunError
+from core.errors import RunError
+from core.files import write_aside
+from core.machine import Process
+from core.paths import HOME_VARIABLE, PROJECT
 
 MAX_FILES, MAX_BYTES = 2000, 500 * 2**20  # of a batch, unpacked
 _NAME = re.compile(r"[^\w .()+-]+")

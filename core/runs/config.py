@@ -12,14 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from core.tracing.params import BEST_SINGLE, NAMES, ParamError, Params
+from core.errors import ParamError
+from core.tracing.params import BEST_SINGLE, NAMES, Params
 
 CATEGORIES = ("simple", "text", "gradient", "complex")
 Category = Literal["simple", "text", "gradient", "complex"]
-
-
-class ConfigError(ValueError):
-    """Raised when a config file or setting is not valid; the text has one line a problem."""
 
 
 class _Section(BaseModel):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from core.runs.config import ConfigError, CurriculumConfig, RunConfig
+from core.errors import ConfigError
+from core.files import write_aside
+from core.runs.config import CurriculumConfig, RunConfig
 from core.runs.config_text import parse_yaml, validate
-from core.runs.files import write_aside
 
 _NAME = re.compile(r"[\w][\w .-]{0,59}")
 

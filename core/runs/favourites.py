@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.runs.files import write_aside
+from core.files import write_aside
 
 MAX_FAVOURITES = 500
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from functools import lru_cache
 from pathlib import Path
 
+from core.errors import RunError
+from core.machine import MB, available_cores, disk_free_mb, memory_mb
 from core.runs.config import RunConfig
-from core.runs.resources import available_cores, disk_free_mb, estimated_disk_mb, estimated_memory_mb, memory_mb, workers_of
-from core.runs.run_dir import RunError
 
+# Measured: a trainer beside its pictures, and a worker beside the pictures that all share
+TRAINER_MB, WORKER_MB = 430.0, 110.0
+CHECKPOINT_MB = 1.2  # of a checkpoint with networks of the default size, without environments
+SVG_MB = 0.007  # of an SVG of a logo, on average
+EPISODE_MB = 0.00048  # a line of the event log
 MIN_DISK_MB = 50.0  # with less nothing is started
 
 
@@ -35,3 +43,41 @@ def check_preflight(config: RunConfig, home: Path) -> None:
     free = disk_free_mb(home)
     if free < min(estimated_disk_mb(config), MIN_DISK_MB):
         raise RunError(f"{home} has {free:.0f} MB of disk space left; free at least {MIN_DISK_MB:.0f} MB, then start again")
+
+
+@lru_cache(maxsize=64)
+def _n_files(path: str, _mtime_ns: int) -> int:
+    return sum(len(names) for _, _, names in os.walk(path))
+
+
+def n_pictures(config: RunConfig) -> int:
+    """At most so many pictures a run holds, variants included; a folder's files are counted, not read."""
+    c = config.logos
+    if c.path == "builtin":
+        n = 4 * c.n_per_category
+    else:
+        with contextlib.suppress(OSError):
+            n = _n_files(c.path, os.stat(c.path).st_mtime_ns) + 4 * c.add_builtin
+            return n * (1 + c.variants)
+        n = 0
+    return n * (1 + c.variants)
+
+
+def workers_of(config: RunConfig) -> int:
+    """Worker processes that a run starts here."""
+    return config.n_workers or available_cores()
+
+
+def estimated_memory_mb(config: RunConfig) -> float:
+    """Memory that a run takes at most, pictures included."""
+    picture = config.logos.work_size**2 * 3 * 0.75 / MB  # few logos are square
+    return TRAINER_MB + workers_of(config) * WORKER_MB + 2 * n_pictures(config) * picture
+
+
+def estimated_disk_mb(config: RunConfig) -> float:
+    """Disk space that a run takes at most, within its budget."""
+    n_evaluations = config.total_timesteps / max(config.evaluation.every_steps, config.rollout_steps) + 1
+    svgs = n_evaluations * config.evaluation.max_logos * SVG_MB if config.evaluation.keep_svgs else 0.0
+    checkpoints = (config.checkpoint.keep + 3) * CHECKPOINT_MB
+    log = config.total_timesteps / config.env.max_steps * EPISODE_MB
+    return min(svgs + checkpoints + log, config.checkpoint.disk_budget_mb)

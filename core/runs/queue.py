@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from core.errors import RunError
 from core.runs.config import RunConfig
 from core.runs.records import Parent, Ticket
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, RunError, all_runs, claim
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs, claim
 from core.runs.status import run_state
 
 _GAP = 0.001

@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from dataclasses import dataclass, field
 
-import psutil
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that can't be mistaken for a later one with the same pid."""
-
-    pid: int
-    create_time: float
-
-    @classmethod
-    def of(cls, pid: int) -> Process:
-        return cls(pid, psutil.Process(pid).create_time())
-
-    def is_alive(self) -> bool:
-        """Whether it still runs; a zombie does not."""
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.create_time) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
-
-    def send(self, number: int) -> None:
-        """Send it a signal; one that has ended meanwhile is fine."""
-        if self.is_alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+from core.machine import Process
 
 
 @dataclass(frozen=True)

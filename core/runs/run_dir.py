@@ -20,10 +20,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.runs.config import ConfigError, RunConfig
+from core.errors import ConfigError, RunError
+from core.files import NO_ROOM, write_aside
+from core.machine import Process
+from core.runs.config import RunConfig
 from core.runs.config_text import parse_yaml, to_yaml, validate
-from core.runs.files import NO_ROOM, write_aside
-from core.runs.records import Board, Heartbeat, Parent, Process, Recovery, Spawned, Ticket
+from core.runs.records import Board, Heartbeat, Parent, Recovery, Spawned, Ticket
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 COMMANDS_FILE, TICKET_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
@@ -34,23 +36,7 @@ _TICKET = {"order": float, "priority": int, "checkpoint": str, "not_before": flo
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 EVENTS_FILE = "events.jsonl"
 LOCK_PATIENCE_S = 10.0
-HOME_VARIABLE = "TRACEWRIGHT_HOME"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class RunError(ValueError):
-    """Raised when a run does not exist, or what is asked of it is not possible in its state."""
-
-
-def runs_home() -> Path:
-    """Where runs live: the environment's TRACEWRIGHT_HOME, else ``runs`` beside this package."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named) if named else Path(__file__).resolve().parents[2] / "runs"
-
-
-def trace_cache_file(home: Path) -> Path:
-    """Outcomes of traces that several runs share."""
-    return home / "cache" / "traces.sqlite"
 
 
 @lru_cache(maxsize=2000)
@@ -144,7 +130,7 @@ class RunDir:
         return self.config_file.is_file()
 
     def read_config(self) -> RunConfig:
-        """Raises :class:`core.runs.config.ConfigError` where the file is missing or not valid."""
+        """Raises :class:`core.errors.ConfigError` where the file is missing or not valid."""
         try:
             stat = self.config_file.stat()
             return _read_config(self.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from core.runs.config import ConfigError
+from core.errors import ConfigError, RunError
 from core.runs.events import Event, read_backwards
 from core.runs.records import Spawned, Ticket
-from core.runs.run_dir import RunDir, RunError, read_board
+from core.runs.run_dir import RunDir, read_board
 
 FRESH_S = 30.0
 STARTUP_S = 30.0

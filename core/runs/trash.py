@@ -11,8 +11,9 @@ import shutil
 import time
 from pathlib import Path
 
+from core.errors import RunError
 from core.runs.launchers.local import check_idle
-from core.runs.run_dir import RunDir, RunError
+from core.runs.run_dir import RunDir
 
 KEPT_S = 7 * 24 * 3600.0
 ARCHIVED_FILE = "archived"

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.tracing.raster import RasterError, rasterizer
+from core.errors import RasterError
+from core.tracing.raster import rasterizer
 from core.tracing.similarity import WINDOW
 
 _PATH = re.compile(r"<path\b([^>]*)>")

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.tracing.raster import RasterError, rasterizer
+from core.errors import RasterError
+from core.tracing.raster import rasterizer
 
 MAX_PSNR = 60.0  # dB: what equal pictures count
 _NEAR = np.ones((3, 3), np.uint8)

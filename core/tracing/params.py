@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import ParamError
+
 
 @dataclass(frozen=True)
 class ParamSpec:
@@ -44,10 +46,6 @@ NAMES: tuple[str, ...] = tuple(spec.name for spec in SPECS)
 N_PARAMS = len(SPECS)
 LOW = np.array([spec.low for spec in SPECS])
 HIGH = np.array([spec.high for spec in SPECS])
-
-
-class ParamError(ValueError):
-    """Raised when a parameter is unknown, no number, or outside its range."""
 
 
 @dataclass(frozen=True)

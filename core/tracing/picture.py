@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.errors import RasterError
 from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
-from core.tracing.raster import RasterError, rasterizer
+from core.tracing.raster import rasterizer
 from core.tracing.similarity import WINDOW, Reference
 from core.tracing.tracer import FILTER_SPECKLE, Mode, Trace, trace
 

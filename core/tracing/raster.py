@@ -17,6 +17,8 @@ import numpy as np
 import thorvg_python.engine
 from numpy.typing import NDArray
 
+from core.errors import RasterError
+
 MAX_SIDE = 8192
 MAX_SURFACES = 64
 _ABGR8888 = 0  # bytes in memory: R, G, B, A
@@ -37,10 +39,6 @@ _PROTOTYPES: dict[str, tuple[list[type], type]] = {
     "tvg_picture_get_size": ([c_void_p, POINTER(c_float), POINTER(c_float)], c_uint32),
     "tvg_paint_unref": ([c_void_p, c_bool], c_uint32),
 }
-
-
-class RasterError(ValueError):
-    """Raised when an SVG can't be parsed or has no size."""
 
 
 def _open_library() -> ctypes.CDLL:

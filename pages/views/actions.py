@@ -7,20 +7,20 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import ConfigError, RunError
+from core.paths import PRESETS
 from core.runs import queue, trash
-from core.runs.config import ConfigError, RunConfig
+from core.runs.config import RunConfig
 from core.runs.config_text import changed, load_config
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight
-from core.runs.run_dir import RunDir, RunError
+from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from pages.views import report
 from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.service import Console
 from storage.store import Store
-
-PRESETS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def presets() -> dict[str, Path]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.paths import trace_cache_file
 from core.runs import favourites
-from core.runs.run_dir import trace_cache_file
 from core.tracing.cache import known_of
 from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params

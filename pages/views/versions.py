@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import RasterError
 from core.learning.baselines import method1
 from core.runs import favourites
 from core.runs.run_dir import RunDir
@@ -17,7 +18,7 @@ from core.tracing.anatomy import Anatomy, anatomy, difference, outlines
 from core.tracing.outcome import gain as gain_of
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png
-from core.tracing.raster import RasterError, rasterizer
+from core.tracing.raster import rasterizer
 from core.tracing.tracer import FILTER_SPECKLE, Mode
 from pages.views.svg import Side, png_url, svg_url
 from storage import queries

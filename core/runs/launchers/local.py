@@ -14,13 +14,14 @@ import threading
 import time
 from pathlib import Path
 
+from core.errors import RunError
+from core.machine import Process
+from core.paths import PROJECT
 from core.runs.config import RunConfig
 from core.runs.events import read_backwards
-from core.runs.records import Process
-from core.runs.run_dir import RunDir, RunError, claim
+from core.runs.run_dir import RunDir, claim
 from core.runs.status import Status, run_state
 
-PROJECT = Path(__file__).resolve().parents[3]
 GRACE_S = 10.0  # after which a second stop kills
 _start_lock = threading.Lock()
 

@@ -9,20 +9,12 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from core.runs.config import RunConfig
-
 MB = 2**20
-# Measured: a trainer beside its pictures, and a worker beside the pictures that all share
-TRAINER_MB, WORKER_MB = 430.0, 110.0
-CHECKPOINT_MB = 1.2  # of a checkpoint with networks of the default size, without environments
-SVG_MB = 0.007  # of an SVG of a logo, on average
-EPISODE_MB = 0.00048  # a line of the event log
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -85,44 +77,6 @@ def tree_memory_mb(pid: int) -> float:
                 used = child.memory_info()
                 total += (used.rss - getattr(used, "shared", 0)) / MB
     return total
-
-
-@lru_cache(maxsize=64)
-def _n_files(path: str, _mtime_ns: int) -> int:
-    return sum(len(names) for _, _, names in os.walk(path))
-
-
-def n_pictures(config: RunConfig) -> int:
-    """At most so many pictures a run holds, variants included; a folder's files are counted, not read."""
-    c = config.logos
-    if c.path == "builtin":
-        n = 4 * c.n_per_category
-    else:
-        with contextlib.suppress(OSError):
-            n = _n_files(c.path, os.stat(c.path).st_mtime_ns) + 4 * c.add_builtin
-            return n * (1 + c.variants)
-        n = 0
-    return n * (1 + c.variants)
-
-
-def workers_of(config: RunConfig) -> int:
-    """Worker processes that a run starts here."""
-    return config.n_workers or available_cores()
-
-
-def estimated_memory_mb(config: RunConfig) -> float:
-    """Memory that a run takes at most, pictures included."""
-    picture = config.logos.work_size**2 * 3 * 0.75 / MB  # few logos are square
-    return TRAINER_MB + workers_of(config) * WORKER_MB + 2 * n_pictures(config) * picture
-
-
-def estimated_disk_mb(config: RunConfig) -> float:
-    """Disk space that a run takes at most, within its budget."""
-    n_evaluations = config.total_timesteps / max(config.evaluation.every_steps, config.rollout_steps) + 1
-    svgs = n_evaluations * config.evaluation.max_logos * SVG_MB if config.evaluation.keep_svgs else 0.0
-    checkpoints = (config.checkpoint.keep + 3) * CHECKPOINT_MB
-    log = config.total_timesteps / config.env.max_steps * EPISODE_MB
-    return min(svgs + checkpoints + log, config.checkpoint.disk_budget_mb)
 
 
 @dataclass(frozen=True)
@@ -208,3 +162,29 @@ class Meter:
 
 
 psutil.cpu_percent(percpu=True)  # the first call measures nothing; from here on there is a time to measure over
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can't be mistaken for a later one with the same pid."""
+
+    pid: int
+    create_time: float
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.create_time) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def send(self, number: int) -> None:
+        """Send it a signal; one that has ended meanwhile is fine."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)

@@ -1,0 +1,54 @@
+"""Every error that a user, a file or this machine can cause; each says when it is raised.
+
+Their text is for the user: what happened, the value, what is allowed, what to do next. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+
+class TracewrightError(Exception):
+    """The base of all below, for whoever shows any of them as one line."""
+
+
+class ParamError(TracewrightError, ValueError):
+    """Raised when a parameter is unknown, no number, or outside its range."""
+
+
+class RasterError(TracewrightError, ValueError):
+    """Raised when an SVG can't be parsed or has no size."""
+
+
+class LogosError(TracewrightError, ValueError):
+    """Raised when a folder of logos is missing or holds no picture that can be traced."""
+
+
+class PictureError(TracewrightError, ValueError):
+    """Raised when a file is no picture that can be traced; the text is the reason in a few words."""
+
+
+class ConfigError(TracewrightError, ValueError):
+    """Raised when a config file or setting is not valid; the text has one line a problem."""
+
+
+class RunError(TracewrightError, ValueError):
+    """Raised when a run does not exist, or what is asked of it is not possible in its state."""
+
+
+class WorkerError(TracewrightError, RuntimeError):
+    """Raised when workers can't be kept running, or no picture is left to work on."""
+
+
+class TrainingError(TracewrightError, ValueError):
+    """Raised when training can't go on, with what to do about it."""
+
+
+class CheckpointError(TracewrightError, ValueError):
+    """Raised when a checkpoint is missing, damaged or does not fit."""
+
+
+class BenchError(TracewrightError, RuntimeError):
+    """Raised when a benchmark lacks what it needs; the text says what to do."""
+
+
+class StoreError(TracewrightError, RuntimeError):
+    """Raised when the database can't be opened, with what to do about it."""
