@@ -7,9 +7,9 @@ from datetime import datetime
 
 import streamlit as st
 
+from core.config.installation import SEVERITIES
 from core.runs.alerts import mark_read, unread_since
 from core.runs.run_dir import all_runs
-from core.runs.settings import SEVERITIES
 from pages.views import health, tables
 from pages.views.shell import begin, notices, path_of
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.config import RunConfig
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, charts, plots, tables

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
+from core.config.config import CurriculumConfig, RunConfig
+from core.config.text import problems
 from core.errors import ConfigError
 from core.learning.whatif import replay
 from core.runs import curricula
-from core.runs.config import CurriculumConfig, RunConfig
-from core.runs.config_text import problems
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, charts, forms, live_charts, plots, tables
 from pages.views.charts import View

@@ -10,12 +10,12 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
+from core.config.config import RunConfig
+from core.config.text import load_config, parse_yaml, problems, to_yaml, validate
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
 from core.machine import available_cores
 from core.runs import curricula
-from core.runs.config import RunConfig
-from core.runs.config_text import load_config, parse_yaml, problems, to_yaml, validate
 from core.runs.preflight import preflight
 from core.runs.run_dir import RunDir, find_run
 from core.tracing.params import DEFAULTS

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from core.config.installation import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError
 from core.runs import alerts
-from core.runs.settings import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
 from pages.views import forms
 from pages.views.shell import begin
 

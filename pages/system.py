@@ -7,11 +7,11 @@ from datetime import datetime
 import streamlit as st
 
 from core import machine
+from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.runs.launchers import local
 from core.runs.preflight import workers_of
 from core.runs.run_dir import RunDir, all_runs, read_board
-from core.runs.settings import Settings, read_settings
 from core.runs.status import Status
 from pages.views import controls, tables
 from pages.views.health import megabytes

@@ -171,7 +171,7 @@ with stage:
     with room():
         other = base if side == "start" else Version(against["original"], picture.png)
         inspect.viewer(f"bench/{digest}", picture, other, mine, over, "bench.viewer")
-    anatomy = inspect.facts(picture, mine, 6)
+    stats = inspect.facts(picture, mine, 6)
     if base.gain is not None and mine.gain is not None and base.params is not None:
         difference = mine.gain - base.gain
         if abs(difference) < 5e-4:
@@ -194,9 +194,9 @@ with stage:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
             st.button("Forget", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
-    if anatomy is not None:
+    if stats is not None:
         with st.expander(f"{len(anatomy.palette)} colours", icon=":material/palette:"):
-            inspect.palette(anatomy)
+            inspect.palette(stats)
     with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
         inspect.commands(chosen_params, speckle, mode_now)
 if way == "a logo of a run":

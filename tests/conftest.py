@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from core.runs.config import RunConfig
-from core.runs.config_text import validate
+from core.config.config import RunConfig
+from core.config.text import validate
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from conftest import tiny_config
 
+from core.config.installation import Settings, write_settings
 from core.runs import alerts
 from core.runs.alerts import MAX_TRIES, Notifier, mark_read, masked, notice_of, send, summary, unread_since
 from core.runs.events import Event, EventWriter
 from core.runs.run_dir import RunDir, claim
-from core.runs.settings import Settings, write_settings
 
 
 def alert(severity="severe", rule="kl_high", title="Updates move the policy too far"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from core.runs.config import RunConfig
+from core.config.config import RunConfig
 from pages.views import shell
 from pages.views.forms import model_table
 

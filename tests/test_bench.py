@@ -9,11 +9,11 @@ from conftest import tiny_config
 
 from core.bench import ablation, ingest, report, throughput
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
+from core.config.text import to_yaml
 from core.errors import ConfigError
 from core.learning.episode import PreparedLogo
 from core.learning.trainer import train
 from core.logos.dataset import load_logos
-from core.runs.config_text import to_yaml
 from core.runs.events import read_events
 from core.runs.run_dir import claim
 from core.tracing.picture import Picture

@@ -1,8 +1,8 @@
 import pytest
 
+from core.config.config import RunConfig, StageConfig, plan_stages
+from core.config.text import apply_settings, load_config, parse_yaml, to_yaml, validate
 from core.errors import ConfigError
-from core.runs.config import RunConfig, StageConfig, plan_stages
-from core.runs.config_text import apply_settings, load_config, parse_yaml, to_yaml, validate
 from pages.views.actions import presets
 
 

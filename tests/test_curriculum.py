@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from core.config.config import CurriculumConfig, StageConfig
 from core.learning.curriculum import Curriculum, Decision
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec
-from core.runs.config import CurriculumConfig, StageConfig
 from core.tracing.outcome import HEADLINE
 
 

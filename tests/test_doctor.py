@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from conftest import draw_logo, tiny_config, update_values, values
 
+from core.config.config import RunConfig
+from core.config.text import load_config
 from core.errors import TrainingError
 from core.learning.doctor import RULE_NAMES, RULES, Doctor
 from core.learning.trainer import train
 from core.learning.treatment import Treatment
-from core.runs.config import RunConfig
-from core.runs.config_text import load_config
 from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.run_dir import RunDir, claim
 from core.runs.status import Status, run_state

@@ -20,7 +20,7 @@ from core.learning.optimize import PREFERENCES, find_pictures, optimize
 from core.learning.trainer import train
 from core.runs.run_dir import RunDir, claim
 from core.tracing.cache import TraceCache
-from core.tracing.fidelity import MAX_PSNR, edge_f1, fidelity, psnr
+from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
 

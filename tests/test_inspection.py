@@ -1,4 +1,4 @@
-"""What is looked at by hand: anatomy and differences of an SVG, commands to copy, sets, favourites, curricula, what-if, trash."""
+"""What is looked at by hand: statistics and differences of an SVG, commands to copy, sets, favourites, curricula, what-if, trash."""
 
 import io
 import zipfile
@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from conftest import draw_logo, tiny_config
 
+from core.config.config import CurriculumConfig
 from core.errors import ConfigError, LogosError, RunError
 from core.learning.whatif import replay
 from core.logos import sets
 from core.logos.dataset import load_logos
 from core.logos.similar import near_duplicates, perceptual_hash
 from core.runs import batch, curricula, favourites, trash
-from core.runs.config import CurriculumConfig
 from core.runs.favourites import Favourite
 from core.runs.run_dir import all_runs, claim
-from core.tracing.anatomy import DIFFERENCES, anatomy, difference, outlines
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
 from core.tracing.raster import rasterizer
+from core.tracing.svg_stats import DIFFERENCES, difference, outlines, svg_stats
 from core.tracing.tracer import MODES, as_command, as_python, trace
 
 
@@ -33,26 +33,26 @@ def png(kind: int, size: int = 64) -> bytes:
     return buffer.getvalue()
 
 
-def test_anatomy_counts_what_is_in_the_svg():
+def test_svg_stats_count_what_is_in_the_svg():
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10">'
         '<path d="M0 0 L10 0 L10 10 L0 10 Z " fill="#FFFFFF" transform="translate(0,0)"/>'
         '<path d="M0 0 C1 0 2 0 5 0 L5 10 L0 10 Z " fill="#ff0000" transform="translate(5,0)"/></svg>'
     )
-    found = anatomy(svg, 10, 10)
+    found = svg_stats(svg, 10, 10)
     assert (found.n_paths, found.n_nodes, found.n_bytes) == (2, 8, len(svg))
     assert {(s.colour, s.n_paths) for s in found.palette} == {("#ffffff", 1), ("#ff0000", 1)}
     assert [s.share for s in found.palette] == pytest.approx([0.5, 0.5], abs=0.06)
     overlay = outlines(svg, 10, 10)
     assert "M10 0h0" in overlay  # a node of the second path, moved by its translation
     assert rasterizer().draw(overlay.encode(), 40, 40).min() < 200  # something is drawn
-    assert anatomy("<svg><path d='broken'/></svg>", 10, 10).n_nodes == 0
+    assert svg_stats("<svg><path d='broken'/></svg>", 10, 10).n_nodes == 0
 
 
 def test_of_a_real_trace_all_paths_and_colours_are_found():
     picture = Picture(pixels())
     measured = picture.measure(BEST_SINGLE)
-    found = anatomy(measured.trace.svg, 64, 64)
+    found = svg_stats(measured.trace.svg, 64, 64)
     assert found.n_paths == measured.outcome.n_paths
     assert sum(s.n_paths for s in found.palette) == found.n_paths
     assert sum(s.share for s in found.palette) == pytest.approx(1.0)

@@ -12,12 +12,12 @@ import pytest
 from conftest import ROOT, follow, tiny_config
 from streamlit.testing.v1 import AppTest
 
+from core.config.installation import Settings, read_settings, write_settings
 from core.learning.trainer import train
 from core.runs import queue
 from core.runs.events import EventWriter
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, all_runs, claim
-from core.runs.settings import Settings, read_settings, write_settings
 from core.runs.status import Status, run_state
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS

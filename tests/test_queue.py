@@ -10,6 +10,7 @@ import time
 import pytest
 from conftest import ROOT, await_end, follow, tiny_config
 
+from core.config.installation import Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError, RunError
 from core.machine import Process
 from core.runs import queue, scheduler
@@ -18,7 +19,6 @@ from core.runs.launchers import local
 from core.runs.records import Ticket
 from core.runs.run_dir import RunDir, all_runs, read_board
 from core.runs.scheduler import Scheduler
-from core.runs.settings import Settings, check_settings, read_settings, write_settings
 from core.runs.status import Status, run_state
 
 
@@ -295,7 +295,7 @@ def test_the_command_line_queues_moves_cancels_and_serves(home, logo_folder, tmp
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
-    from core.runs.config_text import to_yaml
+    from core.config.text import to_yaml
 
     file = tmp_path / "tiny.yaml"
     file.write_text(to_yaml(named(logo_folder, "tiny")))

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from conftest import FLAGS, ROOT, follow, keep_picture, tiny_config
 
+from core.config.installation import Settings, write_settings
 from core.runs import queue
 from core.runs.events import read_events
 from core.runs.launchers import local
 from core.runs.run_dir import all_runs
-from core.runs.settings import Settings, write_settings
 from core.runs.status import Status, run_state
 from storage import queries, service
 from storage.store import Store

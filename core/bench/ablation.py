@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from core.bench.report import Report, say
+from core.config.text import load_config
 from core.errors import BenchError, ConfigError
-from core.runs.config_text import load_config
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir
 

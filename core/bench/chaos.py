@@ -29,15 +29,15 @@ from typing import Any
 import psutil
 
 from core.bench.report import Report, say
+from core.config.config import RunConfig
+from core.config.installation import QueueSettings, Settings, write_settings
+from core.config.text import validate
 from core.errors import BenchError
 from core.logos.dataset import write_logos
 from core.paths import HOME_VARIABLE, PROJECT
 from core.runs import queue
-from core.runs.config import RunConfig
-from core.runs.config_text import validate
 from core.runs.events import parse
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.settings import QueueSettings, Settings, write_settings
 from core.runs.status import Status, run_state
 
 N_LIVE = 3

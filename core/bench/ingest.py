@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bench.report import Report, percentile, say
-from core.runs.config import RunConfig
+from core.config.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir, claim
 from core.tracing.params import N_PARAMS

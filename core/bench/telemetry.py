@@ -17,8 +17,8 @@ from typing import Any
 from unittest import mock
 
 from core.bench.report import Report, say
+from core.config.text import load_config
 from core.paths import PROJECT
-from core.runs.config_text import load_config
 from core.runs.events import EventWriter, Kind
 from core.runs.run_dir import claim
 

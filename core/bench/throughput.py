@@ -26,6 +26,8 @@ import numpy as np
 import vtracer
 
 from core.bench.report import Report, say, take_turns
+from core.config.config import RunConfig
+from core.config.text import load_config
 from core.errors import BenchError
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, PreparedLogo
@@ -37,8 +39,6 @@ from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
 from core.paths import PROJECT
-from core.runs.config import RunConfig
-from core.runs.config_text import load_config
 from core.runs.events import Event, read_backwards, read_events
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE

@@ -27,10 +27,10 @@ import psutil
 from core.bench.ingest import METRICS as _METRICS
 from core.bench.ingest import episode, write_run
 from core.bench.report import Report, say
+from core.config.config import RecoveryConfig, RunConfig
 from core.errors import BenchError
 from core.machine import Process
 from core.paths import PROJECT
-from core.runs.config import RecoveryConfig, RunConfig
 from core.runs.events import EventWriter
 from core.runs.records import Heartbeat
 from core.runs.run_dir import RunDir, all_runs, claim

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
+from core.config.config import CurriculumConfig
 from core.learning.whatif import replay
 from core.paths import runs_home
 from core.runs import curricula
-from core.runs.config import CurriculumConfig
 from core.runs.run_dir import find_run
 
 app = typer.Typer(help="Curricula that are kept as files, and what one would have done in a run.", no_args_is_help=True)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from core.commands.common import Json, clear_errors, fail, result
+from core.config.text import load_config
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.pictures import FORMATS
 from core.paths import PRESETS, runs_home
 from core.runs import curricula
-from core.runs.config_text import load_config
 from core.runs.events import read_backwards
 from core.runs.run_dir import RunDir, claim, claim_path, find_run
 from core.runs.status import check_resumable

@@ -104,10 +104,10 @@ def trace_logo(
     from core.errors import ParamError, PictureError
     from core.files import write_aside
     from core.logos.pictures import read_picture
-    from core.tracing.anatomy import anatomy
     from core.tracing.outcome import gain
     from core.tracing.params import NAMES, Params
     from core.tracing.picture import Picture, fit
+    from core.tracing.svg_stats import svg_stats
 
     with clear_errors():
         try:
@@ -131,7 +131,7 @@ def trace_logo(
         if out is not None and measured.trace.svg:
             write_aside(out, measured.trace.svg.encode())
         outcome = measured.outcome
-        made = anatomy(measured.trace.svg, found.pixels.shape[1], found.pixels.shape[0])
+        made = svg_stats(measured.trace.svg, found.pixels.shape[1], found.pixels.shape[0])
         data = {"picture": str(picture), "params": chosen.as_dict(), "gain": gain(outcome, found.defaults).total} | outcome.as_dict()
         data |= {"n_gzipped": made.n_gzipped, "n_nodes": made.n_nodes, "palette": [asdict(swatch) for swatch in made.palette]}
         result(

@@ -11,18 +11,18 @@ from typing import Annotated, get_args
 import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
+from core.config.installation import SETTINGS_FILE, SEVERITIES, read_settings
+from core.config.text import changed, load_config
 from core.errors import ConfigError
 from core.files import write_aside
 from core.logos.dataset import load_logos
 from core.paths import runs_home
 from core.runs import queue, trash
 from core.runs.alerts import masked, notice_of, send
-from core.runs.config_text import changed, load_config
 from core.runs.events import read_events
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, all_runs, find_run
-from core.runs.settings import SETTINGS_FILE, SEVERITIES, read_settings
 from core.runs.status import check_steerable, overview, run_state
 
 app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and delete runs.", no_args_is_help=True)

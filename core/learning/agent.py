@@ -29,12 +29,12 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.config.config import PPOConfig, RunConfig
+from core.config.text import parse_yaml, to_yaml, validate
 from core.errors import CheckpointError
 from core.learning.model import Model
 from core.learning.outcome_model import Array, Layer, OutcomeModel
 from core.learning.spec import env_spec
-from core.runs.config import PPOConfig, RunConfig
-from core.runs.config_text import parse_yaml, to_yaml, validate
 from core.runs.run_dir import CHECKSUMS_FILE
 from core.tracing.params import N_PARAMS
 

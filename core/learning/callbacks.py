@@ -16,11 +16,11 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
+from core.config.config import CurriculumConfig, StageConfig
 from core.learning.curriculum import Curriculum, Decision
 from core.learning.vec_env import COLUMN, PoolVecEnv
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
-from core.runs.config import CurriculumConfig, StageConfig
 from core.runs.events import EventWriter
 from core.tracing.outcome import ENDS, Weights
 from core.tracing.params import NAMES

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config.config import RunConfig
 from core.errors import ConfigError, LogosError
 from core.files import write_aside, write_csv
 from core.learning.baselines import BASELINES
@@ -27,10 +28,9 @@ from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.paths import trace_cache_file
-from core.runs.config import RunConfig
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
-from core.tracing.fidelity import Fidelity, fidelity
+from core.tracing.judge import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK
 from core.tracing.params import DEFAULTS, NAMES, Params
 

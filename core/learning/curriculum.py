@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.runs.config import CATEGORIES, CurriculumConfig, StageConfig
+from core.config.config import CATEGORIES, CurriculumConfig, StageConfig
 
 Kind = Literal["passed", "skipped", "episode_limit", "went_back", "extended", "eased", "held", "released", "advanced", "sent_back"]
 Command = Literal["advance", "hold", "release", "back"]

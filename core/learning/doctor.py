@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from core.runs.config import RunConfig
+from core.config.config import RunConfig
+from core.config.installation import Severity
 from core.runs.events import Event
-from core.runs.settings import Severity
 
 WINDOW = 50  # updates: what "usual" is taken from
 _KEPT = 400

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from core.config.config import RunConfig
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import Actor, LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.keeper import Room
 from core.learning.race import race
 from core.learning.searchers import Maker, random_search, tpe
 from core.learning.supply import Supply
-from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.statistics import Summary

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.config.config import RunConfig
 from core.errors import RunError
 from core.files import NO_ROOM, write_aside
 from core.learning.pulse import Heartbeat, StopFlag
 from core.machine import folder_mb
-from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir
 

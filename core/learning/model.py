@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config.config import RunConfig
 from core.errors import RunError
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import Actor
@@ -18,7 +19,6 @@ from core.learning.outcome_model import Outcomes
 from core.learning.policy_search import PolicySearch
 from core.learning.searchers import Searcher, seed_of
 from core.paths import MODELS
-from core.runs.config import RunConfig
 from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, find_run
 from core.runs.status import Status

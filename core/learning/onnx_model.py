@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config.text import validate
 from core.errors import RunError
 from core.learning.model import Model
 from core.learning.outcome_model import Array, Outcomes, encode
 from core.learning.spec import env_spec
-from core.runs.config_text import validate
 from core.tracing.features import FEATURE_NAMES
 
 FORMAT = 1

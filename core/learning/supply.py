@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from core.config.config import RunConfig
 from core.errors import LogosError
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import spread_over_categories
@@ -17,7 +18,6 @@ from core.learning.workers import Loss, WorkerPool
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
 from core.paths import runs_home, trace_cache_file
-from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache

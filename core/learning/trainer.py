@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from core.config.config import RunConfig
 from core.errors import RunError, TrainingError
 from core.learning.curriculum import Curriculum
 from core.learning.doctor import Doctor
@@ -33,7 +34,6 @@ from core.learning.stages import StageKeeper
 from core.learning.supply import Supply
 from core.learning.treatment import Treatment
 from core.machine import Meter, Process, memory_mb
-from core.runs.config import RunConfig
 from core.runs.events import EventWriter, read_backwards, read_events
 from core.runs.preflight import check_preflight
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
@@ -241,7 +241,7 @@ class Trainer:
     def _restore_as_fork(self, restored: dict[str, Any]) -> None:
         """A fork takes over networks, optimiser, normaliser, step and episode count, and the stage where the stages
         are the same; its environments begin anew."""
-        from core.runs.config_text import load_config
+        from core.config.text import load_config
 
         before = load_config(self.run.checkpoints / PARENT_CHECKPOINT / "config.yaml")
         trainer = restored["trainer"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from core.config.config import RunConfig
 from core.learning.curriculum import Curriculum
 from core.learning.doctor import Finding
-from core.runs.config import RunConfig
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 

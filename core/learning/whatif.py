@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.config.config import CurriculumConfig
 from core.learning.curriculum import Curriculum
-from core.runs.config import CurriculumConfig
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+from core.config.installation import SEVERITIES, NotifySettings, Settings, Severity, read_settings
 from core.errors import ConfigError
 from core.files import write_aside
 from core.runs.events import Event, parse
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.settings import SEVERITIES, NotifySettings, Settings, Severity, read_settings
 from core.runs.status import Status, overview
 
 log = logging.getLogger("tracewright.alerts")

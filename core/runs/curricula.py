@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from core.config.config import CurriculumConfig, RunConfig
+from core.config.text import parse_yaml, validate
 from core.errors import ConfigError
 from core.files import write_aside
-from core.runs.config import CurriculumConfig, RunConfig
-from core.runs.config_text import parse_yaml, validate
 
 _NAME = re.compile(r"[\w][\w .-]{0,59}")
 

@@ -7,9 +7,9 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from core.config.config import RunConfig
 from core.errors import RunError
 from core.machine import MB, available_cores, disk_free_mb, memory_mb
-from core.runs.config import RunConfig
 
 # Measured: a trainer beside its pictures, and a worker beside the pictures that all share
 TRAINER_MB, WORKER_MB = 430.0, 110.0

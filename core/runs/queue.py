@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from core.config.config import RunConfig
 from core.errors import RunError
-from core.runs.config import RunConfig
 from core.runs.records import Parent, Ticket
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs, claim
 from core.runs.status import run_state

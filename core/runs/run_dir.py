@@ -20,11 +20,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.config.config import RunConfig
+from core.config.text import parse_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, write_aside
 from core.machine import Process
-from core.runs.config import RunConfig
-from core.runs.config_text import parse_yaml, to_yaml, validate
 from core.runs.records import Board, Heartbeat, Parent, Recovery, Spawned, Ticket
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint

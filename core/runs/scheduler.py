@@ -19,17 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Self
 
+from core.config.config import RunConfig
+from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.files import NO_ROOM
 from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree_memory_mb
-from core.runs.config import RunConfig
 from core.runs.events import read_backwards
 from core.runs.launchers import local
 from core.runs.preflight import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
 from core.runs.queue import RESTART_PRIORITY, waiting
 from core.runs.records import Board, Recovery, Ticket
 from core.runs.run_dir import RunDir, all_runs, write_board
-from core.runs.settings import Settings, read_settings
 from core.runs.status import Status, run_state
 
 log = logging.getLogger("tracewright.scheduler")

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from core.config.config import RunConfig
+from core.config.text import changed, load_config
 from core.errors import ConfigError, RunError
 from core.paths import PRESETS
 from core.runs import queue, trash
-from core.runs.config import RunConfig
-from core.runs.config_text import changed, load_config
 from core.runs.launchers import local
 from core.runs.preflight import check_preflight
 from core.runs.run_dir import RunDir

@@ -15,7 +15,7 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from core.runs.config import CATEGORIES, StageConfig, is_basic, range_text, unit, walk_fields
+from core.config.config import CATEGORIES, StageConfig, is_basic, range_text, unit, walk_fields
 
 Data = dict[str, Any]
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from core.tracing.anatomy import Anatomy
 from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import Picture
+from core.tracing.svg_stats import SvgStats
 from core.tracing.tracer import FILTER_SPECKLE, Mode, as_command, as_python
 from pages.views import tables
 from pages.views.links import choose
 from pages.views.mounts import before_after
-from pages.views.versions import COVERS, Version, anatomy_of, cover
+from pages.views.versions import COVERS, Version, cover, stats_of
 
 N_SWATCHES = 24
 VIEWER_HEIGHT = 520  # pixels, with what stands below it
@@ -35,9 +35,9 @@ def viewer(shown: str, picture: Picture, left: Version, right: Version, over: st
     before_after(shown, left.side, right.side, width, height, key, cover(picture, right, over))
 
 
-def facts(picture: Picture, version: Version, n_columns: int = 2) -> Anatomy | None:
+def facts(picture: Picture, version: Version, n_columns: int = 2) -> SvgStats | None:
     """Figures of a version against VTracer's defaults."""
-    found = anatomy_of(picture, version)
+    found = stats_of(picture, version)
     if found is None or version.ssim is None:
         st.caption("The original picture has no paths." if version.params is None else "No figures: its trace failed.")
         return None
@@ -73,7 +73,7 @@ def parameter_table(left: Version, right: Version) -> None:
     st.markdown("\n".join(lines))
 
 
-def palette(found: Anatomy) -> None:
+def palette(found: SvgStats) -> None:
     """The colours with their areas, largest first."""
     cells = "".join(
         f'<span title="{s.colour}: {s.share:.1%} of the area, {s.n_paths} paths" style="display:inline-flex;align-items:center;gap:6px;margin:0 12px 6px 0;'

@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from core.runs.config import RunConfig
-from core.runs.config_text import to_yaml
+from core.config.config import RunConfig
+from core.config.text import to_yaml
 from core.runs.run_dir import RunDir
 from pages.views import charts, plots, tables
 from pages.views.event_text import METHOD_LABELS, decision_text

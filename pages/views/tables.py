@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.config import RunConfig
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
 

@@ -14,11 +14,11 @@ from core.errors import RasterError
 from core.learning.baselines import method1
 from core.runs import favourites
 from core.runs.run_dir import RunDir
-from core.tracing.anatomy import Anatomy, anatomy, difference, outlines
 from core.tracing.outcome import gain as gain_of
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png
 from core.tracing.raster import rasterizer
+from core.tracing.svg_stats import SvgStats, difference, outlines, svg_stats
 from core.tracing.tracer import FILTER_SPECKLE, Mode
 from pages.views.svg import Side, png_url, svg_url
 from storage import queries
@@ -185,9 +185,9 @@ def _rgba_png(pixels: Any) -> bytes:
     return bytes(buffer) if ok else encode_png(pixels[..., :3])
 
 
-def anatomy_of(picture: Picture, version: Version) -> Anatomy | None:
+def stats_of(picture: Picture, version: Version) -> SvgStats | None:
     """Paths, nodes, colours and sizes; None for the original."""
     if version.params is None or not version.data:
         return None
     height, width = picture.pixels.shape[:2]
-    return anatomy(version.data.decode(), width, height)
+    return svg_stats(version.data.decode(), width, height)

@@ -14,10 +14,10 @@ import threading
 import time
 from pathlib import Path
 
+from core.config.config import RunConfig
 from core.errors import RunError
 from core.machine import Process
 from core.paths import PROJECT
-from core.runs.config import RunConfig
 from core.runs.events import read_backwards
 from core.runs.run_dir import RunDir, claim
 from core.runs.status import Status, run_state

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.config.text import parse_yaml, problems
 from core.errors import ConfigError
 from core.files import write_aside
-from core.runs.config_text import parse_yaml, problems
 
 SETTINGS_FILE = "settings.yaml"
 Severity = Literal["info", "warning", "severe"]

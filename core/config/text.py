@@ -13,8 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from core.config.config import RunConfig, range_text
 from core.errors import ConfigError
-from core.runs.config import RunConfig, range_text
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader in C, where PyYAML was built with it
 

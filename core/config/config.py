@@ -1,7 +1,7 @@
 """The one description of every setting: default, range, unit, help.
 
 The form, the YAML presets, the command line's ``--set`` and the README's table all come from these models; their way
-from and to text is core/runs/config_text.py. Guarantee: a config that validates can be trained.
+from and to text is core/config/text.py. Guarantee: a config that validates can be trained.
 """
 
 from __future__ import annotations

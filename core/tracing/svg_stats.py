@@ -38,7 +38,7 @@ class Swatch:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class SvgStats:
     """``n_gzipped``: bytes as a web server sends them. ``palette``: largest area first."""
 
     n_bytes: int
@@ -69,14 +69,14 @@ def _nodes(path: dict[str, str]) -> list[tuple[float, float]]:
     return found
 
 
-def anatomy(svg: str, width: int, height: int) -> Anatomy:
+def svg_stats(svg: str, width: int, height: int) -> SvgStats:
     """Of an SVG drawn at ``width`` x ``height`` pixels."""
     paths = _paths(svg)
     fills = Counter(found.group().lower() for path in paths if (found := _COLOUR.search(path.get("fill", ""))))
     areas = _areas(svg, width, height, list(fills))
     palette = sorted((Swatch(colour, n, areas.get(colour, 0.0)) for colour, n in fills.items()), key=lambda s: (-s.share, s.colour))
     data = svg.encode()
-    return Anatomy(len(data), len(gzip.compress(data, 6)), len(paths), sum(len(_nodes(path)) for path in paths), tuple(palette))
+    return SvgStats(len(data), len(gzip.compress(data, 6)), len(paths), sum(len(_nodes(path)) for path in paths), tuple(palette))
 
 
 def _areas(svg: str, width: int, height: int, colours: list[str]) -> dict[str, float]:
