@@ -16,7 +16,7 @@ from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
 from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
-from core.runs import batch
+from core.logos.uploads import unpack
 from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
@@ -234,9 +234,7 @@ def maker(path: str) -> None:
             if st.button(
                 "Put them in", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(
-                    lambda: sets.add_pictures(console.home, name.strip(), batch.unpack([(f.name, f.getvalue()) for f in files])), "Put into"
-                )
+                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Put into")
             if own:
                 sure = st.checkbox(f"Delete {Path(path).name} with its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):

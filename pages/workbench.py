@@ -8,11 +8,11 @@ import streamlit as st
 
 from core.errors import PictureError
 from core.learning.baselines import method1
+from core.logos import favourites
 from core.logos.dataset import digest_of
+from core.logos.favourites import Favourite
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
-from core.runs import favourites
-from core.runs.favourites import Favourite
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, SPECS, Params
 from core.tracing.picture import Picture, fit
@@ -195,7 +195,7 @@ with stage:
             st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
             st.button("Forget", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
-        with st.expander(f"{len(anatomy.palette)} colours", icon=":material/palette:"):
+        with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):
             inspect.palette(stats)
     with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
         inspect.commands(chosen_params, speckle, mode_now)

@@ -11,6 +11,7 @@ from conftest import FLAGS, draw_logo, keep_picture
 from test_server import serving
 
 from core.errors import RunError
+from core.logos.uploads import unpack
 from core.runs import batch
 from core.runs.batch import BatchStatus, Request
 
@@ -39,22 +40,22 @@ def await_end(which: batch.Batch, timeout: float = 90.0) -> BatchStatus:
 
 def test_zips_are_unpacked_and_names_are_plain_and_differ(monkeypatch):
     inner = zipped({"a/logo.png": b"1", "b/logo.png": b"2", "../../etc/passwd.png": b"3", "__MACOSX/x.png": b"4", "a/": b""})
-    found = dict(batch.unpack([("logo.png", b"0"), ("logos.zip", inner), ("C:\\x\\Łódź <b>.svg", b"5")]))
+    found = dict(unpack([("logo.png", b"0"), ("logos.zip", inner), ("C:\\x\\Łódź <b>.svg", b"5")]))
     assert list(found.values()) == [b"0", b"1", b"2", b"3", b"5"]
     assert list(found)[:4] == ["logo.png", "logo-2.png", "logo-3.png", "passwd.png"]
     assert list(found)[4] == "Łódź _b_.svg"
     with pytest.raises(RunError, match=r"broken.zip can't be unpacked"):
-        list(batch.unpack([("broken.zip", b"PK nonsense")]))
+        list(unpack([("broken.zip", b"PK nonsense")]))
     whole = zipped({"logo.png": bytes(range(256)) * 40})
     for damaged in (
         whole[:60] + bytes(200) + whole[260:],
         whole.replace(whole[70:80], b"\xff" * 10),
     ):  # its list is whole, a picture is not
         with pytest.raises(RunError, match=r"damaged.zip can't be unpacked"):
-            list(batch.unpack([("damaged.zip", damaged)]))
-    monkeypatch.setattr(batch, "MAX_FILES", 2)
+            list(unpack([("damaged.zip", damaged)]))
+    monkeypatch.setattr("core.logos.uploads.MAX_FILES", 2)
     with pytest.raises(RunError, match="a batch holds 2 files"):
-        list(batch.unpack([("a.png", b""), ("b.png", b""), ("c.png", b"")]))
+        list(unpack([("a.png", b""), ("b.png", b""), ("c.png", b"")]))
 
 
 def test_a_batch_gives_what_the_command_gives(home):

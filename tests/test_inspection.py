@@ -10,11 +10,12 @@ from conftest import draw_logo, tiny_config
 from core.config.config import CurriculumConfig
 from core.errors import ConfigError, LogosError, RunError
 from core.learning.whatif import replay
-from core.logos import sets
+from core.logos import favourites, sets
 from core.logos.dataset import load_logos
+from core.logos.favourites import Favourite
 from core.logos.similar import near_duplicates, perceptual_hash
-from core.runs import batch, curricula, favourites, trash
-from core.runs.favourites import Favourite
+from core.logos.uploads import unpack
+from core.runs import curricula, trash
 from core.runs.run_dir import all_runs, claim
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
@@ -112,7 +113,7 @@ def test_a_set_of_own_keeps_categories_and_splits_as_it_grows(home):
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("in/logo 0.png", png(40))
         packed.writestr("new.png", png(41))
-    sets.add_pictures(home, "mine", batch.unpack([("more.zip", archive.getvalue())]))
+    sets.add_pictures(home, "mine", unpack([("more.zip", archive.getvalue())]))
     after = {logo.name: (logo.category, logo.split) for logo in load_logos(str(folder)).logos}
     assert after[name] == ("complex", "test")
     assert {n: v for n, v in after.items() if n in before and n != name} == {n: v for n, v in before.items() if n != name}

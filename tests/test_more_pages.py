@@ -8,10 +8,10 @@ from conftest import tiny_config
 from test_pages import caught_up, texts
 
 from core.learning.trainer import train
-from core.logos import sets
+from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.paths import trace_cache_file
-from core.runs import curricula, favourites
+from core.runs import curricula
 from core.runs.run_dir import RunDir, claim
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome

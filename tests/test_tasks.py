@@ -14,8 +14,9 @@ from conftest import follow, keep_picture, tiny_config
 from test_server import await_status, serving
 
 from core.learning.trainer import train
+from core.logos import favourites
 from core.logos.dataset import BUILTIN
-from core.runs import favourites, queue
+from core.runs import queue
 from core.runs.launchers import local
 from core.runs.run_dir import RunDir, all_runs, claim
 from core.runs.status import Status

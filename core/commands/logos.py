@@ -13,6 +13,7 @@ from core.errors import ConfigError, LogosError
 from core.logos import sets
 from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
+from core.logos.uploads import unpack
 from core.tracing.tracer import FILTER_SPECKLE, MODES
 
 app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
@@ -63,11 +64,10 @@ def add_logos(
 ) -> None:
     """Put pictures into a set of your own, each with a category and a split."""
     from core.paths import runs_home
-    from core.runs import batch
 
     with clear_errors():
         try:
-            folder = sets.add_pictures(runs_home(), name, batch.unpack([(file.name, file.read_bytes()) for file in files]))
+            folder = sets.add_pictures(runs_home(), name, unpack([(file.name, file.read_bytes()) for file in files]))
         except OSError as error:
             raise LogosError(f"{error.filename} can't be read: {error.strerror}") from error
         n = len(load_logos(str(folder), 64).logos)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,20 +17,17 @@ import sys
 import threading
 import time
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from core.errors import RunError
 from core.files import write_aside
+from core.logos.uploads import unpack
 from core.machine import Process
 from core.paths import HOME_VARIABLE, PROJECT
-
-MAX_FILES, MAX_BYTES = 2000, 500 * 2**20  # of a batch, unpacked
-_NAME = re.compile(r"[^\w .()+-]+")
 
 
 class BatchStatus(StrEnum):
@@ -164,44 +160,6 @@ def again(home: Path, before: Batch, request: Request) -> Batch:
     shutil.copytree(before.pictures, batch.pictures)
     _launch(batch, home, request)
     return batch
-
-
-def unpack(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """(file name, bytes) of every picture, those inside zips too; names are made plain and differ.
-
-    Raises:
-        RunError: a zip is broken, or there is more than a batch may hold.
-    """
-    taken: set[str] = set()
-    n_bytes = 0
-    for name, data in _members(files):
-        n_bytes += len(data)
-        if len(taken) >= MAX_FILES or n_bytes > MAX_BYTES:
-            raise RunError(f"too much at once: a batch holds {MAX_FILES} files and {MAX_BYTES // 2**20} MB; split it")
-        plain = _NAME.sub("_", PurePosixPath(name.replace("\\", "/")).name).strip(" .") or "picture"
-        stem, _, ending = plain.rpartition(".")
-        unique, number = plain, 2
-        while unique.lower() in taken:
-            unique, number = f"{stem or ending}-{number}.{ending}", number + 1
-        taken.add(unique.lower())
-        yield unique, data
-
-
-def _members(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    for name, data in files:
-        if not name.lower().endswith(".zip"):
-            yield name, data
-            continue
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                for info in archive.infolist():
-                    if info.is_dir() or PurePosixPath(info.filename).name.startswith((".", "__MACOSX")) or "__MACOSX" in info.filename:
-                        continue
-                    if info.file_size > MAX_BYTES:
-                        raise RunError(f"{info.filename} in {name} is larger than {MAX_BYTES // 2**20} MB")
-                    yield info.filename, archive.read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise RunError(f"{name} can't be unpacked: {error}") from error
 
 
 def all_batches(home: Path) -> list[Batch]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.logos import favourites
 from core.paths import trace_cache_file
-from core.runs import favourites
 from core.tracing.cache import known_of
 from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params

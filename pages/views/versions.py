@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.errors import RasterError
 from core.learning.baselines import method1
-from core.runs import favourites
+from core.logos import favourites
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import gain as gain_of
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
