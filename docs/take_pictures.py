@@ -17,6 +17,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from core.runs.records import read_config
+
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT))
@@ -34,12 +36,12 @@ SEEN = "localStorage.setItem('tracewright.tour', 'seen')"  # the tour is shown o
 
 def pages() -> dict[str, tuple[str, int]]:
     """{name: (address, height)}. Only runs with built-in logos: no path of a machine, nobody's brand."""
-    found = {run.run_id: run for run in all_runs(runs_home()) if run.read_config().logos.path == BUILTIN}
+    found = {run.run_id: run for run in all_runs(runs_home()) if read_config(run).logos.path == BUILTIN}
     rows = [row for row in map(overview, found.values()) if row["best_gain"] is not None]
     if not rows:
         raise SystemExit("there is no run with built-in logos yet: python -m core train --config configs/quick.yaml")
     by_gain = [row["run_id"] for row in sorted(rows, key=lambda row: -row["best_gain"])]
-    staged = [i for i in by_gain if found[i].read_config().curriculum.enabled] or by_gain
+    staged = [i for i in by_gain if read_config(found[i]).curriculum.enabled] or by_gain
     told = [i for i in by_gain if any(event.kind == "alert" for event in read_events(found[i].events_file))] or by_gain
     compared = "&".join(f"run={i}" for i in by_gain[:3])
     best, stage = by_gain[0], staged[0]

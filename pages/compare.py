@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, charts, plots, tables
@@ -45,7 +46,7 @@ figures = contrast.figures(console.store, shown)
 
 def settings_of(run_id: str) -> dict[str, Any]:
     try:
-        return tables.flat(runs[run_id].read_config())
+        return tables.flat(read_config(runs[run_id]))
     except ConfigError:
         return {}
 

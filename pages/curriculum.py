@@ -13,6 +13,7 @@ from core.config.text import problems
 from core.errors import ConfigError
 from core.learning.whatif import replay
 from core.runs import curricula
+from core.runs.records import read_config
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, charts, forms, live_charts, plots, tables
 from pages.views.charts import View
@@ -29,14 +30,14 @@ names = tables.names_of(list(runs.values()))
 
 def has_stages(run_id: str) -> bool:
     try:
-        return runs[run_id].read_config().curriculum.enabled
+        return read_config(runs[run_id]).curriculum.enabled
     except ConfigError:
         return False
 
 
 def report(run_id: str) -> None:
     """What happened, stage by stage."""
-    config = runs[run_id].read_config().curriculum
+    config = read_config(runs[run_id]).curriculum
     spans = queries.stage_spans(console.store, run_id)
     if spans.empty:
         st.info("This run has not begun its first stage.")
@@ -157,7 +158,7 @@ def rules() -> None:
         base = (
             curricula.read(console.home, which)
             if kind == "file"
-            else runs[which].read_config().curriculum
+            else read_config(runs[which]).curriculum
             if kind == "run"
             else CurriculumConfig()
         )

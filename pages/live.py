@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from core.runs.records import read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, charts, controls, health, live_charts, plots, tables
@@ -54,7 +55,7 @@ if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
 colours = charts.run_colours(shown, ids)
 is_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
-parent = run.read_parent()
+parent = read_parent(run)
 curve_colours, curve_labels = dict(colours), dict(labels)
 if parent is not None and parent.run_id in ids and parent.run_id not in shown and view.axis not in ("minutes", "wall"):
     curve_colours[parent.run_id] = PARENT_COLOUR
@@ -217,7 +218,7 @@ def events(now: Scene) -> None:
         st.caption("Click a row to see the curves around it.")
     with cells.cell():
         st.subheader("Log")
-        if lines := run.log_tail(60):
+        if lines := read_log_tail(run, 60):
             st.code("\n".join(lines), language=None, height=300)
         elif actions.is_over(run):
             st.caption("No log was kept: a run started by `python -m core train` writes it to its terminal.")

@@ -16,7 +16,8 @@ from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
 from core.machine import available_cores
 from core.runs import curricula
-from core.runs.preflight import preflight
+from core.runs.records import read_config
+from core.runs.requirements import preflight
 from core.runs.run_dir import RunDir, find_run
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
@@ -70,7 +71,7 @@ def source() -> tuple[str, dict[str, Any], str]:
     clone = st.query_params.get("clone")
     if clone:
         try:
-            config = find_run(Path(clone).name, console.home).read_config()
+            config = read_config(find_run(Path(clone).name, console.home))
             return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}; change what you like, or choose a preset."
         except (RunError, ConfigError) as error:
             st.error(f"{clone} can't be cloned: {error}")

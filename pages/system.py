@@ -10,8 +10,9 @@ from core import machine
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.runs.launchers import local
-from core.runs.preflight import workers_of
-from core.runs.run_dir import RunDir, all_runs, read_board
+from core.runs.records import read_config, read_scheduler_state
+from core.runs.requirements import workers_of
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from pages.views import controls, tables
 from pages.views.health import megabytes
@@ -51,7 +52,7 @@ def show_machine() -> None:
 
 def workers_text(run: RunDir) -> str:
     try:
-        n = workers_of(run.read_config())
+        n = workers_of(read_config(run))
     except ConfigError:
         return "unknown workers"
     return f"{n} worker{'s' if n > 1 else ''}"
@@ -85,7 +86,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
 
 
 def scheduler_note() -> None:
-    board = read_board(console.home)
+    board = read_scheduler_state(console.home)
     if console.scheduler.error:
         st.error(f"The scheduler meets a problem and goes on trying: {console.scheduler.error}")
     elif console.scheduler.is_acting():

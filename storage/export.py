@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from core.files import write_aside
+from core.runs.records import read_config, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import run_state
 from storage import queries
@@ -65,8 +66,8 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
     """Status, figures and config of a run as plain data."""
     state = run_state(run)
     totals = queries.run_totals(store, run.run_id)
-    label = run.read_label()
-    config = run.read_config()
+    label = read_label(run)
+    config = read_config(run)
     return {
         "run_id": run.run_id,
         "name": label.get("name") or config.name or run.run_id,

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from core.config.config import RunConfig
 from core.config.text import validate
 from core.runs.events import read_events
+from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 from pages.views import chart_box
@@ -201,9 +202,9 @@ def follow(run: RunDir, wanted, timeout: float = 60.0):
         for event in read_events(run.events_file):
             if wanted(event):
                 return event
-        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(run.log_tail(30))
+        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(read_log_tail(run, 30))
         time.sleep(0.05)
-    pytest.fail("the event did not come:\n" + "\n".join(run.log_tail(30)))
+    pytest.fail("the event did not come:\n" + "\n".join(read_log_tail(run, 30)))
 
 
 def await_end(run: RunDir, timeout: float = 60.0) -> Status:
@@ -213,4 +214,4 @@ def await_end(run: RunDir, timeout: float = 60.0) -> Status:
         if state.status.is_finished:
             return state.status
         time.sleep(0.05)
-    pytest.fail("the run did not end:\n" + "\n".join(run.log_tail(30)))
+    pytest.fail("the run did not end:\n" + "\n".join(read_log_tail(run, 30)))

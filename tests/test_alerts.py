@@ -13,7 +13,8 @@ from core.config.installation import Settings, write_settings
 from core.runs import alerts
 from core.runs.alerts import MAX_TRIES, Notifier, mark_read, masked, notice_of, send, summary, unread_since
 from core.runs.events import Event, EventWriter
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim
+from core.runs.run_dir import RunDir
 
 
 def alert(severity="severe", rule="kl_high", title="Updates move the policy too far"):

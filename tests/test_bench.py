@@ -15,7 +15,7 @@ from core.learning.episode import PreparedLogo
 from core.learning.trainer import train
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
-from core.runs.run_dir import claim
+from core.runs.records import claim
 from core.tracing.picture import Picture
 
 

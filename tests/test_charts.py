@@ -13,7 +13,7 @@ from PIL import Image
 from test_pages import caught_up, texts
 
 from core.learning.trainer import train
-from core.runs.run_dir import claim
+from core.runs.records import claim, write_label
 from pages.views import chart_box, charts, plots, report, tables
 from pages.views.chart_options import matching
 from pages.views.charts import View
@@ -196,7 +196,7 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
 def test_a_report_needs_nothing_else_and_runs_nothing(console, two_runs, browse, tmp_path):
     """Names are text in it, and pictures are pictures, whatever they hold."""
     run = two_runs[0]
-    run.write_label("<script>document.title = 'run'</script>")
+    write_label(run, "<script>document.title = 'run'</script>")
     file = tmp_path / "report.html"
     file.write_bytes(report.render(console.store, run))
     asked: list[str] = []

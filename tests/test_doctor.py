@@ -20,7 +20,8 @@ from core.learning.doctor import RULE_NAMES, RULES, Doctor
 from core.learning.trainer import train
 from core.learning.treatment import Treatment
 from core.runs.events import Event, EventWriter, parse, read_events
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim, read_config
+from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 
 LOGS = Path(__file__).parent / "assets" / "logs"
@@ -112,7 +113,7 @@ def test_a_rule_fires_in_a_real_training_that_has_it(trained, rule, sickness):
     told = [e for e in read_events(run.events_file) if e.kind == "alert" and e.data["rule"] == rule]
     assert told, [e.data["rule"] for e in read_events(run.events_file) if e.kind == "alert"]
     first = told[0]
-    assert 0 < first.step <= run.read_config().total_timesteps
+    assert 0 < first.step <= read_config(run).total_timesteps
     assert all(first.data[key] for key in ("title", "evidence", "cause", "remedy", "severity"))
     assert any(char.isdigit() for char in first.data["evidence"])  # the evidence has figures
 
@@ -193,7 +194,7 @@ def test_a_rule_can_be_left_out():
 
 def test_a_resumed_run_is_not_told_what_it_was_told_before(trained):
     run = trained("much too fast")
-    doctor = Doctor(run.read_config())
+    doctor = Doctor(read_config(run))
     doctor.replay(read_events(run.events_file))
     assert doctor.take() == []
     assert doctor.n_updates == 50

@@ -20,7 +20,7 @@ from core.learning.worker import Job
 from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.runs.events import read_events
-from core.runs.run_dir import claim
+from core.runs.records import claim
 from core.runs.status import Status
 from core.tracing.params import HIGH, LOW, N_PARAMS, Params
 from core.tracing.picture import fit

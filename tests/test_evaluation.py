@@ -18,7 +18,8 @@ from core.learning.model import SCATTER, find_checkpoint, load_model
 from core.learning.model_export import export_model
 from core.learning.optimize import PREFERENCES, find_pictures, optimize
 from core.learning.trainer import train
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim
+from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS

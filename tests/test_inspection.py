@@ -16,7 +16,8 @@ from core.logos.favourites import Favourite
 from core.logos.similar import near_duplicates, perceptual_hash
 from core.logos.uploads import unpack
 from core.runs import curricula, trash
-from core.runs.run_dir import all_runs, claim
+from core.runs.records import claim, read_config
+from core.runs.run_dir import all_runs
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
 from core.tracing.raster import rasterizer
@@ -178,7 +179,7 @@ def test_a_deleted_run_can_be_put_back_until_it_is_gone_for_good(home, logo_fold
     trash.discard(run)
     assert list(all_runs(home)) == []
     assert [found.run_id for found in trash.discarded(home)] == [run.run_id]
-    assert trash.restore(home, run.run_id).read_config().name == "tiny"
+    assert read_config(trash.restore(home, run.run_id)).name == "tiny"
     trash.discard(run)
     assert trash.empty(home, older_than_s=60) == 0
     assert trash.empty(home) == 1

@@ -12,7 +12,8 @@ from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.paths import trace_cache_file
 from core.runs import curricula
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim, read_config
+from core.runs.run_dir import RunDir
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
@@ -81,7 +82,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     page.button(key="keep").click().run()
     assert not page.exception
     assert curricula.names(console.home) == ["mine"]
-    assert curricula.read(console.home, "mine").stages == ended.read_config().curriculum.stages
+    assert curricula.read(console.home, "mine").stages == read_config(ended).curriculum.stages
     page = visit("new_run", curriculum="mine")
     assert not page.exception
     assert "With the curriculum mine." in texts(page)

@@ -17,7 +17,8 @@ from core.learning.trainer import train
 from core.runs import queue
 from core.runs.events import EventWriter
 from core.runs.launchers import local
-from core.runs.run_dir import RunDir, all_runs, claim
+from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
@@ -54,7 +55,7 @@ def live(console, logo_folder):
     run = local.start(console.home, tiny_config(logo_folder, total_timesteps=500_000))
     deadline = time.monotonic() + 60
     while not queries.counts(console.store, run.run_id)["metrics"]:
-        assert time.monotonic() < deadline, run.log_tail()
+        assert time.monotonic() < deadline, read_log_tail(run)
         time.sleep(0.05)
     yield run
     if not run_state(run).status.is_finished:
@@ -66,7 +67,7 @@ def live(console, logo_folder):
 def await_status(run, *wanted, timeout=60.0):
     deadline = time.monotonic() + timeout
     while run_state(run).status not in wanted:
-        assert time.monotonic() < deadline, (run_state(run), run.log_tail())
+        assert time.monotonic() < deadline, (run_state(run), read_log_tail(run))
         time.sleep(0.05)
 
 
@@ -161,11 +162,11 @@ def test_stop_from_the_page_ends_the_run(visit, live):
 def test_rename_and_delete_from_the_table(visit, ended):
     page = visit("runs")
     page.text_input(key=f"name.{ended.run_id}").set_value("My best").run()
-    assert ended.read_label()["name"] == "My best"
+    assert read_label(ended)["name"] == "My best"
     page.button(key=f"delete.{ended.run_id}").click().run()
     assert not ended.path.exists()
     page.button(key="undo.button").click().run()
-    assert ended.read_label()["name"] == "My best"
+    assert read_label(ended)["name"] == "My best"
     page = visit("runs")
     page.button(key=f"archive.{ended.run_id}").click().run()
     assert "All runs are archived" in texts(page)
@@ -256,7 +257,7 @@ def test_start_from_the_form_starts_a_run(visit, console, logo_folder):
     page.number_input(key="set.preset.quick.total_timesteps").set_value(1024).run()
     page.button(key="start").click().run()
     (run,) = all_runs(console.home)
-    assert run.read_config().logos.path == str(logo_folder)
+    assert read_config(run).logos.path == str(logo_folder)
     await_status(run, Status.RUNNING)
     local.stop(run, force=True)
     while run_state(run).status is Status.RUNNING:
@@ -327,7 +328,7 @@ def crowded(console, logo_folder):
         time.sleep(0.05)
     yield runs
     for run in runs:
-        run.drop_ticket()
+        drop_queue_entry(run)
     for run in runs:
         if run_state(run).status in (Status.RUNNING, Status.PAUSED):
             local.stop(run, force=True)
@@ -375,7 +376,7 @@ def test_pause_continue_stop_and_the_next_run_starts(visit, crowded):
 
 
 def test_a_second_stop_kills_after_the_grace_period(visit, live, monkeypatch):
-    os.kill(live.read_heartbeat().process.pid, signal.SIGSTOP)  # it will not act on being asked
+    os.kill(read_heartbeat(live).process.pid, signal.SIGSTOP)  # it will not act on being asked
     page = visit("live", run=live.run_id)
     page.button(key="stop").click().run()
     button = visit("live", run=live.run_id).button(key="stop")
@@ -399,8 +400,8 @@ def test_a_fork_from_the_pages(visit, console, ended):
     page.number_input(key=f"set.{version}.ppo.learning_rate").set_value(0.0005).run()
     page.button(key="start").click().run()
     assert not page.exception
-    (fork,) = [run for run in all_runs(console.home) if run.read_parent()]
-    assert fork.read_config().ppo.learning_rate == 0.0005
+    (fork,) = [run for run in all_runs(console.home) if read_parent(run)]
+    assert read_config(fork).ppo.learning_rate == 0.0005
     await_status(fork, Status.COMPLETED)
     caught_up(console, fork)
     page = visit("live", run=fork.run_id)
@@ -425,9 +426,9 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
     assert "approx_kl is 3." in texts(page)
     page.button(key="remedy.0").click().run()
     assert not page.exception
-    (fork,) = [run for run in all_runs(console.home) if run.read_parent()]
-    assert fork.read_config().ppo.learning_rate == 0.001
-    assert fork.read_parent().checkpoint == "best"
+    (fork,) = [run for run in all_runs(console.home) if read_parent(run)]
+    assert read_config(fork).ppo.learning_rate == 0.001
+    assert read_parent(fork).checkpoint == "best"
     await_status(fork, Status.COMPLETED)
 
     page = visit("alerts")

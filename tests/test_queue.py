@@ -16,14 +16,27 @@ from core.machine import Process
 from core.runs import queue, scheduler
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.records import Ticket
-from core.runs.run_dir import RunDir, all_runs, read_board
+from core.runs.records import (
+    QueueEntry,
+    read_config,
+    read_heartbeat,
+    read_log_tail,
+    read_parent,
+    read_process,
+    read_queue_entry,
+    read_scheduler_state,
+    write_heartbeat,
+    write_process,
+    write_queue_entry,
+    write_stop,
+)
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.scheduler import Scheduler
 from core.runs.status import Status, run_state
 
 
 def order(home) -> list[str]:
-    return [run.read_config().name for run, _ in queue.waiting(home)]
+    return [read_config(run).name for run, _ in queue.waiting(home)]
 
 
 def named(folder, name, **changes):
@@ -70,8 +83,8 @@ class Launches:
         self.started: list[str] = []
 
     def __call__(self, run: RunDir, checkpoint: str, cause: str) -> None:
-        self.started.append(run.read_config().name)
-        run.write_process(Process.of(os.getpid()))
+        self.started.append(read_config(run).name)
+        write_process(run, Process.of(os.getpid()))
 
 
 @pytest.fixture
@@ -91,7 +104,7 @@ def test_runs_start_in_order_and_never_over_the_cores(home, logo_folder, launche
     assert reasons[0].startswith("waits for 3 free cores: 3 of 3 are taken by ")
     assert reasons[1].startswith("waits behind ")  # it would fit when "one" ends, but must not pass
     s.release()
-    assert read_board(home) is not None
+    assert read_scheduler_state(home) is not None
 
 
 def test_a_run_larger_than_the_machine_runs_alone(home, logo_folder, launches):
@@ -129,17 +142,17 @@ def test_only_one_of_two_schedulers_acts_and_the_other_takes_over(home, logo_fol
 def test_a_ticket_of_a_run_that_was_started_already_is_dropped(home, logo_folder, launches):
     """As when the scheduler was killed between starting a run and taking its ticket away."""
     run = queue.submit(home, named(logo_folder, "a"))
-    run.write_process(Process.of(os.getpid()))
+    write_process(run, Process.of(os.getpid()))
     s = Scheduler(home, launches)
     s.tick()
     s.release()
     assert launches.started == []
-    assert run.read_ticket() is None
+    assert read_queue_entry(run) is None
 
 
 def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place(home, logo_folder, launches):
     run = local.claim(home, named(logo_folder, "a"))
-    run.write_process(Process.of(os.getpid()))
+    write_process(run, Process.of(os.getpid()))
     with EventWriter(run.events_file) as events:
         events.write("ended", 0, {"status": "STOPPED", "reason": "asked to"})
     queue.resume(run)
@@ -176,9 +189,9 @@ def test_ten_runs_on_two_cores_complete_in_order_though_the_server_is_killed(hom
     spans = []
     for run in runs:
         events = list(read_events(run.events_file))
-        assert run_state(run).status is Status.COMPLETED, run.log_tail()
+        assert run_state(run).status is Status.COMPLETED, read_log_tail(run)
         assert [e.attempt for e in events if e.kind == "attempt_started"] == [1]
-        spans.append((run.read_process().ts, events[-1].ts))
+        spans.append((read_process(run).ts, events[-1].ts))
     starts = [start for start, _ in spans]
     assert starts == sorted(starts)
     assert max(sum(start < at < end for start, end in spans) for at in starts) <= 1  # at most one other at each start
@@ -191,7 +204,7 @@ def died(run: RunDir, step: int = 0) -> None:
     with EventWriter(run.events_file) as events:
         events.write("attempt_started", step, {})
     gone = Process(2**22 - 1, 1.0)
-    run.write_heartbeat(Heartbeat(gone, time.time(), step, "training"))
+    write_heartbeat(run, Heartbeat(gone, time.time(), step, "training"))
 
 
 def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder, launches):
@@ -227,7 +240,7 @@ def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches
     run = local.claim(home, named(logo_folder, "a", recovery=recovery))
     died(run)
     if how == "by hand":
-        run.write_stop()
+        write_stop(run)
     s = Scheduler(home, launches)
     if how == "long ago":
         with pytest.MonkeyPatch.context() as patch:
@@ -262,7 +275,7 @@ def test_a_trainer_that_hangs_is_shown_then_killed_and_started_again(home, logo_
     config = named(logo_folder, "a", total_timesteps=100_000, recovery={"enabled": True, "backoff_s": 0, "stalled_s": 10})
     run = local.start(home, config)
     follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
-    process = run.read_heartbeat().process
+    process = read_heartbeat(run).process
     os.kill(process.pid, signal.SIGSTOP)
     s = Scheduler(home)
     is_shown = False
@@ -276,7 +289,7 @@ def test_a_trainer_that_hangs_is_shown_then_killed_and_started_again(home, logo_
         assert is_shown
         while not any(e.attempt == 2 and e.kind == "metrics" for e in read_events(run.events_file)):
             s.tick()
-            assert time.monotonic() < deadline + 30, run.log_tail()
+            assert time.monotonic() < deadline + 30, read_log_tail(run)
             time.sleep(0.2)
     finally:
         local.stop(run, force=True)
@@ -310,7 +323,7 @@ def test_the_command_line_queues_moves_cancels_and_serves(home, logo_folder, tmp
     core("serve", "--until-idle")
     run = RunDir(home / forked)
     assert await_end(run) is Status.COMPLETED
-    assert run.read_parent().run_id == b
+    assert read_parent(run).run_id == b
     assert core("health", forked)["findings"] == []
 
 
@@ -327,6 +340,6 @@ def test_settings_are_checked_and_kept_from_others(home):
 
 def test_a_ticket_survives_its_file(home, logo_folder):
     run = queue.submit(home, named(logo_folder, "a"))
-    ticket = Ticket(3.5, 2, "best", 7.0, "because")
-    run.write_ticket(ticket)
-    assert RunDir(run.path).read_ticket() == ticket
+    ticket = QueueEntry(3.5, 2, "best", 7.0, "because")
+    write_queue_entry(run, ticket)
+    assert read_queue_entry(RunDir(run.path)) == ticket

@@ -18,7 +18,8 @@ from core.learning.trainer import train
 from core.runs import queue
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, claim
+from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.scheduler import Scheduler
 from core.runs.status import Status, run_state
 
@@ -73,7 +74,7 @@ def test_a_run_goes_on_exactly_as_if_it_had_never_stopped(home, whole, place):
     else:
         follow(run, lambda e: e.kind == "metrics" and e.step >= 256)
     if place == "automatic restart":
-        process = run.read_heartbeat().process
+        process = read_heartbeat(run).process
         process.send(signal.SIGKILL)
         while process.is_alive():
             time.sleep(0.01)
@@ -150,7 +151,7 @@ def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_n
     train(run)
     with pytest.raises(RunError, match="has no checkpoint 'worst'"):
         train(run, resume=True, checkpoint="worst")
-    run.write_config(run.read_config().model_copy(update={"total_timesteps": 256}))
+    write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
     train(run, resume=True, checkpoint="step-0000000064")
     starts = [e.data for e in read_events(run.events_file) if e.kind == "attempt_started"]
     assert starts[-1]["from_step"] == 64
@@ -161,10 +162,10 @@ def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
     parent = claim(home, tiny_config(logo_folder, total_timesteps=128))
     train(parent)
     before = parent.events_file.read_bytes()
-    config = parent.read_config().model_copy(deep=True)
+    config = read_config(parent).model_copy(deep=True)
     config.ppo.learning_rate, config.total_timesteps, config.n_envs = 1e-4, 224, 8
     with pytest.raises(RunError, match="ends before step 128"):
-        queue.fork(home, parent, "last", parent.read_config())
+        queue.fork(home, parent, "last", read_config(parent))
     fork = queue.fork(home, parent, "last", config, is_queued=False)
     assert train(fork).status is Status.COMPLETED
     assert parent.events_file.read_bytes() == before
@@ -188,16 +189,16 @@ def claim_copy(fork: RunDir) -> RunDir:
     """The fork as it was before it was started."""
     import shutil
 
-    copy = claim(fork.path.parent, fork.read_config())
+    copy = claim(fork.path.parent, read_config(fork))
     shutil.copytree(fork.checkpoints / PARENT_CHECKPOINT, copy.checkpoints / PARENT_CHECKPOINT)
-    copy.write_parent(fork.read_parent())
+    write_parent(copy, read_parent(fork))
     return copy
 
 
 def test_a_fork_that_does_not_fit_says_so(home, logo_folder):
     parent = claim(home, tiny_config(logo_folder, total_timesteps=64))
     train(parent)
-    config = parent.read_config().model_copy(deep=True)
+    config = read_config(parent).model_copy(deep=True)
     config.ppo.net_arch_pi, config.total_timesteps = [7], 128
     fork = queue.fork(home, parent, "last", config, is_queued=False)
     with pytest.raises(CheckpointError, match="does not fit this config"):
@@ -253,7 +254,7 @@ def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo
 
     run = claim(home, tiny_config(logo_folder, total_timesteps=128))
     train(run)
-    run.write_config(run.read_config().model_copy(update={"total_timesteps": 256}))
+    write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
     flags: list[StopFlag] = []
     made, opened = StopFlag.__init__, Supply.open
     monkeypatch.setattr(StopFlag, "__init__", lambda self: (made(self), flags.append(self))[0])
@@ -357,7 +358,7 @@ def test_a_full_disk_makes_a_run_wait_and_loses_nothing(small_disk, home, logo_f
     fill(filler)
     deadline = time.monotonic() + 30
     while "waiting for disk space" not in run_state(run).reason:
-        assert time.monotonic() < deadline, run.log_tail()
+        assert time.monotonic() < deadline, read_log_tail(run)
         time.sleep(0.05)
     assert run_state(run).status is Status.RUNNING
     filler.unlink()
@@ -398,7 +399,7 @@ def test_a_run_at_its_memory_limit_stops_with_a_checkpoint_and_the_reason(home, 
 
 
 def test_too_little_disk_space_is_said_before_the_run_starts(home, logo_folder, monkeypatch):
-    monkeypatch.setattr("core.runs.preflight.disk_free_mb", lambda path: 1.0)
+    monkeypatch.setattr("core.runs.requirements.disk_free_mb", lambda path: 1.0)
     run = claim(home, tiny_config(logo_folder))
     with pytest.raises(RunError, match="1 MB of disk space left; free at least 50 MB"):
         train(run)

@@ -23,6 +23,7 @@ from core.config.installation import Settings, write_settings
 from core.runs import queue
 from core.runs.events import read_events
 from core.runs.launchers import local
+from core.runs.records import drop_queue_entry, read_config, read_heartbeat, read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from storage import queries, service
@@ -84,7 +85,7 @@ def serving(home: Path, tmp_path: Path) -> Iterator[Server]:
     finally:
         server.end()
         for run in all_runs(home):
-            run.drop_ticket()
+            drop_queue_entry(run)
             if run_state(run).status in (Status.RUNNING, Status.PAUSED):
                 local.stop(run, force=True)
                 while run_state(run).status is Status.RUNNING:
@@ -141,7 +142,7 @@ def test_a_second_console_on_the_same_runs_says_so_in_one_line(home, tmp_path):
 def await_step(run, step: int) -> None:
     deadline = time.monotonic() + 60
     while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):
-        assert time.monotonic() < deadline, run.log_tail()
+        assert time.monotonic() < deadline, read_log_tail(run)
         time.sleep(0.05)
 
 
@@ -150,7 +151,7 @@ def test_kill_of_server_and_trainer_in_any_order_loses_and_doubles_nothing(home,
     with serving(home, tmp_path) as server:
         run = local.start(home, tiny_config(logo_folder, total_timesteps=1_000_000))
         await_step(run, 64)
-        trainer = run.read_heartbeat().process
+        trainer = read_heartbeat(run).process
 
         def kill_trainer() -> None:
             os.kill(trainer.pid, signal.SIGKILL)
@@ -173,7 +174,7 @@ def test_kill_of_server_and_trainer_in_any_order_loses_and_doubles_nothing(home,
             local.resume(run)
             deadline = time.monotonic() + 60
             while not any(e.attempt == 2 and e.kind == "metrics" for e in read_events(run.events_file)):
-                assert time.monotonic() < deadline, run.log_tail()
+                assert time.monotonic() < deadline, read_log_tail(run)
                 time.sleep(0.05)
             local.stop(run)
             while run_state(run).status is Status.RUNNING:
@@ -284,7 +285,7 @@ def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_fold
 def await_status(run, *wanted: Status, timeout: float = 60.0) -> None:
     deadline = time.monotonic() + timeout
     while run_state(run).status not in wanted:
-        assert time.monotonic() < deadline, (run_state(run), run.log_tail())
+        assert time.monotonic() < deadline, (run_state(run), read_log_tail(run))
         time.sleep(0.05)
 
 
@@ -350,8 +351,8 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first.click()
         page.get_by_text(re.compile("Forked at step")).first.wait_for()
         page.get_by_text("In the queue: waits for 1 free core").first.wait_for()
-        (fork,) = [run for run in all_runs(home) if run.read_parent()]
-        assert fork.read_config().ppo.learning_rate == 0.15
+        (fork,) = [run for run in all_runs(home) if read_parent(run)]
+        assert read_config(fork).ppo.learning_rate == 0.15
 
         page.goto(f"{server.url}/live?run={calm.run_id}")
         press(page, "Stop", calm, Status.STOPPED)

@@ -17,7 +17,8 @@ from conftest import ROOT, tiny_config
 
 from core.errors import StoreError
 from core.runs.events import EventWriter, read_events
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim, delete_run
+from core.runs.run_dir import RunDir
 from storage import export, queries
 from storage.ingest import Ingest, catch_up, read_new
 from storage.schema import MIGRATIONS, PARAMS
@@ -97,7 +98,7 @@ def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path
             log.write("attempt_started", 0, {"from_step": 0})
         catch_up(store, tmp_path, offsets)
         assert queries.counts(store, run.run_id)["episodes"] == 0
-        run.delete()
+        delete_run(run)
         catch_up(store, tmp_path, offsets)
         assert list(queries.run_overview(store)["run_id"]) == [kept.run_id]
 

@@ -18,7 +18,8 @@ from core.logos import favourites
 from core.logos.dataset import BUILTIN
 from core.runs import queue
 from core.runs.launchers import local
-from core.runs.run_dir import RunDir, all_runs, claim
+from core.runs.records import claim, read_config
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from storage import front
 
@@ -182,8 +183,8 @@ def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs
         page.get_by_role("button", name="Start").first.click()
         page.get_by_text("Gain on validation logos").first.wait_for()
         (new,) = [run for run in all_runs(home) if run.run_id not in {old.run_id for old in two_runs}]
-        assert new.read_config().ppo.learning_rate == pytest.approx(0.0007)
-        assert new.read_config().logos.path == two_runs[0].read_config().logos.path
+        assert read_config(new).ppo.learning_rate == pytest.approx(0.0007)
+        assert read_config(new).logos.path == read_config(two_runs[0]).logos.path
         await_status(new, Status.COMPLETED)
         keep_picture(page, "task-clone-with-another-rate")
 

@@ -19,7 +19,8 @@ from core.learning.keeper import CheckpointKeeper
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
 from core.runs.launchers import local
-from core.runs.run_dir import RunDir, claim, find_run
+from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
+from core.runs.run_dir import RunDir, find_run
 from core.runs.status import Status, run_state
 
 
@@ -134,7 +135,7 @@ def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
 
     def tell(written: EventWriter, kind: str, *rest: Any) -> int:
         if kind == "stage_evaluation" or (kind == "stage_decision" and rest[1]["reason"] == "held"):
-            run.write_command(next(told, "hold"))
+            write_command(run, next(told, "hold"))
         return original(written, kind, *rest)
 
     original = EventWriter.write
@@ -162,11 +163,11 @@ def test_no_command_is_lost_while_a_run_starts_or_dies(home, logo_folder):
             raise KeyboardInterrupt
         original(keeper, name, *rest)
         if name == "last" and saves.count("last") == dies_at - 1:
-            run.write_command("advance")
+            write_command(run, "advance")
 
     original = CheckpointKeeper.save
     for command in ("hold", "advance", "advance"):  # the second press of a button says nothing new
-        run.write_command(command)
+        write_command(run, command)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CheckpointKeeper, "save", save)
         saves: list[str] = []
@@ -205,7 +206,7 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
 
     local.resume(run)
     second = follow(run, lambda e: e.attempt == 2 and e.kind == "metrics")
-    process = psutil.Process(run.read_heartbeat().process.pid)
+    process = psutil.Process(read_heartbeat(run).process.pid)
     family = [process, *process.children(recursive=True)]
     assert len(family) >= 3
     process.send_signal(signal.SIGKILL)
@@ -213,8 +214,8 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
     assert not alive, "workers outlived the trainer"
     assert run_state(run).status is Status.INTERRUPTED
 
-    config = run.read_config().model_copy(update={"total_timesteps": second.step + 96})
-    run.write_config(config)
+    config = read_config(run).model_copy(update={"total_timesteps": second.step + 96})
+    write_config(run, config)
     local.resume(run)
     assert await_end(run) is Status.COMPLETED
     attempts = [e.attempt for e in read_events(run.events_file) if e.kind == "attempt_started"]
@@ -228,7 +229,7 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
 def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder, monkeypatch):
     run = claim(home, tiny_config(logo_folder))
     monkeypatch.setattr("core.runs.run_dir.RunDir.training_lock", functools.partialmethod(RunDir.training_lock, patience_s=0.1))
-    with run.training_lock(), pytest.raises(RunError, match="being trained by another process"):
+    with training_lock(run), pytest.raises(RunError, match="being trained by another process"):
         train(run)
 
 

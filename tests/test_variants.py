@@ -8,7 +8,7 @@ from core.learning.trainer import train
 from core.logos.augment import augment, is_variant, variants
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
-from core.runs.run_dir import claim
+from core.runs.records import claim
 from core.tracing.params import BEST_SINGLE
 from core.tracing.picture import Picture
 from core.tracing.regions import DIFFERENCES, N_REGION_FEATURES, PRECISIONS, REGION_NAMES, Regions, region_features

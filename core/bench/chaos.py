@@ -37,6 +37,7 @@ from core.logos.dataset import write_logos
 from core.paths import HOME_VARIABLE, PROJECT
 from core.runs import queue
 from core.runs.events import parse
+from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 
@@ -342,7 +343,7 @@ class Chaos:
     def end(self) -> None:
         """Stop what is left."""
         for run in all_runs(self.home):
-            run.drop_ticket()
+            drop_queue_entry(run)
         self.server.kill(signal.SIGTERM)
         for process in trainers(self.home).values():
             _kill(process)

@@ -10,7 +10,7 @@ from typing import Any
 from core.bench.ingest import write_run
 from core.bench.report import Report, say
 from core.bench.ui import DRAWN, FLAGS, REFRESH_S, alive, browser_parts, go_on, server_on, written
-from core.runs.run_dir import claim
+from core.runs.records import claim
 
 _WARM_S = 60.0  # fonts, caches and compiled code come in the first minute
 _N_EPISODES = 20_000

@@ -15,7 +15,8 @@ from typing import Any
 from core.bench.report import Report, percentile, say
 from core.config.config import RunConfig
 from core.runs.events import EventWriter
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import claim
+from core.runs.run_dir import RunDir
 from core.tracing.params import N_PARAMS
 from storage.ingest import Ingest, catch_up
 from storage.store import Store

@@ -20,7 +20,7 @@ from core.bench.report import Report, say
 from core.config.text import load_config
 from core.paths import PROJECT
 from core.runs.events import EventWriter, Kind
-from core.runs.run_dir import claim
+from core.runs.records import claim
 
 N_SCALARS = 20_000
 _KEYS = [f"train/value_{i}" for i in range(20)]  # about what an update writes

@@ -32,8 +32,8 @@ from core.errors import BenchError
 from core.machine import Process
 from core.paths import PROJECT
 from core.runs.events import EventWriter
-from core.runs.records import Heartbeat
-from core.runs.run_dir import RunDir, all_runs, claim
+from core.runs.records import Heartbeat, claim, write_heartbeat
+from core.runs.run_dir import RunDir, all_runs
 
 _N_METRICS = len(_METRICS)
 REFRESH_S = 2.0  # of the live page
@@ -206,11 +206,11 @@ def alive(run: RunDir) -> Iterator[None]:
 
     def beat() -> None:
         while not stop.is_set():
-            run.write_heartbeat(Heartbeat(process, time.time(), 1, "training"))
+            write_heartbeat(run, Heartbeat(process, time.time(), 1, "training"))
             stop.wait(2)
 
     thread = threading.Thread(target=beat, daemon=True)
-    run.write_heartbeat(Heartbeat(process, time.time(), 1, "training"))
+    write_heartbeat(run, Heartbeat(process, time.time(), 1, "training"))
     thread.start()
     try:
         yield

@@ -13,6 +13,7 @@ from core.config.config import CurriculumConfig
 from core.learning.whatif import replay
 from core.paths import runs_home
 from core.runs import curricula
+from core.runs.records import read_config
 from core.runs.run_dir import find_run
 
 app = typer.Typer(help="Curricula that are kept as files, and what one would have done in a run.", no_args_is_help=True)
@@ -50,7 +51,7 @@ def what_if(
 
     with clear_errors():
         found = find_run(run, runs_home())
-        rules: CurriculumConfig = found.read_config().curriculum
+        rules: CurriculumConfig = read_config(found).curriculum
         if curriculum:
             is_file = Path(curriculum).is_file()
             rules = curricula.read_file(Path(curriculum)) if is_file else curricula.read(runs_home(), curriculum)

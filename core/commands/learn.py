@@ -15,7 +15,8 @@ from core.logos.pictures import FORMATS
 from core.paths import PRESETS, runs_home
 from core.runs import curricula
 from core.runs.events import read_backwards
-from core.runs.run_dir import RunDir, claim, claim_path, find_run
+from core.runs.records import claim, claim_path
+from core.runs.run_dir import RunDir, find_run
 from core.runs.status import check_resumable
 
 

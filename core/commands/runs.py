@@ -21,7 +21,8 @@ from core.runs import queue, trash
 from core.runs.alerts import masked, notice_of, send
 from core.runs.events import read_events
 from core.runs.launchers import local
-from core.runs.preflight import check_preflight, preflight
+from core.runs.records import read_config, write_command
+from core.runs.requirements import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, all_runs, find_run
 from core.runs.status import check_steerable, overview, run_state
 
@@ -183,7 +184,7 @@ def fork_run(
     with clear_errors():
         home = runs_home()
         parent = find_run(run, home)
-        forked = queue.fork(home, parent, checkpoint, changed(parent.read_config(), settings or []))
+        forked = queue.fork(home, parent, checkpoint, changed(read_config(parent), settings or []))
         data = {"run": forked.run_id, "parent": parent.run_id, "checkpoint": checkpoint}
         result(data, as_json, lambda: print(f"{forked.run_id} waits: {run_state(forked).reason}"))
 
@@ -195,7 +196,7 @@ def health_of_run(run: RunName, as_json: Json = False) -> None:
 
     with clear_errors():
         found = find_run(run, runs_home())
-        doctor = Doctor(found.read_config())
+        doctor = Doctor(read_config(found))
         for event in read_events(found.events_file):
             doctor.observe(event.kind, event.step, event.data)
         findings = [finding.as_dict() for finding in doctor.take()]
@@ -298,7 +299,7 @@ def steer_run(
             raise ConfigError(f"{command!r} is none of {', '.join(COMMANDS)}")
         found = find_run(run, runs_home())
         check_steerable(found)
-        found.write_command(command)
+        write_command(found, command)
         result({"run": found.run_id, "command": command}, as_json, lambda: print(f"{found.run_id} will {command} at its next update"))
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from core.machine import Process
 from core.runs.records import Heartbeat as Beat
+from core.runs.records import write_heartbeat
 from core.runs.run_dir import RunDir
 
 log = logging.getLogger("tracewright")
@@ -54,7 +55,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         try:
-            self._run.write_heartbeat(Beat(self._process, time.time(), self.step, self.phase, self.is_paused))
+            write_heartbeat(self._run, Beat(self._process, time.time(), self.step, self.phase, self.is_paused))
         except OSError as error:  # the run goes on, the next beat tries again
             log.warning("heartbeat not written: %s", error)
 

@@ -19,6 +19,7 @@ from core.learning.workers import WorkerPool
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter
+from core.runs.records import read_commands
 from core.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class StageKeeper:
 
     def on_boundary(self, policy: Actor) -> None:
         """Between two updates: act on the commands since, and on a stage that ended."""
-        commands = self._run.read_commands()
+        commands = read_commands(self._run)
         waiting, self._n_obeyed = commands[self._n_obeyed :], len(commands)
         for command, _ in groupby(waiting):  # an impatient second press means the first
             decision = self._curriculum.obey(command)  # type: ignore[arg-type]
@@ -106,4 +107,4 @@ class StageKeeper:
         older one was chosen, they are past."""
         self._at_promotion = dict(state.get("at_promotion", {}))
         if is_same_run:
-            self._n_obeyed = int(state.get("n_obeyed", 0)) if is_newest else len(self._run.read_commands())
+            self._n_obeyed = int(state.get("n_obeyed", 0)) if is_newest else len(read_commands(self._run))

@@ -35,7 +35,8 @@ from core.learning.supply import Supply
 from core.learning.treatment import Treatment
 from core.machine import Meter, Process, memory_mb
 from core.runs.events import EventWriter, read_backwards, read_events
-from core.runs.preflight import check_preflight
+from core.runs.records import is_pause_wanted, read_config, read_parent, training_lock
+from core.runs.requirements import check_preflight
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
 from core.tracing.params import NAMES
@@ -79,11 +80,11 @@ def train(run: RunDir, resume: bool = False, checkpoint: str = "", cause: str = 
     """
     cv2.setNumThreads(1)  # the loading threads and the workers have the cores
     stop = StopFlag()
-    with run.training_lock():
+    with training_lock(run):
         last = next(read_backwards(run.events_file), None)
         if after_attempt is not None and last is not None and last.attempt > after_attempt:
             raise RunError(f"{run.run_id} was started by another process meanwhile (attempt {last.attempt})")
-        config = run.read_config()
+        config = read_config(run)
         check_preflight(config, run.path.parent)
         with EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
             room = Room(pulse, stop)
@@ -125,7 +126,7 @@ class Trainer:
     def run_to_end(self, resume: bool, checkpoint: str, cause: str) -> Ending:
         learning = threading.Thread(target=_import_learning, name="import", daemon=True)
         learning.start()  # three seconds of imports, while the logos load and the workers prepare them
-        parent = self.run.read_parent()
+        parent = read_parent(self.run)
         folder, restored, notes = find_start(self.run, checkpoint) if resume or parent is not None else (None, None, [])
         is_fork = folder is not None and folder.name == PARENT_CHECKPOINT
         from_step = int(restored["step"]) if restored else 0
@@ -146,7 +147,7 @@ class Trainer:
             self.supply.pool.close()
 
     def _write_start(self, from_step: int, folder: Path | None, cause: str) -> None:
-        process, parent = Process.of(os.getpid()), self.run.read_parent()
+        process, parent = Process.of(os.getpid()), read_parent(self.run)
         data = {
             "pid": process.pid,
             "create_time": process.create_time,
@@ -281,10 +282,10 @@ class Trainer:
     def _on_step(self) -> bool:
         """After each step of the environments: hold while a pause is wanted, look at the memory. Returns whether to go
         on."""
-        if self.run.is_pause_wanted and not self.stop:
+        if is_pause_wanted(self.run) and not self.stop:
             self.events.write("paused", self.agent.num_timesteps, {})
             with self.pulse.busy_with("paused", is_paused=True):
-                while self.run.is_pause_wanted and not self.stop.wait(HOLD_S):
+                while is_pause_wanted(self.run) and not self.stop.wait(HOLD_S):
                     pass
             self.events.write("continued", self.agent.num_timesteps, {})
             self.recorder.on_hold()

@@ -15,8 +15,18 @@ from typing import Literal
 
 from core.config.config import RunConfig
 from core.errors import RunError
-from core.runs.records import Parent, Ticket
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs, claim
+from core.runs.records import (
+    Parent,
+    QueueEntry,
+    claim,
+    drop_queue_entry,
+    read_queue_entry,
+    want_pause,
+    write_parent,
+    write_queue_entry,
+    write_stop,
+)
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs
 from core.runs.status import run_state
 
 _GAP = 0.001
@@ -24,16 +34,16 @@ RESTART_PRIORITY = 1_000_000  # a run that died goes on before new ones begin
 Place = Literal["first", "last", "up", "down"]
 
 
-def waiting(home: Path) -> list[tuple[RunDir, Ticket]]:
+def waiting(home: Path) -> list[tuple[RunDir, QueueEntry]]:
     """The queue, the next run first."""
-    found = [(run, ticket) for run in all_runs(home) if (ticket := run.read_ticket()) is not None]
+    found = [(run, ticket) for run in all_runs(home) if (ticket := read_queue_entry(run)) is not None]
     return sorted(found, key=lambda pair: (pair[1].rank, pair[0].run_id))
 
 
 def submit(home: Path, config: RunConfig, priority: int = 0) -> RunDir:
     """Make a new run and put it at the end of the queue."""
     run = claim(home, config)
-    run.write_ticket(Ticket(_end(home), priority))
+    write_queue_entry(run, QueueEntry(_end(home), priority))
     return run
 
 
@@ -53,8 +63,8 @@ def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
         raise RunError(f"{run.run_id} is {state.status.value}: only a stopped, failed or interrupted run can be resumed")
     if checkpoint and checkpoint not in run.checkpoint_names():
         raise RunError(f"{run.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(run.checkpoint_names()) or 'none'}")
-    run.want_pause(False)
-    run.write_ticket(Ticket(_end(run.path.parent), priority, checkpoint))
+    want_pause(run, False)
+    write_queue_entry(run, QueueEntry(_end(run.path.parent), priority, checkpoint))
 
 
 def cancel(run: RunDir) -> None:
@@ -63,9 +73,9 @@ def cancel(run: RunDir) -> None:
     Raises:
         RunError: it does not wait.
     """
-    if not run.drop_ticket():
+    if not drop_queue_entry(run):
         raise RunError(f"{run.run_id} is not in the queue; it is {run_state(run).status.value}")
-    run.write_stop()  # a restart that was cancelled must not be wished for again
+    write_stop(run)  # a restart that was cancelled must not be wished for again
 
 
 def move(run: RunDir, place: Place) -> None:
@@ -88,7 +98,7 @@ def move(run: RunDir, place: Place) -> None:
         moved = replace(ticket, priority=after.priority, order=after.order - _GAP)
     else:
         moved = replace(ticket, priority=after.priority, order=(before.order + after.order) / 2)
-    run.write_ticket(moved)
+    write_queue_entry(run, moved)
 
 
 def prioritise(run: RunDir, priority: int) -> None:
@@ -97,10 +107,10 @@ def prioritise(run: RunDir, priority: int) -> None:
     Raises:
         RunError: it does not wait.
     """
-    ticket = run.read_ticket()
+    ticket = read_queue_entry(run)
     if ticket is None:
         raise RunError(f"{run.run_id} is not in the queue; it is {run_state(run).status.value}")
-    run.write_ticket(replace(ticket, priority=priority))
+    write_queue_entry(run, replace(ticket, priority=priority))
 
 
 def fork(home: Path, parent: RunDir, checkpoint: str, config: RunConfig, is_queued: bool = True) -> RunDir:
@@ -118,9 +128,9 @@ def fork(home: Path, parent: RunDir, checkpoint: str, config: RunConfig, is_queu
     run = claim(home, config)
     try:
         shutil.copytree(folder, run.checkpoints / PARENT_CHECKPOINT)
-        run.write_parent(Parent(parent.run_id, checkpoint, step))
+        write_parent(run, Parent(parent.run_id, checkpoint, step))
         if is_queued:
-            run.write_ticket(Ticket(_end(home)))
+            write_queue_entry(run, QueueEntry(_end(home)))
     except OSError:
         shutil.rmtree(run.path, ignore_errors=True)
         raise

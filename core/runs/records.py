@@ -1,11 +1,31 @@
-"""What the small files of a run's folder say; core/runs/run_dir.py reads and writes them."""
+"""The small files of a run's folder: what each says, and the one place where it is read and written.
+
+core/runs/run_dir.py knows where they lie. Guarantees: a run id is claimed once (exclusive mkdir); every file but the log and the list of
+commands is written aside and renamed, so a reader sees the old or the new, never half.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+from core.config.config import RunConfig
+from core.config.text import parse_yaml, to_yaml, validate
+from core.errors import ConfigError, RunError
+from core.files import NO_ROOM, write_aside
 from core.machine import Process
+from core.runs.run_dir import BOARD_FILE, COMMANDS, COMMANDS_FILE, PARENT_FILE, PAUSE_FILE, RECOVERY_FILE, STOP_FILE, TICKET_FILE, RunDir
 
 
 @dataclass(frozen=True)
@@ -20,7 +40,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class QueueEntry:
     """A place in the queue: the wish that a run be started, or gone on with from ``checkpoint``.
 
     Runs of a higher ``priority`` come first, then those of a lower ``order``. Not before ``not_before`` (seconds since
@@ -66,8 +86,249 @@ class Spawned:
 
 
 @dataclass(frozen=True)
-class Board:
+class SchedulerState:
     """What the scheduler of a home says: its process, and why each queued run waits."""
 
     process: Process
     reasons: dict[str, str]
+
+
+_HEARTBEAT_BYTES = 400
+_TICKET = {"order": float, "priority": int, "checkpoint": str, "not_before": float, "cause": str, "made": float}
+LOCK_PATIENCE_S = 10.0
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return data if isinstance(data, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def read_config(run: RunDir) -> RunConfig:
+    """Raises :class:`core.errors.ConfigError` where the file is missing or not valid."""
+    try:
+        stat = run.config_file.stat()
+        return _read_config(run.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)
+    except OSError as error:
+        raise ConfigError(f"{run.config_file} can't be read: {error.strerror}") from error
+
+
+def write_config(run: RunDir, config: RunConfig) -> None:
+    write_aside(run.config_file, to_yaml(config).encode())
+
+
+def read_label(run: RunDir) -> dict[str, str]:
+    """Name and note as last edited: {"name": ..., "note": ...}, empty where never edited."""
+    found = _read_json(run.label_file)
+    return {key: str(found[key]) for key in ("name", "note") if key in found}
+
+
+def write_label(run: RunDir, name: str, note: str = "") -> None:
+    write_aside(run.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode())
+
+
+def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
+    """On a full disk into the file that is there: its size stays, so that it needs no room."""
+    told = asdict(beat)
+    data = json.dumps({"v": 1} | told.pop("process") | told).ljust(_HEARTBEAT_BYTES).encode()
+    try:
+        write_aside(run.heartbeat_file, data)
+    except OSError as error:
+        if error.errno not in NO_ROOM or not run.heartbeat_file.exists():
+            raise
+        with run.heartbeat_file.open("r+b", buffering=0) as file:
+            file.write(data)
+
+
+def read_heartbeat(run: RunDir) -> Heartbeat | None:
+    raw = _read_json(run.heartbeat_file)
+    try:
+        process = Process(int(raw["pid"]), float(raw["create_time"]))
+        return Heartbeat(process, float(raw["ts"]), int(raw["step"]), str(raw["phase"]), bool(raw.get("is_paused")))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_queue_entry(run: RunDir) -> QueueEntry | None:
+    """The run's place in the queue; None where it is not in it."""
+    raw = _read_json(run.path / TICKET_FILE)
+    try:
+        return QueueEntry(**{key: kind(raw[key]) for key, kind in _TICKET.items()})
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def write_queue_entry(run: RunDir, ticket: QueueEntry) -> None:
+    write_aside(run.path / TICKET_FILE, json.dumps({"v": 1} | asdict(ticket)).encode())
+
+
+def drop_queue_entry(run: RunDir) -> bool:
+    """Take the run out of the queue; returns whether it was there."""
+    try:
+        (run.path / TICKET_FILE).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def read_stop(run: RunDir) -> float:
+    """When the user last asked the run to stop, in seconds since 1970; 0 for never."""
+    return float(_read_json(run.path / STOP_FILE).get("ts", 0.0))
+
+
+def write_stop(run: RunDir) -> None:
+    write_aside(run.path / STOP_FILE, json.dumps({"v": 1, "ts": time.time()}).encode())
+
+
+def is_pause_wanted(run: RunDir) -> bool:
+    return (run.path / PAUSE_FILE).exists()
+
+
+def want_pause(run: RunDir, is_wanted: bool) -> None:
+    """Have the trainer hold after its current step, or go on."""
+    if is_wanted:
+        (run.path / PAUSE_FILE).touch()
+    else:
+        (run.path / PAUSE_FILE).unlink(missing_ok=True)
+
+
+def read_recovery(run: RunDir) -> Recovery:
+    raw = _read_json(run.path / RECOVERY_FILE)
+    return Recovery(int(raw.get("n_restarts", 0)), int(raw.get("step", -1)))
+
+
+def write_recovery(run: RunDir, recovery: Recovery) -> None:
+    write_aside(run.path / RECOVERY_FILE, json.dumps({"v": 1} | asdict(recovery)).encode())
+
+
+def read_parent(run: RunDir) -> Parent | None:
+    """Where the run was forked from; None for one that began at its first step."""
+    raw = _read_json(run.path / PARENT_FILE)
+    try:
+        return Parent(str(raw["run_id"]), str(raw["checkpoint"]), int(raw["step"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def write_parent(run: RunDir, parent: Parent) -> None:
+    write_aside(run.path / PARENT_FILE, json.dumps({"v": 1} | asdict(parent)).encode())
+
+
+def write_process(run: RunDir, process: Process) -> None:
+    """The process that a launcher spawned; stands in until the first heartbeat."""
+    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": time.time()}
+    write_aside(run.process_file, json.dumps(data).encode())
+
+
+def read_process(run: RunDir) -> Spawned | None:
+    raw = _read_json(run.process_file)
+    try:
+        return Spawned(Process(int(raw["pid"]), float(raw["create_time"])), float(raw["ts"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_commands(run: RunDir) -> list[str]:
+    """All that was given by hand to the run's curriculum, in order."""
+    try:
+        lines = (run.path / COMMANDS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line in COMMANDS]
+
+
+def write_command(run: RunDir, command: str) -> None:
+    """Have the trainer act on a command at its next update, after those that wait already."""
+    with (run.path / COMMANDS_FILE).open("a", encoding="utf-8") as file:
+        file.write(f"{command}\n")
+
+
+def read_log_tail(run: RunDir, n_lines: int = 200) -> list[str]:
+    """The last lines of the trainer's output."""
+    try:
+        with run.log_file.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 64 * 1024, 0))
+            return file.read().decode(errors="replace").splitlines()[-n_lines:]
+    except OSError:
+        return []
+
+
+@contextmanager
+def training_lock(run: RunDir, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+    """Held by the one trainer of the run; the system lets go of it however that ends. One that is just closing
+    is waited for.
+
+    Raises:
+        RunError: another trainer holds it.
+    """
+    with (run.path / "trainer.lock").open("a") as file:
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise RunError(f"{run.run_id} is being trained by another process") from error
+                time.sleep(0.05)
+        yield
+
+
+def delete_run(run: RunDir) -> None:
+    """Remove the run. Renamed first, so that a run is there whole or not at all."""
+    aside = run.path.with_name(f".deleted-{run.run_id}-{secrets.token_hex(3)}")
+    run.path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@lru_cache(maxsize=2000)
+def _read_config(path: Path, mtime_ns: int, size: int, inode: int) -> RunConfig:
+    """A config by the state of its file, since pages ask for all of them again and again."""
+    return validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+
+
+def claim(home: Path, config: RunConfig, now: float | None = None) -> RunDir:
+    """Make the folder of a new run, named by date and name, and write its config."""
+    home.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now if now is not None else time.time()))
+    slug = re.sub(r"[^a-z0-9]+", "-", config.name.lower()).strip("-")[:40] or "run"
+    for n in range(1, 10_000):
+        run = RunDir(home / (f"{stamp}-{slug}" if n == 1 else f"{stamp}-{slug}-{n}"))
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            continue
+        write_config(run, config)
+        return run
+    raise RunError(f"no free run id beside {stamp}-{slug} in {home}")
+
+
+def claim_path(path: Path, config: RunConfig) -> RunDir:
+    """Make a run at a path of the user's choice.
+
+    Raises:
+        RunError: something is there already.
+    """
+    if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+        raise RunError(f"{path} exists and is not empty; give a new folder, or continue with --resume {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    run = RunDir(path)
+    write_config(run, config)
+    return run
+
+
+def write_scheduler_state(home: Path, board: SchedulerState) -> None:
+    write_aside(home / BOARD_FILE, json.dumps({"v": 1} | asdict(board)).encode())
+
+
+def read_scheduler_state(home: Path) -> SchedulerState | None:
+    """None where no scheduler lives."""
+    raw = _read_json(home / BOARD_FILE)
+    try:
+        board = SchedulerState(Process(int(raw["process"]["pid"]), float(raw["process"]["create_time"])), dict(raw["reasons"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return board if board.process.is_alive() else None

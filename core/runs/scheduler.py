@@ -26,10 +26,24 @@ from core.files import NO_ROOM
 from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree_memory_mb
 from core.runs.events import read_backwards
 from core.runs.launchers import local
-from core.runs.preflight import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
 from core.runs.queue import RESTART_PRIORITY, waiting
-from core.runs.records import Board, Recovery, Ticket
-from core.runs.run_dir import RunDir, all_runs, write_board
+from core.runs.records import (
+    QueueEntry,
+    Recovery,
+    SchedulerState,
+    drop_queue_entry,
+    read_config,
+    read_heartbeat,
+    read_process,
+    read_queue_entry,
+    read_recovery,
+    read_stop,
+    write_queue_entry,
+    write_recovery,
+    write_scheduler_state,
+)
+from core.runs.requirements import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
+from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 
 log = logging.getLogger("tracewright.scheduler")
@@ -116,13 +130,13 @@ class Scheduler:
                 self._watch(run)
             elif state.status in (Status.INTERRUPTED, Status.FAILED):
                 self._recover(run, state.status)
-            if state.status.is_finished and run.read_ticket() is None:
+            if state.status.is_finished and read_queue_entry(run) is None:
                 self._settled[run.run_id] = stamp
         return self._admit(live)
 
     def _watch(self, run: RunDir) -> None:
         """Kill a trainer that gives no sign of life. Time in which the machine slept does not count."""
-        beat, now = run.read_heartbeat(), time.monotonic()
+        beat, now = read_heartbeat(run), time.monotonic()
         if beat is None or not beat.process.is_alive():
             return
         last, since = self._beats.get(run.run_id, (0.0, now))
@@ -142,23 +156,23 @@ class Scheduler:
         if config is None or not config.recovery.enabled:
             return
         last = next(read_backwards(run.events_file), None)
-        spawned, beat = run.read_process(), run.read_heartbeat()
+        spawned, beat = read_process(run), read_heartbeat(run)
         seen = max((found.ts for found in (spawned, beat, last) if found is not None), default=0.0)
-        if run.read_stop() > (spawned.ts if spawned else 0.0) or time.time() - seen > RECOVER_WITHIN_S:
+        if read_stop(run) > (spawned.ts if spawned else 0.0) or time.time() - seen > RECOVER_WITHIN_S:
             return
         reason = "the trainer died"
         if status is Status.FAILED:
             if last is None or last.data.get("error") not in RETRIED:
                 return
             reason = f"it failed: {last.data.get('reason', '')}"
-        step, before = beat.step if beat else 0, run.read_recovery()
+        step, before = beat.step if beat else 0, read_recovery(run)
         n = before.n_restarts + 1 if step <= before.step else 1
         if n > config.recovery.max_restarts:
             return
         pause = config.recovery.backoff_s * 2 ** (n - 1)
         cause = f"automatic restart {n} of {config.recovery.max_restarts} ({reason[:200]})"
-        run.write_recovery(Recovery(n, step))
-        run.write_ticket(Ticket(time.time(), RESTART_PRIORITY, not_before=time.time() + pause, cause=cause))
+        write_recovery(run, Recovery(n, step))
+        write_queue_entry(run, QueueEntry(time.time(), RESTART_PRIORITY, not_before=time.time() + pause, cause=cause))
         log.warning("%s at step %d: %s in %.0f s", run.run_id, step, cause, pause)
 
     def _admit(self, live: list[RunDir]) -> list[str]:
@@ -169,9 +183,9 @@ class Scheduler:
         settings = self._settings()
         for run, ticket in waiting(self.home):
             if local.trainers(run):
-                spawned = run.read_process()
+                spawned = read_process(run)
                 if spawned is not None and spawned.ts > ticket.made:
-                    run.drop_ticket()  # its starter was killed before it could
+                    drop_queue_entry(run)  # its starter was killed before it could
                 else:
                     reasons[run.run_id] = "waits for its last attempt to end"  # which holds up nobody else
                 continue
@@ -187,13 +201,13 @@ class Scheduler:
             except OSError as error:
                 reasons[run.run_id], ahead = f"could not be started, trying again: {error}", run.run_id
                 continue
-            run.drop_ticket()
+            drop_queue_entry(run)
             live.append(run)
             started.append(run.run_id)
             log.info("started %s%s", run.run_id, f": {ticket.cause}" if ticket.cause else "")
         if reasons != self._board:
             try:
-                write_board(self.home, Board(Process.of(os.getpid()), reasons))
+                write_scheduler_state(self.home, SchedulerState(Process.of(os.getpid()), reasons))
                 self._board = reasons
             except OSError as error:
                 if error.errno not in NO_ROOM:
@@ -210,7 +224,7 @@ class Scheduler:
     def _obstacle(self, run: RunDir, live: list[RunDir], settings: Settings) -> str:
         """Why a run can't be started now; empty where it can."""
         try:
-            config = run.read_config()
+            config = read_config(run)
         except ConfigError as error:
             return f"its config is not valid: {str(error).splitlines()[0]}"
         cores = settings.queue.cores or available_cores()
@@ -245,7 +259,7 @@ def _stamp(run: RunDir) -> tuple[int, int]:
 
 def _config(run: RunDir) -> RunConfig | None:
     try:
-        return run.read_config()
+        return read_config(run)
     except ConfigError:
         return None
 

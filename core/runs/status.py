@@ -12,8 +12,19 @@ from typing import Any
 
 from core.errors import ConfigError, RunError
 from core.runs.events import Event, read_backwards
-from core.runs.records import Spawned, Ticket
-from core.runs.run_dir import RunDir, read_board
+from core.runs.records import (
+    QueueEntry,
+    Spawned,
+    is_pause_wanted,
+    read_config,
+    read_heartbeat,
+    read_process,
+    read_queue_entry,
+    read_recovery,
+    read_scheduler_state,
+    read_stop,
+)
+from core.runs.run_dir import RunDir
 
 FRESH_S = 30.0
 STARTUP_S = 30.0
@@ -52,7 +63,7 @@ def check_steerable(run: RunDir) -> None:
     state = run_state(run)
     if state.status is not Status.RUNNING:
         raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be steered")
-    if not run.read_config().curriculum.enabled:
+    if not read_config(run).curriculum.enabled:
         raise RunError(f"{run.run_id} trains without a curriculum; there is no stage to steer")
 
 
@@ -64,8 +75,8 @@ def run_state(run: RunDir, now: float | None = None) -> RunState:
 
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     """``last``: the log's last event; an attempt that ended says so there."""
-    ticket = run.read_ticket()  # first: a scheduler writes the process before it takes the ticket away
-    spawned, beat = run.read_process(), run.read_heartbeat()
+    ticket = read_queue_entry(run)  # first: a scheduler writes the process before it takes the ticket away
+    spawned, beat = read_process(run), read_heartbeat(run)
     is_ended = last is not None and last.kind == "ended"
     if is_ended and last is not None:
         is_ended = not (spawned is not None and spawned.ts > last.ts and spawned.process.is_alive())
@@ -81,7 +92,7 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
     if last is None and spawned is None and beat is None:
         return RunState(Status.STOPPED, "not started yet")
-    if last is None and spawned is not None and run.read_stop() > spawned.ts:
+    if last is None and spawned is not None and read_stop(run) > spawned.ts:
         return RunState(Status.STOPPED, "stopped before it began")
     if last is None and beat is None:
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
@@ -90,18 +101,18 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
 
 def _phase(run: RunDir, phase: str, now: float) -> str:
     """What a live trainer is at; a stop or pause that it was asked for and has not come to yet is said too."""
-    spawned = run.read_process()
-    if spawned is not None and run.read_stop() > spawned.ts:
+    spawned = read_process(run)
+    if spawned is not None and read_stop(run) > spawned.ts:
         return f"stopping; {phase}"
-    if run.is_pause_wanted and phase != "paused":
+    if is_pause_wanted(run) and phase != "paused":
         return f"pausing; {phase}"
     return phase
 
 
 def _death(run: RunDir, spawned: Spawned | None) -> str:
-    if spawned is not None and run.read_stop() > spawned.ts:
+    if spawned is not None and read_stop(run) > spawned.ts:
         return "killed by hand"
-    n = run.read_recovery().n_restarts
+    n = read_recovery(run).n_restarts
     again = f"; {n} automatic restarts did not get further" if n and n >= run_limit(run) else ""
     return f"the trainer's process is gone{again}"
 
@@ -109,17 +120,17 @@ def _death(run: RunDir, spawned: Spawned | None) -> str:
 def run_limit(run: RunDir) -> int:
     """Automatic restarts in a row that a run allows; 0 where they are off or its config is broken."""
     try:
-        recovery = run.read_config().recovery
+        recovery = read_config(run).recovery
     except ConfigError:
         return 0
     return recovery.max_restarts if recovery.enabled else 0
 
 
-def waiting_reason(run: RunDir, ticket: Ticket, now: float) -> str:
+def waiting_reason(run: RunDir, ticket: QueueEntry, now: float) -> str:
     """Why a queued run waits."""
     if ticket.not_before > now:
         return f"{ticket.cause}, in {ticket.not_before - now:.0f} s"
-    board = read_board(run.path.parent)
+    board = read_scheduler_state(run.path.parent)
     if board is None:
         return "no console and no 'python -m core runs serve' is there to start it"
     return board.reasons.get(run.run_id, "next in the queue")
@@ -136,7 +147,7 @@ def check_resumable(run: RunDir) -> None:
         if last.data["status"] == Status.COMPLETED:
             raise RunError(f"{run.run_id} is complete: {last.data.get('reason', '')}; clone it as a new run to train more")
         return
-    beat = run.read_heartbeat()
+    beat = read_heartbeat(run)
     if beat is not None and beat.process.is_alive():
         raise RunError(f"{run.run_id} is running already")
 
@@ -153,7 +164,7 @@ def overview(run: RunDir) -> dict[str, Any]:
             best = event.data.get("gain") if best is None else best
             break
     try:
-        total: int | None = run.read_config().total_timesteps
+        total: int | None = read_config(run).total_timesteps
     except ConfigError:
         total = None
     return {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.errors import RunError
 from core.runs.launchers.local import check_idle
+from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir
 
 KEPT_S = 7 * 24 * 3600.0
@@ -30,7 +31,7 @@ def discard(run: RunDir) -> None:
         RunError: it is live.
     """
     check_idle(run)
-    run.drop_ticket()
+    drop_queue_entry(run)
     folder = _folder(run.path.parent)
     folder.mkdir(exist_ok=True)
     to = folder / run.run_id

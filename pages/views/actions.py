@@ -13,7 +13,8 @@ from core.errors import ConfigError, RunError
 from core.paths import PRESETS
 from core.runs import queue, trash
 from core.runs.launchers import local
-from core.runs.preflight import check_preflight
+from core.runs.records import read_config, read_label, write_command, write_label
+from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from pages.views import report
@@ -77,11 +78,11 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
 
 def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = None) -> RunConfig:
     """A parent's config as a fork begins with it: as many steps beyond the checkpoint as are left, or as the run had."""
-    config = parent.read_config()
+    config = read_config(parent)
     step = queue.checkpoint_step(parent.checkpoints / checkpoint)
     if config.total_timesteps <= step:
         config.total_timesteps += step
-    name = parent.read_label().get("name") or config.name or parent.run_id
+    name = read_label(parent).get("name") or config.name or parent.run_id
     config.name = f"{name} (fork)"[:80]
     return changed(config, settings or [])
 
@@ -132,14 +133,14 @@ def steer(run: RunDir, command: str) -> None:
 
     def act() -> None:
         check_steerable(run)
-        run.write_command(command)
+        write_command(run, command)
 
     _tell(act, "The run acts on it at its next update")
 
 
 def rename(run: RunDir, key: str) -> None:
     name = str(st.session_state.get(key, "")).strip()[:80]
-    _tell(lambda: run.write_label(name, run.read_label().get("note", "")), f"Renamed to {name}" if name else "Name removed")
+    _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 
 def delete(run: RunDir) -> None:

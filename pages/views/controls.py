@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.runs import queue
 from core.runs.launchers import local
+from core.runs.records import is_pause_wanted
 from core.runs.run_dir import RunDir
 from core.runs.status import Status
 from pages.views import actions, tables
@@ -52,7 +53,7 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
 
 def pause(row: tables.RunRow, key: str) -> None:
     """Only where it is not asked for already."""
-    if row.state.status is Status.RUNNING and not row.run.is_pause_wanted:
+    if row.state.status is Status.RUNNING and not is_pause_wanted(row.run):
         help_text = "Hold after the current step; it keeps its memory and its cores."
         st.button("Pause", key=f"{key}pause", on_click=actions.pause, args=(row.run,), icon=":material/pause:", help=help_text)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
+from core.runs.records import read_config
 from core.tracing.params import NAMES, SPECS
 from pages.views import chart_box, charts, plots
 from pages.views.event_text import METHOD_LABELS
@@ -106,7 +107,7 @@ def gate(scene: Scene) -> None:
     if shares.empty or scene.stages.empty:
         st.caption("A gate is there where a run goes through stages.")
         return
-    stages = {stage.name: stage for stage in scene.run.read_config().curriculum.stages}
+    stages = {stage.name: stage for stage in read_config(scene.run).curriculum.stages}
     spans = scene.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in scene.stages["name"]])
     spans = spans[spans["threshold"].notna()]
     decided = spans[spans["is_over"] & spans["success_share"].notna()]

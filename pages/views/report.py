@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.config.config import RunConfig
 from core.config.text import to_yaml
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from pages.views import charts, plots, tables
 from pages.views.event_text import METHOD_LABELS, decision_text
@@ -33,7 +34,7 @@ def render(store: Store, run: RunDir) -> bytes:
         ConfigError: its settings can't be read.
     """
     summary = export.run_summary(store, run)
-    config = run.read_config()
+    config = read_config(run)
     found = queries.evaluations(store, [run.run_id])
     figures = contrast.figures(store, [run.run_id])
     spans = queries.stage_spans(store, run.run_id)

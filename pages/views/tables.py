@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
+from core.runs.records import read_config, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
 
@@ -60,7 +61,7 @@ def state_of(run: RunDir) -> RunState:
 def display_name(run: RunDir) -> str:
     """What a run is called: as renamed, else as its config names it, else its id."""
     try:
-        return run.read_label().get("name") or run.read_config().name or run.run_id
+        return read_label(run).get("name") or read_config(run).name or run.run_id
     except ConfigError:
         return run.run_id
 
@@ -81,10 +82,10 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
     config: RunConfig | None = None
     problem = ""
     try:
-        config = run.read_config()
+        config = read_config(run)
     except ConfigError as error:
         problem = str(error)
-    label = run.read_label()
+    label = read_label(run)
     return RunRow(
         run=run,
         name=label.get("name") or (config.name if config else "") or run.run_id,

@@ -19,7 +19,19 @@ from core.errors import RunError
 from core.machine import Process
 from core.paths import PROJECT
 from core.runs.events import read_backwards
-from core.runs.run_dir import RunDir, claim
+from core.runs.records import (
+    claim,
+    delete_run,
+    drop_queue_entry,
+    is_pause_wanted,
+    read_heartbeat,
+    read_process,
+    read_stop,
+    want_pause,
+    write_process,
+    write_stop,
+)
+from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 
 GRACE_S = 10.0  # after which a second stop kills
@@ -43,8 +55,8 @@ def resume(run: RunDir, checkpoint: str = "") -> None:
         state = run_state(run)
         if not state.status.can_resume and state.status is not Status.QUEUED:
             raise RunError(f"{run.run_id} is {state.status.value}: only a stopped, failed or interrupted run can be resumed")
-        run.drop_ticket()
-        run.want_pause(False)
+        drop_queue_entry(run)
+        want_pause(run, False)
         spawn(run, checkpoint)
 
 
@@ -61,14 +73,14 @@ def spawn(run: RunDir, checkpoint: str = "", cause: str = "") -> None:
         child = subprocess.Popen(
             command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-    run.write_process(Process.of(child.pid))
+    write_process(run, Process.of(child.pid))
     # A zombie looks alive to whoever asks: someone must take the exit code.
     threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
 
 
 def trainers(run: RunDir) -> set[Process]:
     """The live trainers of a run: one, or two for the moment in which one follows the other."""
-    return {found.process for found in (run.read_process(), run.read_heartbeat()) if found and found.process.is_alive()}
+    return {found.process for found in (read_process(run), read_heartbeat(run)) if found and found.process.is_alive()}
 
 
 def stop(run: RunDir, force: bool = False) -> None:
@@ -84,14 +96,14 @@ def stop(run: RunDir, force: bool = False) -> None:
     left = kill_in_s(run)
     if left and not force:
         raise RunError(f"{run.run_id} was asked to stop and keeps its checkpoint; in {left:.0f} s it can be killed")
-    run.write_stop()
+    write_stop(run)
     for process in alive:
         process.send(signal.SIGKILL if force or left is not None else signal.SIGTERM)
 
 
 def kill_in_s(run: RunDir) -> float | None:
     """Seconds until a run that was asked to stop may be killed; None where it was not asked."""
-    asked, spawned = run.read_stop(), run.read_process()
+    asked, spawned = read_stop(run), read_process(run)
     begun = [spawned.ts if spawned and spawned.process == process else process.create_time for process in trainers(run)]
     return max(asked + GRACE_S - time.time(), 0.0) if begun and asked > max(begun) else None
 
@@ -105,7 +117,7 @@ def pause(run: RunDir) -> None:
     state = run_state(run)
     if state.status is not Status.RUNNING:
         raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be paused")
-    run.want_pause(True)
+    want_pause(run, True)
 
 
 def proceed(run: RunDir) -> None:
@@ -114,9 +126,9 @@ def proceed(run: RunDir) -> None:
     Raises:
         RunError: it is not paused.
     """
-    if not run.is_pause_wanted:
+    if not is_pause_wanted(run):
         raise RunError(f"{run.run_id} is {run_state(run).status.value}, not paused")
-    run.want_pause(False)
+    want_pause(run, False)
 
 
 def check_idle(run: RunDir) -> None:
@@ -132,4 +144,4 @@ def delete(run: RunDir) -> None:
         RunError: it is live.
     """
     check_idle(run)
-    run.delete()
+    delete_run(run)
