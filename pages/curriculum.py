@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from core.config.config import CurriculumConfig, RunConfig
 from core.config.text import problems
+from core.curriculum import library
+from core.curriculum.replay import replay
 from core.errors import ConfigError
-from core.learning.whatif import replay
-from core.runs import curricula
 from core.runs.records import read_config
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, charts, forms, live_charts, plots, tables
@@ -145,7 +145,7 @@ def editor(data: dict[str, Any], version: str) -> CurriculumConfig | None:
 
 def rules() -> None:
     """Edit rules, see what they would have done, keep them."""
-    kept = curricula.names(console.home)
+    kept = library.names(console.home)
     sources = (
         {"plan": "the four stages as they come"}
         | {f"run:{i}": f"the run {names[i]}" for i in with_stages}
@@ -156,7 +156,7 @@ def rules() -> None:
     kind, _, which = start.partition(":")
     try:
         base = (
-            curricula.read(console.home, which)
+            library.read(console.home, which)
             if kind == "file"
             else read_config(runs[which]).curriculum
             if kind == "run"
@@ -179,7 +179,7 @@ def rules() -> None:
 
 def keep(name: str, edited: CurriculumConfig) -> None:
     try:
-        path = curricula.write(console.home, name.strip(), edited)
+        path = library.write(console.home, name.strip(), edited)
     except (ConfigError, OSError) as error:
         say(str(error), ":material/warning:")
         return
@@ -188,7 +188,7 @@ def keep(name: str, edited: CurriculumConfig) -> None:
 
 
 def drop(name: str) -> None:
-    curricula.delete(console.home, name)
+    library.delete(console.home, name)
     st.query_params.pop("rules", None)
     say(f"Deleted {name}")
 

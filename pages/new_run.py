@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from core.config.config import RunConfig
 from core.config.text import load_config, parse_yaml, problems, to_yaml, validate
+from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
 from core.machine import available_cores
-from core.runs import curricula
 from core.runs.records import read_config
 from core.runs.requirements import preflight
 from core.runs.run_dir import RunDir, find_run
@@ -147,7 +147,7 @@ def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple
     if not name:
         return version, settings, about
     try:
-        settings["curriculum"] = curricula.read(console.home, name).model_dump(mode="json") | {"enabled": True}
+        settings["curriculum"] = library.read(console.home, name).model_dump(mode="json") | {"enabled": True}
     except ConfigError as error:
         st.error(f"The curriculum {name} can't be used: {error}")
         return version, settings, about

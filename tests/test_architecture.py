@@ -20,8 +20,8 @@ FORBIDDEN = {
     "core.tracing": ("core.learning", "core.logos", "core.runs"),
     "core.logos": ("core.learning", "core.runs"),
     "core.runs": ("core.learning", "core.logos"),
-    "core.learning.worker": ("torch", "stable_baselines3", "gymnasium"),
-    "core.learning.workers": ("torch", "stable_baselines3", "gymnasium"),
+    "core.workers.worker": ("torch", "stable_baselines3", "gymnasium"),
+    "core.workers.pool": ("torch", "stable_baselines3", "gymnasium"),
     "core.learning.env": ("torch", "stable_baselines3"),
     "pages": ("torch", "stable_baselines3", "core.learning", "duckdb"),
     "pages.views.charts": ("streamlit", "storage", "core"),
@@ -31,7 +31,7 @@ FORBIDDEN = {
 # Pure parts of learning, which import nothing of it: the names of the rules, a curriculum's rules over what was recorded
 ALLOWED = {
     "pages.views.health": ("core.learning.doctor",),
-    "pages.curriculum": ("core.learning.whatif",),
+    "pages.curriculum": ("core.curriculum.replay",),
     "pages.workbench": ("core.learning.baselines",),
     "pages.views.versions": ("core.learning.baselines",),
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.config.config import CurriculumConfig, StageConfig
-from core.learning.curriculum import Curriculum, Decision
+from core.curriculum.curriculum import Curriculum, Decision
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec
 from core.tracing.outcome import HEADLINE
@@ -76,16 +76,16 @@ def test_a_probe_skips_what_is_mastered_but_never_the_last_stage():
 
 def test_a_hand_can_advance_hold_release_and_send_back():
     curriculum = stages()
-    assert curriculum.obey("back") is None
-    assert curriculum.obey("hold").kind == "held"
-    assert curriculum.obey("hold") is None
+    assert curriculum.apply_command("back") is None
+    assert curriculum.apply_command("hold").kind == "held"
+    assert curriculum.apply_command("hold") is None
     assert decisions(curriculum, [True] * 50) == []
-    assert curriculum.obey("release").kind == "released"
+    assert curriculum.apply_command("release").kind == "released"
     assert [d.kind for d in decisions(curriculum, [True])] == ["passed"]
-    assert curriculum.obey("back").kind == "sent_back"
+    assert curriculum.apply_command("back").kind == "sent_back"
     assert curriculum.stage.name == "a"
-    assert curriculum.obey("advance").kind == "advanced"
-    assert curriculum.obey("advance").ends_stage
+    assert curriculum.apply_command("advance").kind == "advanced"
+    assert curriculum.apply_command("advance").ends_stage
     assert curriculum.is_finished
 
 

@@ -305,7 +305,7 @@ def test_a_stage_that_gets_nowhere_is_shortened_where_that_is_wanted(home, logos
 
 
 def test_a_stage_that_is_close_is_extended(home, logos):
-    from core.learning.curriculum import Curriculum
+    from core.curriculum.curriculum import Curriculum
     from core.learning.doctor import Finding
 
     config = broken_config(logos, curriculum=STUCK, health={"adjust_stages": True})

@@ -14,16 +14,16 @@ import psutil
 import pytest
 from conftest import tiny_config
 
-from core.learning.picture_store import PictureStore
 from core.learning.trainer import train
-from core.learning.worker import Job
-from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.runs.events import read_events
 from core.runs.records import claim
 from core.runs.status import Status
 from core.tracing.params import HIGH, LOW, N_PARAMS, Params
 from core.tracing.picture import fit
+from core.workers.picture_store import PictureStore
+from core.workers.pool import Limits, WorkerPool
+from core.workers.worker import Job
 
 IS_FULL = bool(os.environ.get("TRACEWRIGHT_SLOW"))
 N_SETS = 20_000 if IS_FULL else 1_500

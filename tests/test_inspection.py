@@ -8,14 +8,15 @@ import pytest
 from conftest import draw_logo, tiny_config
 
 from core.config.config import CurriculumConfig
+from core.curriculum import library
+from core.curriculum.replay import replay
 from core.errors import ConfigError, LogosError, RunError
-from core.learning.whatif import replay
 from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.logos.favourites import Favourite
 from core.logos.similar import near_duplicates, perceptual_hash
 from core.logos.uploads import unpack
-from core.runs import curricula, trash
+from core.runs import trash
 from core.runs.records import claim, read_config
 from core.runs.run_dir import all_runs
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
@@ -150,17 +151,17 @@ def test_favourites_are_kept_replaced_and_dropped(home):
 
 def test_curricula_are_kept_as_files_that_train_takes(home):
     rules = CurriculumConfig(window=17)
-    path = curricula.write(home, "mine", rules)
-    assert curricula.names(home) == ["mine"]
-    assert curricula.read(home, "mine") == rules
+    path = library.write(home, "mine", rules)
+    assert library.names(home) == ["mine"]
+    assert library.read(home, "mine") == rules
     path.write_text("curriculum: {window: 0}")
     with pytest.raises(ConfigError, match=r"curriculum.window = 0"):
-        curricula.read(home, "mine")
+        library.read(home, "mine")
     with pytest.raises(ConfigError, match="can't be called"):
-        curricula.write(home, "../mine", rules)
-    curricula.delete(home, "mine")
+        library.write(home, "../mine", rules)
+    library.delete(home, "mine")
     with pytest.raises(ConfigError, match="can't be read"):
-        curricula.read(home, "mine")
+        library.read(home, "mine")
 
 
 def test_what_if_says_when_other_rules_would_have_promoted():

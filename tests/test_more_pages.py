@@ -7,11 +7,11 @@ import pytest
 from conftest import tiny_config
 from test_pages import caught_up, texts
 
+from core.curriculum import library
 from core.learning.trainer import train
 from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.paths import trace_cache_file
-from core.runs import curricula
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir
 from core.tracing.cache import Cached, TraceCache
@@ -81,14 +81,14 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     page.text_input(key="keep_as").set_value("mine").run()
     page.button(key="keep").click().run()
     assert not page.exception
-    assert curricula.names(console.home) == ["mine"]
-    assert curricula.read(console.home, "mine").stages == read_config(ended).curriculum.stages
+    assert library.names(console.home) == ["mine"]
+    assert library.read(console.home, "mine").stages == read_config(ended).curriculum.stages
     page = visit("new_run", curriculum="mine")
     assert not page.exception
     assert "With the curriculum mine." in texts(page)
     page = visit("curriculum", tab="Rules and what-if", rules="file:mine")
     page.button(key="drop").click().run()
-    assert curricula.names(console.home) == []
+    assert library.names(console.home) == []
 
 
 def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder):

@@ -10,17 +10,17 @@ import pytest
 from core.errors import WorkerError
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import evaluate_baseline, summarise
-from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.vec_env import COLUMN, PoolVecEnv
-from core.learning.worker import Job, JobResult, pack_job, pack_result, unpack_job, unpack_result
-from core.learning.workers import MAX_LOSSES_IN_A_ROW, Limits, WorkerPool
 from core.logos.dataset import load_logos
 from core.machine import available_cores
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import ENDS, HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS, Params
 from core.tracing.picture import Picture
+from core.workers.picture_store import PictureStore
+from core.workers.pool import MAX_LOSSES_IN_A_ROW, Limits, WorkerPool
+from core.workers.worker import Job, JobResult, pack_job, pack_result, unpack_job, unpack_result
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_what_a_worker_hangs_on_fails_and_is_put_aside(open_pool):
         assert ENDS[int(envs.records[0, COLUMN["failure"]])] == "timeout"
         assert (rewards[0], dones[0]) == (-3.0, True)
         assert losses[n].job.index == stuck
-        assert losses[n].is_put_aside == (n == 1)
+        assert losses[n].is_quarantined == (n == 1)
     envs.set_eligible(np.array([stuck]), np.arange(12))
     for _ in range(10):
         assert envs.envs[0].index != stuck
@@ -162,7 +162,7 @@ def test_a_worker_beyond_its_memory_is_replaced(open_pool):
 
 
 def test_a_worker_that_hangs_while_it_starts_is_replaced(open_pool, monkeypatch):
-    monkeypatch.setattr("core.learning.workers.START_S", 3.0)
+    monkeypatch.setattr("core.workers.pool.START_S", 3.0)
     losses = []
     pool, _ = open_pool(1, on_loss=losses.append)
     workers_of(pool)[0].suspend()
@@ -190,7 +190,7 @@ def test_no_environment_is_left_without_a_logo_unnoticed(open_pool):
     pool, logos = open_pool(1)
     envs = environments(pool, logos, n_envs=1)
     for i in range(12):
-        pool.put_aside(i)
+        pool.quarantine(i)
     with pytest.raises(WorkerError, match="no logo is left to train on: 12 were put aside"):
         envs.step(np.zeros((1, N_PARAMS), np.float32))
 

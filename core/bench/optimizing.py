@@ -15,12 +15,12 @@ from core.bench.report import Report, say
 from core.errors import BenchError
 from core.learning.model import load_model
 from core.learning.optimize import find_pictures, optimize
-from core.learning.picture_store import PictureStore
-from core.learning.worker import Job
-from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.tracing.params import Params
 from core.tracing.picture import encode_png
+from core.workers.picture_store import PictureStore
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job
 
 BUDGET = 10
 WORK_SIZE = 256

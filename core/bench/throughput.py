@@ -31,11 +31,9 @@ from core.config.text import load_config
 from core.errors import BenchError
 from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec, PreparedLogo
-from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.spec import env_spec
 from core.learning.supply import load_set
-from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
 from core.paths import PROJECT
@@ -46,6 +44,8 @@ from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
 from core.tracing.picture import Picture
 from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
+from core.workers.picture_store import PictureStore
+from core.workers.pool import WorkerPool
 
 _BETWEEN_S, _REPLAYED = 15.0, 256  # how long a training goes on, and how many of its steps one core does then
 WORK_SIZE = 256

@@ -10,9 +10,9 @@ import typer
 
 from core.commands.common import Json, RunName, clear_errors, result
 from core.config.config import CurriculumConfig
-from core.learning.whatif import replay
+from core.curriculum import library
+from core.curriculum.replay import replay
 from core.paths import runs_home
-from core.runs import curricula
 from core.runs.records import read_config
 from core.runs.run_dir import find_run
 
@@ -23,7 +23,7 @@ app = typer.Typer(help="Curricula that are kept as files, and what one would hav
 def list_curricula(as_json: Json = False) -> None:
     """The curricula that are kept."""
     with clear_errors():
-        found = curricula.names(runs_home())
+        found = library.names(runs_home())
         result({"curricula": found}, as_json, lambda: print("\n".join(found) or "none is kept yet"))
 
 
@@ -31,7 +31,7 @@ def list_curricula(as_json: Json = False) -> None:
 def show_curriculum(name: Annotated[str, typer.Argument(help="Its name.")], as_json: Json = False) -> None:
     """The stages of one."""
     with clear_errors():
-        found = curricula.read(runs_home(), name)
+        found = library.read(runs_home(), name)
 
         def text() -> None:
             for stage in found.stages:
@@ -54,7 +54,7 @@ def what_if(
         rules: CurriculumConfig = read_config(found).curriculum
         if curriculum:
             is_file = Path(curriculum).is_file()
-            rules = curricula.read_file(Path(curriculum)) if is_file else curricula.read(runs_home(), curriculum)
+            rules = library.read_file(Path(curriculum)) if is_file else library.read(runs_home(), curriculum)
         with export.open_index(found) as store:
             episodes = queries.episode_outcomes(store, found.run_id)
         turns = replay(rules, zip(episodes["ssim"], episodes["gain"], strict=True))

@@ -10,10 +10,10 @@ import typer
 
 from core.commands.common import Json, clear_errors, fail, result
 from core.config.text import load_config
+from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.pictures import FORMATS
 from core.paths import PRESETS, runs_home
-from core.runs import curricula
 from core.runs.events import read_backwards
 from core.runs.records import claim, claim_path
 from core.runs.run_dir import RunDir, find_run
@@ -74,7 +74,7 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
     loaded = load_config(config, settings)
     if curriculum is not None:
         is_file = curriculum.is_file()
-        loaded.curriculum = curricula.read_file(curriculum) if is_file else curricula.read(runs_home(), str(curriculum))
+        loaded.curriculum = library.read_file(curriculum) if is_file else library.read(runs_home(), str(curriculum))
         loaded.curriculum.enabled = True
     return claim(runs_home(), loaded) if run_dir is None else claim_path(run_dir.resolve(), loaded)
 

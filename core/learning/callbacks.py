@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from core.config.config import CurriculumConfig, StageConfig
-from core.learning.curriculum import Curriculum, Decision
+from core.curriculum.curriculum import Curriculum, Decision
 from core.learning.vec_env import COLUMN, PoolVecEnv
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
@@ -106,7 +106,7 @@ class EpisodeRecorder(BaseCallback):
     def set_eligible(self) -> None:
         """Let the environments draw from the stage's categories."""
         curriculum, stage = self._curriculum, self._curriculum.stage
-        left = [i for i in range(self.n_train) if i not in self._envs.pool.aside]
+        left = [i for i in range(self.n_train) if i not in self._envs.pool.quarantined]
         drawn = [i for i in left if self._is_drawn(i, stage)]
         before = curriculum.earlier_categories()
         earlier = [i for i in drawn if self._logos[i].category in before]

@@ -20,12 +20,9 @@ from core.errors import ConfigError, LogosError
 from core.files import write_aside, write_csv
 from core.learning.baselines import BASELINES
 from core.learning.model import Model, load_model
-from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.race import Conversion, Course, race
 from core.learning.searchers import Maker, baseline, random_search, tpe
-from core.learning.worker import Job
-from core.learning.workers import Limits, WorkerPool
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.paths import trace_cache_file
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
@@ -33,6 +30,9 @@ from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK
 from core.tracing.params import DEFAULTS, NAMES, Params
+from core.workers.picture_store import PictureStore
+from core.workers.pool import Limits, WorkerPool
+from core.workers.worker import Job
 
 SEARCHES = ("random", "tpe")
 LEARNED = ("policy", "policy_search")

@@ -70,9 +70,9 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._eligible = np.asarray(indices)
         self._earlier, self._earlier_share = np.asarray(earlier), earlier_share if len(earlier) else 0.0
 
-    def has_choice(self, aside: set[int]) -> bool:
+    def has_choice(self, quarantined: set[int]) -> bool:
         """Whether a logo is left to draw beside those put aside."""
-        return any(int(i) not in aside for i in self._eligible)  # an earlier one is drawn again as long as it takes
+        return any(int(i) not in quarantined for i in self._eligible)  # an earlier one is drawn again as long as it takes
 
     def reseed(self, seed: int) -> None:
         """Begin the random numbers anew, without a reset."""

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from core.learning.baselines import BASELINES
 from core.learning.env import Logos
 from core.learning.episode import EnvSpec, Episode, PreparedLogo
-from core.learning.worker import Job
-from core.learning.workers import WorkerPool
 from core.statistics import bootstrap_interval
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job
 
 
 class Actor(Protocol):

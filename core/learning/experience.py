@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from core.learning.outcome_model import N_TERMS, Experience
 from core.learning.preparation import Preparations
-from core.learning.workers import WorkerPool
 from core.tracing.params import N_PARAMS, Params
+from core.workers.pool import WorkerPool
 
 N_COLUMNS = 1 + N_PARAMS + N_TERMS
 Rows = NDArray[np.float32]

@@ -18,12 +18,10 @@ from typing import Any
 from core.errors import PictureError
 from core.files import write_aside, write_csv
 from core.learning.model import Model
-from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.race import Course, race
 from core.learning.searchers import Searcher
 from core.learning.spec import worker_limits
-from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import FORMATS, read_picture
 from core.paths import trace_cache_file
@@ -31,6 +29,8 @@ from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import fit
+from core.workers.picture_store import PictureStore
+from core.workers.pool import WorkerPool
 
 PREFERENCES = {"": HEADLINE, "smaller": Weights(0.5, 1.0), "faithful": Weights(1.0, 0.1)}
 REFUSED = 10.0  # taken off what must not be the result: more than any gain

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 
 from core.learning.episode import PreparedLogo
-from core.learning.worker import Job, JobResult
-from core.learning.workers import WorkerPool
 from core.logos.dataset import Logo
 from core.tracing.outcome import LOST
 from core.tracing.params import DEFAULTS
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job, JobResult
 
 log = logging.getLogger("tracewright")
 
@@ -56,6 +56,6 @@ class Preparations:
         for index, result in zip(indices, results, strict=True):
             self.take(index, result)
             if not self.is_ready(index):
-                pool.put_aside(index)
+                pool.quarantine(index)
                 log.warning("%s can't be prepared and is left out: %s", self.logos[index].name, result.reason)
         return [i for i in indices if self.is_ready(i)]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from core.learning.env import Logos
 from core.learning.episode import PreparedLogo
 from core.learning.searchers import Maker, Searcher
-from core.learning.worker import Job
-from core.learning.workers import WorkerPool
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from core.config.config import RunConfig
 from core.learning.episode import EnvSpec
-from core.learning.workers import Limits
 from core.tracing.outcome import Weights
 from core.tracing.params import Params
+from core.workers.pool import Limits
 
 
 def env_spec(config: RunConfig) -> EnvSpec:

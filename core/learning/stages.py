@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from core.learning.curriculum import Curriculum
+from core.curriculum.curriculum import Curriculum
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import Actor, evaluate_policy, spread_over_categories
 from core.learning.preparation import Preparations
-from core.learning.workers import WorkerPool
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter
 from core.runs.records import read_commands
 from core.runs.run_dir import RunDir
+from core.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
     from core.learning.callbacks import EpisodeRecorder  # imports torch
@@ -63,7 +63,7 @@ class StageKeeper:
         commands = read_commands(self._run)
         waiting, self._n_obeyed = commands[self._n_obeyed :], len(commands)
         for command, _ in groupby(waiting):  # an impatient second press means the first
-            decision = self._curriculum.obey(command)  # type: ignore[arg-type]
+            decision = self._curriculum.apply_command(command)  # type: ignore[arg-type]
             log.info("%s by hand: %s", command, decision.kind if decision else "nothing to change")
             self._recorder.act_on(decision)
         if self._recorder.n_stages_ended != self._n_seen and not self._curriculum.is_finished:
@@ -89,7 +89,7 @@ class StageKeeper:
         self._n_seen = self._recorder.n_stages_ended
 
     def _measure(self, policy: Actor) -> dict[str, float]:
-        self._logos.prepare(self._pool, [i for i in self._places if not self._logos.is_ready(i) and i not in self._pool.aside])
+        self._logos.prepare(self._pool, [i for i in self._places if not self._logos.is_ready(i) and i not in self._pool.quarantined])
         places = [i for i in self._places if self._logos.is_ready(i)]
         results = evaluate_policy(self._pool, self._logos, places, self._spec, policy)
         shares = {}

@@ -10,11 +10,9 @@ from core.errors import LogosError
 from core.learning.episode import EnvSpec
 from core.learning.evaluation import spread_over_categories
 from core.learning.keeper import Room
-from core.learning.picture_store import PictureStore
 from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat
 from core.learning.spec import worker_limits
-from core.learning.workers import Loss, WorkerPool
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
 from core.paths import runs_home, trace_cache_file
@@ -22,6 +20,8 @@ from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.picture import encode_png
+from core.workers.picture_store import PictureStore
+from core.workers.pool import Loss, WorkerPool
 
 log = logging.getLogger("tracewright")
 
@@ -44,7 +44,7 @@ class Supply:
         self.logos: Preparations
         self.pool: WorkerPool
 
-    def open(self, digest: str = "", aside: list[str] | None = None) -> None:
+    def open(self, digest: str = "", quarantined: list[str] | None = None) -> None:
         """Load the logos and start the workers.
 
         ``digest``: what the logos must be, where a run goes on; ``aside``: digests of pictures that were put aside.
@@ -62,9 +62,9 @@ class Supply:
             PictureStore.create(self.pictures), self._config.n_workers, worker_limits(self._config), cache, self._on_loss
         )
         try:
-            for i in (i for i, logo in enumerate(self.pictures) if logo.digest in (aside or [])):
-                self.pool.put_aside(i)
-            self.evaluated = self.logos.prepare(self.pool, [i for i in self.evaluated if i not in self.pool.aside])
+            for i in (i for i, logo in enumerate(self.pictures) if logo.digest in (quarantined or [])):
+                self.pool.quarantine(i)
+            self.evaluated = self.logos.prepare(self.pool, [i for i in self.evaluated if i not in self.pool.quarantined])
             if not self.evaluated:
                 raise LogosError("none of the validation logos can be traced; see the log")
             self._keep_pictures()
@@ -78,9 +78,9 @@ class Supply:
         self._events.write("phase", self._pulse.step, {"phase": text})
         log.info("%s", text)
 
-    def aside(self) -> list[str]:
+    def quarantined(self) -> list[str]:
         """Digests of the pictures that were put aside."""
-        return [self.pictures[i].digest for i in sorted(self.pool.aside)]
+        return [self.pictures[i].digest for i in sorted(self.pool.quarantined)]
 
     def _load(self, digest: str) -> LogoSet:
         self.phase("loading logos")
@@ -143,11 +143,11 @@ class Supply:
                 self._room.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
             repeat = f"python -m core logos trace {path} --params {values}"
-            data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_put_aside}
+            data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_quarantined}
             data |= {"case": self._run.relative(path)}
         log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
         self._events.write("worker_lost", self._pulse.step, data)
-        if loss.is_put_aside and loss.job is not None:
+        if loss.is_quarantined and loss.job is not None:
             text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self._config.workers.max_losses} workers"
             log.warning("%s", text)
             self._events.write("warning", self._pulse.step, {"text": text})

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from core.config.config import RunConfig
+from core.curriculum.curriculum import Curriculum
 from core.errors import RunError, TrainingError
-from core.learning.curriculum import Curriculum
 from core.learning.doctor import Doctor
 from core.learning.examiner import Examiner
 from core.learning.experience import experience_of, read_experience
@@ -383,7 +383,7 @@ class Trainer:
             "environments": self.vec_env.dump() if is_begun else None,
             "n_experience": self.vec_env.experience.n_written,
             "logos_digest": self.supply.digest,
-            "aside": self.supply.aside(),
+            "aside": self.supply.quarantined(),
             "param_names": list(NAMES),
             "versions": _versions(),
             "total_timesteps": self.config.total_timesteps,

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from core.config.config import RunConfig
-from core.learning.curriculum import Curriculum
+from core.curriculum.curriculum import Curriculum
 from core.learning.doctor import Finding
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir

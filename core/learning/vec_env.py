@@ -20,10 +20,10 @@ from core.learning.env import TraceEnv
 from core.learning.episode import EnvSpec
 from core.learning.experience import ExperienceLog
 from core.learning.preparation import Preparations
-from core.learning.worker import Job, JobResult
-from core.learning.workers import WorkerPool
 from core.tracing.outcome import ENDS, LOST, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job, JobResult
 
 # What a step leaves behind of each environment, one row of float64; ``failure`` is a place in ENDS
 COLUMNS = (
@@ -120,7 +120,7 @@ class PoolVecEnv(VecEnv):
                 _, index = cast(tuple[str, int], key)
                 self.preparations.take(index, result)
                 if not self.preparations.is_ready(index):
-                    self.pool.put_aside(index)
+                    self.pool.quarantine(index)
                 for row in self._expecting.pop(index):
                     self._begin(row)
 
@@ -147,13 +147,13 @@ class PoolVecEnv(VecEnv):
 
     def _begin(self, row: int) -> None:
         """Begin an episode on the logo drawn, now or once it is prepared. One that was put aside is drawn again."""
-        env, aside = self.envs[row], self.pool.aside
-        if env.index in aside and not env.has_choice(aside):
-            left = np.array([i for i in self._otherwise if i not in aside], dtype=np.int64)
+        env, quarantined = self.envs[row], self.pool.quarantined
+        if env.index in quarantined and not env.has_choice(quarantined):
+            left = np.array([i for i in self._otherwise if i not in quarantined], dtype=np.int64)
             if not len(left):
                 raise WorkerError(f"no logo is left to train on: {len(aside)} were put aside, each cost its worker again and again")
             env.set_eligible(left)
-        while env.index in aside:
+        while env.index in quarantined:
             env.draw()
         if self.preparations.is_ready(env.index):
             self.observations[row] = env.begin()

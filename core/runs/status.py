@@ -175,3 +175,9 @@ def overview(run: RunDir) -> dict[str, Any]:
         "total_timesteps": total,
         "best_gain": best,
     }
+
+
+def check_idle(run: RunDir) -> None:
+    """Raise :class:`RunError` where a run is live."""
+    if run_state(run).status in (Status.RUNNING, Status.PAUSED):
+        raise RunError(f"{run.run_id} is running; stop it first")

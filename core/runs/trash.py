@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
-from core.runs.launchers.local import check_idle
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir
+from core.runs.status import check_idle
 
 KEPT_S = 7 * 24 * 3600.0
 ARCHIVED_FILE = "archived"

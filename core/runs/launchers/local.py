@@ -32,7 +32,7 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import RunDir
-from core.runs.status import Status, run_state
+from core.runs.status import Status, check_idle, run_state
 
 GRACE_S = 10.0  # after which a second stop kills
 _start_lock = threading.Lock()
@@ -129,12 +129,6 @@ def proceed(run: RunDir) -> None:
     if not is_pause_wanted(run):
         raise RunError(f"{run.run_id} is {run_state(run).status.value}, not paused")
     want_pause(run, False)
-
-
-def check_idle(run: RunDir) -> None:
-    """Raise :class:`RunError` where a run is live."""
-    if run_state(run).status in (Status.RUNNING, Status.PAUSED):
-        raise RunError(f"{run.run_id} is running; stop it first")
 
 
 def delete(run: RunDir) -> None:

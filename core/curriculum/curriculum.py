@@ -128,7 +128,7 @@ class Curriculum:
             return None  # the last stage is where a run spends its steps
         return self._move("skipped", f"a probe succeeded on {share:.0%} of its logos, {self.threshold:.0%} needed", 1)
 
-    def obey(self, command: Command) -> Decision | None:
+    def apply_command(self, command: Command) -> Decision | None:
         """Act on a command by hand; None where it changes nothing."""
         if not self.is_enabled or self.is_finished:
             return None

@@ -23,11 +23,11 @@ from typing import Any, cast
 import psutil
 
 from core.errors import WorkerError
-from core.learning.picture_store import PictureStore
-from core.learning.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
 from core.machine import available_cores
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
+from core.workers.picture_store import PictureStore
+from core.workers.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
 
 # Jobs sent to a worker: one at work and one so that it need not wait for the trainer; more while many are waiting, so
 # that the trainer need not wake for each, and fewer towards the end, so that workers end together.
@@ -55,7 +55,7 @@ class Loss:
     failure: str  # one of core.tracing.outcome.LOST
     reason: str
     job: Job | None
-    is_put_aside: bool  # whether the job's picture was just put aside
+    is_quarantined: bool  # whether the job's picture was just put aside
 
 
 @dataclass
@@ -93,7 +93,7 @@ class WorkerPool:
         self.n_workers = n_workers or available_cores()
         self.limits = limits
         self.cache = cache if cache is not None else TraceCache()
-        self.aside: set[int] = set()  # pictures that cost too many workers
+        self.quarantined: set[int] = set()  # pictures that cost too many workers
         self.n_lost = 0
         self._on_loss = on_loss
         self._losses: Counter[int] = Counter()
@@ -141,9 +141,9 @@ class WorkerPool:
             on_progress(n_done)
         return results
 
-    def put_aside(self, index: int) -> None:
+    def quarantine(self, index: int) -> None:
         """Not to be worked on any more."""
-        self.aside.add(index)
+        self.quarantined.add(index)
 
     def close(self) -> None:
         self.cache.close()
@@ -258,17 +258,17 @@ class WorkerPool:
             raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row, the last one {reason}; see the log for the pictures")
         begun = worker.tasks.popleft() if worker.tasks and worker.is_ready else None
         self._waiting.extendleft(reversed(worker.tasks))
-        is_put_aside = False
+        is_quarantined = False
         if begun is not None:
             index = begun.job.index
             self._losses[index] += 1
-            is_put_aside = self._losses[index] >= self.limits.losses and index not in self.aside
-            if is_put_aside:
-                self.put_aside(index)
+            is_quarantined = self._losses[index] >= self.limits.losses and index not in self.quarantined
+            if is_quarantined:
+                self.quarantine(index)
             begun.n_tries -= 1
             if begun.n_tries > 0:
                 self._waiting.append(begun)
             else:
                 self._finished.append((begun.key, JobResult(Outcome(0.0, 0, 0, 0.0, failure), reason=reason)))
         self._workers[place] = self._start(worker.name)
-        self._on_loss(Loss(worker.name, failure, reason, begun.job if begun else None, is_put_aside))
+        self._on_loss(Loss(worker.name, failure, reason, begun.job if begun else None, is_quarantined))

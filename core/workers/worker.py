@@ -15,10 +15,10 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from core.learning.picture_store import PictureStore, StoreHandle
 from core.tracing.features import N_FEATURES, Features
 from core.tracing.outcome import PACKED_BYTES, Outcome
 from core.tracing.params import DEFAULTS, N_PARAMS, Params
+from core.workers.picture_store import PictureStore, StoreHandle
 
 READY = b"ready"
 _JOB = struct.Struct(f"<i??{N_PARAMS}d")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.config.config import CurriculumConfig
-from core.learning.curriculum import Curriculum
+from core.curriculum.curriculum import Curriculum
 
 
 @dataclass(frozen=True)
