@@ -7,13 +7,13 @@ from typing import Any
 import streamlit as st
 
 from core.errors import PictureError
-from core.learning.baselines import method1
 from core.logos import favourites
 from core.logos.dataset import digest_of
 from core.logos.favourites import Favourite
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
+from core.search.baselines import method1
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, SPECS, Params
 from core.tracing.picture import Picture, fit
 from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode

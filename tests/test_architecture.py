@@ -22,7 +22,7 @@ FORBIDDEN = {
     "core.runs": ("core.learning", "core.logos"),
     "core.workers.worker": ("torch", "stable_baselines3", "gymnasium"),
     "core.workers.pool": ("torch", "stable_baselines3", "gymnasium"),
-    "core.learning.env": ("torch", "stable_baselines3"),
+    "core.environment.env": ("torch", "stable_baselines3"),
     "pages": ("torch", "stable_baselines3", "core.learning", "duckdb"),
     "pages.views.charts": ("streamlit", "storage", "core"),
     "pages.views.plots": ("streamlit", "storage", "core"),
@@ -32,10 +32,10 @@ FORBIDDEN = {
 ALLOWED = {
     "pages.views.health": ("core.learning.doctor",),
     "pages.curriculum": ("core.curriculum.replay",),
-    "pages.workbench": ("core.learning.baselines",),
-    "pages.views.versions": ("core.learning.baselines",),
+    "pages.workbench": ("core.search.baselines",),
+    "pages.views.versions": ("core.search.baselines",),
 }
-TORCH_AT_IMPORT = {"core.learning.agent", "core.learning.callbacks", "core.learning.vec_env"}
+TORCH_AT_IMPORT = {"core.learning.agent", "core.learning.callbacks", "core.environment.vec_env"}
 ABOVE_ALL = ("core.cli", "core.__main__", "core.commands", "core.bench")  # bench measures everything
 
 

@@ -10,8 +10,8 @@ from conftest import tiny_config
 from core.bench import ablation, ingest, report, throughput
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
 from core.config.text import to_yaml
+from core.environment.episode import PreparedLogo
 from core.errors import ConfigError
-from core.learning.episode import PreparedLogo
 from core.learning.trainer import train
 from core.logos.dataset import load_logos
 from core.runs.events import read_events

@@ -5,8 +5,8 @@ import pytest
 
 from core.config.config import CurriculumConfig, StageConfig
 from core.curriculum.curriculum import Curriculum, Decision
-from core.learning.env import TraceEnv
-from core.learning.episode import EnvSpec
+from core.environment.env import TraceEnv
+from core.environment.episode import EnvSpec
 from core.tracing.outcome import HEADLINE
 
 

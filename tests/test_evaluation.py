@@ -70,8 +70,8 @@ def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(
     assert data["worth_tpe"]["tpe"] == pytest.approx({"1": 1.0, "3": 3.0, "6": 6.0})
     assert data["gain"]["policy"]["1"]["mean"] == data["gain"]["policy_search"]["1"]["mean"]
     # every figure of a search is that of its own best conversion, and no search had more than it was given
-    for method, courses in first.courses.items():
-        assert {len(course.conversions) for course in courses} == {6 if method in ("random", "tpe", "policy_search") else 1}
+    for method, trajectories in first.trajectories.items():
+        assert {len(trajectory.conversions) for trajectory in trajectories} == {6 if method in ("random", "tpe", "policy_search") else 1}
     write_comparison(first, tmp_path / "out")
     rows = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
     assert len(rows) == 1 + 12 * sum(len(b) for b in data["gain"].values())

@@ -5,8 +5,8 @@ import pytest
 from conftest import draw_logo, tiny_config
 from gymnasium.utils.env_checker import check_env
 
-from core.learning.env import TraceEnv
-from core.learning.episode import EnvSpec, Episode, PreparedLogo
+from core.environment.env import TraceEnv
+from core.environment.episode import EnvSpec, Episode, PreparedLogo
 from core.learning.evaluation import bootstrap_interval, spread_over_categories
 from core.tracing.outcome import HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params

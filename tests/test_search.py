@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from core.learning.outcome_model import MIN_CONVERSIONS, N_ENCODED, Experience, OutcomeModel, encode, fit
-from core.learning.policy_search import Kernel, PolicySearch
-from core.learning.searchers import TPE, Fixed, RandomSearch
+from core.environment.experience import Experience
+from core.search.outcome_model import MIN_CONVERSIONS, N_ENCODED, OutcomeModel, encode, fit
+from core.search.policy_search import Kernel, PolicySearch
+from core.search.searchers import TPE, Fixed, RandomSearch
 from core.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_PARAMS, ActionMap
@@ -113,18 +114,18 @@ def test_policy_search_begins_with_the_policy_repeats_and_tries_nothing_twice(le
     _, experience, model = learned
     rng = np.random.default_rng(0)
     gains = rng.normal(0, 0.2, 30)
-    courses = []
+    trajectories = []
     for _ in range(2):
-        searcher, course = search(model if has_model else None, experience.observations[0]), []
+        searcher, trajectory = search(model if has_model else None, experience.observations[0]), []
         for gain in gains:
             params = searcher.ask()
             params.check()
             searcher.tell(params, NOTHING, float(gain))
-            course.append(params)
-        courses.append(course)
-    assert courses[0] == courses[1]
-    assert courses[0][0] == BEST_SINGLE
-    assert len(set(courses[0])) == len(courses[0])
+            trajectory.append(params)
+        trajectories.append(trajectory)
+    assert trajectories[0] == trajectories[1]
+    assert trajectories[0][0] == BEST_SINGLE
+    assert len(set(trajectories[0])) == len(trajectories[0])
 
 
 def test_policy_search_uses_what_the_model_knows(learned):

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from skimage.metrics import structural_similarity
 
 from core.errors import RasterError
-from core.learning.baselines import BASELINES, method1, method1_raw
+from core.search.baselines import BASELINES, method1, method1_raw
 from core.tracing.features import N_FEATURES, all_features, feature_vector, picture_features
 from core.tracing.outcome import EPSILON, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, SPECS, Params

@@ -28,11 +28,11 @@ import vtracer
 from core.bench.report import Report, say, take_turns
 from core.config.config import RunConfig
 from core.config.text import load_config
+from core.environment.env import TraceEnv
+from core.environment.episode import EnvSpec, PreparedLogo
+from core.environment.preparation import Preparations
+from core.environment.spec import env_spec
 from core.errors import BenchError
-from core.learning.env import TraceEnv
-from core.learning.episode import EnvSpec, PreparedLogo
-from core.learning.preparation import Preparations
-from core.learning.spec import env_spec
 from core.learning.supply import load_set
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
@@ -179,7 +179,7 @@ def _preparation(report: Report, logos: list[Logo]) -> None:
 def _pool(report: Report, images: str, logos: list[Logo], n_repeats: int) -> None:
     from stable_baselines3.common.vec_env import SubprocVecEnv
 
-    from core.learning.vec_env import PoolVecEnv
+    from core.environment.vec_env import PoolVecEnv
 
     cores = available_cores()
     prepared: list[PreparedLogo] = []

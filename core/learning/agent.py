@@ -31,11 +31,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from core.config.config import PPOConfig, RunConfig
 from core.config.text import parse_yaml, to_yaml, validate
+from core.environment.experience import Array
+from core.environment.spec import env_spec
 from core.errors import CheckpointError
 from core.learning.model import Model
-from core.learning.outcome_model import Array, Layer, OutcomeModel
-from core.learning.spec import env_spec
 from core.runs.run_dir import CHECKSUMS_FILE
+from core.search.outcome_model import Layer, OutcomeModel
 from core.tracing.params import N_PARAMS
 
 CHECKPOINT_VERSION = 1

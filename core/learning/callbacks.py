@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import KVWriter
 
 from core.config.config import CurriculumConfig, StageConfig
 from core.curriculum.curriculum import Curriculum, Decision
-from core.learning.vec_env import COLUMN, PoolVecEnv
+from core.environment.vec_env import COLUMN, PoolVecEnv
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter

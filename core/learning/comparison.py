@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.config import RunConfig
+from core.environment.preparation import Preparations
 from core.errors import ConfigError, LogosError
 from core.files import write_aside, write_csv
-from core.learning.baselines import BASELINES
 from core.learning.model import Model, load_model
-from core.learning.preparation import Preparations
-from core.learning.race import Conversion, Course, race
-from core.learning.searchers import Maker, baseline, random_search, tpe
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.paths import trace_cache_file
+from core.search.baselines import BASELINES
+from core.search.parallel import Conversion, Trajectory, search_in_parallel
+from core.search.searchers import SearcherFactory, baseline, random_search, tpe
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
@@ -95,7 +95,7 @@ class Comparison:
     work_size: int
     seed: int
     logos: list[Logo]
-    courses: dict[str, list[Course]]
+    trajectories: dict[str, list[Trajectory]]
     n_skipped: int
     columns: dict[str, dict[int, Column]] = field(default_factory=dict)
     defaults: list[Fidelity] = field(default_factory=list)
@@ -107,12 +107,12 @@ class Comparison:
 
     def curves(self, method: str) -> NDArray[np.float64]:
         """Best gain so far, shape (n_logos, conversions)."""
-        n = max(len(course.conversions) for course in self.courses[method])
-        return np.stack([course.curve(n) for course in self.courses[method]])
+        n = max(len(trajectory.conversions) for trajectory in self.trajectories[method])
+        return np.stack([trajectory.curve(n) for trajectory in self.trajectories[method]])
 
     def as_dict(self) -> dict[str, Any]:
         each = [(method, budget, column) for method, columns in self.columns.items() for budget, column in columns.items()]
-        curves = self.curves("tpe") if "tpe" in self.courses else None
+        curves = self.curves("tpe") if "tpe" in self.trajectories else None
         worth = {m: {} for m in self.columns} if curves is not None else {}  # type: dict[str, dict[str, float]]
         intervals = {m: {} for m in worth}  # type: dict[str, dict[str, list[float]]]
         for method, budget, column in each:
@@ -151,7 +151,7 @@ class Comparison:
 
     def _measures(self, column: Column) -> dict[str, Any]:
         """Means over the logos beside the gain, and the same of VTracer's defaults."""
-        prepared = [course.logo for course in next(iter(self.courses.values()))]
+        prepared = [trajectory.logo for trajectory in next(iter(self.trajectories.values()))]
         ssim = np.array([c.outcome.ssim for c in column.best])
         ssim_default = np.array([logo.defaults.ssim for logo in prepared])
         return {
@@ -183,7 +183,9 @@ class Comparison:
                 worth = data["worth_tpe"].get(method, {}).get(str(budget))
                 is_beyond = worth is not None and worth >= data["worth_tpe_limit"]
                 shown = "" if worth is None else f"{'>= ' if is_beyond else ''}{worth:.0f}"
-                spent = 1000 * np.mean([sum(c.outcome.cpu_s for c in course.conversions[:budget]) for course in self.courses[method]])
+                spent = 1000 * np.mean(
+                    [sum(c.outcome.cpu_s for c in trajectory.conversions[:budget]) for trajectory in self.trajectories[method]]
+                )
                 lines.append(
                     f"{method:<14}{budget:>11}{g['mean']:>8.3f}{g['low']:>9.3f} to{g['high']:>6.3f}{shown:>14}{m['share_better']:>8.0%}"
                     f"{m['ssim']:>8.4f}{m['edge_f1']:>9.4f}{m['psnr']:>7.2f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
@@ -221,7 +223,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
         places = prepared.prepare(pool, range(len(logos)), lambda n: on_progress("preparing", n, len(logos)))
         if not places:
             raise LogosError(f"none of the logos of {path} can be traced; see the log")
-        courses = {}
+        trajectories = {}
         for method in request.methods:
             budgets = _budgets(method, request.budgets, model)
             total = budgets[-1] * len(places)
@@ -229,7 +231,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
             def progress(n_done: int, method: str = method, total: int = total) -> None:
                 on_progress(method, n_done, total)
 
-            courses[method] = race(pool, prepared, places, _maker(method, request.seed, model), budgets[-1], progress)
+            trajectories[method] = search_in_parallel(pool, prepared, places, _maker(method, request.seed, model), budgets[-1], progress)
         comparison = Comparison(
             model.name if model is not None else None,
             path,
@@ -237,7 +239,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
             size,
             request.seed,
             [logos[i] for i in places],
-            courses,
+            trajectories,
             len(found.skipped),
         )
         _complete(comparison, pool, places, request.budgets, model, on_progress)
@@ -246,7 +248,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
     return comparison
 
 
-def _maker(method: str, seed: int, model: Model | None) -> Maker:
+def _maker(method: str, seed: int, model: Model | None) -> SearcherFactory:
     if method in BASELINES:
         return baseline(method)
     if method == "random":
@@ -278,9 +280,9 @@ def _complete(
     for k in range(len(places)):
         wanted.setdefault((k, DEFAULTS), len(wanted))
     best: dict[tuple[str, int], list[Conversion]] = {}
-    for method, courses in comparison.courses.items():
+    for method, trajectories in comparison.trajectories.items():
         for budget in _budgets(method, budgets, model):
-            best[method, budget] = [course.best(budget) for course in courses]
+            best[method, budget] = [trajectory.best(budget) for trajectory in trajectories]
             for k, conversion in enumerate(best[method, budget]):
                 wanted.setdefault((k, conversion.params), len(wanted))
     jobs = [Job(places[k], params, keep_svg=True) for k, params in wanted]
@@ -291,7 +293,7 @@ def _complete(
         at = [wanted[k, conversion.params] for k, conversion in enumerate(conversions)]
         comparison.columns.setdefault(method, {})[budget] = Column(conversions, [svgs[i] for i in at], [measured[i] for i in at])
     for k, logo in enumerate(comparison.logos):
-        seen = max(c.gain for courses in comparison.courses.values() for c in courses[k].conversions)
+        seen = max(c.gain for trajectories in comparison.trajectories.values() for c in trajectories[k].conversions)
         comparison.oracle.append(pool.cache.best_gain(logo.digest, max(seen, 0.0)))
 
 
@@ -301,7 +303,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     for method, columns in comparison.columns.items():
         for budget, column in columns.items():
             for k, logo in enumerate(comparison.logos):
-                conversion, faithful, course = column.best[k], column.fidelities[k], comparison.courses[method][k]
+                conversion, faithful, trajectory = column.best[k], column.fidelities[k], comparison.trajectories[method][k]
                 outcome = conversion.outcome
                 if column.svgs[k]:
                     write_aside(out / f"{method}-{budget}" / f"{logo.name.replace('/', '_')}.svg", column.svgs[k].encode())
@@ -313,13 +315,13 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
                     "gain": conversion.gain,
                     "oracle_gain": comparison.oracle[k],
                     "ssim": outcome.ssim,
-                    "ssim_default": course.logo.defaults.ssim,
+                    "ssim_default": trajectory.logo.defaults.ssim,
                     "bytes": outcome.n_bytes,
-                    "bytes_default": course.logo.defaults.n_bytes,
+                    "bytes_default": trajectory.logo.defaults.n_bytes,
                     "edge_f1": faithful.edge_f1,
                     "psnr": faithful.psnr,
                     "paths": outcome.n_paths,
-                    "cpu_s": sum(c.outcome.cpu_s for c in course.conversions[:budget]),
+                    "cpu_s": sum(c.outcome.cpu_s for c in trajectory.conversions[:budget]),
                     "failure": outcome.failure or "",
                 }
                 rows.append(row | {key: float(value) for key, value in zip(NAMES, conversion.params.values(), strict=True)})

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.learning.baselines import BASELINES
-from core.learning.env import Logos
-from core.learning.episode import EnvSpec, Episode, PreparedLogo
+from core.environment.env import Logos
+from core.environment.episode import Actor, EnvSpec, Episode, PreparedLogo
+from core.search.baselines import BASELINES
 from core.statistics import bootstrap_interval
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
 from core.workers.pool import WorkerPool
 from core.workers.worker import Job
-
-
-class Actor(Protocol):
-    """Chooses actions, shape (n, 7), for observations, shape (n, n_observation)."""
-
-    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ def evaluate_settings(pool: WorkerPool, logos: Logos, indices: Sequence[int], ch
 
 
 def evaluate_baseline(pool: WorkerPool, logos: Logos, indices: Sequence[int], method: str) -> list[LogoResult]:
-    """A baseline of :data:`core.learning.baselines.BASELINES` by name."""
+    """A baseline of :data:`core.search.baselines.BASELINES` by name."""
     return evaluate_settings(pool, logos, indices, lambda logo: BASELINES[method](logo.features))
 
 

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from core.config.config import RunConfig
-from core.learning.episode import EnvSpec
-from core.learning.evaluation import Actor, LogoResult, evaluate_baseline, evaluate_policy, summarise
+from core.environment.episode import Actor, EnvSpec
+from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.keeper import Room
-from core.learning.race import race
-from core.learning.searchers import Maker, random_search, tpe
 from core.learning.supply import Supply
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+from core.search.parallel import search_in_parallel
+from core.search.searchers import SearcherFactory, random_search, tpe
 from core.statistics import Summary
 
 log = logging.getLogger("tracewright")
 REFERENCE_METHODS = ("method1", "single")
 TPE_STARTUP = 10  # conversions that Optuna's TPE draws at random first
-SEARCHES: dict[str, Callable[[int], Maker]] = {"random": random_search, "tpe": tpe}
+SEARCHES: dict[str, Callable[[int], SearcherFactory]] = {"random": random_search, "tpe": tpe}
 
 
 class Examiner:
@@ -42,9 +42,9 @@ class Examiner:
         for method, make in SEARCHES.items():
             if method == "tpe" and budget <= TPE_STARTUP:
                 continue  # until then it is random search
-            courses = race(supply.pool, supply.logos, supply.evaluated, make(self._config.seed), budget, lambda _: None)
-            found = Summary.of(np.array([course.best(budget).gain for course in courses]))
-            told = {"gain": found.mean, "gain_low": found.low, "gain_high": found.high, "n_logos": len(courses), "budget": budget}
+            trajectories = search_in_parallel(supply.pool, supply.logos, supply.evaluated, make(self._config.seed), budget, lambda _: None)
+            found = Summary.of(np.array([trajectory.best(budget).gain for trajectory in trajectories]))
+            told = {"gain": found.mean, "gain_low": found.low, "gain_high": found.high, "n_logos": len(trajectories), "budget": budget}
             self._events.write("baseline", step, {"method": method} | told)
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:

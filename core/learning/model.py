@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.config import RunConfig
+from core.environment.episode import Actor, EnvSpec, Episode, PreparedLogo
 from core.errors import RunError
-from core.learning.episode import EnvSpec, Episode, PreparedLogo
-from core.learning.evaluation import Actor
-from core.learning.outcome_model import Outcomes
-from core.learning.policy_search import PolicySearch
-from core.learning.searchers import Searcher, seed_of
 from core.paths import MODELS
 from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, find_run
 from core.runs.status import Status
+from core.search.outcome_model import Outcomes
+from core.search.policy_search import PolicySearch
+from core.search.searchers import Searcher, seed_of
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import Params
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.text import validate
+from core.environment.experience import Array
+from core.environment.spec import env_spec
 from core.errors import RunError
 from core.learning.model import Model
-from core.learning.outcome_model import Array, Outcomes, encode
-from core.learning.spec import env_spec
+from core.search.outcome_model import Outcomes, encode
 from core.tracing.features import FEATURE_NAMES
 
 FORMAT = 1

@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.environment.preparation import Preparations
+from core.environment.spec import worker_limits
 from core.errors import PictureError
 from core.files import write_aside, write_csv
 from core.learning.model import Model
-from core.learning.preparation import Preparations
-from core.learning.race import Course, race
-from core.learning.searchers import Searcher
-from core.learning.spec import worker_limits
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import FORMATS, read_picture
 from core.paths import trace_cache_file
+from core.search.parallel import Trajectory, search_in_parallel
+from core.search.searchers import Searcher
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
@@ -214,30 +214,32 @@ def _search(
             is_worse = prefer != "smaller" and outcome.ssim < defaults.ssim - SSIM_SLACK
             return gain(outcome, defaults, weights).total - (REFUSED if is_worse else 0.0)
 
-        courses = race(pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), worth, keep_svg=True)
+        trajectories = search_in_parallel(
+            pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), worth, keep_svg=True
+        )
     finally:
         pool.close()
         store.close()
-    done.n_conversions += len(places) + sum(len(course.conversions) for course in courses)
+    done.n_conversions += len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
     done.search_s += time.monotonic() - began
-    for i, course in zip(places, courses, strict=True):
-        done.results.append(_keep(group[i], course, out, names))
+    for i, trajectory in zip(places, trajectories, strict=True):
+        done.results.append(_keep(group[i], trajectory, out, names))
 
 
-def _keep(logo: Logo, course: Course, out: Path, names: set[str]) -> Result:
-    best, svg = course.best(len(course.conversions)), course.best_svg
+def _keep(logo: Logo, trajectory: Trajectory, out: Path, names: set[str]) -> Result:
+    best, svg = trajectory.best(len(trajectory.conversions)), trajectory.best_svg
     is_default = best.gain <= 0 or not svg
     if is_default:
-        svg = course.logo.default_svg
-    outcome, params = (course.logo.defaults, DEFAULTS) if is_default else (best.outcome, best.params)
+        svg = trajectory.logo.default_svg
+    outcome, params = (trajectory.logo.defaults, DEFAULTS) if is_default else (best.outcome, best.params)
     name, number = logo.name, 2
     while f"{name}.svg".lower() in names or (out / f"{name}.svg").resolve() == Path(logo.source).resolve():
         name, number = f"{logo.name}-{number}", number + 1
     names.add(f"{name}.svg".lower())
     path = out / f"{name}.svg"
     write_aside(path, svg.encode())
-    headline = gain(outcome, course.logo.defaults, HEADLINE).total
-    return Result(logo.source, str(path), headline, outcome, course.logo.defaults, params, len(course.conversions), is_default)
+    headline = gain(outcome, trajectory.logo.defaults, HEADLINE).total
+    return Result(logo.source, str(path), headline, outcome, trajectory.logo.defaults, params, len(trajectory.conversions), is_default)
 
 
 def _write_table(done: Optimized, out: Path) -> None:

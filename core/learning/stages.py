@@ -12,9 +12,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from core.curriculum.curriculum import Curriculum
-from core.learning.episode import EnvSpec
-from core.learning.evaluation import Actor, evaluate_policy, spread_over_categories
-from core.learning.preparation import Preparations
+from core.environment.episode import Actor, EnvSpec
+from core.environment.preparation import Preparations
+from core.learning.evaluation import evaluate_policy, spread_over_categories
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter

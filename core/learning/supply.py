@@ -6,13 +6,13 @@ import logging
 from typing import Any
 
 from core.config.config import RunConfig
+from core.environment.episode import EnvSpec
+from core.environment.preparation import Preparations
+from core.environment.spec import worker_limits
 from core.errors import LogosError
-from core.learning.episode import EnvSpec
 from core.learning.evaluation import spread_over_categories
 from core.learning.keeper import Room
-from core.learning.preparation import Preparations
 from core.learning.pulse import Heartbeat
-from core.learning.spec import worker_limits
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
 from core.paths import runs_home, trace_cache_file

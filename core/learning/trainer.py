@@ -22,14 +22,13 @@ import numpy as np
 
 from core.config.config import RunConfig
 from core.curriculum.curriculum import Curriculum
+from core.environment.experience import experience_of, read_experience
+from core.environment.spec import env_spec
 from core.errors import RunError, TrainingError
 from core.learning.doctor import Doctor
 from core.learning.examiner import Examiner
-from core.learning.experience import experience_of, read_experience
 from core.learning.keeper import CheckpointKeeper, Room, find_start
-from core.learning.outcome_model import MIN_CONVERSIONS, fit
 from core.learning.pulse import Heartbeat, StopFlag
-from core.learning.spec import env_spec
 from core.learning.stages import StageKeeper
 from core.learning.supply import Supply
 from core.learning.treatment import Treatment
@@ -39,6 +38,7 @@ from core.runs.records import is_pause_wanted, read_config, read_parent, trainin
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
+from core.search.outcome_model import MIN_CONVERSIONS, fit
 from core.tracing.params import NAMES
 
 log = logging.getLogger("tracewright")
@@ -179,9 +179,9 @@ class Trainer:
         import torch
         from stable_baselines3.common.logger import Logger
 
+        from core.environment.vec_env import PoolVecEnv
         from core.learning.agent import Policy, build_agent, load_weights, restore_rng, wrap
         from core.learning.callbacks import EpisodeRecorder, EventLogWriter
-        from core.learning.vec_env import PoolVecEnv
 
         torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
         supply = self.supply

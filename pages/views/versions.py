@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import RasterError
-from core.learning.baselines import method1
 from core.logos import favourites
 from core.runs.run_dir import RunDir
+from core.search.baselines import method1
 from core.tracing.outcome import gain as gain_of
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.learning.baselines import BASELINES
-from core.learning.episode import PreparedLogo
+from core.environment.episode import PreparedLogo
+from core.search.baselines import BASELINES
 from core.tracing.outcome import Outcome
 from core.tracing.params import HIGH, LOW, NAMES, SPECS, Params
 
@@ -26,7 +26,7 @@ class Searcher(Protocol):
     def tell(self, params: Params, outcome: Outcome, gain: float) -> None: ...
 
 
-Maker = Callable[[PreparedLogo], Searcher]
+SearcherFactory = Callable[[PreparedLogo], Searcher]
 
 
 def seed_of(logo: PreparedLogo, seed: int) -> int:
@@ -84,14 +84,14 @@ class TPE:
         self._study.tell(self._trial, gain)
 
 
-def baseline(name: str) -> Maker:
-    """A baseline of :data:`core.learning.baselines.BASELINES`, tried once."""
+def baseline(name: str) -> SearcherFactory:
+    """A baseline of :data:`core.search.baselines.BASELINES`, tried once."""
     return lambda logo: Fixed(BASELINES[name](logo.features))
 
 
-def random_search(seed: int) -> Maker:
+def random_search(seed: int) -> SearcherFactory:
     return lambda logo: RandomSearch(seed_of(logo, seed))
 
 
-def tpe(seed: int) -> Maker:
+def tpe(seed: int) -> SearcherFactory:
     return lambda logo: TPE(seed_of(logo, seed))

@@ -7,18 +7,33 @@ resume, as the steps they stand for are done again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.outcome_model import N_TERMS, Experience
-from core.learning.preparation import Preparations
+from core.environment.preparation import Preparations
 from core.tracing.params import N_PARAMS, Params
 from core.workers.pool import WorkerPool
 
+N_TERMS = 2
+Array = NDArray[np.float32]
 N_COLUMNS = 1 + N_PARAMS + N_TERMS
 Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Conversions to learn from: ``pictures`` are rows of ``observations``."""
+
+    observations: Array  # (n_pictures, n_observation)
+    pictures: NDArray[np.int64]  # (n,)
+    params: Array  # (n, 7)
+    terms: Array  # (n, N_TERMS), FAILED_GAIN and 0 where a conversion failed
+
+    def __len__(self) -> int:
+        return len(self.pictures)
 
 
 class ExperienceLog:

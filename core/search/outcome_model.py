@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.environment.experience import N_TERMS, Array, Experience
 from core.tracing.outcome import FAILED_GAIN, Weights
 
-N_TERMS = 2
 MIN_CONVERSIONS = 1024  # one batch
 N_ENCODED = 8 + 4 + 3 + 5
 _CLIP = 3.0  # of standardised observations, and of the terms
-
-Array = NDArray[np.float32]
 
 
 def encode(params: NDArray[np.floating[Any]]) -> Array:
@@ -100,19 +98,6 @@ class OutcomeModel(Outcomes):
                 layers.append(Layer(np.asarray(arrays[f"{name}.weight"]), np.asarray(arrays[f"{name}.bias"])))
             members.append(tuple(layers))
         return cls(np.asarray(arrays["mean"]), np.asarray(arrays["scale"]), tuple(members))
-
-
-@dataclass(frozen=True)
-class Experience:
-    """Conversions to learn from: ``pictures`` are rows of ``observations``."""
-
-    observations: Array  # (n_pictures, n_observation)
-    pictures: NDArray[np.int64]  # (n,)
-    params: Array  # (n, 7)
-    terms: Array  # (n, N_TERMS), FAILED_GAIN and 0 where a conversion failed
-
-    def __len__(self) -> int:
-        return len(self.pictures)
 
 
 def fit(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from core.learning.episode import PreparedLogo
+from core.environment.episode import PreparedLogo
 from core.logos.dataset import Logo
 from core.tracing.outcome import LOST
 from core.tracing.params import DEFAULTS

@@ -26,7 +26,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.episode import EnvSpec, Episode, PreparedLogo
+from core.environment.episode import EnvSpec, Episode, PreparedLogo
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import N_PARAMS, Params
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.outcome_model import Outcomes
+from core.search.outcome_model import Outcomes
 from core.tracing.outcome import Outcome, Weights
 from core.tracing.params import N_PARAMS, ActionMap, Params
 

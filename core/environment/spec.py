@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.config.config import RunConfig
-from core.learning.episode import EnvSpec
+from core.environment.episode import EnvSpec
 from core.tracing.outcome import Weights
 from core.tracing.params import Params
 from core.workers.pool import Limits

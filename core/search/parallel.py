@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.env import Logos
-from core.learning.episode import PreparedLogo
-from core.learning.searchers import Maker, Searcher
+from core.environment.env import Logos
+from core.environment.episode import PreparedLogo
+from core.search.searchers import Searcher, SearcherFactory
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import Params
 from core.workers.pool import WorkerPool
@@ -28,7 +28,7 @@ class Conversion:
 
 
 @dataclass
-class Course:
+class Trajectory:
     """All conversions of one search on one logo, in order."""
 
     logo: PreparedLogo
@@ -50,26 +50,26 @@ def headline(outcome: Outcome, defaults: Outcome) -> float:
     return gain(outcome, defaults, HEADLINE).total
 
 
-def race(
+def search_in_parallel(
     pool: WorkerPool,
     logos: Logos,
     indices: Sequence[int],
-    make: Maker,
+    make: SearcherFactory,
     budget: int,
     on_progress: Callable[[int], None] = lambda n_done: None,
     worth: Callable[[Outcome, Outcome], float] = headline,
     keep_svg: bool = False,
-) -> list[Course]:
+) -> list[Trajectory]:
     """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions.
 
     ``worth``: of an outcome beside that of the defaults, what the search maximises. ``keep_svg``: keep the SVG of each logo's best conversion.
     """
-    courses = [Course(logos[i]) for i in indices]
+    trajectories = [Trajectory(logos[i]) for i in indices]
     searchers: list[Searcher] = [make(logos[i]) for i in indices]
     asked: list[Params | None] = [None] * len(indices)
 
     def go_on(k: int) -> None:
-        asked[k] = searchers[k].ask() if len(courses[k].conversions) < budget else None
+        asked[k] = searchers[k].ask() if len(trajectories[k].conversions) < budget else None
         params = asked[k]
         if params is not None:
             pool.submit(k, Job(indices[k], params, keep_svg))
@@ -80,11 +80,11 @@ def race(
         k = cast(int, key)
         params = asked[k]
         assert params is not None
-        found = worth(result.outcome, courses[k].logo.defaults)
-        if keep_svg and all(found > c.gain for c in courses[k].conversions):
-            courses[k].best_svg = result.svg
-        courses[k].conversions.append(Conversion(params, result.outcome, found))
+        found = worth(result.outcome, trajectories[k].logo.defaults)
+        if keep_svg and all(found > c.gain for c in trajectories[k].conversions):
+            trajectories[k].best_svg = result.svg
+        trajectories[k].conversions.append(Conversion(params, result.outcome, found))
         searchers[k].tell(params, result.outcome, found)
         go_on(k)
         on_progress(n_done)
-    return courses
+    return trajectories

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.environment.env import TraceEnv
+from core.environment.episode import EnvSpec
+from core.environment.experience import ExperienceLog
+from core.environment.preparation import Preparations
 from core.errors import WorkerError
-from core.learning.env import TraceEnv
-from core.learning.episode import EnvSpec
-from core.learning.experience import ExperienceLog
-from core.learning.preparation import Preparations
 from core.tracing.outcome import ENDS, LOST, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 from core.workers.pool import WorkerPool
@@ -151,7 +151,7 @@ class PoolVecEnv(VecEnv):
         if env.index in quarantined and not env.has_choice(quarantined):
             left = np.array([i for i in self._otherwise if i not in quarantined], dtype=np.int64)
             if not len(left):
-                raise WorkerError(f"no logo is left to train on: {len(aside)} were put aside, each cost its worker again and again")
+                raise WorkerError(f"no logo is left to train on: {len(quarantined)} were put aside, each cost its worker again and again")
             env.set_eligible(left)
         while env.index in quarantined:
             env.draw()

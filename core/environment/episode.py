@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,3 +143,9 @@ class Episode:
         """Take in dumped tries again."""
         for t in tries:
             self.record(np.array(t["action"], dtype=np.float32), Params(**t["params"]), Outcome(**t["outcome"]))
+
+
+class Actor(Protocol):
+    """Chooses actions, shape (n, 7), for observations, shape (n, n_observation)."""
+
+    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]: ...
