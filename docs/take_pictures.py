@@ -25,10 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 from core.logos.dataset import BUILTIN, write_logos  # noqa: E402
 from core.paths import runs_home  # noqa: E402
-from core.runs import batch  # noqa: E402
 from core.runs.events import read_events  # noqa: E402
 from core.runs.run_dir import all_runs  # noqa: E402
 from core.runs.status import overview  # noqa: E402
+from core.scheduling import batch  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SEEN = "localStorage.setItem('tracewright.tour', 'seen')"  # the tour is shown once, in the picture of Runs

@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.config.installation import SEVERITIES
-from core.runs.alerts import mark_read, unread_since
+from core.notifications.notices import last_read_ts, mark_read
 from core.runs.run_dir import all_runs
 from pages.views import health, tables
 from pages.views.shell import begin, notices, path_of
@@ -17,7 +17,7 @@ PAGE_SIZE = 30
 console = begin("Alerts")
 names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
 found = notices(console)
-seen = unread_since(console.home)
+seen = last_read_ts(console.home)
 n_new = sum(notice.ts > seen for notice in found)
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -12,10 +12,10 @@ import streamlit as st
 from core.errors import PictureError, RunError
 from core.logos.pictures import FORMATS, read_picture
 from core.logos.procedural import CATEGORIES, make_logo
-from core.runs import batch
-from core.runs.batch import Batch, BatchStatus, Request
 from core.runs.run_dir import all_runs
 from core.runs.status import overview
+from core.scheduling import batch
+from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import encode_png, fit
 from core.tracing.tracer import trace

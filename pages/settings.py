@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.config.installation import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError
-from core.runs import alerts
+from core.notifications import notifier
 from pages.views import forms
 from pages.views.shell import begin
 
@@ -54,7 +54,7 @@ with st.container(horizontal=True):
     if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="To every saved address, now."):
         with st.spinner("Sending …"):
             problems = [
-                problem for url in current.notify.urls if (problem := alerts.send(url, "Tracewright", "A test: notifications arrive."))
+                problem for url in current.notify.urls if (problem := notifier.send(url, "Tracewright", "A test: notifications arrive."))
             ]
         for problem in problems:
             st.error(problem)

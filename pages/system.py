@@ -9,11 +9,11 @@ import streamlit as st
 from core import machine
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
-from core.runs.launchers import local
 from core.runs.records import read_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
+from core.scheduling import local
 from pages.views import controls, tables
 from pages.views.health import megabytes
 from pages.views.shell import begin, path_of, show_toasts

@@ -25,12 +25,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import StoreError
+from core.notifications.notifier import Notifier
 from core.paths import runs_home
 from core.runs import trash
-from core.runs.alerts import Notifier
 from core.runs.run_dir import all_runs
-from core.runs.scheduler import Scheduler
 from core.runs.status import run_state
+from core.scheduling.scheduler import Scheduler
 from storage import front
 from storage.ingest import Ingest
 from storage.store import DATABASE, Store

@@ -10,8 +10,8 @@ import pytest
 from conftest import tiny_config
 
 from core.config.installation import Settings, write_settings
-from core.runs import alerts
-from core.runs.alerts import MAX_TRIES, Notifier, mark_read, masked, notice_of, send, summary, unread_since
+from core.notifications.notices import last_read_ts, mark_read, notice_of
+from core.notifications.notifier import MAX_TRIES, Notifier, masked, send, summary
 from core.runs.events import Event, EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
@@ -41,7 +41,7 @@ class Sent(list):
         return ""
 
 
-def notifier(home, sent, **notify) -> Notifier:
+def made_notifier(home, sent, **notify) -> Notifier:
     write_settings(home, Settings.model_validate({"notify": {"urls": ["json://localhost/a"]} | notify}))
     return Notifier(home, lambda: True, sent)
 
@@ -71,7 +71,7 @@ def test_what_is_told_of_which_event():
 
 def test_one_cause_sends_one_message(home, run):
     sent = Sent()
-    n = notifier(home, sent, pause_minutes=30)
+    n = made_notifier(home, sent, pause_minutes=30)
     n.tick(now=1000.0)
     for at in (1010.0, 1020.0, 1030.0):
         tell(run, ("alert", alert()))
@@ -88,7 +88,7 @@ def test_one_cause_sends_one_message(home, run):
 
 def test_only_what_is_wanted_is_sent(home, run):
     sent = Sent()
-    n = notifier(home, sent, at_least="severe", milestones=False)
+    n = made_notifier(home, sent, at_least="severe", milestones=False)
     n.tick()
     tell(run, ("alert", alert("warning")), ("ended", {"status": "COMPLETED", "reason": "done"}), ("alert", alert("severe", "x", "X")))
     n.tick()
@@ -98,7 +98,7 @@ def test_only_what_is_wanted_is_sent(home, run):
 def test_what_was_there_before_is_not_told_again(home, run):
     tell(run, ("alert", alert()))
     sent = Sent()
-    n = notifier(home, sent)
+    n = made_notifier(home, sent)
     n.tick()
     assert sent == []
     later = claim(home, tiny_config("builtin"))  # a run that began since is told whole
@@ -109,7 +109,7 @@ def test_what_was_there_before_is_not_told_again(home, run):
 
 def test_a_target_that_fails_is_tried_again_then_reported_and_survives_a_restart(home, run):
     sent = Sent(n_failures=2)
-    n = notifier(home, sent)
+    n = made_notifier(home, sent)
     n.tick(now=1000.0)
     tell(run, ("alert", alert()))
     n.tick(now=1010.0)
@@ -136,7 +136,7 @@ def test_a_target_that_fails_is_tried_again_then_reported_and_survives_a_restart
 
 def test_summaries_come_when_they_are_due(home, run):
     sent = Sent()
-    n = notifier(home, sent, summaries="hourly")
+    n = made_notifier(home, sent, summaries="hourly")
     for at in (1000.0, 2000.0, 4700.0, 5000.0, 8400.0):
         n.tick(now=at)
     assert [title for _, title, _ in sent] == ["Tracewright: hourly summary"] * 2
@@ -195,8 +195,8 @@ def test_secrets_are_not_shown():
 
 
 def test_read_marks(home):
-    assert unread_since(home) == 0
+    assert last_read_ts(home) == 0
     mark_read(home, 12.5)
-    assert unread_since(home) == 12.5
-    (home / alerts.READ_FILE).write_text("broken")
-    assert unread_since(home) == 0
+    assert last_read_ts(home) == 12.5
+    (home / notices.READ_FILE).write_text("broken")
+    assert last_read_ts(home) == 0

@@ -12,8 +12,8 @@ from test_server import serving
 
 from core.errors import RunError
 from core.logos.uploads import unpack
-from core.runs import batch
-from core.runs.batch import BatchStatus, Request
+from core.scheduling import batch
+from core.scheduling.batch import BatchStatus, Request
 
 
 def png(kind: int, size: int = 48) -> bytes:

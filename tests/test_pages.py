@@ -14,12 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.installation import Settings, read_settings, write_settings
 from core.learning.trainer import train
-from core.runs import queue
 from core.runs.events import EventWriter
-from core.runs.launchers import local
 from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
+from core.scheduling import local, queue
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
 from storage import contrast, queries

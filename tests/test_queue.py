@@ -13,9 +13,7 @@ from conftest import ROOT, await_end, follow, tiny_config
 from core.config.installation import Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError, RunError
 from core.machine import Process
-from core.runs import queue, scheduler
 from core.runs.events import EventWriter, read_events
-from core.runs.launchers import local
 from core.runs.records import (
     QueueEntry,
     read_config,
@@ -31,8 +29,9 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.scheduler import Scheduler
 from core.runs.status import Status, run_state
+from core.scheduling import local, queue, scheduler
+from core.scheduling.scheduler import Scheduler
 
 
 def order(home) -> list[str]:

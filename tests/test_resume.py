@@ -15,13 +15,12 @@ from core.errors import CheckpointError, RunError
 from core.learning.agent import read_checkpoint
 from core.learning.keeper import find_start
 from core.learning.trainer import train
-from core.runs import queue
 from core.runs.events import EventWriter, read_events
-from core.runs.launchers import local
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
-from core.runs.scheduler import Scheduler
 from core.runs.status import Status, run_state
+from core.scheduling import local, queue
+from core.scheduling.scheduler import Scheduler
 
 STAGES = {
     "enabled": True,

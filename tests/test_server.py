@@ -20,12 +20,11 @@ import pytest
 from conftest import FLAGS, ROOT, follow, keep_picture, tiny_config
 
 from core.config.installation import Settings, write_settings
-from core.runs import queue
 from core.runs.events import read_events
-from core.runs.launchers import local
 from core.runs.records import drop_queue_entry, read_config, read_heartbeat, read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
+from core.scheduling import local, queue
 from storage import queries, service
 from storage.store import Store
 

@@ -16,11 +16,10 @@ from test_server import await_status, serving
 from core.learning.trainer import train
 from core.logos import favourites
 from core.logos.dataset import BUILTIN
-from core.runs import queue
-from core.runs.launchers import local
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
+from core.scheduling import local, queue
 from storage import front
 
 pytestmark = pytest.mark.browser

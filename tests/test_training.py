@@ -18,10 +18,10 @@ from core.learning.agent import read_checkpoint
 from core.learning.keeper import CheckpointKeeper
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
-from core.runs.launchers import local
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
 from core.runs.run_dir import RunDir, find_run
 from core.runs.status import Status, run_state
+from core.scheduling import local
 
 
 def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):

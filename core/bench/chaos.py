@@ -35,11 +35,11 @@ from core.config.text import validate
 from core.errors import BenchError
 from core.logos.dataset import write_logos
 from core.paths import HOME_VARIABLE, PROJECT
-from core.runs import queue
 from core.runs.events import parse
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
+from core.scheduling import queue
 
 N_LIVE = 3
 DISK_MB = 900

@@ -16,15 +16,16 @@ from core.config.text import changed, load_config
 from core.errors import ConfigError
 from core.files import write_aside
 from core.logos.dataset import load_logos
+from core.notifications.notices import notice_of
+from core.notifications.notifier import masked, send
 from core.paths import runs_home
-from core.runs import queue, trash
-from core.runs.alerts import masked, notice_of, send
+from core.runs import trash
 from core.runs.events import read_events
-from core.runs.launchers import local
 from core.runs.records import read_config, write_command
 from core.runs.requirements import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, all_runs, find_run
 from core.runs.status import check_steerable, overview, run_state
+from core.scheduling import local, queue
 
 app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and delete runs.", no_args_is_help=True)
 
@@ -117,7 +118,7 @@ def serve_runs(
     as_json: Json = False,
 ) -> None:
     """Start what is queued, restart what dies and send notifications, without a console. Ctrl-C ends it; runs go on."""
-    from core.runs.server import serve
+    from core.scheduling.serve import serve
 
     with clear_errors():
         n_started = serve(runs_home(), until_idle)

@@ -11,12 +11,12 @@ from core.config.config import RunConfig
 from core.config.text import changed, load_config
 from core.errors import ConfigError, RunError
 from core.paths import PRESETS
-from core.runs import queue, trash
-from core.runs.launchers import local
+from core.runs import trash
 from core.runs.records import read_config, read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
+from core.scheduling import local, queue
 from pages.views import report
 from pages.views.shell import path_of, say
 from storage import export, queries

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.runs import queue
-from core.runs.launchers import local
 from core.runs.records import is_pause_wanted
 from core.runs.run_dir import RunDir
 from core.runs.status import Status
+from core.scheduling import local, queue
 from pages.views import actions, tables
 from pages.views.shell import path_of
 from storage.service import Console

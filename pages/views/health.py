@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.learning.doctor import RULE_NAMES, RULES
-from core.runs.alerts import as_sentence
+from core.notifications.notices import as_sentence
 from core.runs.run_dir import RunDir
 from pages.views import actions, chart_box, charts
 from pages.views.scene import Scene

@@ -9,7 +9,6 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.runs import alerts
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import guide
@@ -124,9 +123,9 @@ def begin(title: str) -> service.Console:
     return console
 
 
-def notices(console: service.Console) -> list[alerts.Notice]:
+def notices(console: service.Console) -> list[Notice]:
     """What deserved attention in all runs, newest first."""
-    found = [alerts.notice_of(run_id, event) for run_id, event in queries.notable_events(console.store, list(alerts.KINDS))]
+    found = [notice_of(run_id, event) for run_id, event in queries.notable_events(console.store, list(KINDS))]
     return [notice for notice in found if notice is not None]
 
 
@@ -153,9 +152,9 @@ def _sidebar(console: service.Console) -> None:
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)
 
 
-def _bell(console: service.Console, found: list[alerts.Notice]) -> None:
+def _bell(console: service.Console, found: list[Notice]) -> None:
     """Unread alerts, and a toast for what came since this visit began."""
-    seen = alerts.unread_since(console.home)
+    seen = last_read_ts(console.home)
     n_new = sum(notice.ts > seen and notice.severity != "info" for notice in found)
     label = f"{n_new} new alert{'s' if n_new > 1 else ''}" if n_new else "No new alerts"
     icon = ":material/notifications_active:" if n_new else ":material/notifications:"

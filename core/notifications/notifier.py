@@ -16,93 +16,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from core.config.installation import SEVERITIES, NotifySettings, Settings, Severity, read_settings
+from core.config.installation import SEVERITIES, NotifySettings, Settings, read_settings
 from core.errors import ConfigError
 from core.files import write_aside
-from core.runs.events import Event, parse
+from core.notifications.notices import _QUICK, Notice, notice_of
+from core.runs.events import parse
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, overview
 
 log = logging.getLogger("tracewright.alerts")
-STATE_FILE, READ_FILE = "notifications.json", "alerts_read.json"
+STATE_FILE = "notifications.json"
 POLL_S = 2.0
 RETRY_S, MAX_TRIES = 30.0, 7  # half a minute, doubled each time: about an hour in all
 SUMMARY_S = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
-KINDS = ("alert", "action", "warning", "worker_lost", "ended", "stage_ended", "attempt_started", "evaluation")
-_QUICK = tuple(f'"kind":"{kind}"'.encode() for kind in KINDS)
-_ENDED: dict[str, Severity] = {Status.FAILED.value: "severe", Status.STOPPED.value: "warning"}
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something to tell. ``cause`` is alike for what is told once in a while only."""
-
-    run_id: str
-    ts: float
-    step: int
-    severity: Severity
-    title: str
-    text: str
-    cause: str
-    is_milestone: bool = False
-    kind: str = ""
-    data: dict[str, Any] | None = None  # of a finding
-
-
-def notice_of(run_id: str, event: Event) -> Notice | None:
-    """What an event deserves to be told as; None for most."""
-    told = _text_of(event.kind, event.step, event.data)
-    if told is None:
-        return None
-    severity, title, text, cause, is_milestone = told
-    data = event.data if event.kind == "alert" else None
-    return Notice(run_id, event.ts, event.step, severity, title, text, cause, is_milestone, event.kind, data)
-
-
-def as_sentence(text: str) -> str:
-    """Evidence as it stands in a log, as a sentence; the name of a metric keeps its small letter."""
-    is_name = bool(set("_/") & set(text.split(" ", 1)[0]))
-    return f"{text if is_name else text[:1].upper() + text[1:]}."
-
-
-def _text_of(kind: str, step: int, data: dict[str, Any]) -> tuple[Severity, str, str, str, bool] | None:
-    if kind == "alert":
-        severity = cast(Severity, data.get("severity") if data.get("severity") in SEVERITIES else "warning")
-        text = f"{as_sentence(str(data.get('evidence', '')))} {data.get('cause', '')} {data.get('remedy', '')}"
-        return severity, str(data.get("title", "Finding")), text, f"alert {data.get('rule', '')}", False
-    if kind == "action":
-        return "warning", "The doctor acted", str(data.get("text", "")), f"action {data.get('rule', '')}", False
-    if kind == "warning":
-        return "warning", "Warning", str(data.get("text", "")), f"warning {str(data.get('text', ''))[:40]}", False
-    if kind == "worker_lost":
-        return "warning", "A worker was replaced", str(data.get("reason", "")), "worker_lost", False
-    if kind == "ended":
-        status, gain = str(data.get("status", "")), data.get("gain")
-        text = str(data.get("reason", "")) + (f"; validation gain {gain:+.3f}" if gain is not None else "")
-        return _ENDED.get(status, "info"), f"Run {status.lower()}", text, "ended", True
-    if kind == "stage_ended":
-        text = f"{data.get('name', '')}: {data.get('why') or data.get('reason', '')}"
-        return "info", f"Stage {str(data.get('reason', 'ended')).replace('_', ' ')}", text, f"stage {data.get('name', '')}", True
-    if kind == "attempt_started" and data.get("cause"):
-        return "warning", "Restarted", f"{data['cause']}, from step {data.get('from_step', step)}", "restarted", False
-    if kind == "evaluation" and data.get("is_best") and step > 0 and data.get("gain") is not None:
-        return "info", "New best", f"validation gain {data['gain']:+.3f}", "best", True
-    return None
-
-
-def unread_since(home: Path) -> float:
-    """When the alerts were last marked as read, in seconds since 1970."""
-    try:
-        return float(json.loads((home / READ_FILE).read_text(encoding="utf-8"))["ts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
-
-
-def mark_read(home: Path, ts: float) -> None:
-    """All alerts up to ``ts`` were seen."""
-    write_aside(home / READ_FILE, json.dumps({"v": 1, "ts": ts}).encode())
 
 
 def masked(url: str) -> str:
@@ -125,7 +53,7 @@ def send(url: str, title: str, text: str) -> str:
 
 
 @dataclass
-class Letter:
+class OutboxMessage:
     """A message on its way to one address."""
 
     url: str
@@ -144,7 +72,7 @@ class Notifier:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
         self._offsets: dict[str, int] | None = None
-        self._outbox: list[Letter] = []
+        self._outbox: list[OutboxMessage] = []
         self._sent: dict[str, float] = {}  # {run and cause: when}
         self._last_summary = 0.0
         self.failures: list[dict[str, Any]] = []  # messages that were given up
@@ -206,7 +134,7 @@ class Notifier:
             return
         self._sent[key] = now
         title = f"{notice.title}: {notice.run_id}"
-        self._outbox += [Letter(url, title, f"{notice.text}\nstep {notice.step:,}", now) for url in settings.urls]
+        self._outbox += [OutboxMessage(url, title, f"{notice.text}\nstep {notice.step:,}", now) for url in settings.urls]
 
     def _summarise(self, settings: NotifySettings, now: float) -> bool:
         every = SUMMARY_S.get(settings.summaries)
@@ -214,22 +142,22 @@ class Notifier:
             return False
         self._last_summary = now
         title = f"Tracewright: {settings.summaries} summary"
-        self._outbox += [Letter(url, title, summary(self.home), now) for url in settings.urls]
+        self._outbox += [OutboxMessage(url, title, summary(self.home), now) for url in settings.urls]
         return True
 
     def _send(self, now: float) -> bool:
-        due = [letter for letter in self._outbox if letter.not_before <= now]
-        for letter in due:
-            problem = self._deliver(letter.url, letter.title, letter.text)
+        due = [message for message in self._outbox if message.not_before <= now]
+        for message in due:
+            problem = self._deliver(message.url, message.title, message.text)
             if not problem:
-                self._outbox.remove(letter)
+                self._outbox.remove(message)
                 continue
-            letter.n_tries += 1
-            letter.not_before = now + RETRY_S * 2 ** (letter.n_tries - 1)
-            log.warning("notification not sent (try %d of %d): %s", letter.n_tries, MAX_TRIES, problem)
-            if letter.n_tries >= MAX_TRIES:
-                self._outbox.remove(letter)
-                self.failures = [*self.failures[-19:], {"ts": now, "title": letter.title, "problem": problem}]
+            message.n_tries += 1
+            message.not_before = now + RETRY_S * 2 ** (message.n_tries - 1)
+            log.warning("notification not sent (try %d of %d): %s", message.n_tries, MAX_TRIES, problem)
+            if message.n_tries >= MAX_TRIES:
+                self._outbox.remove(message)
+                self.failures = [*self.failures[-19:], {"ts": now, "title": message.title, "problem": problem}]
         return bool(due)
 
     def _load(self, now: float) -> None:
@@ -237,7 +165,7 @@ class Notifier:
         try:
             raw = json.loads((self.home / STATE_FILE).read_text(encoding="utf-8"))
             self._offsets = {str(key): int(value) for key, value in raw["offsets"].items()}
-            self._outbox = [Letter(**letter) for letter in raw["outbox"]]
+            self._outbox = [OutboxMessage(**message) for message in raw["outbox"]]
             self._sent = {str(key): float(value) for key, value in raw["sent"].items()}
             self._last_summary, self.failures = float(raw["last_summary"]), list(raw["failures"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -254,7 +182,7 @@ class Notifier:
         state = {
             "v": 1,
             "offsets": self._offsets,
-            "outbox": [asdict(letter) for letter in self._outbox],
+            "outbox": [asdict(message) for message in self._outbox],
             "sent": self._sent,
             "last_summary": self._last_summary,
             "failures": self.failures,

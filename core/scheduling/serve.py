@@ -8,11 +8,11 @@ import threading
 import time
 from pathlib import Path
 
-from core.runs.alerts import Notifier
-from core.runs.queue import waiting
+from core.notifications.notifier import Notifier
 from core.runs.run_dir import all_runs
-from core.runs.scheduler import TICK_S, Scheduler
 from core.runs.status import Status, run_state
+from core.scheduling.queue import waiting
+from core.scheduling.scheduler import TICK_S, Scheduler
 
 log = logging.getLogger("tracewright.scheduler")
 LIVE = (Status.RUNNING, Status.PAUSED, Status.QUEUED)

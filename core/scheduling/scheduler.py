@@ -25,8 +25,6 @@ from core.errors import ConfigError
 from core.files import NO_ROOM
 from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree_memory_mb
 from core.runs.events import read_backwards
-from core.runs.launchers import local
-from core.runs.queue import RESTART_PRIORITY, waiting
 from core.runs.records import (
     QueueEntry,
     Recovery,
@@ -45,6 +43,8 @@ from core.runs.records import (
 from core.runs.requirements import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
+from core.scheduling import local
+from core.scheduling.queue import RESTART_PRIORITY, waiting
 
 log = logging.getLogger("tracewright.scheduler")
 TICK_S = 1.0

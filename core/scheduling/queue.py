@@ -1,7 +1,7 @@
 """The queue: which runs wait to be started, and in which order.
 
 A run waits while a ticket lies in its folder, so the queue survives whatever is killed and needs no process of its own;
-core/runs/scheduler.py starts what it says.
+core/scheduling/scheduler.py starts what it says.
 """
 
 from __future__ import annotations
