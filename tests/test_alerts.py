@@ -15,6 +15,7 @@ from core.notifications.notifier import MAX_TRIES, Notifier, masked, send, summa
 from core.runs.events import Event, EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
+from pages.views.shell import notices
 
 
 def alert(severity="severe", rule="kl_high", title="Updates move the policy too far"):

@@ -35,7 +35,7 @@ ALLOWED = {
     "pages.workbench": ("core.search.baselines",),
     "pages.views.versions": ("core.search.baselines",),
 }
-TORCH_AT_IMPORT = {"core.learning.agent", "core.learning.callbacks", "core.environment.vec_env"}
+TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.learning.callbacks", "core.environment.vec_env"}
 ABOVE_ALL = ("core.cli", "core.__main__", "core.commands", "core.bench")  # bench measures everything
 
 

@@ -12,11 +12,11 @@ import pytest
 from conftest import ROOT, draw_logo, tiny_config
 from PIL import Image
 
+from core.agents.loading import SCATTER, find_checkpoint, load_model
+from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
-from core.learning.comparison import Request, compare, write_comparison
-from core.learning.model import SCATTER, find_checkpoint, load_model
-from core.learning.model_export import export_model
-from core.learning.optimize import PREFERENCES, find_pictures, optimize
+from core.evaluation.comparison import Request, compare, write_comparison
+from core.evaluation.optimize import PREFERENCES, find_pictures, optimize
 from core.learning.trainer import train
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
@@ -127,7 +127,7 @@ def test_a_run_stands_for_its_last_checkpoint_unless_its_best_was_clearly_better
 def test_reading_a_shipped_model_needs_no_torch(trained, tmp_path):
     _, _, run = trained
     export_model(run.checkpoints / "last", tmp_path / "m")
-    code = "import sys; from pathlib import Path; from core.learning.model import load_model; import core.learning.optimize;"
+    code = "import sys; from pathlib import Path; from core.agents.model import load_model; import core.evaluation.optimize;"
     code += f"load_model({str(tmp_path / 'm')!r}, Path('.')); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from core.environment.env import TraceEnv
 from core.environment.episode import EnvSpec, Episode, PreparedLogo
-from core.learning.evaluation import bootstrap_interval, spread_over_categories
+from core.evaluation.evaluate import bootstrap_interval, spread_over_categories
 from core.tracing.outcome import HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
 from core.tracing.picture import Picture

@@ -11,8 +11,8 @@ import time
 import pytest
 from conftest import await_end, follow, tiny_config, update_values, values
 
+from core.agents.checkpoint import read_checkpoint
 from core.errors import CheckpointError, RunError
-from core.learning.agent import read_checkpoint
 from core.learning.keeper import find_start
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events

@@ -7,8 +7,8 @@ import sys
 
 from conftest import ROOT, need
 
-from core.learning.comparison import Request, compare
-from core.learning.model import DEFAULT_MODEL, load_model
+from core.agents.loading import DEFAULT_MODEL, load_model
+from core.evaluation.comparison import Request, compare
 from core.paths import MODELS
 from core.tracing.features import FEATURE_NAMES
 

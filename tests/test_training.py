@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT, await_end, draw_logo, follow, tiny_config, update_values, values
 from PIL import Image
 
+from core.agents.checkpoint import read_checkpoint
 from core.errors import RunError
-from core.learning.agent import read_checkpoint
 from core.learning.keeper import CheckpointKeeper
 from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events

@@ -11,7 +11,7 @@ from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
 from core.environment.vec_env import COLUMN, PoolVecEnv
 from core.errors import WorkerError
-from core.learning.evaluation import evaluate_baseline, summarise
+from core.evaluation.evaluate import evaluate_baseline, summarise
 from core.logos.dataset import load_logos
 from core.machine import available_cores
 from core.tracing.cache import TraceCache

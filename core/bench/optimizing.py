@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core.agents.loading import load_model
 from core.bench.report import Report, say
 from core.errors import BenchError
-from core.learning.model import load_model
-from core.learning.optimize import find_pictures, optimize
+from core.evaluation.optimize import find_pictures, optimize
 from core.logos.dataset import Logo, load_logos
 from core.tracing.params import Params
 from core.tracing.picture import encode_png

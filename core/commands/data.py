@@ -67,8 +67,8 @@ def report(
 
 
 def _export_model(run: str, out: Path, as_json: bool) -> None:
-    from core.learning.model import find_checkpoint
-    from core.learning.model_export import export_model
+    from core.agents.loading import find_checkpoint
+    from core.agents.onnx_export import export_model
 
     files = export_model(find_checkpoint(run, runs_home()), out)
     data = {"out": str(out), "files": {path.name: path.stat().st_size for path in files}}

@@ -94,7 +94,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
-    from core.learning.comparison import Request, compare, write_comparison
+    from core.evaluation.comparison import Request, compare, write_comparison
     from core.progress import Progress
 
     with clear_errors():
@@ -120,9 +120,9 @@ def optimize(
     as_json: Json = False,
 ) -> None:
     """Make the best SVG of each picture that the agent finds."""
-    from core.learning.model import load_model
-    from core.learning.optimize import PREFERENCES, find_pictures
-    from core.learning.optimize import optimize as optimize_all
+    from core.agents.loading import load_model
+    from core.evaluation.optimize import PREFERENCES, find_pictures
+    from core.evaluation.optimize import optimize as optimize_all
     from core.progress import Progress
 
     with clear_errors():

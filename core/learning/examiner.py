@@ -11,7 +11,7 @@ import numpy as np
 
 from core.config.config import RunConfig
 from core.environment.episode import Actor, EnvSpec
-from core.learning.evaluation import LogoResult, evaluate_baseline, evaluate_policy, summarise
+from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_policy, summarise
 from core.learning.keeper import Room
 from core.learning.supply import Supply
 from core.runs.events import EventWriter

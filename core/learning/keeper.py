@@ -69,8 +69,8 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
         CheckpointError: the wanted one, or all, are damaged.
         RunError: there is none of that name.
     """
+    from core.agents.checkpoint import read_checkpoint
     from core.errors import CheckpointError
-    from core.learning.agent import read_checkpoint
 
     names = run.checkpoint_names()
     if wanted and wanted not in names:
@@ -101,14 +101,14 @@ class CheckpointKeeper:
 
     def save(self, name: str, agent: PPO, extra: dict[str, Any]) -> None:
         """Write a checkpoint; the one that was ``last`` is kept as ``previous``."""
-        from core.learning.agent import save_checkpoint
+        from core.agents.checkpoint import save_checkpoint
 
         old = PREVIOUS if name == "last" else ""
         self._room.keep(lambda: save_checkpoint(self._run.checkpoints / name, agent, self._config, extra, old))
 
     def adopt(self, folder: Path) -> Path:
         """Make a checkpoint the last one, so that the run goes on from there whatever happens next; returns it."""
-        from core.learning.agent import copy_checkpoint
+        from core.agents.checkpoint import copy_checkpoint
 
         last = self._run.checkpoints / "last"
         if folder != last:

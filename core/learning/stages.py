@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core.curriculum.curriculum import Curriculum
 from core.environment.episode import Actor, EnvSpec
 from core.environment.preparation import Preparations
-from core.learning.evaluation import evaluate_policy, spread_over_categories
+from core.evaluation.evaluate import evaluate_policy, spread_over_categories
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
 from core.runs.events import EventWriter

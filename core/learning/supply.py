@@ -10,7 +10,7 @@ from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
 from core.environment.spec import worker_limits
 from core.errors import LogosError
-from core.learning.evaluation import spread_over_categories
+from core.evaluation.evaluate import spread_over_categories
 from core.learning.keeper import Room
 from core.learning.pulse import Heartbeat
 from core.logos.augment import variants

@@ -64,7 +64,7 @@ def _versions() -> dict[str, str]:
 def _import_learning() -> None:
     import torch
 
-    import core.learning.agent  # noqa: F401
+    import core.agents.checkpoint  # noqa: F401
 
     torch.optim.Adam([torch.zeros(1)])  # the first optimiser imports for another second
 
@@ -179,8 +179,9 @@ class Trainer:
         import torch
         from stable_baselines3.common.logger import Logger
 
+        from core.agents.checkpoint import load_weights, restore_rng
+        from core.agents.ppo import Policy, build_agent, wrap
         from core.environment.vec_env import PoolVecEnv
-        from core.learning.agent import Policy, build_agent, load_weights, restore_rng, wrap
         from core.learning.callbacks import EpisodeRecorder, EventLogWriter
 
         torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
@@ -355,7 +356,7 @@ class Trainer:
         rows = read_experience(self.run.experience_file, n)
         if not config.members or len(rows) < MIN_CONVERSIONS:
             return
-        from core.learning.agent import add_outcome_model
+        from core.agents.checkpoint import add_outcome_model
 
         self.supply.phase(f"learning the outcomes of {len(rows)} conversions")
         experience = experience_of(rows, self.supply.logos, self.supply.pool)

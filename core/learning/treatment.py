@@ -55,8 +55,8 @@ class Treatment:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self._agent.policy.parameters())
 
     def _roll_back(self, finding: Finding) -> None:
+        from core.agents.checkpoint import load_networks
         from core.errors import CheckpointError
-        from core.learning.agent import load_networks
 
         names = [name for name in ("best", "last", "previous") if name in self._run.checkpoint_names()]
         for name in names:
@@ -78,7 +78,7 @@ class Treatment:
         self._tell(finding, f"changed the entropy coefficient from {before:g} to {after:g}")
 
     def _set_rate(self, factor: float) -> None:
-        from core.learning.agent import learning_rate
+        from core.agents.ppo import learning_rate
 
         schedule = learning_rate(self._config.ppo)
         self._rate_factor = factor

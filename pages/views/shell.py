@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import guide

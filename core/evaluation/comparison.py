@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.agents.loading import load_model
+from core.agents.model import Model
 from core.config.config import RunConfig
 from core.environment.preparation import Preparations
 from core.errors import ConfigError, LogosError
 from core.files import write_aside, write_csv
-from core.learning.model import Model, load_model
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.paths import trace_cache_file
 from core.search.baselines import BASELINES

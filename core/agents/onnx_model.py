@@ -1,6 +1,6 @@
 """A model folder read again: the policy and the outcome model as ONNX, run by ONNX Runtime. Imports no torch.
 
-The files are described in core/learning/model_export.py, which writes them.
+The files are described in core/agents/onnx_export.py, which writes them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.agents.model import Model
 from core.config.text import validate
 from core.environment.experience import Array
 from core.environment.spec import env_spec
 from core.errors import RunError
-from core.learning.model import Model
 from core.search.outcome_model import Outcomes, encode
 from core.tracing.features import FEATURE_NAMES
 

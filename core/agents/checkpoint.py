@@ -1,4 +1,4 @@
-"""The PPO agent: built from a config, and saved to a folder that resumes exactly and loads without unpickling.
+"""Checkpoints: an agent saved to a folder that resumes exactly and loads without unpickling. Needs torch.
 
 A checkpoint folder is written aside and renamed: ``policy.pt`` (weights and optimiser, read with weights_only),
 ``state.json`` (random generators, environments, curriculum, counters, normaliser), ``config.yaml`` and
@@ -11,7 +11,6 @@ import base64
 import hashlib
 import io
 import json
-import math
 import os
 import random
 import secrets
@@ -21,106 +20,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import gymnasium as gym
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from core.config.config import PPOConfig, RunConfig
+from core.agents.model import Model
+from core.agents.ppo import Policy, SpacesOnly, build_agent, deviation_of, wrap
+from core.config.config import RunConfig
 from core.config.text import parse_yaml, to_yaml, validate
-from core.environment.experience import Array
 from core.environment.spec import env_spec
 from core.errors import CheckpointError
-from core.learning.model import Model
 from core.runs.run_dir import CHECKSUMS_FILE
-from core.search.outcome_model import Layer, OutcomeModel
-from core.tracing.params import N_PARAMS
+from core.search.outcome_model import OutcomeModel
 
 CHECKPOINT_VERSION = 1
 OUTCOMES_FILE = "outcomes.npz"
-_ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU}
-
-
-def learning_rate(config: PPOConfig) -> Callable[[float], float]:
-    """Schedule over the progress remaining, which goes from 1 to 0."""
-    start, end = config.learning_rate, config.lr_end
-    if config.lr_schedule == "linear":
-        return lambda left: end + (start - end) * max(left, 0.0)
-    if config.lr_schedule == "cosine":
-        return lambda left: end + (start - end) * (1 - math.cos(math.pi * max(left, 0.0))) / 2
-    return lambda left: start
-
-
-def build_agent(config: RunConfig, env: VecEnv) -> PPO:
-    """A fresh PPO; seeds torch, NumPy and Python as stable-baselines3 does."""
-    p = config.ppo
-    return PPO(
-        "MlpPolicy",
-        env,
-        learning_rate=learning_rate(p),
-        n_steps=p.n_steps,
-        batch_size=p.batch_size,
-        n_epochs=p.n_epochs,
-        gamma=p.gamma,
-        gae_lambda=p.gae_lambda,
-        clip_range=p.clip_range,
-        clip_range_vf=p.clip_range_vf,
-        normalize_advantage=p.normalize_advantage,
-        ent_coef=p.ent_coef,
-        vf_coef=p.vf_coef,
-        max_grad_norm=p.max_grad_norm,
-        target_kl=p.target_kl,
-        policy_kwargs={
-            "net_arch": {"pi": p.net_arch_pi, "vf": p.net_arch_vf},
-            "activation_fn": _ACTIVATIONS[p.activation],
-            "log_std_init": p.log_std_init,
-            "optimizer_kwargs": {"eps": 1e-5, "fused": True},  # stable-baselines3's epsilon; one kernel a step
-        },
-        seed=config.seed,
-        device=config.device,
-    )
-
-
-def wrap(config: RunConfig, env: VecEnv) -> VecEnv:
-    """Add the normaliser where the config wants one."""
-    p = config.ppo
-    if p.normalize_observation or p.normalize_reward:
-        return VecNormalize(env, norm_obs=p.normalize_observation, norm_reward=p.normalize_reward, gamma=p.gamma)
-    return env
-
-
-class Policy:
-    """The deterministic policy: observations in, actions out. Safe to use beside training."""
-
-    def __init__(self, agent: PPO) -> None:
-        self._agent = agent
-
-    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 7), each in [-1, 1]."""
-        env = self._agent.get_env()
-        if isinstance(env, VecNormalize):
-            observations = env.normalize_obs(observations)  # type: ignore[assignment]
-        actions, _ = self._agent.predict(observations, deterministic=True)
-        return np.clip(actions, -1, 1)
-
-    def parts(self) -> tuple[list[Layer], str, tuple[Array, Array, float] | None]:
-        """The policy's affine layers, the activation between them, and mean, deviation and clip of its normaliser."""
-        policy, env = self._agent.policy, self._agent.get_env()
-        modules = [*policy.mlp_extractor.policy_net, policy.action_net]
-        layers = [
-            Layer(m.weight.detach().cpu().numpy().copy(), m.bias.detach().cpu().numpy().copy())
-            for m in modules
-            if isinstance(m, torch.nn.Linear)
-        ]
-        kind = next(name for name, activation in _ACTIVATIONS.items() if any(isinstance(m, activation) for m in modules))
-        if not isinstance(env, VecNormalize) or not env.norm_obs:
-            return layers, kind, None
-        rms = cast(Any, env.obs_rms)
-        deviation = np.sqrt(np.asarray(rms.var) + env.epsilon)
-        return layers, kind, (np.asarray(rms.mean, np.float32), deviation.astype(np.float32), float(env.clip_obs))
 
 
 def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any], keep_old_as: str = "") -> None:
@@ -271,17 +186,6 @@ def load_networks(folder: Path, agent: PPO) -> int:
     return int(state["step"])
 
 
-class _Spaces(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """Spaces and nothing else: what a policy needs of an environment to be built."""
-
-    def __init__(self, n_observation: int) -> None:
-        self.observation_space = gym.spaces.Box(-3.0, 3.0, (n_observation,), np.float32)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (N_PARAMS,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        return np.zeros(self.observation_space.shape or (0,), dtype=np.float32), {}
-
-
 def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
     """A checkpoint's config, agent on the CPU, and outcome model where it has one."""
     config, state = read_checkpoint(folder)
@@ -289,7 +193,7 @@ def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
     spec = env_spec(config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a rollout of one environment, which nobody is going to make
-        agent = build_agent(config, wrap(config, DummyVecEnv([lambda: _Spaces(spec.n_observation)])))
+        agent = build_agent(config, wrap(config, DummyVecEnv([lambda: SpacesOnly(spec.n_observation)])))
     load_weights(folder, agent, state)
     outcomes = None
     if (folder / OUTCOMES_FILE).is_file():
@@ -302,11 +206,6 @@ def load_agent(folder: Path) -> Model:
     """A checkpoint ready to choose."""
     config, agent, outcomes = load_ppo(folder)
     return Model(str(folder), config, env_spec(config), Policy(agent), deviation_of(agent), outcomes)
-
-
-def deviation_of(agent: PPO) -> NDArray[np.float64]:
-    """The policy's spread of each action, shape (7,)."""
-    return agent.policy.log_std.detach().exp().cpu().numpy().astype(np.float64)  # type: ignore[union-attr, operator]
 
 
 def add_outcome_model(folder: Path, outcomes: OutcomeModel) -> None:

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.agents.checkpoint import load_ppo
+from core.agents.onnx_model import FORMAT, PREPROCESS_FILE
+from core.agents.ppo import Policy, deviation_of
 from core.config.config import RunConfig
 from core.environment.episode import N_PICTURE
 from core.environment.experience import N_TERMS
 from core.environment.spec import env_spec
 from core.files import write_aside
-from core.learning.agent import Policy, deviation_of, load_ppo
-from core.learning.onnx_model import FORMAT, PREPROCESS_FILE
 from core.search.outcome_model import N_ENCODED, OutcomeModel
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
