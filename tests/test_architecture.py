@@ -30,12 +30,12 @@ FORBIDDEN = {
 }
 # Pure parts of learning, which import nothing of it: the names of the rules, a curriculum's rules over what was recorded
 ALLOWED = {
-    "pages.views.health": ("core.learning.doctor",),
+    "pages.views.health": ("core.health.doctor",),
     "pages.curriculum": ("core.curriculum.replay",),
     "pages.workbench": ("core.search.baselines",),
     "pages.views.versions": ("core.search.baselines",),
 }
-TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.learning.callbacks", "core.environment.vec_env"}
+TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.training.callbacks", "core.environment.vec_env"}
 ABOVE_ALL = ("core.cli", "core.__main__", "core.commands", "core.bench")  # bench measures everything
 
 
@@ -124,7 +124,7 @@ def test_the_readmes_settings_table_is_the_models():
 
 
 def test_every_command_is_in_the_readme():
-    from core.cli import app, logos_app, runs_app
+    from core.cli.app.app import app, logos_app, runs_app
 
     names = [c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands]
     names += [f"runs {c.name}" for c in runs_app.registered_commands] + [f"logos {c.name}" for c in logos_app.registered_commands]

@@ -12,11 +12,11 @@ from core.bench.report import TARGETS, Report, met_text, percentile, take_turns,
 from core.config.text import to_yaml
 from core.environment.episode import PreparedLogo
 from core.errors import ConfigError
-from core.learning.trainer import train
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
 from core.runs.records import claim
 from core.tracing.picture import Picture
+from core.training.trainer import train
 
 
 def test_a_section_is_replaced_and_the_others_stay(tmp_path):

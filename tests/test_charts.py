@@ -12,8 +12,8 @@ from conftest import ROOT, tiny_config
 from PIL import Image
 from test_pages import caught_up, texts
 
-from core.learning.trainer import train
 from core.runs.records import claim, write_label
+from core.training.trainer import train
 from pages.views import chart_box, charts, plots, report, tables
 from pages.views.chart_options import matching
 from pages.views.charts import View

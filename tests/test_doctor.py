@@ -16,13 +16,13 @@ from conftest import draw_logo, tiny_config, update_values, values
 from core.config.config import RunConfig
 from core.config.text import load_config
 from core.errors import TrainingError
-from core.learning.doctor import RULE_NAMES, RULES, Doctor
-from core.learning.trainer import train
-from core.learning.treatment import Treatment
+from core.health.doctor import RULE_NAMES, RULES, Doctor
+from core.health.interventions import Interventions
 from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
+from core.training.trainer import train
 
 LOGS = Path(__file__).parent / "assets" / "logs"
 RECORDED = sorted(path.name.removesuffix(".jsonl.gz") for path in LOGS.glob("*.gz"))
@@ -207,7 +207,7 @@ def overflow_at(step: int, patch: pytest.MonkeyPatch) -> None:
     """Make the networks overflow once, in the update after a step."""
     import torch
 
-    from core.learning.callbacks import EpisodeRecorder
+    from core.training.callbacks import EpisodeRecorder
 
     original, done = EpisodeRecorder._on_rollout_end, []
 
@@ -306,14 +306,14 @@ def test_a_stage_that_gets_nowhere_is_shortened_where_that_is_wanted(home, logos
 
 def test_a_stage_that_is_close_is_extended(home, logos):
     from core.curriculum.curriculum import Curriculum
-    from core.learning.doctor import Finding
+    from core.health.doctor import Finding
 
     config = broken_config(logos, curriculum=STUCK, health={"adjust_stages": True})
     run = claim(home, config)
     curriculum = Curriculum(config.curriculum)
     with EventWriter(run.events_file) as events:
         agent: object = None
-        treatment = Treatment(config, events, agent, curriculum, run)
-        treatment.act_on(Finding("nearly_promoted", "info", 10, "t", "e", "c", "r"))
+        interventions = Interventions(config, events, agent, curriculum, run)
+        interventions.act_on(Finding("nearly_promoted", "info", 10, "t", "e", "c", "r"))
     assert curriculum.episode_limit == 2250
     assert actions(run) == [("nearly_promoted", "extended the stage to 2250 episodes")]

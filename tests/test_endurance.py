@@ -14,13 +14,13 @@ import psutil
 import pytest
 from conftest import tiny_config
 
-from core.learning.trainer import train
 from core.logos.dataset import Logo, load_logos
 from core.runs.events import read_events
 from core.runs.records import claim
 from core.runs.status import Status
 from core.tracing.params import HIGH, LOW, N_PARAMS, Params
 from core.tracing.picture import fit
+from core.training.trainer import train
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Limits, WorkerPool
 from core.workers.worker import Job

@@ -17,13 +17,13 @@ from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
 from core.evaluation.comparison import Request, compare, write_comparison
 from core.evaluation.optimize import PREFERENCES, find_pictures, optimize
-from core.learning.trainer import train
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
+from core.training.trainer import train
 
 
 def quiet(what: str, n_done: int, n_all: int) -> None:

@@ -8,7 +8,6 @@ from conftest import tiny_config
 from test_pages import caught_up, texts
 
 from core.curriculum import library
-from core.learning.trainer import train
 from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.paths import trace_cache_file
@@ -17,6 +16,7 @@ from core.runs.run_dir import RunDir
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
+from core.training.trainer import train
 from pages.views import live_charts, scene
 from storage import queries
 

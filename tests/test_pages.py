@@ -13,12 +13,12 @@ from conftest import ROOT, follow, tiny_config
 from streamlit.testing.v1 import AppTest
 
 from core.config.installation import Settings, read_settings, write_settings
-from core.learning.trainer import train
 from core.runs.events import EventWriter
 from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
+from core.training.trainer import train
 from pages.views import charts, svg, tables
 from pages.views.shell import SECTIONS
 from storage import contrast, queries
@@ -411,7 +411,7 @@ def test_a_fork_from_the_pages(visit, console, ended):
 
 
 def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
-    from core.learning.doctor import Finding
+    from core.health.doctor import Finding
 
     finding = Finding(
         "kl_high", "severe", 64, "Updates move the policy too far", "approx_kl is 3", "c.", "r.", {"ppo.learning_rate": 0.001}

@@ -13,14 +13,14 @@ from conftest import await_end, follow, tiny_config, update_values, values
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import CheckpointError, RunError
-from core.learning.keeper import find_start
-from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.scheduling.scheduler import Scheduler
+from core.training.checkpoint_manager import find_start
+from core.training.trainer import train
 
 STAGES = {
     "enabled": True,
@@ -248,21 +248,21 @@ def test_a_paused_run_can_be_stopped(home, logo_folder):
 
 def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder, monkeypatch):
     """Its signal comes before the first step of the new attempt."""
-    from core.learning.pulse import StopFlag
-    from core.learning.supply import Supply
+    from core.training.data_loader import DataLoader
+    from core.training.heartbeat import StopFlag
 
     run = claim(home, tiny_config(logo_folder, total_timesteps=128))
     train(run)
     write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
     flags: list[StopFlag] = []
-    made, opened = StopFlag.__init__, Supply.open
+    made, opened = StopFlag.__init__, DataLoader.open
     monkeypatch.setattr(StopFlag, "__init__", lambda self: (made(self), flags.append(self))[0])
 
-    def open_then_stop(self: Supply, *arguments) -> None:
+    def open_then_stop(self: DataLoader, *arguments) -> None:
         opened(self, *arguments)
         flags[0].reason = "asked to stop (SIGTERM)"
 
-    monkeypatch.setattr(Supply, "open", open_then_stop)
+    monkeypatch.setattr(DataLoader, "open", open_then_stop)
     ending = train(run, resume=True)
     assert ending.status is Status.STOPPED
     monkeypatch.undo()
@@ -389,7 +389,7 @@ def test_a_run_beyond_its_disk_budget_drops_what_it_can_and_says_so(home, logo_f
 
 
 def test_a_run_at_its_memory_limit_stops_with_a_checkpoint_and_the_reason(home, logo_folder, monkeypatch):
-    monkeypatch.setattr("core.learning.trainer.METER_S", 0.0)
+    monkeypatch.setattr("core.training.trainer.METER_S", 0.0)
     run = claim(home, tiny_config(logo_folder, total_timesteps=100_000, workers={"run_memory_mb": 60}))
     ending = train(run)
     assert ending.status is Status.STOPPED

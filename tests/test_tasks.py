@@ -13,13 +13,13 @@ import pytest
 from conftest import follow, keep_picture, tiny_config
 from test_server import await_status, serving
 
-from core.learning.trainer import train
 from core.logos import favourites
 from core.logos.dataset import BUILTIN
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from core.scheduling import local, queue
+from core.training.trainer import train
 from storage import front
 
 pytestmark = pytest.mark.browser

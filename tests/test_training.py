@@ -15,13 +15,13 @@ from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import RunError
-from core.learning.keeper import CheckpointKeeper
-from core.learning.trainer import train
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
 from core.runs.run_dir import RunDir, find_run
 from core.runs.status import Status, run_state
 from core.scheduling import local
+from core.training.checkpoint_manager import CheckpointManager
+from core.training.trainer import train
 
 
 def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
@@ -157,19 +157,19 @@ def test_no_command_is_lost_while_a_run_starts_or_dies(home, logo_folder):
         kinds = ("stage_ended", "stage_decision")
         return [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in kinds and e.attempt == attempt]
 
-    def save(keeper: CheckpointKeeper, name: str, *rest: Any) -> None:
+    def save(checkpoints: CheckpointManager, name: str, *rest: Any) -> None:
         saves.append(name)
         if saves.count("last") == dies_at:
             raise KeyboardInterrupt
-        original(keeper, name, *rest)
+        original(checkpoints, name, *rest)
         if name == "last" and saves.count("last") == dies_at - 1:
             write_command(run, "advance")
 
-    original = CheckpointKeeper.save
+    original = CheckpointManager.save
     for command in ("hold", "advance", "advance"):  # the second press of a button says nothing new
         write_command(run, command)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CheckpointKeeper, "save", save)
+        patch.setattr(CheckpointManager, "save", save)
         saves: list[str] = []
         dies_at = 3
         with pytest.raises(KeyboardInterrupt):

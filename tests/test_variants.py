@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from conftest import draw_logo, need, tiny_config
 
-from core.learning.trainer import train
 from core.logos.augment import augment, is_variant, variants
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
@@ -12,6 +11,7 @@ from core.runs.records import claim
 from core.tracing.params import BEST_SINGLE
 from core.tracing.picture import Picture
 from core.tracing.regions import DIFFERENCES, N_REGION_FEATURES, PRECISIONS, REGION_NAMES, Regions, region_features
+from core.training.trainer import train
 
 
 def pixels_of(kind: int, size: int = 96) -> np.ndarray:

@@ -35,8 +35,8 @@ def measure(images: str, n_rollouts: int) -> Report:
 
 
 def _training(report: Report, images: str, n_rollouts: int) -> None:
-    import core.learning.trainer as trainer_module
-    from core.learning import callbacks
+    import core.training.trainer as trainer_module
+    from core.training import callbacks
 
     config = load_config(PROJECT / "configs" / "recommended.yaml", [f"logos.path={images}"])
     config = config.model_copy(update={"total_timesteps": n_rollouts * config.rollout_steps})

@@ -33,7 +33,6 @@ from core.environment.episode import EnvSpec, PreparedLogo
 from core.environment.preparation import Preparations
 from core.environment.spec import env_spec
 from core.errors import BenchError
-from core.learning.supply import load_set
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
 from core.paths import PROJECT
@@ -44,6 +43,7 @@ from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
 from core.tracing.picture import Picture
 from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
+from core.training.data_loader import load_set
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 

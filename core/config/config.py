@@ -230,7 +230,7 @@ class RecoveryConfig(_Section):
 
 
 class HealthConfig(_Section):
-    """What the doctor (core/learning/doctor.py) may do about what it finds; it always tells."""
+    """What the doctor (core/health/doctor.py) may do about what it finds; it always tells."""
 
     on_instability: Literal["tell", "roll_back", "stop"] = _field(
         "tell", "At a severe finding: only tell, go back to the best checkpoint with half the learning rate, or stop."

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from core.learning.doctor import RULE_NAMES, RULES
+from core.health.doctor import RULE_NAMES, RULES
 from core.notifications.notices import as_sentence
 from core.runs.run_dir import RunDir
 from pages.views import actions, chart_box, charts

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.common import Json, RunName, clear_errors, result
+from core.cli.common import Json, RunName, clear_errors, result
 from core.config.config import CurriculumConfig
 from core.curriculum import library
 from core.curriculum.replay import replay

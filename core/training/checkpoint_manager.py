@@ -9,56 +9,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from core.config.config import RunConfig
 from core.errors import RunError
-from core.files import NO_ROOM, write_aside
-from core.learning.pulse import Heartbeat, StopFlag
 from core.machine import folder_mb
 from core.runs.events import EventWriter
 from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir
+from core.training.disk_guard import DiskGuard
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
 
 log = logging.getLogger("tracewright")
-T = TypeVar("T")
-RETRY_S = 1.0
-
-
-class Room:
-    """Waits for room while the disk is full, and shows it; a stop ends the waiting with the error."""
-
-    def __init__(self, pulse: Heartbeat, stop: StopFlag) -> None:
-        self._pulse, self._stop = pulse, stop
-
-    def wait(self, error: OSError) -> None:
-        """Return when it is time to try again.
-
-        Raises:
-            OSError: ``error``, where it is not about room, or the run is to stop.
-        """
-        if error.errno not in NO_ROOM or self._stop:
-            raise error
-        log.warning("the disk is full (%s); waiting for room", error.filename or "event log")
-        with self._pulse.busy_with("waiting for disk space"):
-            if self._stop.wait(RETRY_S):
-                raise error
-
-    def keep(self, act: Callable[[], T]) -> T:
-        """Do ``act``, again and again while there is no room."""
-        while True:
-            try:
-                return act()
-            except OSError as error:
-                self.wait(error)
-
-    def write(self, path: Path, data: bytes) -> None:
-        """Write a file whole."""
-        self.keep(lambda: write_aside(path, data))
 
 
 def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, Any] | None, list[str]]:
@@ -92,11 +56,11 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
     return None, None, notes
 
 
-class CheckpointKeeper:
+class CheckpointManager:
     """Writes and drops the checkpoints of one run."""
 
-    def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, room: Room) -> None:
-        self._run, self._config, self._events, self._room = run, config, events, room
+    def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, disk_guard: DiskGuard) -> None:
+        self._run, self._config, self._events, self._disk_guard = run, config, events, disk_guard
         self._is_over_told = False
 
     def save(self, name: str, agent: PPO, extra: dict[str, Any]) -> None:
@@ -104,7 +68,7 @@ class CheckpointKeeper:
         from core.agents.checkpoint import save_checkpoint
 
         old = PREVIOUS if name == "last" else ""
-        self._room.keep(lambda: save_checkpoint(self._run.checkpoints / name, agent, self._config, extra, old))
+        self._disk_guard.keep(lambda: save_checkpoint(self._run.checkpoints / name, agent, self._config, extra, old))
 
     def adopt(self, folder: Path) -> Path:
         """Make a checkpoint the last one, so that the run goes on from there whatever happens next; returns it."""
@@ -113,7 +77,7 @@ class CheckpointKeeper:
         last = self._run.checkpoints / "last"
         if folder != last:
             old = PREVIOUS if folder.name != PREVIOUS else ""
-            self._room.keep(lambda: copy_checkpoint(folder, last, old))
+            self._disk_guard.keep(lambda: copy_checkpoint(folder, last, old))
         return last
 
     def prune(self) -> None:

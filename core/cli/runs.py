@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from core.commands.common import Json, RunName, clear_errors, result
+from core.cli.common import Json, RunName, clear_errors, result
 from core.config.installation import SETTINGS_FILE, SEVERITIES, read_settings
 from core.config.text import changed, load_config
 from core.errors import ConfigError
@@ -193,7 +193,7 @@ def fork_run(
 @app.command("health")
 def health_of_run(run: RunName, as_json: Json = False) -> None:
     """What the doctor says of a run's log, by today's rules."""
-    from core.learning.doctor import Doctor
+    from core.health.doctor import Doctor
 
     with clear_errors():
         found = find_run(run, runs_home())

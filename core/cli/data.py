@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.common import Json, RunName, clear_errors, fail, result
+from core.cli.common import Json, RunName, clear_errors, fail, result
 from core.errors import ConfigError
 from core.files import write_aside
 from core.paths import PRESETS, runs_home

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.common import Json, clear_errors, fail, result
+from core.cli.common import Json, clear_errors, fail, result
 from core.config.text import load_config
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
@@ -39,7 +39,7 @@ def train(
             raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
         run = _run_to_train(config, settings or [], run_dir, resume, curriculum)
         from core.errors import WorkerError
-        from core.learning.trainer import train as train_run
+        from core.training.trainer import train as train_run
 
         print(f"run {run.run_id} in {run.path}", file=sys.stderr)
         try:
@@ -94,8 +94,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
+    from core.cli.progress import Progress
     from core.evaluation.comparison import Request, compare, write_comparison
-    from core.progress import Progress
 
     with clear_errors():
         try:
@@ -121,9 +121,9 @@ def optimize(
 ) -> None:
     """Make the best SVG of each picture that the agent finds."""
     from core.agents.loading import load_model
+    from core.cli.progress import Progress
     from core.evaluation.optimize import PREFERENCES, find_pictures
     from core.evaluation.optimize import optimize as optimize_all
-    from core.progress import Progress
 
     with clear_errors():
         if prefer not in PREFERENCES:

@@ -12,13 +12,13 @@ import numpy as np
 from core.config.config import RunConfig
 from core.environment.episode import Actor, EnvSpec
 from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_policy, summarise
-from core.learning.keeper import Room
-from core.learning.supply import Supply
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.search.parallel import search_in_parallel
 from core.search.searchers import SearcherFactory, random_search, tpe
 from core.statistics import Summary
+from core.training.data_loader import DataLoader
+from core.training.disk_guard import DiskGuard
 
 log = logging.getLogger("tracewright")
 REFERENCE_METHODS = ("method1", "single")
@@ -26,45 +26,45 @@ TPE_STARTUP = 10  # conversions that Optuna's TPE draws at random first
 SEARCHES: dict[str, Callable[[int], SearcherFactory]] = {"random": random_search, "tpe": tpe}
 
 
-class Examiner:
+class Evaluator:
     """Measures and tells; what follows from it is the trainer's to decide."""
 
-    def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, supply: Supply, room: Room) -> None:
-        self._run, self._config, self._spec, self._events, self._supply, self._room = run, config, spec, events, supply, room
+    def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, data: DataLoader, disk_guard: DiskGuard) -> None:
+        self._run, self._config, self._spec, self._events, self._data, self._disk_guard = run, config, spec, events, data, disk_guard
 
     def write_references(self, step: int) -> None:
         """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
-        supply = self._supply
+        data = self._data
         for method in REFERENCE_METHODS:
-            results = evaluate_baseline(supply.pool, supply.logos, supply.evaluated, method)
+            results = evaluate_baseline(data.pool, data.logos, data.evaluated, method)
             self._events.write("baseline", step, {"method": method} | summarise(results))
         budget = self._spec.max_steps  # what the agent has on each logo
         for method, make in SEARCHES.items():
             if method == "tpe" and budget <= TPE_STARTUP:
                 continue  # until then it is random search
-            trajectories = search_in_parallel(supply.pool, supply.logos, supply.evaluated, make(self._config.seed), budget, lambda _: None)
+            trajectories = search_in_parallel(data.pool, data.logos, data.evaluated, make(self._config.seed), budget, lambda _: None)
             found = Summary.of(np.array([trajectory.best(budget).gain for trajectory in trajectories]))
             told = {"gain": found.mean, "gain_low": found.low, "gain_high": found.high, "n_logos": len(trajectories), "budget": budget}
             self._events.write("baseline", step, {"method": method} | told)
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:
         """(mean gain, whether it is the best so far) of the policy, acting deterministically."""
-        started, supply = time.monotonic(), self._supply
-        results = evaluate_policy(supply.pool, supply.logos, supply.evaluated, self._spec, policy)
+        started, data = time.monotonic(), self._data
+        results = evaluate_policy(data.pool, data.logos, data.evaluated, self._spec, policy)
         summary = summarise(results)
         gain = float(summary["gain"])
         is_best = best_gain is None or gain > best_gain
         for result in results:
-            self._events.write("evaluated", step, self._data(step, result))
+            self._events.write("evaluated", step, self._record(step, result))
         self._events.write("evaluation", step, summary | {"is_best": is_best, "seconds": round(time.monotonic() - started, 3)})
         log.info("step %d: validation gain %.3f on %d logos", step, gain, len(results))
         return gain, is_best
 
-    def _data(self, step: int, result: LogoResult) -> dict[str, Any]:
+    def _record(self, step: int, result: LogoResult) -> dict[str, Any]:
         outcome, defaults, svg = result.outcome, result.logo.defaults, ""
         if self._config.evaluation.keep_svgs and result.svg:
             path = self._run.svg_file(step, result.logo.digest)
-            self._room.write(path, result.svg.encode())
+            self._disk_guard.write(path, result.svg.encode())
             svg = self._run.relative(path)
         return {
             "logo": result.logo.name,

@@ -25,13 +25,8 @@ from core.curriculum.curriculum import Curriculum
 from core.environment.experience import experience_of, read_experience
 from core.environment.spec import env_spec
 from core.errors import RunError, TrainingError
-from core.learning.doctor import Doctor
-from core.learning.examiner import Examiner
-from core.learning.keeper import CheckpointKeeper, Room, find_start
-from core.learning.pulse import Heartbeat, StopFlag
-from core.learning.stages import StageKeeper
-from core.learning.supply import Supply
-from core.learning.treatment import Treatment
+from core.health.doctor import Doctor
+from core.health.interventions import Interventions
 from core.machine import Meter, Process, memory_mb
 from core.runs.events import EventWriter, read_backwards, read_events
 from core.runs.records import is_pause_wanted, read_config, read_parent, training_lock
@@ -40,6 +35,12 @@ from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
 from core.search.outcome_model import MIN_CONVERSIONS, fit
 from core.tracing.params import NAMES
+from core.training.checkpoint_manager import CheckpointManager, find_start
+from core.training.data_loader import DataLoader
+from core.training.disk_guard import DiskGuard
+from core.training.evaluator import Evaluator
+from core.training.heartbeat import HeartbeatWriter, StopFlag
+from core.training.stage_manager import StageManager
 
 log = logging.getLogger("tracewright")
 HOLD_S = 0.2  # how often a paused run looks whether to go on
@@ -86,19 +87,19 @@ def train(run: RunDir, resume: bool = False, checkpoint: str = "", cause: str = 
             raise RunError(f"{run.run_id} was started by another process meanwhile (attempt {last.attempt})")
         config = read_config(run)
         check_preflight(config, run.path.parent)
-        with EventWriter(run.events_file) as events, Heartbeat(run) as pulse, stop.listening():
-            room = Room(pulse, stop)
-            events.on_error = room.wait
-            trainer = Trainer(run, config, events, pulse, stop, room)
+        with EventWriter(run.events_file) as events, HeartbeatWriter(run) as heartbeat, stop.listening():
+            disk_guard = DiskGuard(heartbeat, stop)
+            events.on_error = disk_guard.wait
+            trainer = Trainer(run, config, events, heartbeat, stop, disk_guard)
             try:
                 ending = trainer.run_to_end(resume, checkpoint, cause)
             except Exception as error:
                 reason = str(error) or type(error).__name__
-                events.write("ended", pulse.step, {"status": Status.FAILED, "reason": reason[:500], "error": type(error).__name__})
+                events.write("ended", heartbeat.step, {"status": Status.FAILED, "reason": reason[:500], "error": type(error).__name__})
                 events.sync()
                 raise
             data = {"status": ending.status, "reason": ending.reason, "gain": ending.gain, "best_gain": trainer.best_gain}
-            events.write("ended", pulse.step, data)
+            events.write("ended", heartbeat.step, data)
             events.sync()
     log.info("%s: %s", ending.status, ending.reason)
     return ending
@@ -107,12 +108,14 @@ def train(run: RunDir, resume: bool = False, checkpoint: str = "", cause: str = 
 class Trainer:
     """The parts of one attempt."""
 
-    def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, pulse: Heartbeat, stop: StopFlag, room: Room) -> None:
-        self.run, self.config, self.events, self.pulse, self.stop, self.room = run, config, events, pulse, stop, room
+    def __init__(
+        self, run: RunDir, config: RunConfig, events: EventWriter, heartbeat: HeartbeatWriter, stop: StopFlag, disk_guard: DiskGuard
+    ) -> None:
+        self.run, self.config, self.events, self.heartbeat, self.stop, self.disk_guard = run, config, events, heartbeat, stop, disk_guard
         self.spec = env_spec(config)
-        self.supply = Supply(run, config, self.spec, events, pulse, room)
-        self.examiner = Examiner(run, config, self.spec, events, self.supply, room)
-        self.keeper = CheckpointKeeper(run, config, events, room)
+        self.data = DataLoader(run, config, self.spec, events, heartbeat, disk_guard)
+        self.evaluator = Evaluator(run, config, self.spec, events, self.data, disk_guard)
+        self.checkpoints = CheckpointManager(run, config, events, disk_guard)
         self.doctor = Doctor(config)
         self.best_gain: float | None = None
         self.last_gain: float | None = None
@@ -130,21 +133,21 @@ class Trainer:
         folder, restored, notes = find_start(self.run, checkpoint) if resume or parent is not None else (None, None, [])
         is_fork = folder is not None and folder.name == PARENT_CHECKPOINT
         from_step = int(restored["step"]) if restored else 0
-        self.pulse.step = from_step
+        self.heartbeat.step = from_step
         self._write_start(from_step, folder, cause)
         self._note(notes, folder, restored)
         if resume:
             self.doctor.replay(event for event in read_events(self.run.events_file) if event.step <= from_step)
         self.events.listen(self.doctor.observe)
         if folder is not None and not is_fork:
-            folder = self.keeper.adopt(folder)
+            folder = self.checkpoints.adopt(folder)
         kept = restored if restored and not is_fork else {}
-        self.supply.open(str(kept.get("logos_digest") or ""), list(kept.get("aside", [])))
+        self.data.open(str(kept.get("logos_digest") or ""), list(kept.get("aside", [])))
         try:
             learning.join()
             return self._learn(folder, restored, is_fork, is_newest=checkpoint in ("", "last"))
         finally:
-            self.supply.pool.close()
+            self.data.pool.close()
 
     def _write_start(self, from_step: int, folder: Path | None, cause: str) -> None:
         process, parent = Process.of(os.getpid()), read_parent(self.run)
@@ -173,7 +176,7 @@ class Trainer:
             notes.append(f"packages changed since the checkpoint: {', '.join(changed)}; it may not go on to the bit as it would have")
         for text in notes:
             log.warning("%s", text)
-            self.events.write("warning", self.pulse.step, {"text": text})
+            self.events.write("warning", self.heartbeat.step, {"text": text})
 
     def _learn(self, folder: Path | None, restored: dict[str, Any] | None, is_fork: bool, is_newest: bool) -> Ending:
         import torch
@@ -182,24 +185,24 @@ class Trainer:
         from core.agents.checkpoint import load_weights, restore_rng
         from core.agents.ppo import Policy, build_agent, wrap
         from core.environment.vec_env import PoolVecEnv
-        from core.learning.callbacks import EpisodeRecorder, EventLogWriter
+        from core.training.callbacks import EpisodeRecorder, EventLogWriter
 
         torch.set_num_threads(1)  # so small a network is fastest on one; the workers have the cores
-        supply = self.supply
-        self.vec_env = PoolVecEnv(supply.pool, supply.logos, self.spec, self.config.n_envs, self.config.seed)
+        data = self.data
+        self.vec_env = PoolVecEnv(data.pool, data.logos, self.spec, self.config.n_envs, self.config.seed)
         self.agent = build_agent(self.config, wrap(self.config, self.vec_env))
         self.agent.set_logger(Logger(folder=None, output_formats=[EventLogWriter(self.events)]))
         self.policy = Policy(self.agent)
         self.curriculum = Curriculum(self.config.curriculum)
         self.recorder = EpisodeRecorder(
-            self.events, self.vec_env, supply.pictures, self.curriculum, self.config.curriculum, self._on_boundary, self._on_step
+            self.events, self.vec_env, data.pictures, self.curriculum, self.config.curriculum, self._on_boundary, self._on_step
         )
-        self.recorder.n_train = supply.n_train
-        self.stages = StageKeeper(
-            self.run, self.events, self.curriculum, self.recorder, supply.pool, supply.logos, self.spec, supply.pictures,
-            supply.evaluated, supply.n_train,
+        self.recorder.n_train = data.n_train
+        self.stages = StageManager(
+            self.run, self.events, self.curriculum, self.recorder, data.pool, data.logos, self.spec, data.pictures,
+            data.evaluated, data.n_train,
         )  # fmt: skip
-        self.treatment = Treatment(self.config, self.events, self.agent, self.curriculum, self.run)
+        self.interventions = Interventions(self.config, self.events, self.agent, self.curriculum, self.run)
         if restored is not None and folder is not None:
             load_weights(folder, self.agent, restored)
             self.recorder.updates_seen = self.agent._n_updates
@@ -208,11 +211,11 @@ class Trainer:
         is_new = restored is None or is_fork
         if is_new:
             self._evaluate()
-            self.supply.phase("measuring the baselines")
-            self.examiner.write_references(self.pulse.step)
+            self.data.phase("measuring the baselines")
+            self.evaluator.write_references(self.heartbeat.step)
         elif restored is not None:
             restore_rng(restored["rng"])
-        self.pulse.phase = "training"
+        self.heartbeat.phase = "training"
         if not self.stop and self.agent.num_timesteps < self.config.total_timesteps and not self.curriculum.is_finished:
             self.recorder.num_timesteps = self.agent.num_timesteps
             if is_new:
@@ -233,7 +236,7 @@ class Trainer:
                 self.agent.learn(remaining, callback=self.recorder, reset_num_timesteps=False, progress_bar=False)
                 return
             except ValueError:  # torch's, of a distribution whose parameters are no numbers
-                if self.treatment.is_finite():
+                if self.interventions.is_finite():
                     raise
                 self.recorder.drop_update()
                 self.doctor.note_not_finite(self.agent.num_timesteps)
@@ -257,7 +260,7 @@ class Trainer:
         trainer = restored["trainer"]
         self.curriculum.restore(trainer["curriculum"])
         self.stages.restore(trainer.get("stages", {}), is_newest=is_newest)
-        self.treatment.restore(trainer.get("treatment", {}))
+        self.interventions.restore(trainer.get("treatment", {}))
         self.vec_env.experience.n_written = int(restored.get("n_experience", 0))
         self.recorder.n_episodes = int(trainer["n_episodes"])
         self.best_gain, self.last_gain = trainer["best_gain"], trainer["last_gain"]
@@ -285,7 +288,7 @@ class Trainer:
         on."""
         if is_pause_wanted(self.run) and not self.stop:
             self.events.write("paused", self.agent.num_timesteps, {})
-            with self.pulse.busy_with("paused", is_paused=True):
+            with self.heartbeat.busy_with("paused", is_paused=True):
                 while is_pause_wanted(self.run) and not self.stop.wait(HOLD_S):
                     pass
             self.events.write("continued", self.agent.num_timesteps, {})
@@ -311,8 +314,8 @@ class Trainer:
         for finding in self.doctor.take():
             log.warning("step %d: %s; %s", finding.step, finding.title, finding.evidence)
             self.events.write("alert", finding.step, finding.as_dict())
-            self._end_reason = self.treatment.act_on(finding) or self._end_reason
-        if not self.treatment.is_finite() and not self.treatment.has_stopped:
+            self._end_reason = self.interventions.act_on(finding) or self._end_reason
+        if not self.interventions.is_finite() and not self.interventions.has_stopped:
             raise TrainingError(
                 f"the networks are no numbers any more since step {self.agent.num_timesteps}; the last checkpoint is whole: fork it with a "
                 "smaller ppo.learning_rate, or set health.on_instability to roll_back"
@@ -322,18 +325,18 @@ class Trainer:
     def _on_boundary(self) -> bool:
         """Between two updates. Returns whether to go on."""
         step = self.agent.num_timesteps
-        self.pulse.step = step
+        self.heartbeat.step = step
         self.stages.on_boundary(self.policy)
-        if step - max(self._last_evaluated, 0) >= self.config.evaluation.every_steps and self.treatment.is_finite():
+        if step - max(self._last_evaluated, 0) >= self.config.evaluation.every_steps and self.interventions.is_finite():
             self._evaluate()
         goes_on = self._treat()
-        if self.treatment.has_stopped and not self.treatment.is_finite():
+        if self.interventions.has_stopped and not self.interventions.is_finite():
             return False
         self._save("last")
         if step - self._last_periodic >= self.config.checkpoint.every_steps:
             self._last_periodic = step
             self._save(f"step-{step:010d}")
-            self.keeper.prune()
+            self.checkpoints.prune()
         if self.config.early_stop.enabled and self._n_without_best >= self.config.early_stop.patience:
             self._end_reason = f"stopped early: {self._n_without_best} evaluations without a new best"
             return False
@@ -341,8 +344,8 @@ class Trainer:
 
     def _evaluate(self) -> None:
         step = self.agent.num_timesteps
-        with self.pulse.busy_with("evaluating"):
-            gain, is_best = self.examiner.evaluate(step, self.policy, self.best_gain)
+        with self.heartbeat.busy_with("evaluating"):
+            gain, is_best = self.evaluator.evaluate(step, self.policy, self.best_gain)
         is_better_enough = self.best_gain is None or gain > self.best_gain + self.config.early_stop.min_improvement
         self._n_without_best = 0 if is_better_enough else self._n_without_best + 1
         self._last_evaluated, self.last_gain = step, gain
@@ -358,8 +361,8 @@ class Trainer:
             return
         from core.agents.checkpoint import add_outcome_model
 
-        self.supply.phase(f"learning the outcomes of {len(rows)} conversions")
-        experience = experience_of(rows, self.supply.logos, self.supply.pool)
+        self.data.phase(f"learning the outcomes of {len(rows)} conversions")
+        experience = experience_of(rows, self.data.logos, self.data.pool)
         outcomes = fit(experience, self.config.seed, config.members, config.units, config.epochs)
         for name in ("last", "best"):
             if (self.run.checkpoints / name).is_dir():
@@ -369,7 +372,7 @@ class Trainer:
         trainer = {
             "curriculum": self.curriculum.dump(),
             "stages": self.stages.dump(),
-            "treatment": self.treatment.dump(),
+            "treatment": self.interventions.dump(),
             "n_episodes": self.recorder.n_episodes,
             "best_gain": self.best_gain,
             "last_gain": self.last_gain,
@@ -378,18 +381,18 @@ class Trainer:
             "last_periodic": self._last_periodic,
         }
         is_begun = self.agent._last_obs is not None
-        self.room.keep(lambda: self.vec_env.experience.write(self.run.experience_file))
+        self.disk_guard.keep(lambda: self.vec_env.experience.write(self.run.experience_file))
         extra = {
             "trainer": trainer,
             "environments": self.vec_env.dump() if is_begun else None,
             "n_experience": self.vec_env.experience.n_written,
-            "logos_digest": self.supply.digest,
-            "aside": self.supply.quarantined(),
+            "logos_digest": self.data.digest,
+            "aside": self.data.quarantined(),
             "param_names": list(NAMES),
             "versions": _versions(),
             "total_timesteps": self.config.total_timesteps,
         }
-        self.keeper.save(name, self.agent, extra)
+        self.checkpoints.save(name, self.agent, extra)
         if name != "last":
             self.events.write("checkpoint", self.agent.num_timesteps, {"name": name, "gain": self.last_gain})
             self.events.sync()
@@ -399,13 +402,13 @@ class Trainer:
         is_update_new = self.agent._n_updates > self.recorder.updates_seen
         if is_update_new:  # learn() ends with an update that no rollout follows
             self.recorder.flush()
-        self.pulse.step = step
+        self.heartbeat.step = step
         if self.stop:
             kept = self.run.last_checkpoint()
             return Ending(Status.STOPPED, f"{self.stop.reason}; resumes from {kept.name if kept else 'the start'}", self.last_gain)
-        if self.treatment.has_stopped:
+        if self.interventions.has_stopped:
             return Ending(Status.STOPPED, self._end_reason, self.last_gain)
-        if self._last_evaluated < step and self.treatment.is_finite():
+        if self._last_evaluated < step and self.interventions.is_finite():
             self._evaluate()
         self._treat()
         self.stages.on_end(self.policy)

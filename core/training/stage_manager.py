@@ -23,13 +23,13 @@ from core.runs.run_dir import RunDir
 from core.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from core.learning.callbacks import EpisodeRecorder  # imports torch
+    from core.training.callbacks import EpisodeRecorder  # imports torch
 
 log = logging.getLogger("tracewright")
 MAX_LOGOS = 240  # an evaluation of the stages: validation logos first, then training logos
 
 
-class StageKeeper:
+class StageManager:
     """``evaluated``: places of the validation logos; the first ``n_train`` places are training logos."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.config import RunConfig
 from core.curriculum.curriculum import Curriculum
-from core.learning.doctor import Finding
+from core.health.doctor import Finding
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 
@@ -19,7 +19,7 @@ INSTABILITIES = ("not_finite", "kl_high", "gradient_explosion", "gain_fall", "ha
 MIN_ENTROPY = 0.005  # what an entropy coefficient of 0 is raised to
 
 
-class Treatment:
+class Interventions:
     """Acts on findings; what it changed is part of a checkpoint."""
 
     def __init__(self, config: RunConfig, events: EventWriter, agent: PPO, curriculum: Curriculum, run: RunDir) -> None:

@@ -11,8 +11,6 @@ from core.environment.preparation import Preparations
 from core.environment.spec import worker_limits
 from core.errors import LogosError
 from core.evaluation.evaluate import spread_over_categories
-from core.learning.keeper import Room
-from core.learning.pulse import Heartbeat
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
 from core.paths import runs_home, trace_cache_file
@@ -20,6 +18,8 @@ from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.picture import encode_png
+from core.training.disk_guard import DiskGuard
+from core.training.heartbeat import HeartbeatWriter
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Loss, WorkerPool
 
@@ -32,11 +32,20 @@ def load_set(config: RunConfig) -> LogoSet:
     return load_logos(c.path, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
 
 
-class Supply:
+class DataLoader:
     """``pictures``: the first ``n_train`` are trained on, those at the places ``evaluated`` are for evaluations."""
 
-    def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, pulse: Heartbeat, room: Room) -> None:
-        self._run, self._config, self._spec, self._events, self._pulse, self._room = run, config, spec, events, pulse, room
+    def __init__(
+        self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, heartbeat: HeartbeatWriter, disk_guard: DiskGuard
+    ) -> None:
+        self._run, self._config, self._spec, self._events, self._heartbeat, self._disk_guard = (
+            run,
+            config,
+            spec,
+            events,
+            heartbeat,
+            disk_guard,
+        )
         self.pictures: list[Logo] = []
         self.evaluated: list[int] = []
         self.n_train = 0
@@ -74,8 +83,8 @@ class Supply:
 
     def phase(self, text: str) -> None:
         """Show what the trainer is at before its first step."""
-        self._pulse.phase = text
-        self._events.write("phase", self._pulse.step, {"phase": text})
+        self._heartbeat.phase = text
+        self._events.write("phase", self._heartbeat.step, {"phase": text})
         log.info("%s", text)
 
     def quarantined(self) -> list[str]:
@@ -94,7 +103,7 @@ class Supply:
             log.warning("left out %s: %s", item["source"], item["reason"])
         data: dict[str, Any] = {"path": self._config.logos.path, "counts": found.counts(), "skipped": skipped}
         self.digest = found.digest()
-        self._events.write("logos_loaded", self._pulse.step, data | {"digest": self.digest, "n_logos": len(found.logos)})
+        self._events.write("logos_loaded", self._heartbeat.step, data | {"digest": self.digest, "n_logos": len(found.logos)})
         return found
 
     def _choose(self, found: LogoSet) -> None:
@@ -110,7 +119,7 @@ class Supply:
         self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, limit)))
         if not validation:
             text = "no validation logos: evaluations use the training logos and do not show generalisation"
-            self._events.write("warning", self._pulse.step, {"text": text})
+            self._events.write("warning", self._heartbeat.step, {"text": text})
 
     def _with_more(self, train: list[Logo]) -> list[Logo]:
         """The training logos, built-in ones beside them, and variants of all."""
@@ -129,8 +138,8 @@ class Supply:
         for i in self.evaluated:
             logo = self.logos[i]
             if not self._run.default_svg_file(logo.digest).exists():
-                self._room.write(self._run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
-                self._room.write(self._run.default_svg_file(logo.digest), logo.default_svg.encode())
+                self._disk_guard.write(self._run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
+                self._disk_guard.write(self._run.default_svg_file(logo.digest), logo.default_svg.encode())
 
     def _on_loss(self, loss: Loss) -> None:
         """A worker was replaced: into the log, with what repeats the case."""
@@ -140,14 +149,14 @@ class Supply:
             logo = self.pictures[loss.job.index]
             path = self._run.case_file(logo.digest)
             if not path.exists():
-                self._room.write(path, encode_png(logo.pixels))
+                self._disk_guard.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
             repeat = f"python -m core logos trace {path} --params {values}"
             data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_quarantined}
             data |= {"case": self._run.relative(path)}
         log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
-        self._events.write("worker_lost", self._pulse.step, data)
+        self._events.write("worker_lost", self._heartbeat.step, data)
         if loss.is_quarantined and loss.job is not None:
             text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self._config.workers.max_losses} workers"
             log.warning("%s", text)
-            self._events.write("warning", self._pulse.step, {"text": text})
+            self._events.write("warning", self._heartbeat.step, {"text": text})

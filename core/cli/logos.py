@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.common import Json, clear_errors, result
+from core.cli.common import Json, clear_errors, result
 from core.errors import ConfigError, LogosError
 from core.logos import sets
 from core.logos.dataset import load_logos, write_logos

@@ -11,10 +11,10 @@ import sys
 
 import typer
 
-from core.commands import data, learn
-from core.commands.curricula import app as curricula_app
-from core.commands.logos import app as logos_app
-from core.commands.runs import app as runs_app
+from core.cli import data, learn
+from core.cli.curricula import app as curricula_app
+from core.cli.logos import app as logos_app
+from core.cli.runs import app as runs_app
 
 app = typer.Typer(
     name="python -m core",

@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.machine import Process
-from core.runs.records import Heartbeat as Beat
-from core.runs.records import write_heartbeat
+from core.runs.records import Heartbeat, write_heartbeat
 from core.runs.run_dir import RunDir
 
 log = logging.getLogger("tracewright")
 HEARTBEAT_S = 2.0
 
 
-class Heartbeat:
+class HeartbeatWriter:
     """Writes the trainer's pulse every two seconds from a thread of its own."""
 
     def __init__(self, run: RunDir) -> None:
@@ -28,7 +27,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.step, self.phase, self.is_paused = 0, "starting", False
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> HeartbeatWriter:
         self._write()
         self._thread.start()
         return self
@@ -55,7 +54,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         try:
-            write_heartbeat(self._run, Beat(self._process, time.time(), self.step, self.phase, self.is_paused))
+            write_heartbeat(self._run, Heartbeat(self._process, time.time(), self.step, self.phase, self.is_paused))
         except OSError as error:  # the run goes on, the next beat tries again
             log.warning("heartbeat not written: %s", error)
 

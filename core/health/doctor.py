@@ -1,7 +1,7 @@
 """Training health: rules on what goes wrong in a training, each with its evidence, its likely cause and a remedy.
 
 Pure: it is told the events of a run, live or from a recorded log, and says what it finds; the same events give the
-same findings. What may be done about them is core/learning/treatment.py. Thresholds were set so that healthy runs
+same findings. What may be done about them is core/health/interventions.py. Thresholds were set so that healthy runs
 (docs/learning.md) raise nothing severe: there KL reaches 0.33 an update, the clip fraction 0.73, the explained
 variance starts below zero, and the gradient's norm triples as the deviation shrinks.
 """

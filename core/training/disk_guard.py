@@ -1,0 +1,47 @@
+"""What a trainer does while the disk is full: it waits for room, and shows that it does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from core.files import NO_ROOM, write_aside
+from core.training.heartbeat import HeartbeatWriter, StopFlag
+
+log = logging.getLogger("tracewright")
+T = TypeVar("T")
+RETRY_S = 1.0
+
+
+class DiskGuard:
+    """Waits for room while the disk is full, and shows it; a stop ends the waiting with the error."""
+
+    def __init__(self, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
+        self._heartbeat, self._stop = heartbeat, stop
+
+    def wait(self, error: OSError) -> None:
+        """Return when it is time to try again.
+
+        Raises:
+            OSError: ``error``, where it is not about room, or the run is to stop.
+        """
+        if error.errno not in NO_ROOM or self._stop:
+            raise error
+        log.warning("the disk is full (%s); waiting for room", error.filename or "event log")
+        with self._heartbeat.busy_with("waiting for disk space"):
+            if self._stop.wait(RETRY_S):
+                raise error
+
+    def keep(self, act: Callable[[], T]) -> T:
+        """Do ``act``, again and again while there is no room."""
+        while True:
+            try:
+                return act()
+            except OSError as error:
+                self.wait(error)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file whole."""
+        self.keep(lambda: write_aside(path, data))
