@@ -10,7 +10,8 @@ import streamlit as st
 from core.config.installation import SEVERITIES
 from core.notifications.notices import last_read_ts, mark_read
 from core.runs.run_dir import all_runs
-from pages.views import health, tables
+from pages.views import tables
+from pages.views.live import health
 from pages.views.shell import begin, notices, path_of
 
 PAGE_SIZE = 30

@@ -14,12 +14,13 @@ from core.errors import ConfigError
 from core.runs.records import read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
-from pages.views import actions, chart_box, charts, plots, tables
+from pages.views import actions, chart_box, tables
 from pages.views.chart_options import options, run_list, zoom_state
+from pages.views.charts import curves, plots
+from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, room_for
-from pages.views.svg import png_url, svg_url
-from storage import contrast, export, queries
+from storage import export, queries, run_comparison
 
 N_WORST = 4
 console = begin("Compare")
@@ -40,8 +41,8 @@ with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
 if not shown:
     st.info("Choose runs above; they are drawn on one axis.")
     st.stop()
-colours = charts.run_colours(drawn, list(runs))
-figures = contrast.figures(console.store, shown)
+colours = curves.run_colours(drawn, list(runs))
+figures = run_comparison.figures(console.store, shown)
 
 
 def settings_of(run_id: str) -> dict[str, Any]:
@@ -68,22 +69,22 @@ def _text(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def curves() -> None:
+def draw_curves() -> None:
     zoom_state(view)
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
-            gain_room = room_for("gain", charts.HEIGHT + 90)
+            gain_room = room_for("gain", curves.HEIGHT + 90)
         with cells.cell():
-            reward_room = room_for("reward", charts.HEIGHT + 90)
+            reward_room = room_for("reward", curves.HEIGHT + 90)
     with gain_room():
         frame = queries.evaluations(console.store, drawn, view.axis)  # type: ignore[arg-type]
         if view.window is not None:
             frame = frame[frame["x"].between(*view.window)]
-        chart = charts.evaluation_line(frame, colours, view, names)
+        chart = curves.evaluation_line(frame, colours, view, names)
         chart_box.show(chart, "gain", "Gain on validation logos", frame, view, can_pin=False)
     with reward_room():
-        series = queries.episode_series(console.store, drawn, "reward", view.axis, charts.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
-        chart = charts.line(series, colours, view, "reward", labels=names, height=charts.HEIGHT + 40)
+        series = queries.episode_series(console.store, drawn, "reward", view.axis, curves.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
+        chart = curves.line(series, colours, view, "reward", labels=names, height=curves.HEIGHT + 40)
         chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 
 
@@ -129,7 +130,7 @@ def difference_table() -> None:
     groups: dict[str, list[str]] = {}
     for run_id in shown:
         groups.setdefault(f"{setting} = {_text(settings_of(run_id).get(setting))}", []).append(run_id)
-    found = contrast.grouped(console.store, groups)
+    found = run_comparison.grouped(console.store, groups)
     note = "Mean over the runs of a group; the band goes from its worst run to its best"
     chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
@@ -152,8 +153,8 @@ def logo_by_logo() -> None:
     if first == second:
         st.caption("Choose two different runs.")
         return
-    both = contrast.by_logo(console.store, first, second)
-    found = contrast.duel(both)
+    both = run_comparison.by_logo(console.store, first, second)
+    found = run_comparison.compare_pair(both)
     if found is None:
         st.info("These two have no validation logo in common.")
         return
@@ -217,7 +218,7 @@ def _svg(data: bytes | None) -> str | None:
     return svg_url(data) if data else None
 
 
-curves()
+draw_curves()
 tab_all, tab_pair = st.tabs(["Figures and settings", "Logo by logo"], key="tab", bind="query-params")
 if tab_all.open:
     with tab_all:

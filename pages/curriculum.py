@@ -15,11 +15,13 @@ from core.curriculum.replay import replay
 from core.errors import ConfigError
 from core.runs.records import read_config
 from core.runs.run_dir import all_runs
-from pages.views import actions, chart_box, charts, forms, live_charts, plots, tables
-from pages.views.charts import View
+from pages.views import actions, chart_box, forms, tables
+from pages.views.charts import curves, plots
+from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
 from pages.views.links import choose
-from pages.views.scene import Scene
+from pages.views.live import charts
+from pages.views.live.run_view import RunView
 from pages.views.shell import begin, path_of, say
 from storage import export, queries
 
@@ -102,14 +104,14 @@ def report(run_id: str) -> None:
         key="csv",
     )
     view = View(axis="episode", smoothing=0.6)
-    scene = Scene(console, runs[run_id], [run_id], list(runs), view, charts.run_colours([run_id], list(runs)), names, None)
+    run_view = RunView(console, runs[run_id], [run_id], list(runs), view, curves.run_colours([run_id], list(runs)), names, None)
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
-            live_charts.gain(scene)
+            charts.gain(run_view)
         with cells.cell():
-            live_charts.gate(scene)
+            charts.gate(run_view)
         with cells.cell():
-            live_charts.success(scene)
+            charts.success(run_view)
         with cells.cell():
             kept = forgetting(run_id)
             if kept.empty:

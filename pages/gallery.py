@@ -8,12 +8,14 @@ import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import NAMES
-from pages.views import actions, inspect, tables, trade_off
+from pages.views import actions, tables
+from pages.views.charts.svg import svg_url
+from pages.views.components.mount import scrubber
 from pages.views.links import choose
-from pages.views.mounts import scrubber
 from pages.views.shell import begin, path_of, room_for
-from pages.views.svg import svg_url
-from pages.views.versions import AGENT, DEFAULT, Versions
+from pages.views.text import bytes_text
+from pages.views.viewer import inspect, pareto
+from pages.views.viewer.versions import AGENT, DEFAULT, Versions
 from storage import export, queries
 
 SORTS = {
@@ -168,14 +170,14 @@ if tab_time.open:
         time_tab()
 if tab_trade.open:
     with tab_trade:
-        trade_off.panel(console, versions, row, name)
+        pareto.panel(console, versions, row, name)
 
 st.divider()
 summary = evaluations[evaluations["step"] == step].iloc[0]
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(
         f"**{len(shown)} logos**, mean gain **{shown['gain'].mean():+.3f}**; {(shown['gain'] > 0).mean():.0%} better than the defaults; "
-        f"mean SSIM {shown['ssim'].mean():.4f} (defaults {shown['ssim_default'].mean():.4f}); mean size {tables.bytes_text(shown['bytes'].mean())} (defaults {tables.bytes_text(shown['bytes_default'].mean())})"
+        f"mean SSIM {shown['ssim'].mean():.4f} (defaults {shown['ssim_default'].mean():.4f}); mean size {bytes_text(shown['bytes'].mean())} (defaults {bytes_text(shown['bytes_default'].mean())})"
     )
     st.download_button(
         "CSV",

@@ -10,12 +10,15 @@ import streamlit as st
 from core.runs.records import read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
-from pages.views import actions, chart_box, charts, controls, health, live_charts, plots, tables
+from pages.views import actions, chart_box, controls, tables
 from pages.views.chart_options import options, run_list, zoom_state
+from pages.views.charts import curves, plots
 from pages.views.event_text import decision_text, detail
 from pages.views.links import choose, choose_many
-from pages.views.scene import PARENT_COLOUR, Scene
+from pages.views.live import charts, health
+from pages.views.live.run_view import PARENT_COLOUR, RunView
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
+from pages.views.text import duration_text, gain_text
 from storage import queries
 
 REFRESH_S = 2
@@ -52,7 +55,7 @@ if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
     st.session_state["followed"] = ids[0]
     st.query_params["run"] = ids[0]
     st.rerun()
-colours = charts.run_colours(shown, ids)
+colours = curves.run_colours(shown, ids)
 is_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
 parent = read_parent(run)
@@ -62,9 +65,9 @@ if parent is not None and parent.run_id in ids and parent.run_id not in shown an
     curve_labels[parent.run_id] = f"{labels[parent.run_id]}, before the fork"
 
 
-def scene() -> Scene:
+def run_view() -> RunView:
     """Read anew at each drawing."""
-    return Scene(console, run, shown, ids, view, curve_colours, curve_labels, parent)
+    return RunView(console, run, shown, ids, view, curve_colours, curve_labels, parent)
 
 
 def heading(row: tables.RunRow) -> None:
@@ -103,22 +106,22 @@ def figures(row: tables.RunRow) -> None:
     is_running = row.state.status is Status.RUNNING
     left_text = "–"
     if is_running and rate and row.total:
-        left_text = tables.duration_text(max(row.total - row.step, 0) / rate / 60)
+        left_text = duration_text(max(row.total - row.step, 0) / rate / 60)
     of = f" of {row.total:,}" if row.step < row.total else ""
     st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
     with st.grid(5, min_column_width=130):
         st.metric(
             "Best validation gain",
-            tables.gain_text(row.best_gain),
+            gain_text(row.best_gain),
             help="Mean over the validation logos, over VTracer's defaults. 0 is as good as they are; +0.69 is half the error at equal size.",
         )
-        st.metric("Latest gain", tables.gain_text(row.last_gain))
+        st.metric("Latest gain", gain_text(row.last_gain))
         st.metric("Episodes", f"{row.episodes:,}")
         st.metric("Steps a second", f"{rate:.0f}" if rate else "–")
-        st.metric("Training time", tables.duration_text(row.minutes) if row.minutes else "–")
+        st.metric("Training time", duration_text(row.minutes) if row.minutes else "–")
 
 
-def stages(row: tables.RunRow, now: Scene) -> None:
+def stages(row: tables.RunRow, now: RunView) -> None:
     """The curriculum as a strip, its gate, what ended each stage, and the way to push it on."""
     if row.config is None or not row.config.curriculum.enabled:
         return
@@ -182,7 +185,7 @@ def warnings_of(run_id: str) -> None:
                 st.dataframe(left_out, hide_index=True)
 
 
-def events(now: Scene) -> None:
+def events(now: RunView) -> None:
     cells = st.grid(2, min_column_width=380, gap="medium")
     with cells.cell():
         st.subheader("Events")
@@ -235,7 +238,7 @@ def top() -> None:
     now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
-    now = scene()
+    now = run_view()
     heading(row)
     origin()
     figures(row)
@@ -244,16 +247,16 @@ def top() -> None:
         return
     warnings_of(run_id)
     zoom_state(view)
-    live_charts.side_by_side(now, ("gain", "reward"))
-    live_charts.pins(now)
+    charts.side_by_side(now, ("gain", "reward"))
+    charts.pins(now)
 
 
 @st.fragment(run_every="5s" if is_live else None)
 def below() -> None:
     chart_box.redraw_if_asked()
-    now = scene()
-    drawn = {name: lambda names=names: live_charts.grid(now, names) for name, names in live_charts.TABS.items()} | {  # type: ignore[misc]
-        "Losses": lambda: live_charts.losses(now),
+    now = run_view()
+    drawn = {name: lambda names=names: charts.grid(now, names) for name, names in charts.TABS.items()} | {  # type: ignore[misc]
+        "Losses": lambda: charts.losses(now),
         "Health": lambda: health.panel(console, run, queries.events_of(console.store, run_id, ["alert", "action"])),
         "Machine": lambda: health.machine_charts(now),
         "Events and log": lambda: events(now),

@@ -21,10 +21,11 @@ from core.runs.records import read_config
 from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
-from pages.views import chart_box, plots
+from pages.views import chart_box
+from pages.views.charts import plots
+from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, say
-from pages.views.svg import png_url, svg_url
 from storage import export
 
 PER_PAGE = 36

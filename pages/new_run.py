@@ -22,6 +22,7 @@ from core.runs.run_dir import RunDir, find_run
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin
+from pages.views.text import duration_text
 
 # Measured where nothing is known of this machine yet: steps a second and core at 256 px.
 FALLBACK_RATE = 45.0
@@ -138,7 +139,7 @@ def estimate(config: RunConfig) -> str:
         if measured
         else f"at a typical {rate:.0f} steps a second; this machine has no run yet"
     )
-    return f"About **{tables.duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
+    return f"About **{duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
 
 
 def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple[str, dict[str, Any], str]:

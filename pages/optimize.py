@@ -19,11 +19,11 @@ from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import encode_png, fit
 from core.tracing.tracer import trace
-from pages.views import tables
+from pages.views.charts.svg import Side, png_url, svg_url
+from pages.views.components.mount import before_after
 from pages.views.links import choose
-from pages.views.mounts import before_after
 from pages.views.shell import begin, path_of, say, show_toasts
-from pages.views.svg import Side, png_url, svg_url
+from pages.views.text import bytes_text, duration_text, gain_text
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
@@ -134,7 +134,7 @@ def working(which: Batch) -> None:
     if status is not BatchStatus.WORKING:
         st.rerun()
     now = which.progress()
-    left_text = f", about {tables.duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
+    left_text = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left_text}" if now.n_all else "Getting ready")
     st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
@@ -156,13 +156,13 @@ def results(which: Batch) -> None:
         st.metric("Pictures", f"{len(table)}", border=True, height="stretch")
         st.metric(
             "Mean gain",
-            tables.gain_text(result["mean_gain"]),
+            gain_text(result["mean_gain"]),
             help="Over VTracer's defaults; 0 is as good, 0.69 is half the error.",
             border=True,
             height="stretch",
         )
         change = result["bytes"] / max(result["bytes_default"], 1) - 1
-        st.metric("Bytes", tables.bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True, height="stretch")
+        st.metric("Bytes", bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True, height="stretch")
         likeness = table["ssim"].mean() - table["ssim_default"].mean()
         st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True, height="stretch")
     with st.container(horizontal=True):
@@ -221,11 +221,9 @@ def one(which: Batch, table: pd.DataFrame) -> None:
             before_after(f"{which.batch_id}/{name}", Side(TITLES[a], sides[a]), Side(TITLES[b], sides[b]), width, height, key="slider")
     with facts:
         with st.grid(2, min_column_width=110):
-            st.metric("Gain", tables.gain_text(row["gain"]))
+            st.metric("Gain", gain_text(row["gain"]))
             st.metric("SSIM", f"{row['ssim']:.4f}", f"{row['ssim'] - row['ssim_default']:+.4f}")
-            st.metric(
-                "Bytes", tables.bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse"
-            )
+            st.metric("Bytes", bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse")
             st.metric("Conversions", f"{row['n_conversions']}")
         if row["is_default"]:
             st.caption("Nothing that was tried is better than VTracer's defaults; this is what they give.")

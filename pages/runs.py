@@ -9,6 +9,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, controls, tables
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
+from pages.views.text import duration_text, gain_text
 from storage import export, queries
 
 PAGE_SIZE = 15
@@ -49,8 +50,8 @@ def run_row(row: tables.RunRow) -> None:
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
     steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
-    gain.markdown(f"**{tables.gain_text(row.best_gain)}**")
-    duration.markdown(tables.duration_text(row.minutes) if row.minutes else "–")
+    gain.markdown(f"**{gain_text(row.best_gain)}**")
+    duration.markdown(duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")
         with st.popover("More", icon=":material/more_vert:", type="tertiary"):

@@ -15,7 +15,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from core.scheduling import local
 from pages.views import controls, tables
-from pages.views.health import megabytes
+from pages.views.live.health import megabytes
 from pages.views.shell import begin, path_of, show_toasts
 from storage import queries
 

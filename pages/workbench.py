@@ -17,10 +17,11 @@ from core.search.baselines import method1
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, SPECS, Params
 from core.tracing.picture import Picture, fit
 from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode
-from pages.views import inspect, tables
+from pages.views import tables
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for, say
-from pages.views.versions import Version, Versions, version_of
+from pages.views.viewer import inspect
+from pages.views.viewer.versions import Version, Versions, version_of
 from storage import queries
 
 MAX_SIDE = 1024

@@ -7,6 +7,8 @@ offset are committed together, so a line is taken in exactly once, whatever is k
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -22,6 +24,7 @@ import pyarrow as pa
 from core.errors import StoreError
 from storage.schema import PARAMS, migrate
 
+log = logging.getLogger("tracewright")
 CLOSE_PATIENCE_S = 5.0
 _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 TAIL_BYTES = 64
@@ -268,3 +271,21 @@ class Store:
                 raise
         self._tails.pop(run_id, None)
         self._changed(run_id)
+
+
+def database_file(home: Path) -> Path:
+    """The index beside the runs."""
+    return home / DATABASE
+
+
+def open_store(home: Path) -> Store:
+    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth."""
+    path = database_file(home)
+    try:
+        return Store(path)
+    except duckdb.Error as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        log.warning("%s is damaged and is made again from the event logs; it is kept as %s: %s", path, aside.name, error)
+        os.replace(path, aside)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        return Store(path)

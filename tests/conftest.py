@@ -21,8 +21,8 @@ from core.runs.events import read_events
 from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
+from pages.server import service
 from pages.views import chart_box
-from storage import service
 
 ROOT = Path(__file__).parents[1]
 FLAGS = [

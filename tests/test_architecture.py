@@ -24,16 +24,16 @@ FORBIDDEN = {
     "core.workers.pool": ("torch", "stable_baselines3", "gymnasium"),
     "core.environment.env": ("torch", "stable_baselines3"),
     "pages": ("torch", "stable_baselines3", "core.learning", "duckdb"),
-    "pages.views.charts": ("streamlit", "storage", "core"),
-    "pages.views.plots": ("streamlit", "storage", "core"),
-    "pages.views.svg": ("streamlit", "storage"),
+    "pages.views.charts.curves": ("streamlit", "storage", "core"),
+    "pages.views.charts.plots": ("streamlit", "storage", "core"),
+    "pages.views.charts.svg": ("streamlit", "storage"),
 }
 # Pure parts of learning, which import nothing of it: the names of the rules, a curriculum's rules over what was recorded
 ALLOWED = {
-    "pages.views.health": ("core.health.doctor",),
+    "pages.views.live.health": ("core.health.doctor",),
     "pages.curriculum": ("core.curriculum.replay",),
     "pages.workbench": ("core.search.baselines",),
-    "pages.views.versions": ("core.search.baselines",),
+    "pages.views.viewer.versions": ("core.search.baselines",),
 }
 TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.training.callbacks", "core.environment.vec_env"}
 ABOVE_ALL = ("core.cli", "core.__main__", "core.commands", "core.bench")  # bench measures everything
@@ -83,7 +83,7 @@ def test_torch_is_imported_where_it_is_used(path):
 
 
 def test_the_pages_start_without_torch():
-    code = "import sys, pages.views.actions, storage.service, core.cli; print('torch' in sys.modules)"
+    code = "import sys, pages.views.actions, pages.server.service, core.cli; print('torch' in sys.modules)"
     import sys
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

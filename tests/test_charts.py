@@ -14,10 +14,12 @@ from test_pages import caught_up, texts
 
 from core.runs.records import claim, write_label
 from core.training.trainer import train
-from pages.views import chart_box, charts, plots, report, tables
+from pages.views import chart_box, report
 from pages.views.chart_options import matching
-from pages.views.charts import View
-from storage import contrast, export, queries
+from pages.views.charts import curves, plots
+from pages.views.charts.curves import View
+from pages.views.text import duration_text
+from storage import export, queries, run_comparison
 
 
 def series(means: list[float | None], n: int = 1) -> pd.DataFrame:
@@ -34,39 +36,39 @@ def marks(chart) -> list[str]:
 
 
 def test_a_gap_stays_a_gap_when_smoothed():
-    smoothed = charts.smooth(series([1.0, None, 3.0]), 0.5)["smooth"]
+    smoothed = curves.smooth(series([1.0, None, 3.0]), 0.5)["smooth"]
     assert smoothed.isna().tolist() == [False, True, False]
 
 
 def test_outliers_are_left_out_of_the_axis_only_when_asked():
     data = series([*np.linspace(0, 1, 200), 1000.0])
-    kept = charts.y_scale(data[["mean"]], View(ignores_outliers=True)).to_dict()
+    kept = curves.y_scale(data[["mean"]], View(ignores_outliers=True)).to_dict()
     assert kept["domain"][1] < 2
-    assert "domain" not in charts.y_scale(data[["mean"]], View(ignores_outliers=False)).to_dict()
+    assert "domain" not in curves.y_scale(data[["mean"]], View(ignores_outliers=False)).to_dict()
 
 
 def test_the_logarithmic_axis_takes_values_below_zero_too():
-    assert charts.y_scale(series([1.0, 10.0])[["mean"]], View(is_log=True)).to_dict()["type"] == "log"
-    assert charts.y_scale(series([-1.0, 10.0])[["mean"]], View(is_log=True)).to_dict()["type"] == "symlog"
+    assert curves.y_scale(series([1.0, 10.0])[["mean"]], View(is_log=True)).to_dict()["type"] == "log"
+    assert curves.y_scale(series([-1.0, 10.0])[["mean"]], View(is_log=True)).to_dict()["type"] == "symlog"
 
 
 def test_the_band_is_there_where_points_stand_for_several_values():
     wide = View(ignores_outliers=False)
-    assert "area" in marks(charts.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, wide, "y"))
-    assert "area" not in marks(charts.line(series([1.0, 50.0, 99.0], n=1), {"r": "#000000"}, wide, "y"))
-    assert "area" not in marks(charts.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, View(has_band=False), "y"))
+    assert "area" in marks(curves.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, wide, "y"))
+    assert "area" not in marks(curves.line(series([1.0, 50.0, 99.0], n=1), {"r": "#000000"}, wide, "y"))
+    assert "area" not in marks(curves.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, View(has_band=False), "y"))
     assert chart_box.thinned(series([1.0, 2.0], n=4)) == "8 values in 2 points, each a mean"
 
 
 def test_stages_stand_behind_the_curves_within_the_range_that_is_shown():
     stages = pd.DataFrame({"name": ["a", "b", "c"], "x": [0.0, 0.0, 10.0], "x2": [0.0, 10.0, 20.0]})
-    drawn = layers(charts.line(series([1.0, 2.0]), {"r": "#000000"}, View(window=(5.0, 20.0)), "y", stages=stages))
+    drawn = layers(curves.line(series([1.0, 2.0]), {"r": "#000000"}, View(window=(5.0, 20.0)), "y", stages=stages))
     assert [layer["mark"]["type"] for layer in drawn[:4]] == ["rect", "text", "rect", "text"]  # a was skipped
 
 
 def test_a_time_of_day_is_drawn_in_milliseconds():
-    assert charts.shown_x(pd.DataFrame({"x": [2.0]}), "wall")["x"].tolist() == [2000.0]
-    drawn = charts.line(series([1.0, 2.0]), {"r": "#000000"}, View(axis="wall"), "y").to_dict()
+    assert curves.shown_x(pd.DataFrame({"x": [2.0]}), "wall")["x"].tolist() == [2000.0]
+    drawn = curves.line(series([1.0, 2.0]), {"r": "#000000"}, View(axis="wall"), "y").to_dict()
     assert drawn["layer"][0]["encoding"]["x"]["type"] == "temporal"
 
 
@@ -77,7 +79,7 @@ def test_runs_are_found_by_regular_expression_and_nonsense_is_taken_as_text():
 
 
 def test_a_chart_is_saved_as_picture_drawing_and_page():
-    chart = charts.line(series([1.0, 2.0, 1.5]), {"r": "#0072b2"}, View(), "y")
+    chart = curves.line(series([1.0, 2.0, 1.5]), {"r": "#0072b2"}, View(), "y")
     assert Image.open(io.BytesIO(chart_box.saved(chart, "png", "a title"))).width > 1500
     assert b"a title" in chart_box.saved(chart, "svg", "a title")
     page = chart_box.saved(chart, "html", "a title").decode()
@@ -103,7 +105,7 @@ def test_a_chart_is_saved_as_picture_drawing_and_page():
 )
 @pytest.mark.parametrize("axis", ["step", "minutes", "wall"])
 def test_every_time_line_can_be_zoomed_on_every_axis(make, axis):
-    assert charts.ZOOM in chart_box._params(make(View(axis=axis)))
+    assert curves.ZOOM in chart_box._params(make(View(axis=axis)))
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
         assert pd.DataFrame(export.summary(console.store, run.run_id))["gain"].max() == best[run.run_id]
     listed = {row["run_id"]: row["best_gain"] for row in command(console, "runs", "list")["runs"]}
     assert listed == best
-    figures = contrast.figures(console.store, list(best)).set_index("run_id")
+    figures = run_comparison.figures(console.store, list(best)).set_index("run_id")
     assert {run_id: figures.loc[run_id, "best_gain"] for run_id in best} == best
     assert {run_id: figures.loc[run_id, "minutes"] for run_id in best} == {
         run_id: queries.run_totals(console.store, run_id)["minutes"] for run_id in best
@@ -162,7 +164,7 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     metrics = {m.label: m.value for m in page.metric}
     assert metrics["Best validation gain"] == shown[one.run_id]
     totals = queries.run_totals(console.store, one.run_id)
-    assert metrics["Training time"] == tables.duration_text(figures.loc[one.run_id, "minutes"])
+    assert metrics["Training time"] == duration_text(figures.loc[one.run_id, "minutes"])
     assert metrics["Episodes"] == f"{len(export.episodes(console.store, one.run_id)):,}" == f"{totals['episodes']:,}"
     page = visit("gallery", run=one.run_id)
     assert f"mean gain **{shown[one.run_id]}**" in texts(page)
@@ -176,10 +178,10 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     assert metrics["SSIM"] == f"{row['ssim']:.4f}"
     out = tmp_path / "duel.csv"
     told = command(console, "runs", "compare", one.run_id, two.run_id, "--out", str(out))
-    both = contrast.by_logo(console.store, one.run_id, two.run_id)
-    duel = contrast.duel(both)
-    assert duel is not None
-    assert (told["wins"], told["ties"], told["losses"], told["difference"]) == (duel.wins, duel.ties, duel.losses, duel.difference)
+    both = run_comparison.by_logo(console.store, one.run_id, two.run_id)
+    pair = run_comparison.compare_pair(both)
+    assert pair is not None
+    assert (told["wins"], told["ties"], told["losses"], told["difference"]) == (pair.wins, pair.ties, pair.losses, pair.difference)
     line = pd.read_csv(out).set_index("logo").loc[logo]
     assert line["gain_a"] == row["gain"]
     assert told["difference"] == pytest.approx(best[two.run_id] - best[one.run_id])
@@ -217,5 +219,5 @@ def test_a_report_of_a_run_without_an_evaluation(console, logo_folder):
 
 def test_level_lines_that_lie_close_share_one_label():
     lines = pd.DataFrame({"value": [0.0, 0.38, -0.41, -0.44], "label": ["defaults", "best", "random", "Method 1"]})
-    _, text = charts.reference_lines(lines, pd.Series([-1.0, 0.3]))
+    _, text = curves.reference_lines(lines, pd.Series([-1.0, 0.3]))
     assert dict(zip(text.data["label"], text.data["value"], strict=True)) == {"random · Method 1": -0.44, "defaults": 0.0, "best": 0.38}

@@ -17,7 +17,7 @@ from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
 from core.training.trainer import train
-from pages.views import live_charts, scene
+from pages.views.live import charts, run_view
 from storage import queries
 
 
@@ -59,8 +59,8 @@ def test_the_stages_of_a_run_on_every_axis(console, ended):
 def test_a_decision_is_a_point_of_its_own_on_the_curve_of_its_gate(visit, console, ended):
     spans = queries.stage_spans(console.store, ended.run_id)
     shares = queries.metric_series(console.store, [ended.run_id], ["curriculum/success_share"])
-    stages = scene.stages_of(console.store, ended.run_id)
-    drawn = live_charts.with_decisions(shares, stages[stages["is_over"]])
+    stages = run_view.stages_of(console.store, ended.run_id)
+    drawn = charts.with_decisions(shares, stages[stages["is_over"]])
     assert len(drawn) == len(shares) + 1
     assert drawn["x"].is_monotonic_increasing
     assert spans["success_share"].iloc[0] in list(drawn.loc[drawn["x"] == spans["step_end"].iloc[0], "mean"])

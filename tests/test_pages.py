@@ -19,9 +19,10 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.training.trainer import train
-from pages.views import charts, svg, tables
+from pages.views.charts import curves, svg
 from pages.views.shell import SECTIONS
-from storage import contrast, queries
+from pages.views.text import duration_text
+from storage import queries, run_comparison
 
 PAGES = {name: title for section in SECTIONS.values() for name, title in section.items()}
 
@@ -130,7 +131,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
         page = visit("live", run=ended.run_id, tab=tab)
         assert not page.exception
         charts[tab] = len(page.get("vega_lite_chart")) - 3  # stages, gain and reward stand above the tabs
-    assert charts.pop("Losses") in range(9, 13)  # failures and lost workers have a chart where there were any
+    assert curves.pop("Losses") in range(9, 13)  # failures and lost workers have a chart where there were any
     assert charts == {"Success": 4, "Parameters": 4, "Rewards": 6, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
@@ -277,12 +278,12 @@ def test_smoothing_is_debiased():
     import pandas as pd
 
     series = pd.DataFrame({"run_id": "r", "name": "n", "x": range(5), "mean": [10.0] * 5})
-    assert charts.smooth(series, 0.9)["smooth"].to_list() == pytest.approx([10.0] * 5)
+    assert curves.smooth(series, 0.9)["smooth"].to_list() == pytest.approx([10.0] * 5)
 
 
 def test_colours_of_runs_stay_when_others_are_shown():
     everyone = ["a", "b", "c"]
-    assert charts.run_colours(["c"], everyone)["c"] == charts.run_colours(["a", "c"], everyone)["c"]
+    assert curves.run_colours(["c"], everyone)["c"] == curves.run_colours(["a", "c"], everyone)["c"]
 
 
 def test_an_svg_reaches_a_page_only_inside_a_data_url():
@@ -295,7 +296,7 @@ def test_an_svg_reaches_a_page_only_inside_a_data_url():
 
 @pytest.mark.parametrize(("minutes", "text"), [(0.5, "30 s"), (3.5, "3 min 30 s"), (125, "2 h 05 min")])
 def test_durations_read_well(minutes, text):
-    assert tables.duration_text(minutes) == text
+    assert duration_text(minutes) == text
 
 
 def test_a_chart_of_one_point_has_an_axis_of_some_length():
@@ -304,7 +305,7 @@ def test_a_chart_of_one_point_has_an_axis_of_some_length():
     one = pd.DataFrame(
         {"run_id": ["r"], "step": [0], "x": [0.0], "gain": [0.1], "gain_low": [0.0], "gain_high": [0.2], "share_better": [0.5]}
     )
-    drawn = charts.evaluation_line(one, {"r": "#000000"}, charts.View(), {}).to_dict()
+    drawn = curves.evaluation_line(one, {"r": "#000000"}, curves.View(), {}).to_dict()
     assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]
 
 
@@ -476,13 +477,13 @@ def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, lo
     assert not page.exception
     assert len(set(page.multiselect(key="run").options)) == 3  # two are called alike
     frames = [frame.value for frame in page.dataframe]
-    assert list(frames[0]["best_gain"]) == list(contrast.figures(console.store, [a, b, c])["best_gain"])
+    assert list(frames[0]["best_gain"]) == list(run_comparison.figures(console.store, [a, b, c])["best_gain"])
     assert set(frames[1]["setting"]) == {"seed", "ppo.learning_rate"}
     page.selectbox(key="group").set_value("ppo.learning_rate").run()
     assert not page.exception
     page = visit("compare", run=[a, b], tab="Logo by logo", **{"from": a, "to": b})
-    both = contrast.by_logo(console.store, a, b)
-    found = contrast.duel(both)
+    both = run_comparison.by_logo(console.store, a, b)
+    found = run_comparison.compare_pair(both)
     assert f"{found.wins} · {found.ties} · {found.losses}" in [m.value for m in page.metric]
     done = subprocess.run(
         [sys.executable, "-m", "core", "runs", "compare", a, b, "--out", str(tmp_path / "both.csv"), "--json"],
@@ -497,6 +498,6 @@ def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, lo
 
 
 def test_a_run_against_itself_is_all_ties(console, ended):
-    both = contrast.by_logo(console.store, ended.run_id, ended.run_id)
-    found = contrast.duel(both)
+    both = run_comparison.by_logo(console.store, ended.run_id, ended.run_id)
+    found = run_comparison.compare_pair(both)
     assert (found.wins, found.losses, found.difference, found.p_value) == (0, 0, 0.0, None)

@@ -25,7 +25,8 @@ from core.runs.records import drop_queue_entry, read_config, read_heartbeat, rea
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
-from storage import queries, service
+from pages.server import service
+from storage import queries
 from storage.store import Store
 
 
@@ -115,7 +116,7 @@ def test_a_client_that_does_not_read_keeps_no_server_from_ending(home, tmp_path)
 def test_a_server_that_hangs_says_where_and_ends(tmp_path):
     code = """
 import signal, time
-from storage.service import end_in_time
+from pages.server.service import end_in_time
 signal.signal(signal.SIGTERM, lambda *_: None)  # asked to end, it does not
 end_in_time(0.5)
 signal.raise_signal(signal.SIGTERM)

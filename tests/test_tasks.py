@@ -20,7 +20,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from core.scheduling import local, queue
 from core.training.trainer import train
-from storage import front
+from pages.server import start_document
 
 pytestmark = pytest.mark.browser
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
@@ -310,7 +310,9 @@ def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(home, tmp_path,
             page.locator("h1").first.wait_for()
             page.wait_for_timeout(700)  # what fades in has its colours only then; there is no event for it
             assert not page.locator("[data-testid=stException]").count(), address
-            assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == front.SIDEBAR, address
+            assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == start_document.SIDEBAR, (
+                address
+            )
             found = axe.run(page).response["violations"]
             for violation in found:
                 if violation["impact"] in ("serious", "critical"):

@@ -390,8 +390,7 @@ class Chaos:
 
     def _compare(self) -> tuple[list[str], int]:
         """(events that are not where they should be, how many are there more than once)."""
-        from storage.service import database_file
-        from storage.store import Store
+        from storage.store import Store, database_file
 
         lost, doubled = [], 0
         with Store(database_file(self.home)) as store:

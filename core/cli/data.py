@@ -78,8 +78,7 @@ def _export_model(run: str, out: Path, as_json: bool) -> None:
 def rebuild(as_json: Json = False) -> None:
     """Make the database again from the event logs (while no console runs)."""
     from storage.ingest import catch_up
-    from storage.service import database_file
-    from storage.store import Store
+    from storage.store import Store, database_file
 
     with clear_errors():
         home, started = runs_home(), time.monotonic()

@@ -260,7 +260,7 @@ def compare_runs(
     as_json: Json = False,
 ) -> None:
     """Two runs on the logos that both evaluated: mean difference, wins, ties, losses, and a paired test."""
-    from storage import contrast, export
+    from storage import export, run_comparison
     from storage.ingest import read_new
     from storage.store import Store
 
@@ -269,8 +269,8 @@ def compare_runs(
         with Store(None) as store:
             for run in runs:
                 read_new(store, run.run_id, run.events_file, {})
-            both = contrast.by_logo(store, runs[0].run_id, runs[1].run_id)
-            found = contrast.duel(both)
+            both = run_comparison.by_logo(store, runs[0].run_id, runs[1].run_id)
+            found = run_comparison.compare_pair(both)
         if found is None:
             raise ConfigError(f"{runs[0].run_id} and {runs[1].run_id} have no evaluated logo in common")
         if out is not None:

@@ -17,10 +17,10 @@ from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from core.scheduling import local, queue
+from pages.server.service import Console
 from pages.views import report
 from pages.views.shell import path_of, say
 from storage import export, queries
-from storage.service import Console
 from storage.store import Store
 
 

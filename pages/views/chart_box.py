@@ -14,7 +14,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from pages.views.charts import ZOOM, Chart, View, saved
+from pages.views.charts.curves import ZOOM, Chart, View, saved
 from storage import export
 
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "html": "text/html"}

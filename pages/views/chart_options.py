@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.views.chart_box import redraw_if_asked
-from pages.views.charts import AXIS_TITLES, View
+from pages.views.charts.curves import AXIS_TITLES, View
 
 AXES = {"step": "step", "episode": "episode", "minutes": "minutes", "clock": "wall"}
 SMOOTHING = 0.6

@@ -8,9 +8,9 @@ from core.runs.records import is_pause_wanted
 from core.runs.run_dir import RunDir
 from core.runs.status import Status
 from core.scheduling import local, queue
+from pages.server.service import Console
 from pages.views import actions, tables
 from pages.views.shell import path_of
-from storage.service import Console
 
 CHECKPOINTS = {"last": "the last", "best": "the best", "previous": "the one before the last"}
 

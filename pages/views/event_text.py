@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pages.views import tables
+from pages.views.text import gain_text
 
 METHOD_LABELS = {"method1": "Method 1", "single": "best single setting", "random": "random search", "tpe": "TPE search"}
 
@@ -25,9 +25,9 @@ def detail(event: dict[str, Any]) -> str:
             + (f", {data['cause']}" if data.get("cause") else "")
         )
     if event["kind"] == "checkpoint":
-        return f"{data.get('name', '')} (gain {tables.gain_text(data.get('gain'))})"
+        return f"{data.get('name', '')} (gain {gain_text(data.get('gain'))})"
     if event["kind"] == "baseline":
-        return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {tables.gain_text(data.get('gain'))}"
+        return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {gain_text(data.get('gain'))}"
     if event["kind"] == "worker_lost":
         return f"{data.get('worker', '')}: {data.get('reason', '')}" + (f", at {data['logo']}" if data.get("logo") else "")
     if event["kind"] in ("stage_ended", "stage_decision"):

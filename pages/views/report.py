@@ -16,11 +16,13 @@ from core.config.config import RunConfig
 from core.config.text import to_yaml
 from core.runs.records import read_config
 from core.runs.run_dir import RunDir
-from pages.views import charts, plots, tables
+from pages.views import tables
+from pages.views.charts import curves, plots
+from pages.views.charts.svg import png_url, svg_url
 from pages.views.event_text import METHOD_LABELS, decision_text
-from pages.views.scene import stages_of
-from pages.views.svg import png_url, svg_url
-from storage import contrast, export, queries
+from pages.views.live.run_view import stages_of
+from pages.views.text import duration_text, gain_text
+from storage import export, queries, run_comparison
 from storage.store import Store
 
 N_LOGOS = 4  # best, and as many worst
@@ -36,16 +38,16 @@ def render(store: Store, run: RunDir) -> bytes:
     summary = export.run_summary(store, run)
     config = read_config(run)
     found = queries.evaluations(store, [run.run_id])
-    figures = contrast.figures(store, [run.run_id])
+    figures = run_comparison.figures(store, [run.run_id])
     spans = queries.stage_spans(store, run.run_id)
     here = "it is in this one" if summary["status"] == "RUNNING" else "the run ended in it"
     has_stages = config.curriculum.enabled and not spans.empty
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["gain"] = tables.gain_text
+    environment.filters["gain"] = gain_text
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         summary=summary,
         made=time.strftime("%Y-%m-%d %H:%M"),
-        duration=tables.duration_text(summary["minutes"]) if summary["minutes"] else "–",
+        duration=duration_text(summary["minutes"]) if summary["minutes"] else "–",
         best=figures.to_dict("records")[0] if len(figures) else None,
         first=found.iloc[0].to_dict() if len(found) else None,
         at_best=found.loc[found["gain"].idxmax()].to_dict() if len(found) else None,
@@ -83,16 +85,16 @@ def _categories(found: pd.DataFrame) -> list[tuple[str, float, float]]:
     if found.empty:
         return []
     first, best = found.iloc[0], found.loc[found["gain"].idxmax()]
-    names = [c for c in charts.CATEGORY_COLOURS if f"gain_{c}" in found]
+    names = [c for c in curves.CATEGORY_COLOURS if f"gain_{c}" in found]
     return [(name, first[f"gain_{name}"], best[f"gain_{name}"]) for name in names]
 
 
 def _charts(store: Store, run: RunDir, found: pd.DataFrame) -> list[tuple[str, str]]:
     """(title, data: URL) of each curve."""
-    run_id, view = run.run_id, charts.View(smoothing=0.6)
-    colours, labels = {run_id: charts.PALETTE[0]}, {run_id: tables.display_name(run)}
+    run_id, view = run.run_id, curves.View(smoothing=0.6)
+    colours, labels = {run_id: curves.PALETTE[0]}, {run_id: tables.display_name(run)}
     stages = stages_of(store, run_id)
-    drawn: list[tuple[str, charts.Chart]] = []
+    drawn: list[tuple[str, curves.Chart]] = []
     if len(found):
         references = queries.baselines(store, [run_id])
         floor = min(0.0, float(found["gain_low"].min())) - 0.1
@@ -102,15 +104,15 @@ def _charts(store: Store, run: RunDir, found: pd.DataFrame) -> list[tuple[str, s
         )
         lines = lines[lines["value"] >= floor]
         drawn.append(
-            ("Gain on validation logos, with its 95 % interval", charts.evaluation_line(found, colours, view, labels, lines, stages))
+            ("Gain on validation logos, with its 95 % interval", curves.evaluation_line(found, colours, view, labels, lines, stages))
         )
-    series = queries.episode_series(store, [run_id], "reward", "step", charts.POINTS)
+    series = queries.episode_series(store, [run_id], "reward", "step", curves.POINTS)
     if len(series):
-        drawn.append(("Reward of an episode", charts.line(series, colours, view, "reward", labels=labels, stages=stages)))
+        drawn.append(("Reward of an episode", curves.line(series, colours, view, "reward", labels=labels, stages=stages)))
     success = queries.success_by(store, run_id, "category")
     if len(success):
         drawn.append(("Success by category", plots.success_lines(success, view, stages=stages)))
-    return [(title, svg_url(charts.saved(chart, "svg", title))) for title, chart in drawn]
+    return [(title, svg_url(curves.saved(chart, "svg", title))) for title, chart in drawn]
 
 
 def _logos(store: Store, run: RunDir, step: Any) -> list[dict[str, Any]]:

@@ -12,10 +12,11 @@ from streamlit.delta_generator import DeltaGenerator
 from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
+from pages.server import service, start_document
 from pages.views import guide
-from pages.views.mounts import keys
+from pages.views.components.mount import keys
 from pages.views.tables import display_name
-from storage import front, queries, service
+from storage import queries
 
 SECTIONS = {
     "Use": {"optimize": "Optimize"},
@@ -45,7 +46,7 @@ def navigation() -> st.Page:  # type: ignore[valid-type]
     """Declare the pages and return the one that the visitor asked for."""
     return st.navigation(
         {
-            section: [st.Page(path_of(name), title=title, default=name == front.HOME) for name, title in pages.items()]
+            section: [st.Page(path_of(name), title=title, default=name == start_document.HOME) for name, title in pages.items()]
             for section, pages in SECTIONS.items()
         }
     )
@@ -95,7 +96,7 @@ def begin(title: str) -> service.Console:
     The navigation is declared again here: in tests, and on a first visit to a deep link, Streamlit runs a page file
     without ``app.py`` before it.
     """
-    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=front.SIDEBAR)
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=start_document.SIDEBAR)
     veil = st.empty()
     before = st.session_state.get("page")
     if before != title:

@@ -1,11 +1,11 @@
-"""The charts that show one thing only: distributions, heatmaps, stages, trade-offs. Pure, as :mod:`pages.views.charts`."""
+"""The charts that show one thing only: distributions, heatmaps, stages, trade-offs. Pure, as :mod:`pages.views.charts.curves`."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from pages.views.charts import (
+from pages.views.charts.curves import (
     CATEGORY_COLOURS,
     HEIGHT,
     PALETTE,

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import duckdb
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -31,9 +30,9 @@ from core.runs import trash
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
-from storage import front
+from pages.server import start_document
 from storage.ingest import Ingest
-from storage.store import DATABASE, Store
+from storage.store import Store, open_store
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -70,11 +69,6 @@ class Console:
 _console: Console | None = None
 
 
-def database_file(home: Path) -> Path:
-    """The index beside the runs."""
-    return home / DATABASE
-
-
 def console() -> Console:
     """The console of this process.
 
@@ -84,19 +78,6 @@ def console() -> Console:
     if _console is None:
         raise RuntimeError("No console is open in this process. Start it with 'make run' (streamlit run app.py).")
     return _console
-
-
-def open_store(home: Path) -> Store:
-    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth."""
-    path = database_file(home)
-    try:
-        return Store(path)
-    except duckdb.Error as error:
-        aside = path.with_name(f"{path.name}.damaged")
-        log.warning("%s is damaged and is made again from the event logs; it is kept as %s: %s", path, aside.name, error)
-        os.replace(path, aside)
-        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-        return Store(path)
 
 
 @contextlib.contextmanager
@@ -197,5 +178,5 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-ROUTES = [Route("/api/health", health), Route("/api/runs", runs), *front.routes()]
+ROUTES = [Route("/api/health", health), Route("/api/runs", runs), *start_document.routes()]
 MIDDLEWARE = [Middleware(SecurityHeaders)]

@@ -16,7 +16,7 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
-class Duel(Paired):
+class PairedComparison(Paired):
     """Two evaluations on the logos that both measured. ``difference``: gain of the second less the first.
 
     ``p_value``: of Wilcoxon's signed-rank test, two-sided; None where all differences are zero.
@@ -106,7 +106,7 @@ def by_logo(store: Store, first: str, second: str, steps: tuple[int, int] | None
     return both.sort_values("difference", kind="stable").reset_index(drop=True)
 
 
-def duel(both: pd.DataFrame) -> Duel | None:
+def compare_pair(both: pd.DataFrame) -> PairedComparison | None:
     """What :func:`by_logo` says as a whole; None without a common logo."""
     if both.empty:
         return None
@@ -116,7 +116,7 @@ def duel(both: pd.DataFrame) -> Duel | None:
         from scipy.stats import wilcoxon  # half a second to import
 
         p_value = float(wilcoxon(both["difference"].to_numpy(dtype=float)).pvalue)
-    return Duel(**paired.as_dict(), n_logos=len(both), p_value=p_value)
+    return PairedComparison(**paired.as_dict(), n_logos=len(both), p_value=p_value)
 
 
 def grouped(store: Store, groups: dict[str, list[str]]) -> pd.DataFrame:

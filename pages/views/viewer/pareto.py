@@ -15,10 +15,12 @@ from core.tracing.cache import known_of
 from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
 from core.tracing.picture import Picture
-from pages.views import chart_box, inspect, plots
+from pages.server.service import Console
+from pages.views import chart_box
+from pages.views.charts import plots
 from pages.views.shell import room_for
-from pages.views.versions import METHOD1, Version, Versions, measured, version_of
-from storage.service import Console
+from pages.views.viewer import inspect
+from pages.views.viewer.versions import METHOD1, Version, Versions, measured, version_of
 
 N_MORE = 40
 _COLUMNS = ["kind", "bytes", "error", "gain", *NAMES]

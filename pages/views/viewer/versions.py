@@ -20,9 +20,9 @@ from core.tracing.picture import Measured, Picture, decode_png, encode_png
 from core.tracing.raster import rasterizer
 from core.tracing.svg_stats import SvgStats, difference, outlines, svg_stats
 from core.tracing.tracer import FILTER_SPECKLE, Mode
-from pages.views.svg import Side, png_url, svg_url
+from pages.server.service import Console
+from pages.views.charts.svg import Side, png_url, svg_url
 from storage import queries
-from storage.service import Console
 
 COVERS = {
     "none": "nothing",

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.views.svg import Side, viewer_data
+from pages.views.charts.svg import Side, viewer_data
 
-_FOLDER = Path(__file__).with_name("components")
+_FOLDER = Path(__file__).parent
 
 
 def _mounted(name: str) -> Any:

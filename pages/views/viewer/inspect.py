@@ -10,10 +10,10 @@ from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import Picture
 from core.tracing.svg_stats import SvgStats
 from core.tracing.tracer import FILTER_SPECKLE, Mode, as_command, as_python
-from pages.views import tables
+from pages.views.components.mount import before_after
 from pages.views.links import choose
-from pages.views.mounts import before_after
-from pages.views.versions import COVERS, Version, cover, stats_of
+from pages.views.text import bytes_text, gain_text
+from pages.views.viewer.versions import COVERS, Version, cover, stats_of
 
 N_SWATCHES = 24
 VIEWER_HEIGHT = 520  # pixels, with what stands below it
@@ -44,16 +44,14 @@ def facts(picture: Picture, version: Version, n_columns: int = 2) -> SvgStats | 
     base = picture.by_defaults
     n_default = max(base.outcome.n_bytes, 1)
     with st.grid(n_columns, min_column_width=100):
-        st.metric(
-            "Gain", tables.gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error."
-        )
+        st.metric("Gain", gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error.")
         likeness, size = version.ssim - base.outcome.ssim, found.n_bytes / n_default - 1  # no arrow where nothing differs
         st.metric("SSIM", f"{version.ssim:.4f}", f"{likeness:+.4f}" if abs(likeness) >= 5e-5 else None)
         st.metric(
-            "Bytes", tables.bytes_text(found.n_bytes), f"{size:+.0%}" if abs(size) >= 0.005 else None, delta_color="inverse",
+            "Bytes", bytes_text(found.n_bytes), f"{size:+.0%}" if abs(size) >= 0.005 else None, delta_color="inverse",
             help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} gzipped, as a web server sends them.",
         )  # fmt: skip
-        st.metric("Gzipped", tables.bytes_text(found.n_gzipped))
+        st.metric("Gzipped", bytes_text(found.n_gzipped))
         more = version.n_paths - base.outcome.n_paths
         st.metric("Paths", f"{version.n_paths:,}", f"{more:+,d}" if more else None, delta_color="inverse")
         st.metric("Nodes", f"{found.n_nodes:,}", help="Ends of the segments of all paths.")

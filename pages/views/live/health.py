@@ -11,10 +11,11 @@ import streamlit as st
 from core.health.doctor import RULE_NAMES, RULES
 from core.notifications.notices import as_sentence
 from core.runs.run_dir import RunDir
-from pages.views import actions, chart_box, charts
-from pages.views.scene import Scene
+from pages.server.service import Console
+from pages.views import actions, chart_box
+from pages.views.charts import curves
+from pages.views.live.run_view import RunView
 from storage import queries
-from storage.service import Console
 
 Badge = Literal["gray", "blue", "orange", "red", "green"]
 COLOURS: dict[str, Badge] = {"info": "blue", "warning": "orange", "severe": "red"}
@@ -94,12 +95,12 @@ def lights(events: list[dict[str, Any]]) -> None:
             st.badge(f"{count} {severity}", color=COLOURS[severity], icon=ICONS[severity], help="See the Health tab.")
 
 
-def machine_charts(scene: Scene) -> None:
+def machine_charts(run_view: RunView) -> None:
     """Load, memory and disk over the run."""
-    store, view = scene.console.store, scene.view
-    gpus = [name for name in queries.metric_names(store, [scene.run_id]) if name.startswith("system/gpu")]
+    store, view = run_view.console.store, run_view.view
+    gpus = [name for name in queries.metric_names(store, [run_view.run_id]) if name.startswith("system/gpu")]
     names = MACHINE | {name: name.removeprefix("system/").replace("_", " ") for name in gpus}
-    series = queries.metric_series(store, scene.shown, list(names), scene.axis, window=view.window)
+    series = queries.metric_series(store, run_view.shown, list(names), run_view.axis, window=view.window)
     if series.empty:
         st.caption("The first figures come ten seconds after the first step.")
         return
@@ -108,7 +109,7 @@ def machine_charts(scene: Scene) -> None:
             part = series[series["name"] == name]
             if not part.empty:
                 with cells.cell():
-                    chart = charts.line(part, scene.colours, view, title, labels=scene.labels, height=190, from_zero=True)
+                    chart = curves.line(part, run_view.colours, view, title, labels=run_view.labels, height=190, from_zero=True)
                     chart_box.show(chart, name, title[:1].upper() + title[1:], part, view, can_pin=False)
 
 

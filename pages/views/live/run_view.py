@@ -11,12 +11,12 @@ import pandas as pd
 
 from core.runs.records import Parent
 from core.runs.run_dir import RunDir
-from pages.views import charts
-from pages.views.charts import View
+from pages.server.service import Console
+from pages.views.charts import curves
+from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
 from storage import queries
 from storage.queries import Axis
-from storage.service import Console
 from storage.store import Store
 
 PARENT_COLOUR = "#8a8a8a"
@@ -24,7 +24,7 @@ MARKED = {"alert": "#d55e00", "worker_lost": "#d55e00", "action": "#cc79a7", "at
 
 
 @dataclass(frozen=True)
-class Scene:
+class RunView:
     """``shown``: the run and those beside it; ``colours`` and ``labels`` for them, and for the parent of a fork."""
 
     console: Console
@@ -47,7 +47,7 @@ class Scene:
     @property
     def n_points(self) -> int:
         """Points of a curve at most."""
-        return charts.points_for(len(self.shown))
+        return curves.points_for(len(self.shown))
 
     @cached_property
     def stages(self) -> pd.DataFrame:

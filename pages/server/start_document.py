@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from core.paths import PAGES
+
 HOME = "runs"  # the page that is there without a path
 WITH_CHARTS = frozenset({"live", "compare", "curriculum", "logos", "gallery", "system"})
 _PARTS = ("Html", "PageLink", "BidiComponent", "Selectbox")  # as Streamlit calls its modules
 _CHART_PARTS = ("Multiselect", "Slider", "Popover", "Tabs", "ArrowVegaLiteChart", "loadVegaEmbed")
 _IMPORT = re.compile(r"""(?:from|import)"\./([\w.~-]+\.js)\"""")
-_PAGES = Path(__file__).resolve().parents[1] / "pages"
 _INLINE = re.compile(r"<script>.*?</script>", re.DOTALL)
 SIDEBAR = 220  # pixels
 # Which of its own width and ours Streamlit takes is a matter of what comes first; one that a visitor has drawn is left alone.
@@ -89,5 +90,5 @@ async def start(_request: Request) -> Response:
 
 def routes() -> list[Route]:
     """The home page, every page by its name, and the start script."""
-    names = sorted(path.stem for path in _PAGES.glob("*.py") if path.stem != "__init__")
+    names = sorted(path.stem for path in PAGES.glob("*.py") if path.stem != "__init__")
     return [Route("/", index), *(Route(f"/{name}", home if name == HOME else index) for name in names), Route("/api/start.js", start)]

@@ -10,14 +10,15 @@ import streamlit as st
 
 from core.runs.records import read_config
 from core.tracing.params import NAMES, SPECS
-from pages.views import chart_box, charts, plots
+from pages.views import chart_box
+from pages.views.charts import curves, plots
 from pages.views.event_text import METHOD_LABELS
-from pages.views.scene import Scene
+from pages.views.live.run_view import RunView
 from pages.views.shell import room_for
 from storage import queries
 
 FRESH_S = 600.0
-TALL = charts.HEIGHT + 40
+TALL = curves.HEIGHT + 40
 HEAD = 50  # pixels of title and menu
 LOSSES = {
     "train/value_loss": "value loss",
@@ -35,14 +36,14 @@ COLOURINGS = {"share": "share", "gain": "mean gain"}
 _SPECS = {spec.name: spec for spec in SPECS}
 
 
-def gain(scene: Scene) -> None:
+def gain(run_view: RunView) -> None:
     """Validation gain against the baselines, over the stages."""
-    store, view = scene.console.store, scene.view
+    store, view = run_view.console.store, run_view.view
 
     def read(runs: list[str]) -> pd.DataFrame:
-        return queries.evaluations(store, runs, scene.axis)
+        return queries.evaluations(store, runs, run_view.axis)
 
-    found = scene.with_parent(read(scene.shown), read)
+    found = run_view.with_parent(read(run_view.shown), read)
     if found.empty:
         st.caption("The first evaluation is on its way.")
         return
@@ -51,11 +52,11 @@ def gain(scene: Scene) -> None:
         if found.empty:
             st.caption("No evaluation in this range.")
             return
-    references = queries.baselines(store, [scene.run_id])
+    references = queries.baselines(store, [run_view.run_id])
     lines = [(0.0, "VTracer's defaults"), *zip(references["gain"], [METHOD_LABELS.get(m, m) for m in references["method"]], strict=True)]
     floor = min(0.0, float(found["gain_low"].min())) - 0.1
     near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
-    chart = charts.evaluation_line(found, scene.colours, view, scene.labels, near, scene.stages, scene.marks)
+    chart = curves.evaluation_line(found, run_view.colours, view, run_view.labels, near, run_view.stages, run_view.marks)
     far = [f"{label} {value:+.3f}" for value, label in lines if value < floor]
     note = f"Mean over {int(found['n_logos'].iloc[-1])} logos with its 95 % interval" + (
         f"; below the chart: {', '.join(far)}" if far else ""
@@ -63,35 +64,37 @@ def gain(scene: Scene) -> None:
     chart_box.show(chart, "gain", "Gain on validation logos", found, view, note, newest_ts=float(found["ts"].max()))
 
 
-def reward(scene: Scene) -> None:
-    store, view = scene.console.store, scene.view
+def reward(run_view: RunView) -> None:
+    store, view = run_view.console.store, run_view.view
 
     def read(runs: list[str]) -> pd.DataFrame:
-        return queries.episode_series(store, runs, "reward", scene.axis, scene.n_points, view.window)
+        return queries.episode_series(store, runs, "reward", run_view.axis, run_view.n_points, view.window)
 
-    series = scene.with_parent(read(scene.shown), read)
+    series = run_view.with_parent(read(run_view.shown), read)
     if series.empty:
         st.caption("No episode in this range." if view.window else "No episode yet.")
         return
-    chart = charts.line(series, scene.colours, view, "reward", labels=scene.labels, height=TALL, stages=scene.stages)
-    chart_box.show(chart, "reward", "Reward of an episode", series, view, newest_ts=queries.newest_ts(store, scene.run_id))
+    chart = curves.line(series, run_view.colours, view, "reward", labels=run_view.labels, height=TALL, stages=run_view.stages)
+    chart_box.show(chart, "reward", "Reward of an episode", series, view, newest_ts=queries.newest_ts(store, run_view.run_id))
 
 
-def success(scene: Scene) -> None:
-    found = queries.success_by(scene.console.store, scene.run_id, "category", scene.axis, window=scene.view.window)
-    _or_empty(found, lambda: plots.success_lines(found, scene.view, stages=scene.stages), "success", "Success by category", scene)
+def success(run_view: RunView) -> None:
+    found = queries.success_by(run_view.console.store, run_view.run_id, "category", run_view.axis, window=run_view.view.window)
+    _or_empty(found, lambda: plots.success_lines(found, run_view.view, stages=run_view.stages), "success", "Success by category", run_view)
 
 
-def success_by_stage(scene: Scene) -> None:
-    found = queries.success_by(scene.console.store, scene.run_id, "stage", scene.axis, window=scene.view.window)
-    order = list(dict.fromkeys(scene.stages["name"])) or sorted(set(found["group"])) if len(found) else []
-    colours = {name: charts.STAGE_COLOURS[i % len(charts.STAGE_COLOURS)] for i, name in enumerate(order)}
-    _or_empty(found, lambda: plots.success_lines(found, scene.view, colours, scene.stages), "success-stage", "Success by stage", scene)
+def success_by_stage(run_view: RunView) -> None:
+    found = queries.success_by(run_view.console.store, run_view.run_id, "stage", run_view.axis, window=run_view.view.window)
+    order = list(dict.fromkeys(run_view.stages["name"])) or sorted(set(found["group"])) if len(found) else []
+    colours = {name: curves.STAGE_COLOURS[i % len(curves.STAGE_COLOURS)] for i, name in enumerate(order)}
+    _or_empty(
+        found, lambda: plots.success_lines(found, run_view.view, colours, run_view.stages), "success-stage", "Success by stage", run_view
+    )
 
 
-def categories(scene: Scene) -> None:
-    frame = queries.evaluations(scene.console.store, [scene.run_id])
-    columns = [c for c in frame.columns if c in {f"gain_{name}" for name in charts.CATEGORY_COLOURS}]
+def categories(run_view: RunView) -> None:
+    frame = queries.evaluations(run_view.console.store, [run_view.run_id])
+    columns = [c for c in frame.columns if c in {f"gain_{name}" for name in curves.CATEGORY_COLOURS}]
     if frame.empty or not columns:
         st.caption("No evaluation yet.")
         return
@@ -100,15 +103,15 @@ def categories(scene: Scene) -> None:
     chart_box.show(plots.category_bars(bars), "categories", "Gain by category: first and best", bars)
 
 
-def gate(scene: Scene) -> None:
+def gate(run_view: RunView) -> None:
     """The share of successes in the window against what each stage asks for."""
-    store, view = scene.console.store, scene.view
-    shares = queries.metric_series(store, [scene.run_id], ["curriculum/success_share"], scene.axis, window=view.window)
-    if shares.empty or scene.stages.empty:
+    store, view = run_view.console.store, run_view.view
+    shares = queries.metric_series(store, [run_view.run_id], ["curriculum/success_share"], run_view.axis, window=view.window)
+    if shares.empty or run_view.stages.empty:
         st.caption("A gate is there where a run goes through stages.")
         return
-    stages = {stage.name: stage for stage in read_config(scene.run).curriculum.stages}
-    spans = scene.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in scene.stages["name"]])
+    stages = {stage.name: stage for stage in read_config(run_view.run).curriculum.stages}
+    spans = run_view.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in run_view.stages["name"]])
     spans = spans[spans["threshold"].notna()]
     decided = spans[spans["is_over"] & spans["success_share"].notna()]
     if view.window is not None:
@@ -116,7 +119,7 @@ def gate(scene: Scene) -> None:
     shares = with_decisions(shares, decided)
     if view.window is not None:
         spans = spans.assign(x=spans["x"].clip(*view.window), x2=spans["x2"].clip(*view.window))
-    chart = plots.gate(shares, spans, decided, view, scene.stages)
+    chart = plots.gate(shares, spans, decided, view, run_view.stages)
     chart_box.show(
         chart, "gate", "Successes against the stage's gate", shares, view, "Dashed: the share that passes the stage; diamonds: decisions"
     )
@@ -132,23 +135,25 @@ def with_decisions(shares: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([at, shares]).sort_values("x", kind="stable").reset_index(drop=True)
 
 
-def density(scene: Scene) -> None:
+def density(run_view: RunView) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Parameter", NAMES, key="param", bind="query-params", width=200)
         by = st.segmented_control("Colour", list(COLOURINGS), default="share", key="by", bind="query-params", required=True)
     spec = _SPECS[str(name)]
-    cells = queries.param_density(scene.console.store, scene.run_id, spec.name, spec.low, spec.high, scene.axis, window=scene.view.window)
+    cells = queries.param_density(
+        run_view.console.store, run_view.run_id, spec.name, spec.low, spec.high, run_view.axis, window=run_view.view.window
+    )
     if cells.empty:
         st.caption("No episode yet.")
         return
-    chart = plots.param_heatmap(cells, scene.view, spec.name, spec.unit, str(by))
+    chart = plots.param_heatmap(cells, run_view.view, spec.name, spec.unit, str(by))
     chart_box.show(chart, "explored", f"{spec.name}, as explored over time", cells, note=spec.meaning)
 
 
-def by_value(scene: Scene) -> None:
+def by_value(run_view: RunView) -> None:
     name = str(st.session_state.get("param") or st.query_params.get("param", NAMES[0]))
     spec = _SPECS.get(name, SPECS[0])
-    values = queries.gain_by_value(scene.console.store, scene.run_id, spec.name)
+    values = queries.gain_by_value(run_view.console.store, run_view.run_id, spec.name)
     if values.empty:
         st.caption("No episode yet.")
         return
@@ -161,7 +166,7 @@ def by_value(scene: Scene) -> None:
     )
 
 
-def pair(scene: Scene) -> None:
+def pair(run_view: RunView) -> None:
     """Any two parameters against each other."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         a = st.selectbox("Across", NAMES, key="pair_a", bind="query-params", width=170)
@@ -171,7 +176,7 @@ def pair(scene: Scene) -> None:
         st.caption("Choose two different parameters.")
         return
     one, two = _SPECS[str(a)], _SPECS[str(b)]
-    cells = queries.param_pair(scene.console.store, scene.run_id, (one.name, one.low, one.high), (two.name, two.low, two.high))
+    cells = queries.param_pair(run_view.console.store, run_view.run_id, (one.name, one.low, one.high), (two.name, two.low, two.high))
     if cells.empty:
         st.caption("No episode yet.")
         return
@@ -180,54 +185,65 @@ def pair(scene: Scene) -> None:
     )
 
 
-def deviation(scene: Scene) -> None:
-    _metric(scene, "train/std", "std", "Deviation of the actions")
+def deviation(run_view: RunView) -> None:
+    _metric(run_view, "train/std", "std", "Deviation of the actions")
 
 
-def reward_bands(scene: Scene) -> None:
-    _bands(scene, "reward", "reward-bands", "Distribution of rewards")
+def reward_bands(run_view: RunView) -> None:
+    _bands(run_view, "reward", "reward-bands", "Distribution of rewards")
 
 
-def quality_bands(scene: Scene) -> None:
-    _bands(scene, "ssim", "quality-bands", "Distribution of SSIM")
+def quality_bands(run_view: RunView) -> None:
+    _bands(run_view, "ssim", "quality-bands", "Distribution of SSIM")
 
 
-def histogram(scene: Scene) -> None:
-    cells = queries.reward_histogram(scene.console.store, scene.run_id)
-    _or_empty(cells, lambda: plots.histogram(cells, "reward"), "histogram", "Rewards: first and latest episodes", scene, is_zoomable=False)
-
-
-def terms(scene: Scene) -> None:
-    found = queries.metric_series(
-        scene.console.store, [scene.run_id], ["reward/quality", "reward/size", "reward/speed"], scene.axis, 200, scene.view.window
+def histogram(run_view: RunView) -> None:
+    cells = queries.reward_histogram(run_view.console.store, run_view.run_id)
+    _or_empty(
+        cells, lambda: plots.histogram(cells, "reward"), "histogram", "Rewards: first and latest episodes", run_view, is_zoomable=False
     )
-    _or_empty(found, lambda: plots.term_areas(found, scene.view), "terms", "Reward by term", scene)
 
 
-def ends(scene: Scene) -> None:
-    found = queries.end_reasons(scene.console.store, scene.run_id)
-    _or_empty(found, lambda: plots.shares_of(found, "end_reason", "episodes"), "ends", "How episodes ended", scene, is_zoomable=False)
+def terms(run_view: RunView) -> None:
+    found = queries.metric_series(
+        run_view.console.store,
+        [run_view.run_id],
+        ["reward/quality", "reward/size", "reward/speed"],
+        run_view.axis,
+        200,
+        run_view.view.window,
+    )
+    _or_empty(found, lambda: plots.term_areas(found, run_view.view), "terms", "Reward by term", run_view)
 
 
-def length(scene: Scene) -> None:
-    series = queries.episode_series(scene.console.store, scene.shown, "length", scene.axis, scene.n_points, scene.view.window)
+def ends(run_view: RunView) -> None:
+    found = queries.end_reasons(run_view.console.store, run_view.run_id)
+    _or_empty(found, lambda: plots.shares_of(found, "end_reason", "episodes"), "ends", "How episodes ended", run_view, is_zoomable=False)
+
+
+def length(run_view: RunView) -> None:
+    series = queries.episode_series(
+        run_view.console.store, run_view.shown, "length", run_view.axis, run_view.n_points, run_view.view.window
+    )
     _or_empty(
         series,
-        lambda: charts.line(series, scene.colours, scene.view, "steps", labels=scene.labels, from_zero=True, stages=scene.stages),
+        lambda: curves.line(
+            series, run_view.colours, run_view.view, "steps", labels=run_view.labels, from_zero=True, stages=run_view.stages
+        ),
         "length",
         "Length of an episode",
-        scene,
+        run_view,
     )
 
 
-def loss(name: str, title: str) -> Callable[[Scene], None]:
-    def draw(scene: Scene) -> None:
-        _metric(scene, name, name, title, 190)
+def loss(name: str, title: str) -> Callable[[RunView], None]:
+    def draw(run_view: RunView) -> None:
+        _metric(run_view, name, name, title, 190)
 
     return draw
 
 
-CHARTS: dict[str, Callable[[Scene], None]] = {
+CHARTS: dict[str, Callable[[RunView], None]] = {
     "gain": gain,
     "reward": reward,
     "success": success,
@@ -252,7 +268,7 @@ TABS = {
 }
 
 
-def side_by_side(scene: Scene, names: Sequence[str], columns: int = 2, above: Sequence[str] = ()) -> None:
+def side_by_side(run_view: RunView, names: Sequence[str], columns: int = 2, above: Sequence[str] = ()) -> None:
     """Charts beside each other, below each other where it is narrow; of those ``above`` it is only said where they are."""
     rooms = {}
     with st.grid(columns, min_column_width=380 if columns == 2 else 300, gap="medium") as cells:
@@ -264,56 +280,56 @@ def side_by_side(scene: Scene, names: Sequence[str], columns: int = 2, above: Se
                     rooms[name] = room_for(name, TALL + HEAD)
     for name, room in rooms.items():
         with room():
-            CHARTS[name](scene)
+            CHARTS[name](run_view)
 
 
-def grid(scene: Scene, names: Sequence[str], columns: int = 2) -> None:
+def grid(run_view: RunView, names: Sequence[str], columns: int = 2) -> None:
     """The charts of a tab, but for those that are pinned."""
-    side_by_side(scene, names, columns, chart_box.pinned())
+    side_by_side(run_view, names, columns, chart_box.pinned())
 
 
-def losses(scene: Scene) -> None:
+def losses(run_view: RunView) -> None:
     """Those of the updates, with what is shown only where there was any."""
-    known = queries.metric_series(scene.console.store, scene.shown, list(WHERE_ANY), scene.axis, 10)
+    known = queries.metric_series(run_view.console.store, run_view.shown, list(WHERE_ANY), run_view.axis, 10)
     any_of = [name for name in WHERE_ANY if (known.loc[known["name"] == name, "high"] > 0).any()]
-    grid(scene, [*LOSSES, *any_of], 3)
+    grid(run_view, [*LOSSES, *any_of], 3)
 
 
-def pins(scene: Scene) -> None:
+def pins(run_view: RunView) -> None:
     """The charts that are kept at the top."""
-    side_by_side(scene, [name for name in chart_box.pinned() if name in CHARTS and name not in ("gain", "reward")])
+    side_by_side(run_view, [name for name in chart_box.pinned() if name in CHARTS and name not in ("gain", "reward")])
 
 
-def _metric(scene: Scene, metric: str, name: str, title: str, height: int = charts.HEIGHT) -> None:
-    series = queries.metric_series(scene.console.store, scene.shown, [metric], scene.axis, scene.n_points, scene.view.window)
+def _metric(run_view: RunView, metric: str, name: str, title: str, height: int = curves.HEIGHT) -> None:
+    series = queries.metric_series(run_view.console.store, run_view.shown, [metric], run_view.axis, run_view.n_points, run_view.view.window)
     _or_empty(
         series,
-        lambda: charts.line(series, scene.colours, scene.view, title, labels=scene.labels, height=height, stages=scene.stages),
+        lambda: curves.line(series, run_view.colours, run_view.view, title, labels=run_view.labels, height=height, stages=run_view.stages),
         name,
         title[:1].upper() + title[1:],
-        scene,
+        run_view,
         "The first update is on its way.",
     )
 
 
-def _bands(scene: Scene, column: str, name: str, title: str) -> None:
-    found = queries.quantiles(scene.console.store, scene.run_id, column, scene.axis, window=scene.view.window)
-    _or_empty(found, lambda: plots.quantile_bands(found, scene.view, column, scene.stages), name, title, scene)
+def _bands(run_view: RunView, column: str, name: str, title: str) -> None:
+    found = queries.quantiles(run_view.console.store, run_view.run_id, column, run_view.axis, window=run_view.view.window)
+    _or_empty(found, lambda: plots.quantile_bands(found, run_view.view, column, run_view.stages), name, title, run_view)
 
 
 def _or_empty(
     data: pd.DataFrame,
-    make: Callable[[], charts.Chart],
+    make: Callable[[], curves.Chart],
     name: str,
     title: str,
-    scene: Scene,
+    run_view: RunView,
     empty: str = "No episode yet.",
     is_zoomable: bool = True,
 ) -> None:
     if data.empty:
         st.markdown(f"**{title}**")
-        st.caption("Nothing in this range." if scene.view.window else empty)
+        st.caption("Nothing in this range." if run_view.view.window else empty)
         return
-    newest = queries.newest_ts(scene.console.store, scene.run_id)
+    newest = queries.newest_ts(run_view.console.store, run_view.run_id)
     is_fresh = newest is not None and time.time() - newest < FRESH_S  # of a run that has ended the top of the page says when
-    chart_box.show(make(), name, title, data, scene.view if is_zoomable else None, newest_ts=newest if is_fresh else None)
+    chart_box.show(make(), name, title, data, run_view.view if is_zoomable else None, newest_ts=newest if is_fresh else None)

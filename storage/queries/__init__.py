@@ -1,0 +1,55 @@
+"""Every question that the pages and the command line ask: Store -> tidy DataFrame, one module per subject."""
+
+from storage.queries.curriculum import stage_spans
+from storage.queries.episodes import (
+    end_reasons,
+    episode_at,
+    episode_outcomes,
+    gain_by_value,
+    n_cells,
+    param_density,
+    param_pair,
+    quantiles,
+    recent_episodes,
+    reward_histogram,
+    success_by,
+)
+from storage.queries.evaluations import baselines, evaluated_logos, evaluations, picture_history
+from storage.queries.events import events_of, notable_events
+from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals
+from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
+
+__all__ = [
+    "EPISODE_COLUMNS",
+    "MAX_POINTS",
+    "Axis",
+    "Window",
+    "baselines",
+    "counts",
+    "end_reasons",
+    "episode_at",
+    "episode_outcomes",
+    "episode_series",
+    "evaluated_logos",
+    "evaluations",
+    "events_of",
+    "gain_by_value",
+    "latest_value",
+    "metric_names",
+    "metric_series",
+    "minutes_of",
+    "n_cells",
+    "newest_ts",
+    "notable_events",
+    "param_density",
+    "param_pair",
+    "picture_history",
+    "quantiles",
+    "recent_episodes",
+    "recent_rate",
+    "reward_histogram",
+    "run_overview",
+    "run_totals",
+    "stage_spans",
+    "success_by",
+]

@@ -1,0 +1,69 @@
+"""Evaluations, their logos and the baselines beside them."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from storage.queries.series import COLUMN_OF, Axis, marks
+from storage.schema import PARAMS
+from storage.store import Store
+
+
+def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFrame:
+    """One row an evaluation: run_id, attempt, step, minutes, ts, gain, gain_low, gain_high, ..., the gain of each category
+    as gain_<category>, and x on the axis; on "episode" that is the episodes done by then, which costs a look at all of them."""
+    if not runs:
+        return pd.DataFrame(columns=["run_id", "step", "minutes", "x", "gain", "gain_low", "gain_high"])
+    x = f"({COLUMN_OF[axis]})::DOUBLE"
+    if axis == "episode":
+        # Each episode is put between two evaluations, and only the last of each such stretch is joined
+        x = """coalesce((SELECT max(c.episode) FROM c WHERE c.run_id = v.run_id AND c.place < list_position(b.steps, v.step)), 0)::DOUBLE"""
+    frame = store.query(
+        f"""
+        WITH v AS MATERIALIZED (SELECT * FROM current_evaluations WHERE run_id IN ({marks(runs)})),
+             b AS MATERIALIZED (SELECT run_id, list(DISTINCT step ORDER BY step) AS steps FROM v GROUP BY 1),
+             c AS (SELECT run_id, place, max(episode) AS episode FROM
+                   (SELECT e.run_id, e.episode, len(list_filter(b.steps, lambda s: s < e.step)) AS place
+                    FROM current_episodes e JOIN b USING (run_id)) GROUP BY ALL)
+        SELECT run_id, attempt, step, minutes, ts, {x} AS x, gain, gain_low, gain_high, gain_median, share_better, ssim, ssim_default,
+               bytes, bytes_default, n_logos, n_failed, is_best, by_category
+        FROM v JOIN b USING (run_id) ORDER BY run_id, step
+        """,
+        list(runs),
+    )
+    shares = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("by_category")]
+    for category in sorted({c for share in shares for c in share}):
+        frame[f"gain_{category}"] = [share.get(category) for share in shares]
+    return frame
+
+
+def evaluated_logos(store: Store, run: str, step: int | None = None) -> pd.DataFrame:
+    """Every logo of a run's evaluations, or of the one at ``step``."""
+    where = "run_id = ?" + ("" if step is None else " AND step = ?")
+    columns = (
+        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
+        f"paths_default, svg, {', '.join(PARAMS)}"
+    )
+    return store.query(f"SELECT {columns} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step])
+
+
+def picture_history(store: Store, digest: str) -> pd.DataFrame:
+    """Every evaluation of a picture, over all runs: the columns of :func:`evaluated_logos`, by run and step."""
+    columns = (
+        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
+        f"paths_default, svg, {', '.join(PARAMS)}"
+    )
+    return store.query(f"SELECT {columns} FROM current_evaluated WHERE digest = ? ORDER BY run_id, step", [digest])
+
+
+def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
+    """Reference methods measured on a run's validation logos: run_id, method, gain."""
+    if not runs:
+        return pd.DataFrame(columns=["run_id", "method", "gain"])
+    return store.query(
+        f"SELECT run_id, data->>'method' AS method, any_value((data->>'gain')::DOUBLE) AS gain FROM current_events "
+        f"WHERE kind = 'baseline' AND run_id IN ({marks(runs)}) GROUP BY ALL ORDER BY ALL",
+        list(runs),
+    )

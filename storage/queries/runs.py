@@ -1,0 +1,73 @@
+"""What is known of whole runs: how far they are, how long they took, how fast they go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from storage.queries.series import marks
+from storage.store import Store
+
+
+def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
+    """One row a run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
+    n_bad, n_attempts, ended_status."""
+    where = "" if runs is None else f"WHERE run_id IN ({marks(runs)})"
+    return store.query(
+        f"""
+        WITH e AS (SELECT run_id, count(*) AS episodes, max(step) AS step, arg_max(stage, step) AS stage FROM current_episodes {where} GROUP BY 1),
+             v AS (SELECT run_id, max(gain) AS best_gain, arg_max(gain, step) AS last_gain, arg_max(step, gain) AS best_step,
+                          max(step) AS step FROM current_evaluations {where} GROUP BY 1),
+             a AS (SELECT run, min(started_ts) AS started_ts, max(last_ts) AS last_ts, sum(last_ts - started_ts) / 60 AS minutes,
+                          count(*) AS n_attempts FROM attempts GROUP BY 1),
+             t AS (SELECT run, arg_max((data->>'total_timesteps')::BIGINT, attempt) AS total_timesteps FROM events
+                   WHERE kind = 'attempt_started' GROUP BY 1)
+        SELECT r.run_id, a.started_ts, a.last_ts, a.minutes, a.n_attempts, greatest(coalesce(e.step, 0), coalesce(v.step, 0)) AS step,
+               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad
+        FROM runs r LEFT JOIN e USING (run_id) LEFT JOIN v USING (run_id) LEFT JOIN a USING (run) LEFT JOIN t USING (run)
+             LEFT JOIN sources s USING (run) {where} ORDER BY a.started_ts DESC NULLS FIRST
+        """,
+        (runs or []) * 3,
+    )
+
+
+def run_totals(store: Store, run: str) -> dict[str, Any]:
+    """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
+    frame = run_overview(store, [run])
+    return {} if frame.empty else {str(k): (None if pd.isna(v) else v) for k, v in frame.astype(object).to_dict("records")[0].items()}
+
+
+def minutes_of(store: Store, runs: list[str]) -> dict[str, float]:
+    """How long runs have been trained, over all their attempts."""
+    if not runs:
+        return {}
+    found = store.rows(
+        f"SELECT run_id, sum(last_ts - started_ts) / 60 FROM attempts JOIN runs USING (run) WHERE run_id IN ({marks(runs)}) GROUP BY 1",
+        list(runs),
+    )
+    return {str(run): float(minutes) for run, minutes in found}
+
+
+def newest_ts(store: Store, run: str) -> float | None:
+    """When a run last told anything, in seconds since 1970."""
+    found = store.rows("SELECT max(last_ts) FROM attempts JOIN runs USING (run) WHERE run_id = ?", [run])
+    return None if not found or found[0][0] is None else float(found[0][0])
+
+
+def recent_rate(store: Store, run: str, last: int = 5) -> float | None:
+    """Steps a second over the last updates of the newest attempt, None before two updates."""
+    found = store.query(
+        "SELECT (max(step) - min(step)) / nullif(max(ts) - min(ts), 0) AS rate FROM (SELECT DISTINCT ON (step) step, ts FROM current_metrics WHERE run_id = ? "
+        "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?) AND name = 'train/loss' ORDER BY step DESC LIMIT ?)",
+        [run, run, last],
+    )["rate"]
+    return None if found.empty or pd.isna(found.iloc[0]) else float(found.iloc[0])
+
+
+def counts(store: Store, run: str) -> dict[str, int]:
+    """Rows of each table that a run's log gave, superseded attempts included."""
+    return {
+        table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0])
+        for table in ("episodes", "metrics", "evaluated", "evaluations", "events")
+    }
