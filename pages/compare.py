@@ -83,7 +83,7 @@ def draw_curves() -> None:
         chart = curves.evaluation_line(frame, colours, view, names)
         chart_box.show(chart, "gain", "Gain on validation logos", frame, view, can_pin=False)
     with reward_room():
-        series = queries.episode_series(console.store, drawn, "reward", view.axis, curves.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
+        series = queries.episode_series(console.store, drawn, "training_gain", view.axis, curves.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
         chart = curves.line(series, colours, view, "reward", labels=names, height=curves.HEIGHT + 40)
         chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 

@@ -13,6 +13,7 @@ from core.config.text import problems
 from core.curriculum import library
 from core.curriculum.replay import replay
 from core.errors import ConfigError
+from core.runs.event_types import StageEvaluation
 from core.runs.records import read_config
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, forms, tables
@@ -45,8 +46,9 @@ def report(run_id: str) -> None:
         st.info("This run has not begun its first stage.")
         return
     stages = {stage.name: stage for stage in config.stages}
-    found = queries.events_of(console.store, run_id, ["stage_evaluation"])
-    last = found[-1]["data"] if found else {}
+    measured = [e.data for e in queries.events_of(console.store, run_id, [StageEvaluation]) if isinstance(e.data, StageEvaluation)]
+    shares = measured[-1].shares if measured else {}
+    since_end = measured[-1].change_since_end if measured else {}
     rows = []
     for row in spans.to_dict("records"):
         stage = stages.get(row["name"])
@@ -57,13 +59,13 @@ def report(run_id: str) -> None:
                 "minutes": float(row["minutes_end"] - row["minutes"]),
                 "gate": stage.success_threshold if stage else None,
                 "reached": row["success_share"],
-                "outcome": decision_text(row)
+                "outcome": decision_text(row["reason"], row["why"], row["success_share"], row["n_episodes"])
                 if row["reason"]
                 else "in it now"
                 if not actions.is_over(runs[run_id])
                 else "the run ended in it",
-                "logos that meet it now": last.get("shares", {}).get(row["name"]),
-                "since its end": last.get("change_since_end", {}).get(row["name"]),
+                "logos that meet it now": shares.get(row["name"]),
+                "since its end": since_end.get(row["name"]),
             }
         )
     table = pd.DataFrame(rows)
@@ -72,16 +74,16 @@ def report(run_id: str) -> None:
         st.metric("Stages passed", f"{n_passed} of {len(stages)}", help="Passed or skipped because the agent met them already.")
         st.metric("Now in" if not actions.is_over(runs[run_id]) else "Ended in", str(spans["name"].iloc[-1]))
         st.metric("Episodes", f"{int(spans['episode_end'].max()):,}")
-        worst = min(last.get("change_since_end", {}).values(), default=None)
+        worst = min(since_end.values(), default=None)
         st.metric(
             "Most forgotten",
             "–" if worst is None else "0%" if worst >= 0 else f"{worst:+.0%}",
             help="Largest fall of the share of logos that meet a stage, since it ended.",
         )
-    shares = ["gate", "reached", "logos that meet it now", "since its end"]
-    percent: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in shares[:3]}
+    percents = ["gate", "reached", "logos that meet it now", "since its end"]
+    percent: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in percents[:3]}
     st.dataframe(
-        table.assign(**{name: 100 * table[name].astype(float) for name in shares}),
+        table.assign(**{name: 100 * table[name].astype(float) for name in percents}),
         hide_index=True,
         placeholder="–",
         column_config=percent
@@ -123,8 +125,8 @@ def report(run_id: str) -> None:
 
 def forgetting(run_id: str) -> pd.DataFrame:
     """stage, step, share (of logos that meet the stage's demands)."""
-    found = queries.events_of(console.store, run_id, ["stage_evaluation"])
-    rows = [{"stage": name, "step": e["step"], "share": share} for e in found for name, share in e["data"].get("shares", {}).items()]
+    found = [(e.step, e.data) for e in queries.events_of(console.store, run_id, [StageEvaluation]) if isinstance(e.data, StageEvaluation)]
+    rows = [{"stage": name, "step": step, "share": share} for step, measured in found for name, share in measured.shares.items()]
     return pd.DataFrame(rows, columns=["stage", "step", "share"])
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, controls, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
-from pages.views.event_text import decision_text, detail
+from pages.views.event_text import detail, text_of_decision
 from pages.views.links import choose, choose_many
 from pages.views.live import charts, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView
@@ -78,7 +79,7 @@ def heading(row: tables.RunRow) -> None:
         st.markdown(row.state.reason or "")
         if row.state.is_stalled:
             st.badge("no sign of life for 30 s", color="orange", icon=":material/warning:")
-        health.lights(queries.events_of(console.store, run_id, ["alert"]))
+        health.lights(queries.events_of(console.store, run_id, [AlertRaised]))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         controls.buttons(console, row, "", is_large=True)
         if row.config is not None and row.config.curriculum.enabled:
@@ -136,13 +137,14 @@ def stages(row: tables.RunRow, now: RunView) -> None:
                 f"Stage **{name}** passes at {stage.success_threshold:.0%} successes{reached}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
-    decisions = [event["data"] for event in queries.events_of(console.store, run_id, ["stage_ended", "stage_decision"])]
+    found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])
+    decisions = [event.data for event in found if isinstance(event.data, StageDecision)]
     if decisions:
-        st.caption(f"Last decision, in {decisions[-1]['name']}: {decision_text(decisions[-1])}.")
+        st.caption(f"Last decision, in {decisions[-1].name}: {text_of_decision(decisions[-1])}.")
     if row.state.status is Status.RUNNING:
         is_held = False
-        for data in decisions:
-            is_held = data["reason"] == "held" or (is_held and data["reason"] in ("extended", "eased"))
+        for decision in decisions:
+            is_held = decision.reason == "held" or (is_held and decision.reason in ("extended", "eased"))
         hold = ("Release", "release", ":material/play_arrow:") if is_held else ("Hold", "hold", ":material/pause:")
         with st.container(horizontal=True):
             for label, command, icon in (
@@ -169,18 +171,16 @@ def waiting(row: tables.RunRow) -> bool:
 
 
 def warnings_of(run_id: str) -> None:
-    found = queries.events_of(console.store, run_id, ["warning", "logos_loaded", "worker_lost"])
-    n_lost = sum(event["kind"] == "worker_lost" for event in found)
+    found = queries.events_of(console.store, run_id, [WarningGiven, LogosLoaded, WorkerLost])
+    n_lost = sum(isinstance(event.data, WorkerLost) for event in found)
     if n_lost:
         workers = "One worker was" if n_lost == 1 else f"{n_lost} workers were"
         st.warning(f"{workers} lost and replaced; the run goes on. The events below say at what, and the log how to repeat it.")
     for event in found:
-        if event["kind"] == "worker_lost":
-            continue
-        if event["kind"] == "warning":
-            st.warning(event["data"]["text"])
-        elif event["data"]["skipped"]:
-            left_out = event["data"]["skipped"]
+        if isinstance(event.data, WarningGiven):
+            st.warning(event.data.text)
+        elif isinstance(event.data, LogosLoaded) and event.data.skipped:
+            left_out = event.data.skipped
             with st.expander(f"{len(left_out)} files were left out", icon=":material/warning:"):
                 st.dataframe(left_out, hide_index=True)
 
@@ -189,10 +189,9 @@ def events(now: RunView) -> None:
     cells = st.grid(2, min_column_width=380, gap="medium")
     with cells.cell():
         st.subheader("Events")
-        found = [e for e in reversed(queries.events_of(console.store, run_id)) if e["kind"] != "logos_loaded"]
+        found = [e for e in reversed(queries.events_of(console.store, run_id)) if not isinstance(e.data, LogosLoaded)]
         rows = [
-            {"when": datetime.fromtimestamp(e["ts"]), "step": e["step"], "event": e["kind"].replace("_", " "), "detail": detail(e)}
-            for e in found
+            {"when": datetime.fromtimestamp(e.ts), "step": e.step, "event": e.kind.replace("_", " "), "detail": detail(e)} for e in found
         ]
 
         def jump() -> None:
@@ -257,7 +256,7 @@ def below() -> None:
     now = run_view()
     drawn = {name: lambda names=names: charts.grid(now, names) for name, names in charts.TABS.items()} | {  # type: ignore[misc]
         "Losses": lambda: charts.losses(now),
-        "Health": lambda: health.panel(console, run, queries.events_of(console.store, run_id, ["alert", "action"])),
+        "Health": lambda: health.panel(console, run, queries.events_of(console.store, run_id, [AlertRaised, ActionTaken])),
         "Machine": lambda: health.machine_charts(now),
         "Events and log": lambda: events(now),
         "Export": exports,

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from core.files import write_aside
+from core.runs.event_types import StageDecision, StageEnded, StageEvaluation
 from core.runs.records import read_config, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import run_state
@@ -96,15 +97,19 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
 
 def curriculum_report(store: Store, run: str) -> dict[str, Any]:
     """What the curriculum decided and why, and on which share of logos the policy met each stage's demands in the end."""
-    events = queries.events_of(store, run, ["stage_ended", "stage_decision", "stage_evaluation"])
+    events = queries.events_of(store, run, [StageEnded, StageDecision, StageEvaluation])
     decisions = [
-        {"step": e["step"], **{key: e["data"].get(key) for key in ("name", "reason", "why", "success_share", "n_episodes")}}
-        for e in events
-        if e["kind"] != "stage_evaluation"
+        {"step": event.step, **{key: getattr(event.data, key) for key in ("name", "reason", "why", "success_share", "n_episodes")}}
+        for event in events
+        if isinstance(event.data, StageDecision)
     ]
-    measured = [e["data"] for e in events if e["kind"] == "stage_evaluation"]
-    last = measured[-1] if measured else {}
-    return {"decisions": decisions, "success_by_stage": last.get("shares"), "change_since_stage_end": last.get("change_since_end")}
+    measured = [event.data for event in events if isinstance(event.data, StageEvaluation)]
+    last = measured[-1] if measured else None
+    return {
+        "decisions": decisions,
+        "success_by_stage": dict(last.shares) if last else None,
+        "change_since_stage_end": dict(last.change_since_end) if last else None,
+    }
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:

@@ -11,20 +11,20 @@ import logging
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import duckdb
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from core.runs.events import CHUNK_BYTES, read_new_lines
 from core.runs.run_dir import EVENTS_FILE, all_runs
 from storage.store import Store
 
 log = logging.getLogger("tracewright.ingest")
 SCAN_S = 1.0
 MIN_PAUSE_S = 0.05  # bursts of appends become one transaction
-CHUNK_BYTES = 8_000_000
 
 
 def catch_up(store: Store, home: Path, offsets: dict[str, int]) -> int:
@@ -41,37 +41,18 @@ def catch_up(store: Store, home: Path, offsets: dict[str, int]) -> int:
 
 def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> int:
     """Take in one log's new lines."""
-    at, n_events = offsets.get(run_id, 0), 0
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if at and not _is_same(file, size, at, store.tail(run_id)):
-                log.warning("%s: its log is not the one that was read up to byte %d; it is read anew", run_id, at)
-                store.forget(run_id)
-                at = offsets[run_id] = 0
-            while at < size:
-                file.seek(at)
-                chunk = file.read(min(CHUNK_BYTES, size - at))
-                end = chunk.rfind(b"\n") + 1
-                if end == 0 and len(chunk) == CHUNK_BYTES:
-                    chunk += file.readline()
-                    end = chunk.rfind(b"\n") + 1
-                if end == 0:
-                    break
-                n_events += store.take_in(run_id, chunk[:end], at)
-                at += end
-                offsets[run_id] = at
-    except FileNotFoundError:
-        pass
-    return n_events
-
-
-def _is_same(file: BinaryIO, size: int, at: int, tail: bytes) -> bool:
-    """Whether a log is the one of which ``at`` bytes were read: neither cut, nor of another run of that name."""
-    if size < at:
-        return False
-    file.seek(at - len(tail))
-    return file.read(len(tail)) == tail
+    n_events = 0
+    while True:
+        at = offsets.get(run_id, 0)
+        new = read_new_lines(path, at, store.tail(run_id), CHUNK_BYTES)
+        if new.was_replaced:
+            log.warning("%s: its log is not the one that was read up to byte %d; it is read anew", run_id, at)
+            store.forget(run_id)
+            at = offsets[run_id] = 0
+        if not new.data:
+            return n_events
+        n_events += store.take_in(run_id, new.data, at)
+        offsets[run_id] = new.offset
 
 
 class _Wake(FileSystemEventHandler):

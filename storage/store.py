@@ -22,7 +22,8 @@ import pandas as pd
 import pyarrow as pa
 
 from core.errors import StoreError
-from storage.schema import PARAMS, migrate
+from core.runs.event_types import EVENT_VERSION, OLDEST_VERSION, Metrics, Record, columns_of, old_name
+from storage.schema import EVENT_TABLES, KEYS, RECORD_TABLES, TABLES, prepare, quoted
 
 log = logging.getLogger("tracewright")
 CLOSE_PATIENCE_S = 5.0
@@ -30,55 +31,52 @@ _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 TAIL_BYTES = 64
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
-_TABLES = ("metrics", "episodes", "evaluated", "evaluations", "events", "attempts", "sources", "runs")
 Parameters = list[Any] | dict[str, Any]
-_OWN_TABLE = ("metrics", "episode", "evaluated", "evaluation")
+LINE_TYPES = {"v": "INTEGER", "seq": "BIGINT", "attempt": "INTEGER", "ts": "DOUBLE", "kind": "VARCHAR", "step": "BIGINT", "data": "JSON"}
 
 
 def _struct(types: dict[str, str]) -> str:
-    return "{" + ", ".join(f'"{key}": "{kind}"' for key, kind in types.items()) + "}"
-
-
-_LINE = _struct({"seq": "BIGINT", "attempt": "INTEGER", "ts": "DOUBLE", "kind": "VARCHAR", "step": "BIGINT", "data": "JSON"})
-_EPISODE = {
-    "episode": "BIGINT", "env": "INTEGER", "logo": "VARCHAR", "category": "VARCHAR", "stage": "VARCHAR", "reward": "DOUBLE",
-    "quality": "DOUBLE", "size": "DOUBLE", "speed": "DOUBLE", "length": "INTEGER", "end": "VARCHAR", "ssim": "DOUBLE",
-    "bytes": "BIGINT", "paths": "BIGINT", "cpu_s": "DOUBLE", "gain": "DOUBLE", "success": "BOOLEAN",
-}  # fmt: skip
-_EVALUATED = {
-    "logo": "VARCHAR", "category": "VARCHAR", "digest": "VARCHAR", "gain": "DOUBLE", "ssim": "DOUBLE", "bytes": "BIGINT",
-    "paths": "BIGINT", "cpu_s": "DOUBLE", "failure": "VARCHAR", "ssim_default": "DOUBLE", "bytes_default": "BIGINT",
-    "paths_default": "BIGINT", "svg": "VARCHAR",
-}  # fmt: skip
-_EVALUATION = {
-    "gain": "DOUBLE", "gain_low": "DOUBLE", "gain_high": "DOUBLE", "gain_median": "DOUBLE", "share_better": "DOUBLE",
-    "ssim": "DOUBLE", "ssim_default": "DOUBLE", "bytes": "DOUBLE", "bytes_default": "DOUBLE", "n_logos": "INTEGER",
-    "n_failed": "INTEGER", "is_best": "BOOLEAN", "by_category": "JSON",
-}  # fmt: skip
-_HEAD = "?::INTEGER, attempt, seq, ts, step"
-
-
-def _take(table: str, kind: str, types: dict[str, str], has_params: bool) -> str:
-    all_types = types | ({"params": "DOUBLE[]"} if has_params else {})
-    columns = [f'd."{key}"' for key in types] + [f"d.params[{i}]" for i in range(1, len(PARAMS) + 1) if has_params]
-    shape = "{" + ", ".join(f'"{k}": {_json_type(t)}' for k, t in all_types.items()) + "}"
-    return (
-        f"INSERT INTO {table} WITH parsed AS MATERIALIZED (SELECT *, json_transform(data, '{shape}') AS d FROM batch "
-        f"WHERE kind = '{kind}') SELECT {_HEAD}, {', '.join(columns)} FROM parsed"
-    )
+    return "{" + ", ".join(f'"{key}": {_json_type(kind)}' for key, kind in types.items()) + "}"
 
 
 def _json_type(kind: str) -> str:
     return f'["{kind[:-2]}"]' if kind.endswith("[]") else f'"{kind}"'
 
 
-_STATEMENTS = {
-    "episode": _take("episodes", "episode", _EPISODE, has_params=True),
-    "evaluated": _take("evaluated", "evaluated", _EVALUATED, has_params=True),
-    "evaluation": _take("evaluations", "evaluation", _EVALUATION, has_params=False),
-    "metrics": f"INSERT INTO metrics SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
-    "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')",
-}
+_LINE = _struct(LINE_TYPES)
+
+
+def _insert_statement(table: str, record: type[Record], version: int) -> str:
+    """Takes the events of a kind, as one version wrote them, from ``batch`` into their table; columns by name."""
+    read: dict[str, str] = {}  # of the JSON object: {key: type}
+    values: dict[str, str] = {}  # {column of the table: expression}
+    for column in columns_of(record):
+        if column.shape == "params":
+            key = old_name(record.kind, column.name, version)
+            read[key] = f"{column.sql}[]"
+            values |= {name: f"d.{quoted(key)}[{place}]" for place, name in enumerate(column.columns, start=1)}
+            continue
+        for name in column.columns:
+            key = old_name(record.kind, name, version)
+            read[key] = column.sql
+            values[name] = f"d.{quoted(key)}"
+    names = ", ".join(quoted(name) for name in [*KEYS, *values])
+    return (
+        f"INSERT INTO {table}({names}) WITH parsed AS MATERIALIZED (SELECT *, json_transform(data, '{_struct(read)}') AS d FROM batch "
+        f"WHERE kind = '{record.kind}' AND v = {version}) SELECT {_HEAD}, {', '.join(values.values())} FROM parsed"
+    )
+
+
+_HEAD = "?::INTEGER, attempt, seq, ts, step"
+_METRICS = (
+    f"INSERT INTO metrics({', '.join(EVENT_TABLES['metrics'])}) SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
+    "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')"
+)
+_OWN_TABLE = (Metrics.kind, *(record.kind for record in RECORD_TABLES.values()))
+_OTHERS = (
+    f"INSERT INTO events({', '.join(EVENT_TABLES['events'])}) SELECT {_HEAD}, kind, v, data FROM batch "
+    f"WHERE kind NOT IN ({', '.join(repr(kind) for kind in _OWN_TABLE)})"
+)
 
 
 def _lines(data: bytes) -> pa.ChunkedArray:
@@ -112,7 +110,7 @@ class Store:
             raise StoreError(
                 f"{self.path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
             ) from error
-        migrate(connection)
+        prepare(connection)
         return connection
 
     def reopen(self) -> None:
@@ -201,12 +199,11 @@ class Store:
                 stored = cursor.execute("SELECT read_bytes FROM sources WHERE run = ?", [run]).fetchall()[0][0]
                 if stored != at:
                     raise StoreError(f"{run_id}: bytes from {at} were offered, those from {stored} are due")
-                n_events = self._insert(cursor, run, batch)
-                n_bad = batch.num_rows - n_events
+                n_events, n_newer = self._insert(cursor, run, batch)
                 tail = (self.tail(run_id) + lines[-TAIL_BYTES:])[-TAIL_BYTES:] if at else lines[-TAIL_BYTES:]
                 cursor.execute(
-                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ?, tail = ? WHERE run = ?",
-                    [at + len(lines), n_events, n_bad, tail.hex(), run],
+                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ?, n_newer = n_newer + ?, tail = ? WHERE run = ?",
+                    [at + len(lines), n_events, batch.num_rows - n_events - n_newer, n_newer, tail.hex(), run],
                 )
                 cursor.execute("COMMIT")
             except BaseException:
@@ -217,25 +214,34 @@ class Store:
         self._changed(run_id)
         return n_events
 
-    def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> int:
+    def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> tuple[int, int]:
+        """(events taken in, events of a newer version, which stay in the log until this version can read them)."""
         cursor.register("lines", table)
         cursor.execute(
             # Materialised, or every condition parses each line again
             "CREATE OR REPLACE TEMP TABLE batch AS WITH parsed AS MATERIALIZED (SELECT json_transform(line, "
             f"'{_LINE}') AS e FROM lines WHERE json_valid(line)) "
-            "SELECT e.* FROM parsed WHERE e.seq IS NOT NULL AND e.kind IS NOT NULL AND e.attempt IS NOT NULL"
+            f"SELECT e.* REPLACE (coalesce(e.v, {EVENT_VERSION}) AS v) FROM parsed "
+            f"WHERE e.seq IS NOT NULL AND e.kind IS NOT NULL AND e.attempt IS NOT NULL AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION}"
         )
         cursor.unregister("lines")
+        newer = cursor.execute("SELECT count(*) FROM batch WHERE v > ?", [EVENT_VERSION]).fetchall()[0][0]
+        if newer:
+            cursor.execute("DELETE FROM batch WHERE v > ?", [EVENT_VERSION])
         kinds = dict(cursor.execute("SELECT kind, count(*) FROM batch GROUP BY kind").fetchall())
-        for kind, statement in _STATEMENTS.items():
-            if kind in kinds:
-                cursor.execute(statement, [run])
+        versions = [int(v) for (v,) in cursor.execute("SELECT DISTINCT v FROM batch").fetchall()]
+        for name, record in RECORD_TABLES.items():
+            if record.kind in kinds:
+                for version in versions:
+                    cursor.execute(_insert_statement(name, record, version), [run])
+        if Metrics.kind in kinds:
+            cursor.execute(_METRICS, [run])
         if set(kinds) - set(_OWN_TABLE):
-            own = ", ".join(f"'{kind}'" for kind in _OWN_TABLE)
-            cursor.execute(f"INSERT INTO events SELECT {_HEAD}, kind, data FROM batch WHERE kind NOT IN ({own})", [run])
+            cursor.execute(_OTHERS, [run])
         if "attempt_started" in kinds:
             cursor.execute(
-                "INSERT INTO attempts SELECT ?, attempt, ts, ts, (data->>'from_step')::BIGINT FROM batch WHERE kind = 'attempt_started'",
+                "INSERT INTO attempts(run, attempt, started_ts, last_ts, from_step) "
+                "SELECT ?, attempt, ts, ts, coalesce(TRY_CAST(data->>'from_step' AS BIGINT), 0) FROM batch WHERE kind = 'attempt_started'",
                 [run],
             )
         cursor.execute(
@@ -243,7 +249,7 @@ class Store:
             "WHERE attempts.run = ? AND attempts.attempt = b.attempt",
             [run],
         )
-        return int(sum(kinds.values()))
+        return int(sum(kinds.values())), int(newer)
 
     @staticmethod
     def _run_key(cursor: duckdb.DuckDBPyConnection, run_id: str) -> int:
@@ -251,8 +257,8 @@ class Store:
         if found:
             return int(found[0][0])
         key = int(cursor.execute("SELECT coalesce(max(run), 0) + 1 FROM runs").fetchall()[0][0])
-        cursor.execute("INSERT INTO runs VALUES (?, ?)", [key, run_id])
-        cursor.execute("INSERT INTO sources VALUES (?, 0, 0, 0, '')", [key])
+        cursor.execute("INSERT INTO runs(run, run_id) VALUES (?, ?)", [key, run_id])
+        cursor.execute("INSERT INTO sources(run, read_bytes, n_events, n_bad, n_newer, tail) VALUES (?, 0, 0, 0, 0, '')", [key])
         return key
 
     def forget(self, run_id: str) -> None:
@@ -262,7 +268,7 @@ class Store:
             try:
                 found = cursor.execute("SELECT run FROM runs WHERE run_id = ?", [run_id]).fetchall()
                 for (run,) in found:
-                    for table in _TABLES:
+                    for table in TABLES:
                         cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
                 cursor.execute("COMMIT")
             except BaseException:

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config.config import RunConfig
 from core.config.text import validate
+from core.runs.event_types import Metrics, to_data
 from core.runs.events import read_events
 from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
@@ -181,7 +182,7 @@ def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ende
     found = []
     for e in read_events(run.events_file):
         if e.kind in kinds and e.step > beyond and attempt in (None, e.attempt):
-            data = {k: v for k, v in e.data.items() if k not in ("cpu_s", "seconds", "speed")}
+            data = {k: v for k, v in to_data(e.data).items() if k not in ("cpu_s", "seconds", "speed")}
             found.append((e.kind, e.step, data))
     return found
 
@@ -189,9 +190,9 @@ def values(run: RunDir, kinds=("episode", "evaluated", "evaluation", "stage_ende
 def update_values(run: RunDir, beyond=-1, attempt=None) -> list:
     keys = ("train/loss", "train/approx_kl", "train/value_loss", "train/std", "train/learning_rate", "rollout/ep_rew_mean")
     return [
-        (e.step, {k: e.data[k] for k in keys if k in e.data})
+        (e.step, {k: e.data.values[k] for k in keys if k in e.data.values})
         for e in read_events(run.events_file)
-        if e.kind == "metrics" and "train/loss" in e.data and e.step > beyond and attempt in (None, e.attempt)
+        if isinstance(e.data, Metrics) and "train/loss" in e.data.values and e.step > beyond and attempt in (None, e.attempt)
     ]
 
 

@@ -18,6 +18,7 @@ from core.config.text import load_config
 from core.errors import TrainingError
 from core.health.doctor import RULE_NAMES, RULES, Doctor
 from core.health.interventions import Interventions
+from core.runs.event_types import from_data, to_data
 from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir
@@ -36,7 +37,7 @@ def recording(name: str) -> tuple[RunConfig, list[Event]]:
 def diagnose(config: RunConfig, events: list[Event]) -> list[tuple[str, str, int]]:
     doctor = Doctor(config)
     for event in events:
-        doctor.observe(event.kind, event.step, event.data)
+        doctor.observe(event.step, event.data)
     return [(f.rule, f.severity, f.step) for f in doctor.take()]
 
 
@@ -110,12 +111,12 @@ def trained(logos) -> Callable[[str], RunDir]:
 @pytest.mark.parametrize(("rule", "sickness"), FOUND_IN.items())
 def test_a_rule_fires_in_a_real_training_that_has_it(trained, rule, sickness):
     run = trained(sickness)
-    told = [e for e in read_events(run.events_file) if e.kind == "alert" and e.data["rule"] == rule]
-    assert told, [e.data["rule"] for e in read_events(run.events_file) if e.kind == "alert"]
+    told = [e for e in read_events(run.events_file) if e.kind == "alert" and e.data.rule == rule]
+    assert told, [e.data.rule for e in read_events(run.events_file) if e.kind == "alert"]
     first = told[0]
     assert 0 < first.step <= read_config(run).total_timesteps
-    assert all(first.data[key] for key in ("title", "evidence", "cause", "remedy", "severity"))
-    assert any(char.isdigit() for char in first.data["evidence"])  # the evidence has figures
+    assert all(getattr(first.data, key) for key in ("title", "evidence", "cause", "remedy", "severity"))
+    assert any(char.isdigit() for char in first.data.evidence)  # the evidence has figures
 
 
 def changed(events: list[Event], kind: str, change: Callable[[int, dict], dict], after: float = 0.5) -> list[Event]:
@@ -125,7 +126,7 @@ def changed(events: list[Event], kind: str, change: Callable[[int, dict], dict],
     begin = after * max(e.step for e in events)
     for event in events:
         if event.kind == kind and event.step >= begin:
-            found.append(dataclasses.replace(event, data=change(n, dict(event.data))))
+            found.append(dataclasses.replace(event, data=from_data(kind, change(n, dict(to_data(event.data))))))
             n += 1
         else:
             found.append(event)
@@ -222,7 +223,7 @@ def overflow_at(step: int, patch: pytest.MonkeyPatch) -> None:
 
 
 def actions(run: RunDir) -> list[tuple[str, str]]:
-    return [(e.data["rule"], e.data["text"]) for e in read_events(run.events_file) if e.kind == "action"]
+    return [(e.data.rule, e.data.text) for e in read_events(run.events_file) if e.kind == "action"]
 
 
 def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos, monkeypatch):
@@ -243,12 +244,16 @@ def test_networks_that_overflow_are_rolled_back_where_that_is_wanted(home, logos
     overflow_at(640, monkeypatch)
     run = claim(home, broken_config(logos, total_timesteps=1280, health={"on_instability": "roll_back"}))
     assert train(run).status is Status.COMPLETED
-    assert next(e.data["rule"] for e in read_events(run.events_file) if e.kind == "alert") == "not_finite"
+    assert next(e.data.rule for e in read_events(run.events_file) if e.kind == "alert") == "not_finite"
     (done,) = actions(run)
     assert done[0] == "not_finite"
     assert "took the networks of best" in done[1]
     assert "half the learning rate" in done[1]
-    rates = {e.step: e.data["train/learning_rate"] for e in read_events(run.events_file) if "train/learning_rate" in e.data}
+    rates = {
+        e.step: e.data.values["train/learning_rate"]
+        for e in read_events(run.events_file, ["metrics"])
+        if "train/learning_rate" in e.data.values
+    }
     schedule = {step: 2e-3 * (1 - (step) / 1280) for step in rates}
     assert rates[576] == pytest.approx(schedule[576], rel=0.01)
     assert rates[960] == pytest.approx(schedule[960] / 2, rel=0.01)
@@ -300,7 +305,7 @@ def test_a_stage_that_gets_nowhere_is_shortened_where_that_is_wanted(home, logos
     assert found[0][0] == "no_promotion"
     assert found[0][1].startswith("shortened the stage to ")
     ended = next(e for e in read_events(run.events_file) if e.kind == "stage_ended")
-    assert ended.data["name"] == "a"
+    assert ended.data.name == "a"
     assert ended.step < 1280
 
 

@@ -15,6 +15,7 @@ import pytest
 from conftest import tiny_config
 
 from core.logos.dataset import Logo, load_logos
+from core.runs.event_types import Metrics
 from core.runs.events import read_events
 from core.runs.records import claim
 from core.runs.status import Status
@@ -158,7 +159,7 @@ def test_a_run_whose_workers_are_killed_completes(home, real_logos, capsys):
         (a["logo"], a["params"], a["gain"]) == (b["logo"], b["params"], b["gain"]) for a, b in zip(episodes[:first], calm, strict=False)
     ]
     assert all(same)
-    metrics = [e.data["trace/workers_lost"] for e in events if "trace/workers_lost" in e.data]
+    metrics = [e.data.values["trace/workers_lost"] for e in events if isinstance(e.data, Metrics) and "trace/workers_lost" in e.data.values]
     assert metrics == sorted(metrics)
     assert all((run.path / loss["case"]).is_file() for loss in lost if "case" in loss)
     assert all("resource_tracker" in " ".join(p.cmdline()) for p in psutil.Process().children())

@@ -13,6 +13,7 @@ from conftest import ROOT, follow, tiny_config
 from streamlit.testing.v1 import AppTest
 
 from core.config.installation import Settings, read_settings, write_settings
+from core.runs.event_types import AlertRaised, Ended
 from core.runs.events import EventWriter
 from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
 from core.runs.run_dir import RunDir, all_runs
@@ -419,8 +420,8 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
     )
     with EventWriter(ended.events_file) as events:
         events.attempt = 1
-        events.write("alert", 64, finding.as_dict())
-        events.write("ended", 96, {"status": "COMPLETED", "reason": "all steps done", "gain": 0.1, "best_gain": 0.1})
+        events.write(64, AlertRaised(**finding.as_dict()))
+        events.write(96, Ended(status="COMPLETED", reason="all steps done", gain=0.1, best_gain=0.1))
     caught_up(console, ended)
     page = visit("live", run=ended.run_id, tab="Health")
     assert "approx_kl is 3." in texts(page)

@@ -13,6 +13,7 @@ from conftest import ROOT, await_end, follow, tiny_config
 from core.config.installation import Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError, RunError
 from core.machine import Process
+from core.runs.event_types import AttemptStarted, Ended
 from core.runs.events import EventWriter, read_events
 from core.runs.records import (
     QueueEntry,
@@ -153,7 +154,7 @@ def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place
     run = local.claim(home, named(logo_folder, "a"))
     write_process(run, Process.of(os.getpid()))
     with EventWriter(run.events_file) as events:
-        events.write("ended", 0, {"status": "STOPPED", "reason": "asked to"})
+        events.write(0, Ended(status="STOPPED", reason="asked to"))
     queue.resume(run)
     s = Scheduler(home, launches)
     s.tick()
@@ -201,7 +202,7 @@ def died(run: RunDir, step: int = 0) -> None:
     from core.runs.records import Heartbeat
 
     with EventWriter(run.events_file) as events:
-        events.write("attempt_started", step, {})
+        events.write(step, AttemptStarted(from_step=0, total_timesteps=0))
     gone = Process(2**22 - 1, 1.0)
     write_heartbeat(run, Heartbeat(gone, time.time(), step, "training"))
 
@@ -259,8 +260,8 @@ def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches
 def test_a_failed_run_is_restarted_where_that_may_help(home, logo_folder, error, is_retried):
     run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
     with EventWriter(run.events_file) as events:
-        events.write("attempt_started", 0, {})
-        events.write("ended", 0, {"status": "FAILED", "reason": "it broke", "error": error})
+        events.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+        events.write(0, Ended(status="FAILED", reason="it broke", error=error))
     causes: list[str] = []
     s = Scheduler(home, lambda run, checkpoint, cause: causes.append(cause))
     s.tick()
@@ -294,8 +295,8 @@ def test_a_trainer_that_hangs_is_shown_then_killed_and_started_again(home, logo_
         local.stop(run, force=True)
         s.release()
     start = next(e for e in read_events(run.events_file) if e.attempt == 2 and e.kind == "attempt_started")
-    assert start.data["from_step"] > 0
-    assert "automatic restart 1 of 3" in start.data["cause"]
+    assert start.data.from_step > 0
+    assert "automatic restart 1 of 3" in start.data.cause
 
 
 def test_the_command_line_queues_moves_cancels_and_serves(home, logo_folder, tmp_path):

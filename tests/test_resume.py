@@ -13,6 +13,7 @@ from conftest import await_end, follow, tiny_config, update_values, values
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import CheckpointError, RunError
+from core.runs.event_types import Metrics, PhaseStarted
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
@@ -89,10 +90,10 @@ def test_a_run_goes_on_exactly_as_if_it_had_never_stopped(home, whole, place):
         local.resume(run)
     assert await_end(run, 120) is Status.COMPLETED
     start = next(e for e in read_events(run.events_file) if e.kind == "attempt_started" and e.attempt == 2)
-    step = start.data["from_step"]
+    step = start.data.from_step
     assert 0 < step < 3840 - N_COMPARED
     if place == "automatic restart":
-        assert "automatic restart 1 of 3" in start.data["cause"]
+        assert "automatic restart 1 of 3" in start.data.cause
     again, never = values(run, beyond=step, attempt=2), values(run_of_whole, beyond=step)
     assert sum(kind == "episode" for kind, _, _ in again) >= N_COMPARED
     assert any(kind == "stage_ended" for kind, _, _ in again)
@@ -135,7 +136,7 @@ def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(home, logo
     assert folder.name == "previous"
     assert notes == ["last: policy.pt is damaged (its checksum differs); use another checkpoint"]
     train(run, resume=True)
-    told = [e.data["text"] for e in read_events(run.events_file) if e.kind == "warning"]
+    told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
     assert any("last: policy.pt is damaged" in text and "goes on from previous instead" in text for text in told)
     assert values(run, beyond=state["step"], attempt=2) == values(whole, beyond=state["step"])
 
@@ -172,12 +173,12 @@ def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
     start = next(e.data for e in events if e.kind == "attempt_started")
     assert (start["from_step"], start["from_checkpoint"]) == (128, PARENT_CHECKPOINT)
     assert start["parent"] == {"run_id": parent.run_id, "checkpoint": "last", "step": 128}
-    last_of_parent = [e.data["gain"] for e in read_events(parent.events_file) if e.kind == "evaluation"][-1]
+    last_of_parent = [e.data.gain for e in read_events(parent.events_file) if e.kind == "evaluation"][-1]
     evaluations = [e for e in events if e.kind == "evaluation"]
-    assert (evaluations[0].step, evaluations[0].data["gain"]) == (128, last_of_parent)  # the networks are the parent's
-    rates = [e.data["train/learning_rate"] for e in events if "train/learning_rate" in e.data]
+    assert (evaluations[0].step, evaluations[0].data.gain) == (128, last_of_parent)  # the networks are the parent's
+    rates = [e.data.values["train/learning_rate"] for e in events if isinstance(e.data, Metrics) and "train/learning_rate" in e.data.values]
     assert all(rate < 1e-4 for rate in rates)
-    episodes = [e.data["episode"] for e in events if e.kind == "episode"]
+    episodes = [e.data.episode for e in events if e.kind == "episode"]
     assert episodes[0] == 129
     assert events[-1].step == 256
     # A fork that dies before its first own checkpoint begins from its parent's again
@@ -304,7 +305,7 @@ def test_a_run_that_is_stopped_before_it_began_is_no_failure(home, logo_folder):
 def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, monkeypatch):
     path, waits = tmp_path / "events.jsonl", []
     writer = EventWriter(path, waits.append)
-    writer.write("phase", 0, {"phase": "a"})
+    writer.write(0, PhaseStarted(phase="a"))
     real, calls = os.write, []
 
     def write(file: int, data) -> int:
@@ -316,10 +317,10 @@ def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, mon
         return real(file, data)
 
     monkeypatch.setattr(os, "write", write)
-    writer.write("phase", 0, {"phase": "b"})
+    writer.write(0, PhaseStarted(phase="b"))
     writer.close()
     assert len(waits) == 2
-    assert [e.data["phase"] for e in read_events(path)] == ["a", "b"]
+    assert [e.data.phase for e in read_events(path)] == ["a", "b"]
     assert path.read_bytes().count(b"\n") == 2
 
 
@@ -382,7 +383,7 @@ def test_a_run_beyond_its_disk_budget_drops_what_it_can_and_says_so(home, logo_f
         folder.mkdir()
         (folder / "large.svg").write_bytes(os.urandom(2_000_000))
     train(run)
-    told = [e.data["text"] for e in read_events(run.events_file) if e.kind == "warning"]
+    told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
     assert any("its budget is 5 MB: old checkpoints and SVGs were dropped" in text for text in told)
     assert {"last", "best"} <= set(run.checkpoint_names())
     assert run.checkpoints.joinpath("last").is_dir()

@@ -189,7 +189,7 @@ def test_kill_of_server_and_trainer_in_any_order_loses_and_doubles_nothing(home,
         with Store(home / "index.duckdb") as store:
             counts = queries.counts(store, run.run_id)
             assert counts["episodes"] == sum(e.kind == "episode" for e in events)
-            assert counts["metrics"] == sum(len(e.data) for e in events if e.kind == "metrics")
+            assert counts["metrics"] == sum(len(e.data.values) for e in events if e.kind == "metrics")
             assert counts["evaluated"] == sum(e.kind == "evaluated" for e in events)
 
 

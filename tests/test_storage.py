@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, tiny_config
 
 from core.errors import StoreError
+from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, Metrics, PhaseStarted, WarningGiven
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
 from core.runs.run_dir import RunDir
@@ -25,29 +26,25 @@ from storage.schema import MIGRATIONS, PARAMS
 from storage.store import Store
 
 
-def episode(i: int, **changes) -> dict:
-    data = {
-        "episode": i, "env": 0, "logo": f"l{i % 3}", "category": ("simple", "text")[i % 2], "stage": "s", "reward": i / 10, "quality": 0.1,
-        "size": 0.2, "speed": 0.0, "length": 1, "end": "max_steps", "ssim": 0.9, "bytes": 100 + i, "paths": 3, "cpu_s": 0.01, "gain": i / 10,
-        "success": i % 2 == 0, "params": [4.0, 53.0, 40.0, 9.5, 9.0, 42.0, 0.0],
+def episode(i: int, **changes) -> EpisodeEnded:
+    known = {
+        "episode": i, "env": 0, "logo": f"l{i % 3}", "category": ("simple", "text")[i % 2], "stage": "s", "training_gain": i / 10,
+        "headline_gain": i / 10, "terms": {"quality": 0.1, "size": 0.2, "speed": 0.0}, "length": 1, "end_reason": "max_steps", "ssim": 0.9,
+        "bytes": 100 + i, "paths": 3, "cpu_s": 0.01, "success": i % 2 == 0, "params": [4.0, 53.0, 40.0, 9.5, 9.0, 42.0, 0.0],
     }  # fmt: skip
-    return data | changes
+    return EpisodeEnded(**known | changes)
 
 
 def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
     run = claim(home, tiny_config(home))
     for attempt in range(attempts):
         with EventWriter(run.events_file) as log:
-            log.write("attempt_started", 0, {"from_step": 10 * attempt, "total_timesteps": n, "pid": 1})
+            log.write(0, AttemptStarted(from_step=10 * attempt, total_timesteps=n, pid=1))
             for i in range(10 * attempt + 1, 10 * attempt + n + 1):
-                log.write("episode", i, episode(i))
+                log.write(i, episode(i))
                 if i % 5 == 0:
-                    log.write("metrics", i, {"train/loss": i * 1.0, "time/fps": float("nan")})
-            log.write(
-                "evaluation",
-                10 * attempt + n,
-                {"gain": 0.3, "gain_low": 0.2, "gain_high": 0.4, "n_logos": 2, "by_category": {"simple": 0.3}},
-            )
+                    log.write(i, Metrics({"train/loss": i * 1.0, "time/fps": float("nan")}))
+            log.write(10 * attempt + n, EvaluationEnded(gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
     return run
 
 
@@ -80,7 +77,7 @@ def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path):
     with run.events_file.open("ab") as file:
         file.write(b'nonsense\n{"seq": 1}\n\xff\xfe\n[1]\n')
     with EventWriter(run.events_file) as log:
-        log.write("phase", 6, {"phase": "x"})
+        log.write(6, PhaseStarted(phase="x"))
     with Store(None) as store:
         catch_up(store, tmp_path, {})
         overview = queries.run_overview(store)
@@ -95,7 +92,7 @@ def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path
         catch_up(store, tmp_path, offsets)
         run.events_file.unlink()
         with EventWriter(run.events_file) as log:
-            log.write("attempt_started", 0, {"from_step": 0})
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
         catch_up(store, tmp_path, offsets)
         assert queries.counts(store, run.run_id)["episodes"] == 0
         delete_run(run)
@@ -119,8 +116,8 @@ def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_
     run = claim(tmp_path, tiny_config(tmp_path))
     for gain in (0.1, 0.2):
         with EventWriter(run.events_file) as log:
-            log.write("attempt_started", 0, {"from_step": 0})
-            log.write("evaluation", 0, {"gain": gain, "by_category": {}})
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+            log.write(0, EvaluationEnded(gain=gain, by_category={}))
     with Store(None) as store:
         catch_up(store, tmp_path, {})
         assert list(queries.evaluations(store, [run.run_id])["gain"]) == [0.2]
@@ -169,9 +166,9 @@ def test_the_ingest_thread_follows_a_growing_log(tmp_path):
     with Store(tmp_path / "x.duckdb") as store, Ingest(store, tmp_path):
         run = claim(tmp_path, tiny_config(tmp_path))
         with EventWriter(run.events_file) as log:
-            log.write("attempt_started", 0, {"from_step": 0})
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
             for i in range(1, 200):
-                log.write("episode", i, episode(i))
+                log.write(i, episode(i))
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if store.offsets().get(run.run_id) == run.events_file.stat().st_size:
@@ -197,14 +194,15 @@ sys.path.insert(0, {root!r})
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_storage import episode
+from core.runs.event_types import AttemptStarted
 from core.runs.events import EventWriter
 with EventWriter(Path({log!r})) as log:
-    log.write("attempt_started", 0, {{"from_step": 0}})
+    log.write(0, AttemptStarted(0, 0))
     print("up", flush=True)
     i = 0
     while True:
         i += 1
-        log.write("episode", i, episode(i))
+        log.write(i, episode(i))
 """
 
 
@@ -238,18 +236,18 @@ def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path):
     run = claim(tmp_path, tiny_config(tmp_path))
     rng, offsets = np.random.default_rng(0), {}
     with Store(None) as store, EventWriter(run.events_file) as log:
-        log.write("attempt_started", 0, {"from_step": 0})
+        log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
         values = rng.normal(size=3000)
         values[1234] = 50.0
         for i, v in enumerate(values[:2500], 1):
-            log.write("episode", i, episode(i, reward=float(v)))
+            log.write(i, episode(i, training_gain=float(v)))
         catch_up(store, tmp_path, offsets)
         before = queries.episode_series(store, [run.run_id], "reward", max_points=300)
         assert len(before) <= 301
         assert before["high"].max() == 50.0
         assert int(before["n"].sum()) == 2500
         for i, v in enumerate(values[2500:2600], 2501):
-            log.write("episode", i, episode(i, reward=float(v)))
+            log.write(i, episode(i, training_gain=float(v)))
         catch_up(store, tmp_path, offsets)
         after = queries.episode_series(store, [run.run_id], "reward", max_points=300)
         n = len(before) - 1
@@ -306,7 +304,7 @@ def test_the_export_equals_the_log(tmp_path):
     run = write_run(tmp_path, 25)
     written = export.export_run(run, "csv", tmp_path / "out")
     frame = pd.read_csv(written["episodes"][0])
-    logged = [e.data["gain"] for e in read_events(run.events_file) if e.kind == "episode"]
+    logged = [e.data.gain for e in read_events(run.events_file) if e.kind == "episode"]
     assert frame["gain"].to_list() == logged
 
 
@@ -331,7 +329,7 @@ def test_a_log_that_was_cut_and_grew_again_is_read_anew(home):
     run = claim(home, tiny_config("builtin"))
     with EventWriter(run.events_file) as writer:
         for i in range(20):
-            writer.write("warning", i, {"text": f"first {i}"})
+            writer.write(i, WarningGiven(text=f"first {i}"))
     store, offsets = Store(None), {}
     with store:
         read_new(store, run.run_id, run.events_file, offsets)
@@ -339,7 +337,7 @@ def test_a_log_that_was_cut_and_grew_again_is_read_anew(home):
         run.events_file.write_bytes(b"".join(lines[:12]) + lines[12][:9])
         with EventWriter(run.events_file) as writer:
             for i in range(30):
-                writer.write("warning", 12 + i, {"text": f"second {i}"})
+                writer.write(12 + i, WarningGiven(text=f"second {i}"))
         read_new(store, run.run_id, run.events_file, offsets)
         stored = [row[0] for row in store.rows("SELECT seq FROM events ORDER BY seq")]
         written = [event.seq for event in read_events(run.events_file)]
@@ -352,13 +350,13 @@ def test_a_log_that_was_cut_and_grew_again_is_read_anew(home):
 def test_what_was_read_is_known_again_after_the_database_is_opened_anew(home):
     run = claim(home, tiny_config("builtin"))
     with EventWriter(run.events_file) as writer:
-        writer.write("warning", 1, {"text": "one"})
+        writer.write(1, WarningGiven(text="one"))
         with Store(home / "index.duckdb") as store:
             offsets: dict[str, int] = {}
             read_new(store, run.run_id, run.events_file, offsets)
             tail = store.tail(run.run_id)
             store.reopen()
             assert store.tail(run.run_id) == tail == run.events_file.read_bytes()[-64:]
-            writer.write("warning", 2, {"text": "two"})
+            writer.write(2, WarningGiven(text="two"))
             read_new(store, run.run_id, run.events_file, store.offsets())
             assert store.rows("SELECT count(*) FROM events") == [(2,)]

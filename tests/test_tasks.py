@@ -63,7 +63,7 @@ def test_see_why_a_run_holds_at_a_stage_and_push_it_on(home, tmp_path, browse, l
         page.get_by_role("button", name="Release").first.wait_for()
         pressed = time.time()
         page.get_by_role("button", name="Next stage").first.click()
-        moved = follow(run, lambda e: e.kind == "stage_ended" and e.data["reason"] == "advanced")
+        moved = follow(run, lambda e: e.kind == "stage_ended" and e.data.reason == "advanced")
         assert moved.ts - pressed < 10
         page.get_by_text(re.compile("Last decision, in first: advanced")).first.wait_for()
         keep_picture(page, "task-push-a-stage-on")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import RunError
+from core.runs.event_types import to_data
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
 from core.runs.run_dir import RunDir, find_run
@@ -31,7 +32,7 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
     events = list(read_events(run.events_file))
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     episodes = [e for e in events if e.kind == "episode"]
-    assert [e.data["episode"] for e in episodes] == list(range(1, 97))
+    assert [e.data.episode for e in episodes] == list(range(1, 97))
     assert {
         "reward",
         "quality",
@@ -46,9 +47,9 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
         "stage",
         "category",
         "params",
-    } <= set(episodes[0].data)
+    } <= set(to_data(episodes[0].data))
     assert [e.step for e in events if e.kind == "evaluation"] == [0, 32, 64, 96]
-    metrics = {key for e in events if e.kind == "metrics" for key in e.data}
+    metrics = {key for e in events if e.kind == "metrics" for key in e.data.values}
     wanted = {
         "train/loss",
         "train/approx_kl",
@@ -59,12 +60,12 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
         "train/grad_norm",
     }
     assert wanted | {"rollout/ep_rew_mean", "time/fps"} <= metrics
-    assert sum("train/loss" in e.data for e in events if e.kind == "metrics") == 3  # each update, the last one too
+    assert sum("train/loss" in e.data.values for e in events if e.kind == "metrics") == 3  # each update, the last one too
     for e in events:
         if e.kind == "evaluated":
-            assert (run.path / e.data["svg"]).read_text().startswith("<?xml")
-            assert run.picture_file(e.data["digest"]).exists()
-            assert run.default_svg_file(e.data["digest"]).exists()
+            assert (run.path / e.data.svg).read_text().startswith("<?xml")
+            assert run.picture_file(e.data.digest).exists()
+            assert run.default_svg_file(e.data.digest).exists()
     for name in ("last", "best"):
         read_checkpoint(run.checkpoints / name)
     assert run_state(run).status is Status.COMPLETED
@@ -142,7 +143,7 @@ def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EventWriter, "write", tell)
         train(run)
-    found = [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in ("stage_ended", "stage_decision")]
+    found = [(e.data.reason, e.data.name) for e in read_events(run.events_file) if e.kind in ("stage_ended", "stage_decision")]
     assert found[:3] == [("held", "a"), ("advanced", "a"), ("sent_back", "b")]
 
 
@@ -155,7 +156,7 @@ def test_no_command_is_lost_while_a_run_starts_or_dies(home, logo_folder):
 
     def decided(attempt: int) -> list[tuple[str, str]]:
         kinds = ("stage_ended", "stage_decision")
-        return [(e.data["reason"], e.data["name"]) for e in read_events(run.events_file) if e.kind in kinds and e.attempt == attempt]
+        return [(e.data.reason, e.data.name) for e in read_events(run.events_file) if e.kind in kinds and e.attempt == attempt]
 
     def save(checkpoints: CheckpointManager, name: str, *rest: Any) -> None:
         saves.append(name)
@@ -272,7 +273,7 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
         rows = {table: info["rows"] for table, info in json.loads(out.stdout.splitlines()[-1]).items()}
         events = list(read_events(run.events_file))
         assert rows["episodes"] == sum(e.kind == "episode" for e in events)
-        assert rows["metrics"] == sum(len(e.data) for e in events if e.kind == "metrics")
+        assert rows["metrics"] == sum(len(e.data.values) for e in events if e.kind == "metrics")
         assert rows["evaluations"] == sum(e.kind == "evaluated" for e in events)
         assert rows["summary"] == sum(e.kind == "evaluation" for e in events)
 
@@ -353,4 +354,4 @@ def test_a_short_run_on_real_logos_beats_the_defaults(home, real_logos):
     assert ending.gain > 0.1
     told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
     assert told["skipped"] == []
-    assert sum(e.data["n_logos"] for e in read_events(run.events_file) if e.kind == "evaluation") == 3 * 24
+    assert sum(e.data.n_logos for e in read_events(run.events_file) if e.kind == "evaluation") == 3 * 24

@@ -48,11 +48,11 @@ def test_a_run_learns_from_variants_and_built_in_logos_and_is_evaluated_on_neith
     run = claim(home, tiny_config(logo_folder, logos={"variants": 2, "add_builtin": 4}))
     train(run)
     events = list(read_events(run.events_file))
-    names = {e.data["logo"] for e in events if e.kind == "episode"}
+    names = {e.data.logo for e in events if e.kind == "episode"}
     own = {logo.name for logo in load_logos(str(logo_folder), 48).logos}
     assert any(" (variant" in name for name in names)
     assert {name.split(" (variant")[0] for name in names} - own, "no built-in logo was drawn"
-    assert {e.data["logo"] for e in events if e.kind == "evaluated"} <= own
+    assert {e.data.logo for e in events if e.kind == "evaluated"} <= own
 
 
 def regions_of(pixels: np.ndarray, precision: int) -> Regions:

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.agents.model import Model
 from core.errors import RunError
 from core.paths import MODELS
+from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, find_run
 from core.runs.status import Status
@@ -50,8 +51,8 @@ def find_checkpoint(model: str, home: Path) -> Path:
     run = find_run(model, home)
     found = run.best_checkpoint()
     ended = next(read_backwards(run.events_file), None)
-    if ended is not None and ended.kind == "ended" and ended.data.get("status") == Status.COMPLETED:
-        gain, best = ended.data.get("gain"), ended.data.get("best_gain")
+    if ended is not None and isinstance(ended.data, Ended) and ended.data.status == Status.COMPLETED:
+        gain, best = ended.data.gain, ended.data.best_gain
         if gain is not None and best is not None and gain >= best - SCATTER:
             found = run.last_checkpoint() or found
     if found is None:

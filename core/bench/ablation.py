@@ -13,6 +13,7 @@ import numpy as np
 from core.bench.report import Report, say
 from core.config.text import load_config
 from core.errors import BenchError, ConfigError
+from core.runs.event_types import EvaluationEnded
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir
 
@@ -58,5 +59,5 @@ def _train(config: Path, settings: list[str], run: Path) -> float:
         raise BenchError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the training failed")
     if json.loads(done.stdout.splitlines()[-1])["status"] != "COMPLETED":
         raise BenchError(f"a training did not end: {done.stdout.splitlines()[-1]}")
-    found = [float(e.data["gain"]) for e in read_events(RunDir(run).events_file) if e.kind == "evaluation"]
+    found = [e.data.gain for e in read_events(RunDir(run).events_file) if isinstance(e.data, EvaluationEnded)]
     return float(np.mean(found[-3:]))

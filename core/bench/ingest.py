@@ -10,14 +10,14 @@ import tempfile
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
+from core.bench.made_up import made_up
 from core.bench.report import Report, percentile, say
 from core.config.config import RunConfig
+from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, LogoEvaluated, Metrics, table_columns
 from core.runs.events import EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
-from core.tracing.params import N_PARAMS
 from storage.ingest import Ingest, catch_up
 from storage.store import Store
 
@@ -43,50 +43,48 @@ def measure(n_repeats: int, n_rows: int, seconds: float) -> Report:
 N_EVALUATED = 60  # logos
 
 
-def episode(rng: random.Random, n: int) -> dict[str, Any]:
+_CATEGORIES = ("simple", "text", "gradient", "complex")
+
+
+def episode(rng: random.Random, n: int) -> EpisodeEnded:
     """An episode's event as a training writes it."""
-    value = rng.random
-    return {
-        "episode": n, "env": n % 64, "logo": f"logo{n % 180}", "category": ("simple", "text", "gradient", "complex")[n % 4], "stage": "all",
-        "reward": value() + n * 1e-6, "quality": value(), "size": value(), "speed": 0.0, "length": 1, "end": "max_steps", "ssim": value(),
-        "bytes": rng.randrange(20_000), "paths": rng.randrange(200), "cpu_s": round(value() / 50, 6), "gain": value(), "success": n % 3 == 0,
-        "params": [round(value() * 100, 4) for _ in range(N_PARAMS)],
-    }  # fmt: skip
+    return made_up(
+        EpisodeEnded, rng, episode=n, env=n % 64, logo=f"logo{n % 180}", category=_CATEGORIES[n % 4], stage="all", length=1,
+        training_gain=rng.random() + n * 1e-6, end_reason="max_steps", cpu_s=round(rng.random() / 50, 6), success=n % 3 == 0,
+    )  # fmt: skip
 
 
-def evaluation(rng: random.Random, is_best: bool) -> dict[str, Any]:
+def evaluation(rng: random.Random, is_best: bool) -> EvaluationEnded:
     """The summary of an evaluation as a training writes it."""
     gain = rng.random() / 2
-    return {
-        "gain": gain, "gain_low": gain - 0.1, "gain_high": gain + 0.1, "gain_median": gain, "share_better": 0.9, "ssim": 0.93,
-        "ssim_default": 0.92, "bytes": 4000.0, "bytes_default": 9000.0, "n_logos": N_EVALUATED, "n_failed": 0, "is_best": is_best,
-        "by_category": dict.fromkeys(("simple", "text", "gradient", "complex"), gain), "seconds": 1.0,
-    }  # fmt: skip
+    return made_up(
+        EvaluationEnded, rng, gain=gain, gain_low=gain - 0.1, gain_high=gain + 0.1, gain_median=gain, bytes=4000.0, bytes_default=9000.0,
+        n_logos=N_EVALUATED, n_failed=0, is_best=is_best, by_category=dict.fromkeys(_CATEGORIES, gain), seconds=1.0,
+    )  # fmt: skip
 
 
-def evaluated(rng: random.Random, logo: int) -> dict[str, Any]:
+def evaluated(rng: random.Random, logo: int) -> LogoEvaluated:
     """One logo of an evaluation."""
-    return {
-        "logo": f"logo{logo}", "category": ("simple", "text", "gradient", "complex")[logo % 4], "digest": f"{logo:016x}", "gain": rng.random() / 2,
-        "ssim": 0.93, "bytes": 4000, "paths": 20, "cpu_s": 0.01, "failure": None, "ssim_default": 0.92, "bytes_default": 9000, "paths_default": 40,
-        "params": [round(rng.random() * 100, 4) for _ in range(N_PARAMS)], "svg": "",
-    }  # fmt: skip
+    return made_up(
+        LogoEvaluated, rng, logo=f"logo{logo}", category=_CATEGORIES[logo % 4], digest=f"{logo:016x}", gain=rng.random() / 2, failure=None,
+        cpu_s=0.01, svg="",
+    )  # fmt: skip
 
 
 def write_run(run: RunDir, n_updates: int, n_episodes: int, rollout: int = 512, n_evaluations: int = 0) -> tuple[int, int]:
     """A synthetic log: metrics of ``n_updates`` updates, then episodes. Returns (rows of metrics, rows of episodes)."""
     rng = random.Random(0)
     with EventWriter(run.events_file) as events:
-        events.write("attempt_started", 0, {"pid": os.getpid(), "from_step": 0, "total_timesteps": max(n_updates * rollout, n_episodes)})
+        events.write(0, AttemptStarted(0, max(n_updates * rollout, n_episodes), os.getpid()))
         for n in range(1, n_updates + 1):
-            events.write("metrics", n * rollout, {name: rng.random() for name in METRICS})
+            events.write(n * rollout, Metrics({name: rng.random() for name in METRICS}))
         for n in range(1, n_episodes + 1):
-            events.write("episode", n, episode(rng, n))
+            events.write(n, episode(rng, n))
         for k in range(n_evaluations):
             step = max(n_episodes, 1) * k // max(n_evaluations - 1, 1)
             for logo in range(N_EVALUATED):
-                events.write("evaluated", step, evaluated(rng, logo))
-            events.write("evaluation", step, evaluation(rng, k == n_evaluations - 1))
+                events.write(step, evaluated(rng, logo))
+            events.write(step, evaluation(rng, k == n_evaluations - 1))
     return n_updates * len(METRICS), n_episodes
 
 
@@ -113,7 +111,7 @@ def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
     rate = {kind: statistics.median(values) for kind, values in rates.items()}
     report.keys["ingest_rows_per_s"] = rate["both"]
     report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"a row a scalar; {N_RUNS} logs")
-    columns = 17 + N_PARAMS
+    columns = len(table_columns(EpisodeEnded))
     report.add(
         "catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}"
     )
@@ -154,11 +152,11 @@ def _write(path: str, stop: Event) -> None:
     """Write episodes at an even pace until told to stop."""
     rng, n = random.Random(0), 0
     with EventWriter(RunDir(Path(path)).events_file) as events:
-        events.write("attempt_started", 0, {"from_step": 0})
+        events.write(0, AttemptStarted(0, 0))
         started = time.monotonic()
         while not stop.is_set():
             n += 1
-            events.write("episode", n, episode(rng, n))
+            events.write(n, episode(rng, n))
             stop.wait(max(started + n / EVENTS_PER_S - time.monotonic(), 0))
 
 

@@ -19,7 +19,8 @@ from unittest import mock
 from core.bench.report import Report, say
 from core.config.text import load_config
 from core.paths import PROJECT
-from core.runs.events import EventWriter, Kind
+from core.runs.event_types import Metrics, Record
+from core.runs.events import EventWriter
 from core.runs.records import claim
 
 N_SCALARS = 20_000
@@ -64,9 +65,9 @@ def _training(report: Report, images: str, n_rollouts: int) -> None:
                 super()._write_episode(env, r)
 
     class Writer(EventWriter):
-        def write(self, kind: Kind, step: int, data: dict[str, Any]) -> int:
+        def write(self, step: int, record: Record) -> int:
             writes[0] += 1
-            return super().write(kind, step, data)
+            return super().write(step, record)
 
     say(f"training {n_rollouts} rollouts, every other one without events")
     with (
@@ -117,7 +118,7 @@ def _scalars(report: Report) -> None:
 def _event_log(folder: Path) -> Any:
     folder.mkdir(parents=True)
     events = EventWriter(folder / "events.jsonl")
-    return (lambda step, values: events.write("metrics", step, values)), events.close
+    return (lambda step, values: events.write(step, Metrics(values))), events.close
 
 
 def _tensorboard(folder: Path) -> Any:

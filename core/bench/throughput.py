@@ -36,10 +36,11 @@ from core.errors import BenchError
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
 from core.paths import PROJECT
-from core.runs.events import Event, read_backwards, read_events
+from core.runs.event_types import Ended, EpisodeEnded, Metrics
+from core.runs.events import read_backwards, read_events
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE
-from core.tracing.params import DEFAULTS, N_PARAMS, NAMES, ActionMap, Params
+from core.tracing.params import DEFAULTS, N_PARAMS, ActionMap, Params
 from core.tracing.picture import Picture
 from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
@@ -251,8 +252,8 @@ class _Replay:
         self._prepared: list[PreparedLogo] = []
         self.n_steps, self.seconds = 0, 0.0
 
-    def __call__(self, episodes: Sequence[Event]) -> None:
-        for name in sorted({e.data["logo"] for e in episodes} - set(self._places)):  # not counted: a run prepares a logo once
+    def __call__(self, episodes: Sequence[EpisodeEnded]) -> None:
+        for name in sorted({e.logo for e in episodes} - set(self._places)):  # not counted: a run prepares a logo once
             picture, logo = Picture(self._logos[name].pixels), self._logos[name]
             self._places[name] = len(self._pictures)
             self._pictures.append(picture)
@@ -260,10 +261,10 @@ class _Replay:
             _ = picture.reference
         env = TraceEnv(self._prepared, lambda i, params: self._pictures[i].measure(params).outcome, self._spec)
         env.reset(seed=0)
-        actions = [self._spec.actions.to_action(Params(**dict(zip(NAMES, e.data["params"], strict=True)))) for e in episodes]
+        actions = [self._spec.actions.to_action(Params.from_values(e.params)) for e in episodes]
         started = time.perf_counter()
         for episode, action in zip(episodes, actions, strict=True):
-            env.index = self._places[episode.data["logo"]]
+            env.index = self._places[episode.logo]
             env.begin()
             env.step(action)
         self.seconds += time.perf_counter() - started
@@ -304,13 +305,12 @@ def _training(report: Report, images: str, n_steps: int) -> None:
         if trainer.returncode:
             raise BenchError(f"the training failed: {(Path(home) / 'out').read_text()[-500:]}")
         events = list(read_events(run.events_file))
-    metrics = [e for e in events if e.kind == "metrics"]
-    updates = [float(e.data["time/update_s"]) for e in metrics if "time/update_s" in e.data]
+    metrics = [(e.step, e.data.values) for e in events if isinstance(e.data, Metrics)]
+    updates = [values["time/update_s"] for _, values in metrics if "time/update_s" in values]
     update_s = statistics.median(updates) * len(updates)  # the median, since a stop may fall into one
-    reported = next(float(e.data["time/fps"]) for e in reversed(metrics) if "time/fps" in e.data)
-    done = next(e.step for e in reversed(metrics) if "time/fps" in e.data)
+    done, reported = next((step, values["time/fps"]) for step, values in reversed(metrics) if "time/fps" in values)
     if not replay.n_steps:  # a training too short to be stopped
-        replay([e for e in events if e.kind == "episode"][-_REPLAYED:])
+        replay([e.data for e in events if isinstance(e.data, EpisodeEnded)][-_REPLAYED:])
     seconds = done / reported - paused
     fps, single, cores = done / seconds, replay.n_steps / replay.seconds, available_cores()
     report.keys["rollout_efficiency"] = fps / (cores * single)
@@ -318,21 +318,21 @@ def _training(report: Report, images: str, n_steps: int) -> None:
         "whole training (time/fps)", f"{fps:.0f} steps/s", f"{done:,} steps, with evaluations and checkpoints, less {paused:.0f} s stopped"
     )
     report.add("one core through the same steps", f"{single:.0f} steps/s", f"{replay.n_steps:,} of them, while the training is stopped")
-    ended = next(e for e in reversed(events) if e.kind == "ended")
-    took = ended.ts - events[0].ts - paused
-    report.add("start to end", f"{took:.0f} s", f"final validation gain {ended.data['gain']:.3f}, best {ended.data['best_gain']:.3f}")
+    ended_ts, ended = next((e.ts, e.data) for e in reversed(events) if isinstance(e.data, Ended))
+    took = ended_ts - events[0].ts - paused
+    report.add("start to end", f"{took:.0f} s", f"final validation gain {ended.gain:.3f}, best {ended.best_gain:.3f}")
     report.add("PPO's updates", f"{update_s / seconds:.1%} of the time")
     report.details |= {"fps": fps, "single_core_steps_per_s": single, "update_share": update_s / seconds}
 
 
-def _latest_episodes(run: RunDir) -> list[Event]:
+def _latest_episodes(run: RunDir) -> list[EpisodeEnded]:
     """The last so many episodes, none before there are metrics: then the training is under way."""
-    found: list[Event] = []
+    found: list[EpisodeEnded] = []
     has_metrics = False
     for event in read_backwards(run.events_file):
-        has_metrics |= event.kind == "metrics"
-        if event.kind == "episode" and len(found) < _REPLAYED:
-            found.append(event)
+        has_metrics |= isinstance(event.data, Metrics)
+        if isinstance(event.data, EpisodeEnded) and len(found) < _REPLAYED:
+            found.append(event.data)
         if has_metrics and len(found) == _REPLAYED:
             return found
     return []

@@ -181,7 +181,7 @@ def _bytes_of(context: Any, url: str) -> int:
 def go_on(run: RunDir, step: int) -> None:
     """One more episode, at ``step``."""
     with EventWriter(run.events_file) as events:
-        events.write("episode", step, episode(random.Random(step), step))
+        events.write(step, episode(random.Random(step), step))
 
 
 def _await_read(url: str, home: Path) -> None:

@@ -16,7 +16,7 @@ from core.config.text import changed, load_config
 from core.errors import ConfigError
 from core.files import write_aside
 from core.logos.dataset import load_logos
-from core.notifications.notices import notice_of
+from core.notifications.notices import KINDS, notice_of
 from core.notifications.notifier import masked, send
 from core.paths import runs_home
 from core.runs import trash
@@ -199,7 +199,7 @@ def health_of_run(run: RunName, as_json: Json = False) -> None:
         found = find_run(run, runs_home())
         doctor = Doctor(read_config(found))
         for event in read_events(found.events_file):
-            doctor.observe(event.kind, event.step, event.data)
+            doctor.observe(event.step, event.data)
         findings = [finding.as_dict() for finding in doctor.take()]
 
         def text() -> None:
@@ -222,7 +222,10 @@ def list_alerts(
         if at_least not in SEVERITIES:
             raise ConfigError(f"--at-least {at_least!r} is none of {', '.join(SEVERITIES)}")
         found = [
-            notice for run in all_runs(runs_home()) for event in read_events(run.events_file) if (notice := notice_of(run.run_id, event))
+            notice
+            for run in all_runs(runs_home())
+            for event in read_events(run.events_file, KINDS)
+            if (notice := notice_of(run.run_id, event))
         ]
         found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]  # type: ignore[arg-type]
         found = sorted(found, key=lambda notice: -notice.ts)[:limit]

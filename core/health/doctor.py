@@ -17,6 +17,7 @@ from typing import Any
 
 from core.config.config import RunConfig
 from core.config.installation import Severity
+from core.runs.event_types import EvaluationEnded, Metrics, Record, StageStarted
 from core.runs.events import Event
 
 WINDOW = 50  # updates: what "usual" is taken from
@@ -99,23 +100,24 @@ class Doctor:
     def replay(self, events: Iterable[Event]) -> None:
         """Take in what a run did before, without telling of it again."""
         for event in events:
-            self.observe(event.kind, event.step, event.data)
+            self.observe(event.step, event.data)
         self._found.clear()
 
-    def observe(self, kind: str, step: int, data: dict[str, Any]) -> None:
+    def observe(self, step: int, record: Record) -> None:
         """Take in an event of the log. A missing number is one that was not finite: the log writes NaN as null."""
-        if kind == "metrics" and "train/loss" in data:
-            self._on_update(step, self._of_rollout | data)
-            self._of_rollout = {}
-        elif kind == "metrics" and "time/iterations" in data:
-            self._of_rollout = data  # the rollout's figures come before those of the update made from it
-        elif kind == "evaluation" and data.get("gain") is not None:
+        if isinstance(record, Metrics):
+            if "train/loss" in record.values:
+                self._on_update(step, self._of_rollout | dict(record.values))
+                self._of_rollout = {}
+            elif "time/iterations" in record.values:
+                self._of_rollout = dict(record.values)  # the rollout's figures come before those of the update made from it
+        elif isinstance(record, EvaluationEnded) and math.isfinite(record.gain):
             self.step = max(self.step, step)
-            self.gains.append(float(data["gain"]))
+            self.gains.append(record.gain)
             self.train_gains.append(_mean(self._since_evaluation) if self._since_evaluation else math.nan)
             self._since_evaluation.clear()
             self._ask("evaluation")
-        elif kind == "stage_started":
+        elif isinstance(record, StageStarted):
             self._since_stage = 0
             self._since_evaluation.clear()
             for name in [name for name in self.values if name.startswith(("trace/", "reward/", "rollout/"))]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.config.config import RunConfig
 from core.curriculum.curriculum import Curriculum
 from core.health.doctor import Finding
+from core.runs.event_types import ActionTaken
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 
@@ -87,9 +88,7 @@ class Interventions:
     def _tell(self, finding: Finding, what: str, reason: str = "") -> str:
         self._n_actions += 1
         log.warning("step %d: %s: %s", finding.step, finding.rule, what)
-        self._events.write(
-            "action", finding.step, {"rule": finding.rule, "text": what, "n_left": self._config.health.max_actions - self._n_actions}
-        )
+        self._events.write(finding.step, ActionTaken(finding.rule, what, self._config.health.max_actions - self._n_actions))
         return reason
 
     def dump(self) -> dict[str, Any]:

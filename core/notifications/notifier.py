@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,8 +21,8 @@ from typing import Any, Self
 from core.config.installation import SEVERITIES, NotifySettings, Settings, read_settings
 from core.errors import ConfigError
 from core.files import write_aside
-from core.notifications.notices import _QUICK, Notice, notice_of
-from core.runs.events import parse
+from core.notifications.notices import KINDS, Notice, notice_of
+from core.runs.events import NewLines, read_new_lines
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, overview
 
@@ -116,16 +116,13 @@ class Notifier:
         is_changed = False
         for run in all_runs(self.home):
             at = self._offsets.get(run.run_id, 0)
-            lines, end = _new_lines(run, at)
-            if end == at:
-                continue
-            self._offsets[run.run_id] = end
-            is_changed = True
-            for line in lines:
-                event = parse(line)
-                notice = notice_of(run.run_id, event) if event is not None else None
-                if notice is not None and settings.urls and _is_wanted(notice, settings):
-                    self._note(notice, settings, now)
+            for new in _new_lines(run, at):
+                self._offsets[run.run_id] = new.offset
+                is_changed = True
+                for event in new.events(KINDS):
+                    notice = notice_of(run.run_id, event)
+                    if notice is not None and settings.urls and _is_wanted(notice, settings):
+                        self._note(notice, settings, now)
         return is_changed
 
     def _note(self, notice: Notice, settings: NotifySettings, now: float) -> None:
@@ -210,19 +207,17 @@ def _size(run: RunDir) -> int:
         return 0
 
 
-def _new_lines(run: RunDir, at: int) -> tuple[list[bytes], int]:
-    """(lines that may be of interest, offset behind the last whole line) of a log from an offset on."""
-    size = _size(run)
-    if size < at:  # cut, or another run of that name: only what comes from now on
-        return [], size
-    if size == at:
-        return [], at
-    with run.events_file.open("rb") as file:
-        file.seek(at)
-        data = file.read(size - at)
-    end = data.rfind(b"\n") + 1
-    lines = [line for line in data[:end].splitlines() if any(quick in line for quick in _QUICK)]
-    return lines, at + end
+def _new_lines(run: RunDir, at: int) -> Iterator[NewLines]:
+    """What was appended since; of a log that was cut, or of another run of that name, only what comes from now on."""
+    while True:
+        new = read_new_lines(run.events_file, at)
+        if new.was_replaced:
+            yield NewLines(b"", _size(run))
+            return
+        if not new.data:
+            return
+        yield new
+        at = new.offset
 
 
 def summary(home: Path) -> str:

@@ -1,46 +1,27 @@
 """The event log's format, both directions: ``runs/<id>/events.jsonl``.
 
-One JSON object a line: {v, seq, attempt, ts, kind, step, data}. One writer, the trainer's main process; one write()
-a line, so a reader sees whole lines or a torn last one, which waits. After a crash the next writer cuts the torn
-line off and counts on: nothing that was written whole is ever lost or written twice. NaN becomes null.
+One JSON object per line: {v, seq, attempt, ts, kind, step, data}; what ``data`` says is in core/runs/event_types.py. One
+writer, the trainer's main process; one write() per line, so a reader sees whole lines or a torn last one, which waits.
+After a crash the next writer cuts the torn line off and counts on: nothing that was written whole is ever lost or
+written twice. NaN becomes null. One log tailer, :func:`read_new_lines`, serves everything that follows a log.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 
-EVENT_VERSION = 1
-Kind = Literal[
-    "attempt_started",  # pid, versions, machine, from_step, from_checkpoint
-    "logos_loaded",  # path, counts, skipped, digest
-    "phase",  # what the trainer is busy with before the first step
-    "stage_started",
-    "stage_ended",
-    "stage_decision",  # extended, eased, held, released
-    "stage_evaluation",  # share of logos on which the policy meets each stage's demands
-    "episode",
-    "metrics",
-    "evaluated",  # one logo of an evaluation
-    "evaluation",  # its summary
-    "baseline",  # a reference method on the same logos
-    "checkpoint",
-    "warning",
-    "paused",
-    "continued",
-    "alert",  # a finding of the doctor's: rule, severity, title, evidence, cause, remedy, changes
-    "action",  # what was done about it
-    "worker_lost",
-    "log_repaired",
-    "ended",  # status, reason
-]
+from core.runs.event_types import EVENT_VERSION, LogRepaired, Record, from_data, to_data
+
+Listener = Callable[[int, Record], None]
+CHUNK_BYTES = 8_000_000  # of whole lines that a reader is given at once
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
@@ -51,9 +32,12 @@ class Event:
     seq: int
     attempt: int
     ts: float
-    kind: str
     step: int
-    data: dict[str, Any]
+    data: Record
+
+    @property
+    def kind(self) -> str:
+        return self.data.kind
 
 
 class EventWriter:
@@ -64,16 +48,16 @@ class EventWriter:
 
     def __init__(self, path: Path, on_error: Callable[[OSError], None] | None = None) -> None:
         self.on_error = on_error or _raise
-        self._listeners: list[Callable[[Kind, int, dict[str, Any]], None]] = []
+        self._listeners: list[Listener] = []
         tail = repair(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._seq = tail.seq
         self.attempt = tail.attempt + 1
         if tail.n_cut:
-            self.write("log_repaired", 0, {"bytes": tail.n_cut})
+            self.write(0, LogRepaired(tail.n_cut))
 
-    def write(self, kind: Kind, step: int, data: dict[str, Any]) -> int:
-        """Append one event and return its ``seq``."""
+    def write(self, step: int, record: Record) -> int:
+        """Append one event at a step (num_timesteps) and return its ``seq``."""
         self._seq += 1
         line = orjson.dumps(
             {
@@ -81,19 +65,19 @@ class EventWriter:
                 "seq": self._seq,
                 "attempt": self.attempt,
                 "ts": round(time.time(), 4),
-                "kind": kind,
+                "kind": record.kind,
                 "step": step,
-                "data": data,
+                "data": to_data(record),
             },
             default=_plain,
             option=_OPTIONS,
         )
         self._append(line)
         for listener in self._listeners:
-            listener(kind, step, data)
+            listener(step, record)
         return self._seq
 
-    def listen(self, listener: Callable[[Kind, int, dict[str, Any]], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """Have a listener called after each event."""
         self._listeners.append(listener)
 
@@ -175,22 +159,73 @@ def _last_newline(file: Any, size: int) -> int:
 def parse(line: bytes) -> Event | None:
     """One line to an event; None where it is none (a reader counts those)."""
     try:
-        raw = orjson.loads(line)
-        return Event(int(raw["seq"]), int(raw["attempt"]), float(raw["ts"]), str(raw["kind"]), int(raw["step"]), dict(raw["data"]))
+        return _event(orjson.loads(line))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
 
 
-def read_events(path: Path) -> Iterator[Event]:
-    """Every whole, well-formed event of a log in order; an absent log has none."""
+def _event(raw: Any) -> Event:
+    record = from_data(str(raw["kind"]), dict(raw["data"]), int(raw.get("v", EVENT_VERSION)))
+    return Event(int(raw["seq"]), int(raw["attempt"]), float(raw["ts"]), int(raw["step"]), record)
+
+
+@dataclass(frozen=True)
+class NewLines:
+    """What was appended to a log. ``data``: whole lines; ``offset``: the byte behind them.
+
+    ``was_replaced``: the log is not the one that was read before (cut, or another run of that name), and ``data`` is its beginning.
+    """
+
+    data: bytes
+    offset: int
+    was_replaced: bool = False
+
+    def events(self, kinds: Collection[str] = ()) -> Iterator[Event]:
+        """Its well-formed events, of some kinds only where they are given; lines of others are not even parsed."""
+        marks = [f'"kind":"{kind}"'.encode() for kind in kinds]
+        for line in self.data.split(b"\n"):
+            event = parse(line) if line and (not marks or any(mark in line for mark in marks)) else None
+            if event is not None and (not kinds or event.kind in kinds):
+                yield event
+
+
+def read_new_lines(path: Path, offset: int, tail: bytes = b"", max_bytes: int = CHUNK_BYTES) -> NewLines:
+    """The whole lines from ``offset`` on, about ``max_bytes`` of them; a torn last line waits, an absent log has none.
+
+    ``tail``: the bytes before the offset as they were read, by which a log that was cut and grew again is told apart.
+    """
     try:
         with path.open("rb") as file:
-            for line in file:
-                event = parse(line) if line.endswith(b"\n") else None
-                if event is not None:
-                    yield event
+            size = file.seek(0, os.SEEK_END)
+            was_replaced = offset > 0 and not _is_same(file, size, offset, tail)
+            at = 0 if was_replaced else offset
+            file.seek(at)
+            data = file.read(min(max_bytes, size - at))
+            end = data.rfind(b"\n") + 1
+            if end == 0 and len(data) == max_bytes:  # one line that is longer
+                data += file.readline()
+                end = data.rfind(b"\n") + 1
+            return NewLines(data[:end], at + end, was_replaced)
     except FileNotFoundError:
-        return
+        return NewLines(b"", offset)
+
+
+def _is_same(file: BinaryIO, size: int, at: int, tail: bytes) -> bool:
+    if size < at:
+        return False
+    file.seek(at - len(tail))
+    return file.read(len(tail)) == tail
+
+
+def read_events(path: Path, kinds: Collection[str] = ()) -> Iterator[Event]:
+    """Every whole, well-formed event of a log in order (of some kinds only, where they are given); an absent log has none."""
+    offset = 0
+    while True:
+        new = read_new_lines(path, offset)
+        if not new.data:
+            return
+        yield from new.events(kinds)
+        offset = new.offset
 
 
 def read_backwards(path: Path, block: int = 65536) -> Iterator[Event]:

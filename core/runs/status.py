@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import ConfigError, RunError
+from core.runs.event_types import AttemptStarted, Ended, EvaluationEnded
 from core.runs.events import Event, read_backwards
 from core.runs.records import (
     QueueEntry,
@@ -77,10 +78,10 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     """``last``: the log's last event; an attempt that ended says so there."""
     ticket = read_queue_entry(run)  # first: a scheduler writes the process before it takes the ticket away
     spawned, beat = read_process(run), read_heartbeat(run)
-    is_ended = last is not None and last.kind == "ended"
-    if is_ended and last is not None:
-        is_ended = not (spawned is not None and spawned.ts > last.ts and spawned.process.is_alive())
-    if not is_ended:
+    ended = last.data if last is not None and isinstance(last.data, Ended) else None
+    if ended is not None and last is not None and spawned is not None and spawned.ts > last.ts and spawned.process.is_alive():
+        ended = None
+    if ended is None:
         if beat is not None and beat.process.is_alive():
             status = Status.PAUSED if beat.is_paused else Status.RUNNING
             return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=now - beat.ts > FRESH_S)
@@ -88,8 +89,8 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
             return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
     if ticket is not None:
         return RunState(Status.QUEUED, waiting_reason(run, ticket, now))
-    if is_ended and last is not None:
-        return RunState(Status(last.data["status"]), str(last.data.get("reason", "")))
+    if ended is not None:
+        return RunState(Status(ended.status), ended.reason)
     if last is None and spawned is None and beat is None:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and read_stop(run) > spawned.ts:
@@ -143,13 +144,19 @@ def check_resumable(run: RunDir) -> None:
     that the next one waits for that.
     """
     last = next(read_backwards(run.events_file), None)
-    if last is not None and last.kind == "ended":
-        if last.data["status"] == Status.COMPLETED:
-            raise RunError(f"{run.run_id} is complete: {last.data.get('reason', '')}; clone it as a new run to train more")
+    if last is not None and isinstance(last.data, Ended):
+        if last.data.status == Status.COMPLETED:
+            raise RunError(f"{run.run_id} is complete: {last.data.reason}; clone it as a new run to train more")
         return
     beat = read_heartbeat(run)
     if beat is not None and beat.process.is_alive():
         raise RunError(f"{run.run_id} is running already")
+
+
+def _gain_of(record: Ended | EvaluationEnded | AttemptStarted) -> float | None:
+    if isinstance(record, AttemptStarted):
+        return None
+    return record.gain if isinstance(record, EvaluationEnded) or record.best_gain is None else record.best_gain
 
 
 def overview(run: RunDir) -> dict[str, Any]:
@@ -158,10 +165,8 @@ def overview(run: RunDir) -> dict[str, Any]:
     state, step, best = run_state(run), 0, None
     for event in read_backwards(run.events_file):
         step = max(step, event.step)
-        if event.kind == "ended":
-            best = event.data.get("best_gain")
-        if event.kind in ("ended", "evaluation", "attempt_started"):
-            best = event.data.get("gain") if best is None else best
+        if isinstance(event.data, Ended | EvaluationEnded | AttemptStarted):
+            best = _gain_of(event.data)
             break
     try:
         total: int | None = read_config(run).total_timesteps

@@ -24,6 +24,7 @@ from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.files import NO_ROOM
 from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree_memory_mb
+from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.records import (
     QueueEntry,
@@ -162,9 +163,9 @@ class Scheduler:
             return
         reason = "the trainer died"
         if status is Status.FAILED:
-            if last is None or last.data.get("error") not in RETRIED:
+            if last is None or not isinstance(last.data, Ended) or last.data.error not in RETRIED:
                 return
-            reason = f"it failed: {last.data.get('reason', '')}"
+            reason = f"it failed: {last.data.reason}"
         step, before = beat.step if beat else 0, read_recovery(run)
         n = before.n_restarts + 1 if step <= before.step else 1
         if n > config.recovery.max_restarts:

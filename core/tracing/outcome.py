@@ -34,6 +34,7 @@ class Weights:
     speed: float = 0.0
 
 
+TERM_NAMES: tuple[str, ...] = ("quality", "size", "speed")
 HEADLINE = Weights(1.0, 0.3, 0.0)
 BALANCED = Weights(0.6, 0.1, 0.3)
 

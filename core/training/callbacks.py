@@ -21,8 +21,9 @@ from core.curriculum.curriculum import Curriculum, Decision
 from core.environment.vec_env import COLUMN, PoolVecEnv
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
+from core.runs.event_types import EpisodeEnded, Metrics, StageDecision, StageEnded, StageStarted
 from core.runs.events import EventWriter
-from core.tracing.outcome import ENDS, Weights
+from core.tracing.outcome import ENDS, TERM_NAMES, Weights
 from core.tracing.params import NAMES
 
 _PARAMS = slice(COLUMN[NAMES[0]], COLUMN[NAMES[-1]] + 1)
@@ -41,7 +42,7 @@ class EventLogWriter(KVWriter):
             if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         }
         if values:
-            self._events.write("metrics", step, values)
+            self._events.write(step, Metrics(values))
 
     def close(self) -> None:
         pass
@@ -153,52 +154,45 @@ class EpisodeRecorder(BaseCallback):
         curriculum, logo = self._curriculum, self._logos[int(r[COLUMN["logo"]])]
         ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), ENDS[int(r[COLUMN["failure"]])]
         is_success = failure is None and curriculum.is_success(ssim, gain)
-        data = {
-            "episode": self.n_episodes,
-            "env": env,
-            "logo": logo.name,
-            "category": logo.category,
-            "stage": curriculum.stage.name,
-            "reward": float(r[COLUMN["trained_gain"]]),
-            "quality": float(r[COLUMN["quality"]]),
-            "size": float(r[COLUMN["size"]]),
-            "speed": float(r[COLUMN["speed"]]),
-            "length": int(r[COLUMN["length"]]),
-            "end": failure or "max_steps",
-            "ssim": ssim,
-            "bytes": int(r[COLUMN["bytes"]]),
-            "paths": int(r[COLUMN["paths"]]),
-            "cpu_s": round(float(r[COLUMN["cpu_s"]]), 6),
-            "gain": gain,
-            "success": is_success,
-            "params": [round(float(v), 4) for v in r[_PARAMS]],
-        }
-        self._events.write("episode", self.num_timesteps, data)
-        for key in ("quality", "size", "speed"):
-            self._sums.setdefault(f"reward/{key}", []).append(data[key])  # type: ignore[arg-type]
+        terms = {name: float(r[COLUMN[name]]) for name in TERM_NAMES}
+        told = EpisodeEnded(
+            episode=self.n_episodes,
+            env=env,
+            logo=logo.name,
+            category=logo.category,
+            stage=curriculum.stage.name,
+            training_gain=float(r[COLUMN["trained_gain"]]),
+            headline_gain=gain,
+            terms=terms,
+            length=int(r[COLUMN["length"]]),
+            end_reason=failure or "max_steps",
+            ssim=ssim,
+            bytes=int(r[COLUMN["bytes"]]),
+            paths=int(r[COLUMN["paths"]]),
+            cpu_s=round(float(r[COLUMN["cpu_s"]]), 6),
+            success=is_success,
+            params=[round(float(v), 4) for v in r[_PARAMS]],
+        )
+        self._events.write(self.num_timesteps, told)
+        for key, value in terms.items():
+            self._sums.setdefault(f"reward/{key}", []).append(value)
         for key, value in (
             ("ssim", ssim),
             ("gain", gain),
-            ("bytes", data["bytes"]),
-            ("cpu_s", data["cpu_s"]),
+            ("bytes", float(told.bytes)),
+            ("cpu_s", told.cpu_s),
             ("failed_share", float(failure is not None)),
         ):
-            self._sums.setdefault(f"trace/{key}", []).append(float(value))  # type: ignore[arg-type]
+            self._sums.setdefault(f"trace/{key}", []).append(value)
         self.act_on(curriculum.record(is_success))
 
     def act_on(self, decision: Decision | None) -> None:
         """Into the log with a decision of the curriculum's, and on to the next stage where it ended one."""
         if decision is None:
             return
-        data = {
-            "stage": decision.stage,
-            "name": decision.name,
-            "reason": decision.kind,
-            "why": decision.why,
-            "success_share": decision.success_share,
-            "n_episodes": decision.n_episodes,
-        }
-        self._events.write("stage_ended" if decision.ends_stage else "stage_decision", self.num_timesteps, data)
+        record = StageEnded if decision.ends_stage else StageDecision
+        told = record(decision.stage, decision.name, decision.kind, decision.why, decision.success_share, decision.n_episodes)
+        self._events.write(self.num_timesteps, told)
         if decision.ends_stage:
             self.n_stages_ended += 1
             if not self._curriculum.is_finished:
@@ -207,8 +201,8 @@ class EpisodeRecorder(BaseCallback):
 
     def write_stage_start(self) -> None:
         stage = self._curriculum.stage
-        data = stage.model_dump(mode="json") | {"stage": self._curriculum.index, "gain_needed": stage.gain_needed()}
-        self._events.write("stage_started", self.num_timesteps, data)
+        told = StageStarted(stage=self._curriculum.index, gain_needed=stage.gain_needed(), **stage.model_dump(mode="json"))
+        self._events.write(self.num_timesteps, told)
 
     def _on_rollout_start(self) -> None:
         """Called before the first rollout and after every update."""

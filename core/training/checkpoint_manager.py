@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from core.config.config import RunConfig
 from core.errors import RunError
 from core.machine import folder_mb
+from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
 from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir
 from core.training.disk_guard import DiskGuard
@@ -102,7 +103,7 @@ class CheckpointManager:
             left = "; nothing more can be dropped" if used > c.disk_budget_mb else ""
             text = f"the run took {before:.0f} MB, its budget is {c.disk_budget_mb:g} MB: old checkpoints and SVGs were dropped{left}"
             log.warning("%s", text)
-            self._events.write("warning", 0, {"text": text})
+            self._events.write(0, WarningGiven(text))
 
     def _is_lasting(self, folder: Path) -> bool:
         every = self._config.checkpoint.keep_every

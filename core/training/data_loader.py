@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from dataclasses import replace
 
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
@@ -14,6 +14,7 @@ from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
 from core.paths import runs_home, trace_cache_file
+from core.runs.event_types import LogosLoaded, PhaseStarted, WarningGiven, WorkerLost
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
@@ -84,7 +85,7 @@ class DataLoader:
     def phase(self, text: str) -> None:
         """Show what the trainer is at before its first step."""
         self._heartbeat.phase = text
-        self._events.write("phase", self._heartbeat.step, {"phase": text})
+        self._events.write(self._heartbeat.step, PhaseStarted(text))
         log.info("%s", text)
 
     def quarantined(self) -> list[str]:
@@ -101,9 +102,10 @@ class DataLoader:
         skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
         for item in skipped:
             log.warning("left out %s: %s", item["source"], item["reason"])
-        data: dict[str, Any] = {"path": self._config.logos.path, "counts": found.counts(), "skipped": skipped}
         self.digest = found.digest()
-        self._events.write("logos_loaded", self._heartbeat.step, data | {"digest": self.digest, "n_logos": len(found.logos)})
+        self._events.write(
+            self._heartbeat.step, LogosLoaded(self._config.logos.path, found.counts(), skipped, self.digest, len(found.logos))
+        )
         return found
 
     def _choose(self, found: LogoSet) -> None:
@@ -119,7 +121,7 @@ class DataLoader:
         self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, limit)))
         if not validation:
             text = "no validation logos: evaluations use the training logos and do not show generalisation"
-            self._events.write("warning", self._heartbeat.step, {"text": text})
+            self._events.write(self._heartbeat.step, WarningGiven(text))
 
     def _with_more(self, train: list[Logo]) -> list[Logo]:
         """The training logos, built-in ones beside them, and variants of all."""
@@ -143,7 +145,7 @@ class DataLoader:
 
     def _on_loss(self, loss: Loss) -> None:
         """A worker was replaced: into the log, with what repeats the case."""
-        data: dict[str, Any] = {"worker": loss.worker, "failure": loss.failure, "reason": loss.reason}
+        lost = WorkerLost(loss.worker, loss.failure, loss.reason)
         repeat = ""
         if loss.job is not None:
             logo = self.pictures[loss.job.index]
@@ -152,11 +154,13 @@ class DataLoader:
                 self._disk_guard.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
             repeat = f"python -m core logos trace {path} --params {values}"
-            data |= {"logo": logo.name, "digest": logo.digest, "params": loss.job.params.as_dict(), "put_aside": loss.is_quarantined}
-            data |= {"case": self._run.relative(path)}
+            lost = replace(
+                lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
+                case=self._run.relative(path),
+            )  # fmt: skip
         log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
-        self._events.write("worker_lost", self._heartbeat.step, data)
+        self._events.write(self._heartbeat.step, lost)
         if loss.is_quarantined and loss.job is not None:
             text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self._config.workers.max_losses} workers"
             log.warning("%s", text)
-            self._events.write("warning", self._heartbeat.step, {"text": text})
+            self._events.write(self._heartbeat.step, WarningGiven(text))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from core.config.config import RunConfig
 from core.environment.episode import Actor, EnvSpec
 from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_policy, summarise
+from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.search.parallel import search_in_parallel
@@ -37,15 +37,14 @@ class Evaluator:
         data = self._data
         for method in REFERENCE_METHODS:
             results = evaluate_baseline(data.pool, data.logos, data.evaluated, method)
-            self._events.write("baseline", step, {"method": method} | summarise(results))
+            self._events.write(step, BaselineMeasured(method, **summarise(results)))
         budget = self._spec.max_steps  # what the agent has on each logo
         for method, make in SEARCHES.items():
             if method == "tpe" and budget <= TPE_STARTUP:
                 continue  # until then it is random search
             trajectories = search_in_parallel(data.pool, data.logos, data.evaluated, make(self._config.seed), budget, lambda _: None)
             found = Summary.of(np.array([trajectory.best(budget).gain for trajectory in trajectories]))
-            told = {"gain": found.mean, "gain_low": found.low, "gain_high": found.high, "n_logos": len(trajectories), "budget": budget}
-            self._events.write("baseline", step, {"method": method} | told)
+            self._events.write(step, BaselineMeasured(method, found.mean, found.low, found.high, len(trajectories), budget))
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:
         """(mean gain, whether it is the best so far) of the policy, acting deterministically."""
@@ -55,30 +54,30 @@ class Evaluator:
         gain = float(summary["gain"])
         is_best = best_gain is None or gain > best_gain
         for result in results:
-            self._events.write("evaluated", step, self._record(step, result))
-        self._events.write("evaluation", step, summary | {"is_best": is_best, "seconds": round(time.monotonic() - started, 3)})
+            self._events.write(step, self._record(step, result))
+        self._events.write(step, EvaluationEnded(**summary, is_best=is_best, seconds=round(time.monotonic() - started, 3)))
         log.info("step %d: validation gain %.3f on %d logos", step, gain, len(results))
         return gain, is_best
 
-    def _record(self, step: int, result: LogoResult) -> dict[str, Any]:
+    def _record(self, step: int, result: LogoResult) -> LogoEvaluated:
         outcome, defaults, svg = result.outcome, result.logo.defaults, ""
         if self._config.evaluation.keep_svgs and result.svg:
             path = self._run.svg_file(step, result.logo.digest)
             self._disk_guard.write(path, result.svg.encode())
             svg = self._run.relative(path)
-        return {
-            "logo": result.logo.name,
-            "category": result.logo.category,
-            "digest": result.logo.digest,
-            "gain": result.gain,
-            "ssim": outcome.ssim,
-            "bytes": outcome.n_bytes,
-            "paths": outcome.n_paths,
-            "cpu_s": round(outcome.cpu_s, 6),
-            "failure": outcome.failure,
-            "ssim_default": defaults.ssim,
-            "bytes_default": defaults.n_bytes,
-            "paths_default": defaults.n_paths,
-            "params": [round(float(v), 4) for v in result.params.values()],
-            "svg": svg,
-        }
+        return LogoEvaluated(
+            logo=result.logo.name,
+            category=result.logo.category,
+            digest=result.logo.digest,
+            gain=result.gain,
+            ssim=outcome.ssim,
+            bytes=outcome.n_bytes,
+            paths=outcome.n_paths,
+            cpu_s=round(outcome.cpu_s, 6),
+            failure=outcome.failure,
+            ssim_default=defaults.ssim,
+            bytes_default=defaults.n_bytes,
+            paths_default=defaults.n_paths,
+            params=[round(float(v), 4) for v in result.params.values()],
+            svg=svg,
+        )

@@ -17,6 +17,7 @@ from core.environment.preparation import Preparations
 from core.evaluation.evaluate import evaluate_policy, spread_over_categories
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
+from core.runs.event_types import StageEvaluation
 from core.runs.events import EventWriter
 from core.runs.records import read_commands
 from core.runs.run_dir import RunDir
@@ -80,8 +81,7 @@ class StageManager:
         for stage in curriculum.stages[: curriculum.index + (1 if is_final else 0)]:
             self._at_promotion.setdefault(stage.name, shares[stage.name])
         kept = {name: shares[name] - share for name, share in self._at_promotion.items()}
-        data: dict[str, Any] = {"shares": shares, "change_since_end": kept, "n_logos": len(self._places), "is_final": is_final}
-        self._events.write("stage_evaluation", self._recorder.num_timesteps, data)
+        self._events.write(self._recorder.num_timesteps, StageEvaluation(shares, kept, len(self._places), is_final))
         log.info("success by stage: %s", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
         while not is_final and (decision := curriculum.probe(shares[curriculum.stage.name])) is not None:
             self._recorder.act_on(decision)

@@ -28,6 +28,7 @@ from core.errors import RunError, TrainingError
 from core.health.doctor import Doctor
 from core.health.interventions import Interventions
 from core.machine import Meter, Process, memory_mb
+from core.runs.event_types import AlertRaised, AttemptStarted, CheckpointSaved, Continued, Ended, Metrics, Paused, WarningGiven
 from core.runs.events import EventWriter, read_backwards, read_events
 from core.runs.records import is_pause_wanted, read_config, read_parent, training_lock
 from core.runs.requirements import check_preflight
@@ -95,11 +96,10 @@ def train(run: RunDir, resume: bool = False, checkpoint: str = "", cause: str = 
                 ending = trainer.run_to_end(resume, checkpoint, cause)
             except Exception as error:
                 reason = str(error) or type(error).__name__
-                events.write("ended", heartbeat.step, {"status": Status.FAILED, "reason": reason[:500], "error": type(error).__name__})
+                events.write(heartbeat.step, Ended(Status.FAILED, reason[:500], error=type(error).__name__))
                 events.sync()
                 raise
-            data = {"status": ending.status, "reason": ending.reason, "gain": ending.gain, "best_gain": trainer.best_gain}
-            events.write("ended", heartbeat.step, data)
+            events.write(heartbeat.step, Ended(ending.status, ending.reason, ending.gain, trainer.best_gain))
             events.sync()
     log.info("%s: %s", ending.status, ending.reason)
     return ending
@@ -151,20 +151,20 @@ class Trainer:
 
     def _write_start(self, from_step: int, folder: Path | None, cause: str) -> None:
         process, parent = Process.of(os.getpid()), read_parent(self.run)
-        data = {
-            "pid": process.pid,
-            "create_time": process.create_time,
-            "from_step": from_step,
-            "from_checkpoint": folder.name if folder else None,
-            "cause": cause,
-            "parent": asdict(parent) if parent else None,
-            "host": platform.node(),
-            "python": platform.python_version(),
-            "versions": _versions(),
-            "seed": self.config.seed,
-            "total_timesteps": self.config.total_timesteps,
-        }
-        self.events.write("attempt_started", from_step, data)
+        told = AttemptStarted(
+            from_step=from_step,
+            total_timesteps=self.config.total_timesteps,
+            pid=process.pid,
+            create_time=process.create_time,
+            from_checkpoint=folder.name if folder else None,
+            cause=cause,
+            parent=asdict(parent) if parent else None,
+            host=platform.node(),
+            python=platform.python_version(),
+            versions=_versions(),
+            seed=self.config.seed,
+        )
+        self.events.write(from_step, told)
 
     def _note(self, notes: list[str], folder: Path | None, restored: dict[str, Any] | None) -> None:
         """Say what is not as one would expect: damaged checkpoints, other versions than before."""
@@ -176,7 +176,7 @@ class Trainer:
             notes.append(f"packages changed since the checkpoint: {', '.join(changed)}; it may not go on to the bit as it would have")
         for text in notes:
             log.warning("%s", text)
-            self.events.write("warning", self.heartbeat.step, {"text": text})
+            self.events.write(self.heartbeat.step, WarningGiven(text))
 
     def _learn(self, folder: Path | None, restored: dict[str, Any] | None, is_fork: bool, is_newest: bool) -> Ending:
         import torch
@@ -287,11 +287,11 @@ class Trainer:
         """After each step of the environments: hold while a pause is wanted, look at the memory. Returns whether to go
         on."""
         if is_pause_wanted(self.run) and not self.stop:
-            self.events.write("paused", self.agent.num_timesteps, {})
+            self.events.write(self.agent.num_timesteps, Paused())
             with self.heartbeat.busy_with("paused", is_paused=True):
                 while is_pause_wanted(self.run) and not self.stop.wait(HOLD_S):
                     pass
-            self.events.write("continued", self.agent.num_timesteps, {})
+            self.events.write(self.agent.num_timesteps, Continued())
             self.recorder.on_hold()
         now = time.monotonic()
         if now - self._measured > METER_S:
@@ -301,7 +301,7 @@ class Trainer:
 
     def _look_at_memory(self) -> None:
         figures = self._meter.read()
-        self.events.write("metrics", self.agent.num_timesteps, figures)
+        self.events.write(self.agent.num_timesteps, Metrics(figures))
         limit, used, free = self.config.workers.run_memory_mb, figures["system/memory_mb"], figures["system/memory_free_mb"]
         total, _ = memory_mb()
         if limit and used > limit:
@@ -313,7 +313,7 @@ class Trainer:
         """Tell what the doctor found, and act on it as far as the run allows. Returns whether to go on."""
         for finding in self.doctor.take():
             log.warning("step %d: %s; %s", finding.step, finding.title, finding.evidence)
-            self.events.write("alert", finding.step, finding.as_dict())
+            self.events.write(finding.step, AlertRaised(**finding.as_dict()))
             self._end_reason = self.interventions.act_on(finding) or self._end_reason
         if not self.interventions.is_finite() and not self.interventions.has_stopped:
             raise TrainingError(
@@ -394,7 +394,7 @@ class Trainer:
         }
         self.checkpoints.save(name, self.agent, extra)
         if name != "last":
-            self.events.write("checkpoint", self.agent.num_timesteps, {"name": name, "gain": self.last_gain})
+            self.events.write(self.agent.num_timesteps, CheckpointSaved(name, self.last_gain))
             self.events.sync()
 
     def _finish(self) -> Ending:

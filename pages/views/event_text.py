@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from core.runs.event_types import (
+    ActionTaken,
+    AlertRaised,
+    AttemptStarted,
+    BaselineMeasured,
+    CheckpointSaved,
+    StageDecision,
+    StageEvaluation,
+    WorkerLost,
+)
+from core.runs.events import Event
 from pages.views.text import gain_text
 
 METHOD_LABELS = {"method1": "Method 1", "single": "best single setting", "random": "random search", "tpe": "TPE search"}
 
 
-def decision_text(data: dict[str, Any]) -> str:
+def decision_text(reason: str, why: str, success_share: float, n_episodes: float) -> str:
     """What the curriculum decided and why, in a line."""
-    why = data.get("why") or f"{data['success_share']:.0%} successes after {data['n_episodes']} episodes"
-    return f"{data['reason'].replace('_', ' ')} ({why})"
+    return f"{reason.replace('_', ' ')} ({why or f'{success_share:.0%} successes after {n_episodes:.0f} episodes'})"
 
 
-def detail(event: dict[str, Any]) -> str:
-    data = event["data"]
-    if event["kind"] == "attempt_started":
-        where = data.get("from_checkpoint")
-        return (
-            f"attempt {event['attempt']}, pid {data.get('pid', 'unknown')}"
-            + (f", from checkpoint {where}" if where else "")
-            + (f", {data['cause']}" if data.get("cause") else "")
-        )
-    if event["kind"] == "checkpoint":
-        return f"{data.get('name', '')} (gain {gain_text(data.get('gain'))})"
-    if event["kind"] == "baseline":
-        return f"{METHOD_LABELS.get(data.get('method', ''), data.get('method', ''))}: gain {gain_text(data.get('gain'))}"
-    if event["kind"] == "worker_lost":
-        return f"{data.get('worker', '')}: {data.get('reason', '')}" + (f", at {data['logo']}" if data.get("logo") else "")
-    if event["kind"] in ("stage_ended", "stage_decision"):
-        return f"{data.get('name', '')}: {decision_text(data)}"
-    if event["kind"] == "alert":
-        return f"{data.get('title', '')}: {data.get('evidence', '')}"
-    if event["kind"] == "action":
-        return f"the doctor {data.get('text', '')}"
-    if event["kind"] == "stage_evaluation":
-        return ", ".join(f"{name} {share:.0%}" for name, share in data.get("shares", {}).items())
-    for key in ("phase", "text", "reason", "name"):
-        if data.get(key):
-            return str(data[key])
-    return ""
+def text_of_decision(decision: StageDecision) -> str:
+    return decision_text(decision.reason, decision.why, decision.success_share, decision.n_episodes)
+
+
+def detail(event: Event) -> str:
+    """An event in a line; empty for what its kind says already."""
+    match event.data:
+        case AttemptStarted() as start:
+            where = f", from checkpoint {start.from_checkpoint}" if start.from_checkpoint else ""
+            return f"attempt {event.attempt}, pid {start.pid or 'unknown'}{where}" + (f", {start.cause}" if start.cause else "")
+        case CheckpointSaved() as saved:
+            return f"{saved.name} (gain {gain_text(saved.gain)})"
+        case BaselineMeasured() as measured:
+            return f"{METHOD_LABELS.get(measured.method, measured.method)}: gain {gain_text(measured.gain)}"
+        case WorkerLost() as lost:
+            return f"{lost.worker}: {lost.reason}" + (f", at {lost.logo}" if lost.logo else "")
+        case StageDecision() as decision:
+            return f"{decision.name}: {text_of_decision(decision)}"
+        case AlertRaised() as alert:
+            return f"{alert.title}: {alert.evidence}"
+        case ActionTaken() as action:
+            return f"the doctor {action.text}"
+        case StageEvaluation() as evaluation:
+            return ", ".join(f"{name} {share:.0%}" for name, share in evaluation.shares.items())
+        case other:
+            return next((str(value) for key in ("phase", "text", "reason", "name") if (value := getattr(other, key, ""))), "")
+
+
+def short_label(event: Event) -> str:
+    """An event in a few words."""
+    match event.data:
+        case AttemptStarted():
+            return f"attempt {event.attempt}"
+        case StageDecision() as decision if decision.kind == StageDecision.kind:
+            return f"{decision.name}: {decision.reason.replace('_', ' ')}"
+        case other:
+            return str(getattr(other, "title", "") or getattr(other, "text", "") or event.kind.replace("_", " "))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.config.config import RunConfig
 from core.config.text import to_yaml
+from core.runs.event_types import AlertRaised
 from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from pages.views import tables
@@ -57,7 +58,7 @@ def render(store: Store, run: RunDir) -> bytes:
         stages=[
             row
             | {
-                "told": decision_text(row) if row["reason"] else here,
+                "told": decision_text(row["reason"], row["why"], row["success_share"], row["n_episodes"]) if row["reason"] else here,
                 "share": "–" if pd.isna(row["success_share"]) else f"{row['success_share']:.0%}",
             }
             for row in spans.to_dict("records")
@@ -65,7 +66,7 @@ def render(store: Store, run: RunDir) -> bytes:
         if has_stages
         else [],
         now_by_stage=(summary["curriculum"] or {}).get("success_by_stage") or {},
-        findings=[event["data"] for event in queries.events_of(store, run.run_id, ["alert"])],
+        findings=[event.data for event in queries.events_of(store, run.run_id, [AlertRaised])],
         logos=_logos(store, run, summary["best_step"]),
         settings=[(name, _short(usual), _short(value)) for name, usual, value in tables.differences(RunConfig(), config)],
         yaml=to_yaml(config),
@@ -106,7 +107,7 @@ def _charts(store: Store, run: RunDir, found: pd.DataFrame) -> list[tuple[str, s
         drawn.append(
             ("Gain on validation logos, with its 95 % interval", curves.evaluation_line(found, colours, view, labels, lines, stages))
         )
-    series = queries.episode_series(store, [run_id], "reward", "step", curves.POINTS)
+    series = queries.episode_series(store, [run_id], "training_gain", "step", curves.POINTS)
     if len(series):
         drawn.append(("Reward of an episode", curves.line(series, colours, view, "reward", labels=labels, stages=stages)))
     success = queries.success_by(store, run_id, "category")

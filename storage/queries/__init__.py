@@ -15,7 +15,7 @@ from storage.queries.episodes import (
     success_by,
 )
 from storage.queries.evaluations import baselines, evaluated_logos, evaluations, picture_history
-from storage.queries.events import events_of, notable_events
+from storage.queries.events import TimedEvent, events_of, notable_events
 from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals
 from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
 
@@ -23,6 +23,7 @@ __all__ = [
     "EPISODE_COLUMNS",
     "MAX_POINTS",
     "Axis",
+    "TimedEvent",
     "Window",
     "baselines",
     "counts",

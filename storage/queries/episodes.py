@@ -6,8 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
+from core.tracing.params import NAMES
 from storage.queries.series import COLUMN_OF, EPISODE_COLUMNS, Axis, Window, within
-from storage.schema import PARAMS
 from storage.store import Store
 
 
@@ -17,7 +17,7 @@ def success_by(
     """Share of successes over time: group, x, success, gain, n."""
     return store.query(
         f"""
-        WITH p AS (SELECT {by} AS "group", ({COLUMN_OF[axis]})::DOUBLE AS x, success, gain FROM current_episodes
+        WITH p AS (SELECT {by} AS "group", ({COLUMN_OF[axis]})::DOUBLE AS x, success, headline_gain AS gain FROM current_episodes
                    WHERE run_id = ?{within(COLUMN_OF[axis], window)}),
              w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / ?, 1e-9)))) AS width FROM p)
         SELECT "group", floor(x / width) * width + width / 2 AS x, avg(success::INTEGER) AS success, avg(gain) AS gain, count(*) AS n
@@ -44,14 +44,14 @@ def param_density(
     window: Window | None = None,
 ) -> pd.DataFrame:
     """Explored values over time, in cells: x, x2, y, y2, n, share (of the column), gain (mean)."""
-    if param not in PARAMS:
-        raise ValueError(f"{param} is none of {', '.join(PARAMS)}")
+    if param not in NAMES:
+        raise ValueError(f"{param} is none of {', '.join(NAMES)}")
     n_y = n_cells(param, low, high, n_y)
     inside = "" if window is None else f" AND {COLUMN_OF[axis]} BETWEEN $first AND $last"
     bounds = {} if window is None else {"first": window[0], "last": window[1]}
     return store.query(
         f"""
-        WITH p AS (SELECT ({COLUMN_OF[axis]})::DOUBLE AS x, {param} AS y, gain FROM current_episodes
+        WITH p AS (SELECT ({COLUMN_OF[axis]})::DOUBLE AS x, {param} AS y, headline_gain AS gain FROM current_episodes
                    WHERE run_id = $run{inside}),
              w AS (SELECT pow(2, ceil(log2(greatest((max(x) - min(x)) / $nx, 1e-9)))) AS wx, ($high::DOUBLE - $low) / $ny AS wy FROM p),
              c AS (SELECT floor(x / wx) * wx AS x, any_value(wx) AS wx, any_value(wy) AS wy,
@@ -65,11 +65,11 @@ def param_density(
 
 def gain_by_value(store: Store, run: str, param: str, n_buckets: int = 24) -> pd.DataFrame:
     """Mean gain by the value of a parameter: value, gain, q25, q75, n."""
-    if param not in PARAMS:
-        raise ValueError(f"{param} is none of {', '.join(PARAMS)}")
+    if param not in NAMES:
+        raise ValueError(f"{param} is none of {', '.join(NAMES)}")
     return store.query(
         f"""
-        WITH p AS (SELECT {param} AS y, gain FROM current_episodes WHERE run_id = ?),
+        WITH p AS (SELECT {param} AS y, headline_gain AS gain FROM current_episodes WHERE run_id = ?),
              w AS (SELECT greatest((max(y) - min(y)) / ?, 1e-9) AS width, min(y) AS low FROM p)
         SELECT avg(y) AS value, avg(gain) AS gain, quantile_cont(gain, 0.25) AS q25, quantile_cont(gain, 0.75) AS q75, count(*) AS n
         FROM p, w GROUP BY least(floor((y - low) / width), ? - 1) ORDER BY value
@@ -81,13 +81,13 @@ def gain_by_value(store: Store, run: str, param: str, n_buckets: int = 24) -> pd
 def param_pair(store: Store, run: str, a: tuple[str, float, float], b: tuple[str, float, float], n: int = 24) -> pd.DataFrame:
     """Two parameters against each other, each (name, low, high): x, x2, y, y2, n, share, gain (mean)."""
     for name in (a[0], b[0]):
-        if name not in PARAMS:
-            raise ValueError(f"{name} is none of {', '.join(PARAMS)}")
+        if name not in NAMES:
+            raise ValueError(f"{name} is none of {', '.join(NAMES)}")
     return store.query(
         f"""
         WITH w AS (SELECT ($ah::DOUBLE - $al) / $an AS wa, ($bh::DOUBLE - $bl) / $bn AS wb),
              c AS (SELECT least(floor(({a[0]} - $al) / wa), $an - 1) AS i, least(floor(({b[0]} - $bl) / wb), $bn - 1) AS j,
-                          any_value(wa) AS wa, any_value(wb) AS wb, count(*) AS n, avg(gain) AS gain
+                          any_value(wa) AS wa, any_value(wb) AS wb, count(*) AS n, avg(headline_gain) AS gain
                    FROM current_episodes, w WHERE run_id = $run GROUP BY i, j)
         SELECT $al + i * wa AS x, $al + (i + 1) * wa AS x2, $bl + j * wb AS y, $bl + (j + 1) * wb AS y2, n, n / sum(n) OVER () AS share, gain
         FROM c ORDER BY x, y
@@ -115,7 +115,7 @@ def reward_histogram(store: Store, run: str, last: int = 2000, n_buckets: int = 
     """Distribution of rewards, first and last ``last`` episodes: part, low, high, n, share."""
     return store.query(
         """
-        WITH e AS (SELECT reward, row_number() OVER (ORDER BY step, seq) AS i, count(*) OVER () AS total FROM current_episodes WHERE run_id = ?),
+        WITH e AS (SELECT training_gain AS reward, row_number() OVER (ORDER BY step, seq) AS i, count(*) OVER () AS total FROM current_episodes WHERE run_id = ?),
              p AS (SELECT reward, 'first' AS part FROM e WHERE i <= least(?, total // 2) UNION ALL
                    SELECT reward, 'latest' FROM e WHERE i > total - least(?, greatest(total // 2, 1))),
              w AS (SELECT quantile_cont(reward, 0.005) AS low, greatest((quantile_cont(reward, 0.995) - quantile_cont(reward, 0.005)) / ?, 1e-6) AS width FROM p),
@@ -139,7 +139,7 @@ def episode_at(store: Store, run: str, step: int) -> int:
 
 def episode_outcomes(store: Store, run: str) -> pd.DataFrame:
     """SSIM and gain of each episode, in order."""
-    return store.query("SELECT ssim, gain FROM current_episodes WHERE run_id = ? ORDER BY step, seq", [run])
+    return store.query("SELECT ssim, headline_gain AS gain FROM current_episodes WHERE run_id = ? ORDER BY step, seq", [run])
 
 
 def recent_episodes(store: Store, run: str, n: int = 100) -> pd.DataFrame:

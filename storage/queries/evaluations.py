@@ -6,9 +6,12 @@ import json
 
 import pandas as pd
 
+from core.runs.event_types import EvaluationEnded, LogoEvaluated, table_columns
 from storage.queries.series import COLUMN_OF, Axis, marks
-from storage.schema import PARAMS
 from storage.store import Store
+
+_EVALUATED = ", ".join(["run_id", "attempt", "step", *table_columns(LogoEvaluated)])
+_EVALUATION = ", ".join(table_columns(EvaluationEnded))
 
 
 def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFrame:
@@ -27,8 +30,7 @@ def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFr
              c AS (SELECT run_id, place, max(episode) AS episode FROM
                    (SELECT e.run_id, e.episode, len(list_filter(b.steps, lambda s: s < e.step)) AS place
                     FROM current_episodes e JOIN b USING (run_id)) GROUP BY ALL)
-        SELECT run_id, attempt, step, minutes, ts, {x} AS x, gain, gain_low, gain_high, gain_median, share_better, ssim, ssim_default,
-               bytes, bytes_default, n_logos, n_failed, is_best, by_category
+        SELECT run_id, attempt, step, minutes, ts, {x} AS x, {_EVALUATION}
         FROM v JOIN b USING (run_id) ORDER BY run_id, step
         """,
         list(runs),
@@ -42,20 +44,14 @@ def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFr
 def evaluated_logos(store: Store, run: str, step: int | None = None) -> pd.DataFrame:
     """Every logo of a run's evaluations, or of the one at ``step``."""
     where = "run_id = ?" + ("" if step is None else " AND step = ?")
-    columns = (
-        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
-        f"paths_default, svg, {', '.join(PARAMS)}"
+    return store.query(
+        f"SELECT {_EVALUATED} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step]
     )
-    return store.query(f"SELECT {columns} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step])
 
 
 def picture_history(store: Store, digest: str) -> pd.DataFrame:
     """Every evaluation of a picture, over all runs: the columns of :func:`evaluated_logos`, by run and step."""
-    columns = (
-        "run_id, attempt, step, logo, category, digest, gain, ssim, bytes, paths, cpu_s, failure, ssim_default, bytes_default, "
-        f"paths_default, svg, {', '.join(PARAMS)}"
-    )
-    return store.query(f"SELECT {columns} FROM current_evaluated WHERE digest = ? ORDER BY run_id, step", [digest])
+    return store.query(f"SELECT {_EVALUATED} FROM current_evaluated WHERE digest = ? ORDER BY run_id, step", [digest])
 
 
 def baselines(store: Store, runs: list[str]) -> pd.DataFrame:

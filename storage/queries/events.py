@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from core.runs.event_types import EvaluationEnded, Record, from_data, table_columns
 from core.runs.events import Event
 from storage.queries.series import marks
 from storage.store import Store
 
 
-def events_of(store: Store, run: str, kinds: list[str] | None = None) -> list[dict[str, Any]]:
-    """Events that are neither episodes, metrics nor evaluations: {attempt, ts, step, minutes, kind, data}, in order."""
-    where = f" AND kind IN ({marks(kinds)})" if kinds else ""
+@dataclass(frozen=True)
+class TimedEvent(Event):
+    """An event with ``minutes``: of training until then, over all attempts."""
+
+    minutes: float
+
+
+def events_of(store: Store, run: str, kinds: Sequence[type[Record]] = ()) -> list[TimedEvent]:
+    """Events that are neither episodes, metrics nor evaluations, of some kinds only where they are given, in order."""
+    where = f" AND kind IN ({marks([kind.kind for kind in kinds])})" if kinds else ""
     found = store.rows(
-        f"SELECT attempt, ts, step, minutes, kind, data FROM current_events WHERE run_id = ?{where} ORDER BY seq", [run, *(kinds or [])]
+        f"SELECT seq, attempt, ts, step, kind, v, data::VARCHAR, minutes FROM current_events WHERE run_id = ?{where} ORDER BY seq",
+        [run, *(kind.kind for kind in kinds)],
     )
-    return [dict(zip(("attempt", "ts", "step", "minutes", "kind", "data"), (*row[:5], json.loads(row[5])), strict=True)) for row in found]
+    events = []
+    for seq, attempt, ts, step, kind, version, text, minutes in found:
+        record = _record(str(kind), text, int(version))
+        if record is not None:
+            events.append(TimedEvent(int(seq), int(attempt), float(ts), int(step), record, float(minutes)))
+    return events
 
 
-def notable_events(store: Store, kinds: list[str], limit: int = 500) -> list[tuple[str, Event]]:
+def notable_events(store: Store, kinds: Sequence[str], limit: int = 500) -> list[tuple[str, Event]]:
     """The last events of some kinds over all runs, evaluations that were a new best among them, newest first."""
-    found = store.query(
+    figures = ", ".join(f"'{name}', {name}" for name in table_columns(EvaluationEnded))
+    found = store.rows(
         f"""
-        SELECT run_id, attempt, seq, ts, step, kind, data::VARCHAR AS data FROM current_events WHERE kind IN ({marks(kinds)})
+        SELECT run_id, seq, attempt, ts, step, kind, v, data::VARCHAR AS data FROM current_events WHERE kind IN ({marks(list(kinds))})
         UNION ALL
-        SELECT run_id, attempt, seq, ts, step, 'evaluation', '{{"is_best": true, "gain": ' || gain || '}}' FROM current_evaluations WHERE is_best
-        ORDER BY ts DESC LIMIT {int(limit)}
+        SELECT run_id, seq, attempt, ts, step, '{EvaluationEnded.kind}', NULL, json_object({figures})::VARCHAR FROM current_evaluations
+        WHERE is_best ORDER BY ts DESC LIMIT {int(limit)}
         """,
         [*kinds],
     )
-    return [
-        (str(r.run_id), Event(int(r.seq), int(r.attempt), float(r.ts), str(r.kind), int(r.step), json.loads(r.data)))
-        for r in found.itertuples()
-    ]
+    events = []
+    for run_id, seq, attempt, ts, step, kind, version, text in found:
+        record = _record(str(kind), text, version)
+        if record is not None:
+            events.append((str(run_id), Event(int(seq), int(attempt), float(ts), int(step), record)))
+    return events
+
+
+def _record(kind: str, text: Any, version: int | None) -> Record | None:
+    """None where the event does not say what its kind says; the log keeps it."""
+    try:
+        data = json.loads(text)
+        return from_data(kind, data) if version is None else from_data(kind, data, version)
+    except ValueError:
+        return None

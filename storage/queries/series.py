@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from storage.schema import PARAMS
+from core.runs.event_types import EpisodeEnded, table_columns
 from storage.store import Store
 
 Axis = Literal["step", "episode", "minutes", "wall"]
 Window = tuple[float, float]  # of the x axis, both ends included
 COLUMN_OF = {"step": "step", "episode": "episode", "minutes": "minutes", "wall": "ts"}  # wall: seconds since 1970
-EPISODE_COLUMNS = ("reward", "gain", "ssim", "quality", "size", "speed", "bytes", "paths", "cpu_s", "length", "success", *PARAMS)
+EPISODE_COLUMNS = tuple(  # what can be drawn over time
+    name for name, kind in table_columns(EpisodeEnded).items() if kind in ("DOUBLE", "BIGINT", "BOOLEAN") and name not in ("episode", "env")
+)
 MAX_POINTS = 1000
 
 

@@ -68,7 +68,7 @@ def reward(run_view: RunView) -> None:
     store, view = run_view.console.store, run_view.view
 
     def read(runs: list[str]) -> pd.DataFrame:
-        return queries.episode_series(store, runs, "reward", run_view.axis, run_view.n_points, view.window)
+        return queries.episode_series(store, runs, "training_gain", run_view.axis, run_view.n_points, view.window)
 
     series = run_view.with_parent(read(run_view.shown), read)
     if series.empty:
@@ -190,7 +190,7 @@ def deviation(run_view: RunView) -> None:
 
 
 def reward_bands(run_view: RunView) -> None:
-    _bands(run_view, "reward", "reward-bands", "Distribution of rewards")
+    _bands(run_view, "training_gain", "reward-bands", "Distribution of rewards")
 
 
 def quality_bands(run_view: RunView) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from core.health.doctor import RULE_NAMES, RULES
 from core.notifications.notices import as_sentence
+from core.runs.event_types import ActionTaken, AlertRaised
+from core.runs.events import Event
 from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views import actions, chart_box
@@ -39,14 +42,13 @@ MACHINE = {
 }
 
 
-def panel(console: Console, run: RunDir, events: list[dict[str, Any]]) -> None:
+def panel(console: Console, run: RunDir, events: Sequence[Event]) -> None:
     """``events``: alerts and actions of the run, in order."""
-    found = [event for event in events if event["kind"] == "alert"]
     worst: dict[str, str] = {}
-    for event in found:
-        rule, severity = str(event["data"].get("rule", "")), str(event["data"].get("severity", "warning"))
-        if list(COLOURS).index(severity) >= list(COLOURS).index(worst.get(rule, "info")):
-            worst[rule] = severity
+    for alert in (event.data for event in events if isinstance(event.data, AlertRaised)):
+        severity = alert.severity if alert.severity in COLOURS else "warning"
+        if list(COLOURS).index(severity) >= list(COLOURS).index(worst.get(alert.rule, "info")):
+            worst[alert.rule] = severity
     st.subheader("Health")
     with st.container(horizontal=True, gap="small"):
         for rule in RULE_NAMES:
@@ -59,23 +61,22 @@ def panel(console: Console, run: RunDir, events: list[dict[str, Any]]) -> None:
         st.caption(f"{len(RULE_NAMES)} rules look at this run; none has found anything.")
         return
     for n, event in enumerate(reversed(events)):
-        if event["kind"] == "action":
-            st.caption(f":material/healing: Step {event['step']:,}: the doctor {event['data'].get('text', '')}.")
-        else:
-            _finding(console, run, event, n)
+        if isinstance(event.data, ActionTaken):
+            st.caption(f":material/healing: Step {event.step:,}: the doctor {event.data.text}.")
+        elif isinstance(event.data, AlertRaised):
+            _finding(console, run, event.data, event.step, n)
 
 
-def _finding(console: Console, run: RunDir, event: dict[str, Any], n: int) -> None:
-    data = event["data"]
-    severity = str(data.get("severity", "warning"))
+def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, n: int) -> None:
+    severity = alert.severity
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(severity, color=COLOURS.get(severity, "orange"), icon=ICONS.get(severity))
-            st.markdown(f"**{data.get('title', '')}**")
-            st.caption(f"step {event['step']:,}")
-        st.markdown(as_sentence(str(data.get("evidence", ""))))
-        st.caption(f"{data.get('cause', '')} {data.get('remedy', '')}")
-        changes = data.get("changes") or {}
+            st.markdown(f"**{alert.title}**")
+            st.caption(f"step {step:,}")
+        st.markdown(as_sentence(alert.evidence))
+        st.caption(f"{alert.cause} {alert.remedy}")
+        changes = alert.changes
         if changes:
             told = ", ".join(
                 f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
@@ -87,9 +88,11 @@ def _finding(console: Console, run: RunDir, event: dict[str, Any], n: int) -> No
                 actions.fork_with(console, run, changes)
 
 
-def lights(events: list[dict[str, Any]]) -> None:
+def lights(events: Sequence[Event]) -> None:
     """One line for the top of the live page: how many findings of which severity, nothing without any."""
-    counts = {severity: sum(e["data"].get("severity") == severity for e in events) for severity in reversed(COLOURS)}
+    counts = {
+        severity: sum(isinstance(e.data, AlertRaised) and e.data.severity == severity for e in events) for severity in reversed(COLOURS)
+    }
     for severity, count in counts.items():
         if count and severity != "info":
             st.badge(f"{count} {severity}", color=COLOURS[severity], icon=ICONS[severity], help="See the Health tab.")

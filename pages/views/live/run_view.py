@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
+from core.runs.event_types import ActionTaken, AlertRaised, AttemptStarted, Record, StageDecision, WorkerLost
 from core.runs.records import Parent
 from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views.charts import curves
 from pages.views.charts.curves import View
-from pages.views.event_text import decision_text
+from pages.views.event_text import decision_text, short_label
 from storage import queries
-from storage.queries import Axis
+from storage.queries import Axis, TimedEvent
 from storage.store import Store
 
 PARENT_COLOUR = "#8a8a8a"
-MARKED = {"alert": "#d55e00", "worker_lost": "#d55e00", "action": "#cc79a7", "attempt_started": "#8a8a8a", "stage_decision": "#5b5f97"}
+MARKED: dict[type[Record], str] = {
+    AlertRaised: "#d55e00",
+    WorkerLost: "#d55e00",
+    ActionTaken: "#cc79a7",
+    AttemptStarted: "#8a8a8a",
+    StageDecision: "#5b5f97",
+}
 
 
 @dataclass(frozen=True)
@@ -59,20 +65,20 @@ class RunView:
         """Events to be seen on the time line: x, label, colour."""
         found = queries.events_of(self.console.store, self.run_id, list(MARKED))
         rows = [
-            {"x": self.place(event), "label": label_of(event), "colour": MARKED[event["kind"]]}
+            {"x": self.place(event), "label": short_label(event), "colour": MARKED[type(event.data)]}
             for event in found
-            if event["kind"] != "attempt_started" or event["attempt"] > 1
+            if not isinstance(event.data, AttemptStarted) or event.attempt > 1
         ]
         frame = pd.DataFrame(rows, columns=["x", "label", "colour"])
         if self.view.window is not None and len(frame):
             frame = frame[frame["x"].between(*self.view.window)]
         return frame
 
-    def place(self, event: dict[str, Any]) -> float:
+    def place(self, event: TimedEvent) -> float:
         """Where an event is on the page's axis."""
         if self.axis == "episode":
-            return float(queries.episode_at(self.console.store, self.run_id, event["step"]))
-        return float(event[{"wall": "ts"}.get(self.axis, self.axis)])
+            return float(queries.episode_at(self.console.store, self.run_id, event.step))
+        return {"step": float(event.step), "minutes": event.minutes, "wall": event.ts}[self.axis]
 
     def with_parent(self, frame: pd.DataFrame, read: Callable[[list[str]], pd.DataFrame]) -> pd.DataFrame:
         """A fork's curve with its parent's before it, up to the join."""
@@ -98,16 +104,9 @@ def stages_of(store: Store, run_id: str, axis: Axis = "step") -> pd.DataFrame:
     spans = queries.stage_spans(store, run_id)
     if len(spans) < 2 and (spans.empty or spans["name"].iloc[0] == "all_logos"):
         return pd.DataFrame(columns=["name", "x", "x2", "reason", "success_share", "is_over"])
-    told = [decision_text(row) if row["reason"] else "running" for row in spans.to_dict("records")]
+    told = [
+        decision_text(row["reason"], row["why"], row["success_share"], row["n_episodes"]) if row["reason"] else "running"
+        for row in spans.to_dict("records")
+    ]
     found = pd.DataFrame({"name": spans["name"], "x": spans[axis], "x2": spans[f"{axis}_end"], "reason": told})
     return found.assign(success_share=spans["success_share"].astype(float), is_over=spans["reason"] != "")
-
-
-def label_of(event: dict[str, Any]) -> str:
-    """An event in a few words."""
-    data, kind = event["data"], event["kind"]
-    if kind == "attempt_started":
-        return f"attempt {event['attempt']}"
-    if kind == "stage_decision":
-        return f"{data.get('name', '')}: {str(data.get('reason', '')).replace('_', ' ')}"
-    return str(data.get("title") or data.get("text") or kind.replace("_", " "))
