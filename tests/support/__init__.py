@@ -1,0 +1,1 @@
+"""What tests share: small real things to build, and how to wait for what happens elsewhere."""
