@@ -16,8 +16,9 @@ from conftest import draw_logo, tiny_config, update_values, values
 from core.config.config import RunConfig
 from core.config.text import load_config
 from core.errors import TrainingError
-from core.health.doctor import RULE_NAMES, RULES, Doctor
+from core.health.doctor import Doctor
 from core.health.interventions import Interventions
+from core.health.rules import RULE_NAMES, RULES
 from core.runs.event_types import from_data, to_data
 from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.records import claim, read_config

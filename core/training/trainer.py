@@ -20,7 +20,8 @@ from core.config.config import RunConfig
 from core.environment.experience import experience_of, read_experience
 from core.environment.spec import env_spec
 from core.errors import RunError
-from core.health.doctor import SEEN, Doctor
+from core.health.doctor import Doctor
+from core.health.history import SEEN
 from core.machine import Process
 from core.runs.event_types import AttemptStarted, Ended, WarningGiven
 from core.runs.events import EventWriter, read_backwards, read_events

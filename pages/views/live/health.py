@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from core.health.doctor import RULE_NAMES, RULES
+from core.health.rules import RULE_NAMES, RULES
 from core.notifications.notices import as_sentence
 from core.runs.event_types import ActionTaken, AlertRaised
 from core.runs.events import Event
