@@ -200,7 +200,7 @@ def test_a_resumed_run_is_not_told_what_it_was_told_before(trained):
     doctor = Doctor(read_config(run))
     doctor.replay(read_events(run.events_file))
     assert doctor.take() == []
-    assert doctor.n_updates == 50
+    assert doctor.history.n_updates == 50
 
 
 # What is done about it

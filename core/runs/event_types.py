@@ -37,8 +37,8 @@ class AttemptStarted(Record):
     """A trainer's process began to work on the run."""
 
     kind = "attempt_started"
-    from_step: int  # num_timesteps of the checkpoint it goes on from, 0 without one
-    total_timesteps: int
+    from_step: int = 0  # num_timesteps of the checkpoint it goes on from, 0 without one
+    total_timesteps: int = 0
     pid: int = 0
     create_time: Real = math.nan  # of the process, seconds since 1970
     from_checkpoint: str | None = None
@@ -183,18 +183,18 @@ class EvaluationEnded(Record):
     kind = "evaluation"
     has_table = True
     gain: Real
-    gain_low: Real  # bootstrap 95 % interval of the mean
-    gain_high: Real
-    gain_median: Real
-    share_better: Real  # of logos with a gain above 0, in [0, 1]
-    ssim: Real
-    ssim_default: Real
-    bytes: Real
-    bytes_default: Real
-    n_logos: int
-    n_failed: int
-    is_best: bool
-    by_category: ByName  # {category: mean gain}
+    gain_low: Real = math.nan  # bootstrap 95 % interval of the mean
+    gain_high: Real = math.nan
+    gain_median: Real = math.nan
+    share_better: Real = math.nan  # of logos with a gain above 0, in [0, 1]
+    ssim: Real = math.nan
+    ssim_default: Real = math.nan
+    bytes: Real = math.nan
+    bytes_default: Real = math.nan
+    n_logos: int = 0
+    n_failed: int = 0
+    is_best: bool = False
+    by_category: ByName = field(default_factory=dict)  # {category: mean gain}
     seconds: Real = math.nan  # that it took
 
 

@@ -92,7 +92,8 @@ class MetricsCallback(BoundaryCallback):
 
     def finish(self) -> None:
         """Write what an update recorded that no rollout follows."""
-        if self.has_new_update:
+        has_begun = self._gradient is not None
+        if has_begun and self.has_new_update:
             self._flush()
 
     def _flush(self) -> None:
