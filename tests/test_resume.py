@@ -156,8 +156,8 @@ def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_n
     write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
     train(run, resume=True, checkpoint="step-0000000064")
     starts = [e.data for e in read_events(run.events_file) if e.kind == "attempt_started"]
-    assert starts[-1]["from_step"] == 64
-    assert starts[-1]["from_checkpoint"] == "step-0000000064"
+    assert starts[-1].from_step == 64
+    assert starts[-1].from_checkpoint == "step-0000000064"
 
 
 def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
@@ -173,8 +173,8 @@ def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
     assert parent.events_file.read_bytes() == before
     events = list(read_events(fork.events_file))
     start = next(e.data for e in events if e.kind == "attempt_started")
-    assert (start["from_step"], start["from_checkpoint"]) == (128, PARENT_CHECKPOINT)
-    assert start["parent"] == {"run_id": parent.run_id, "checkpoint": "last", "step": 128}
+    assert (start.from_step, start.from_checkpoint) == (128, PARENT_CHECKPOINT)
+    assert start.parent == {"run_id": parent.run_id, "checkpoint": "last", "step": 128}
     last_of_parent = [e.data.gain for e in read_events(parent.events_file) if e.kind == "evaluation"][-1]
     evaluations = [e for e in events if e.kind == "evaluation"]
     assert (evaluations[0].step, evaluations[0].data.gain) == (128, last_of_parent)  # the networks are the parent's

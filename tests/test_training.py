@@ -83,8 +83,8 @@ def test_a_folder_with_bad_files_trains_on_the_rest_and_says_so(home, logo_folde
     run = claim(home, tiny_config(logo_folder, total_timesteps=32))
     assert train(run).status is Status.COMPLETED
     told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
-    assert told["n_logos"] == 12
-    assert {os.path.basename(s["source"]) for s in told["skipped"]} == {"notes.txt", "empty.png", "broken.png", "dot.png"}
+    assert told.n_logos == 12
+    assert {os.path.basename(s["source"]) for s in told.skipped} == {"notes.txt", "empty.png", "broken.png", "dot.png"}
 
 
 def test_a_run_that_fails_says_why(home, tmp_path):
@@ -356,5 +356,5 @@ def test_a_short_run_on_real_logos_beats_the_defaults(home, real_logos):
     assert ending.gain is not None
     assert ending.gain > 0.1
     told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
-    assert told["skipped"] == []
+    assert told.skipped == []
     assert sum(e.data.n_logos for e in read_events(run.events_file) if e.kind == "evaluation") == 3 * 24
