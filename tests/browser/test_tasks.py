@@ -1,0 +1,345 @@
+"""What people come for, each done in a real browser; and that no page has errors, calls elsewhere, or keeps anybody out.
+
+Of what is looked for, the first is taken: while a page is drawn again, what moved is there twice for a moment.
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.logos import favourites
+from core.logos.dataset import BUILTIN
+from core.runs.records import claim, read_config
+from core.runs.run_dir import RunDir, all_runs
+from core.runs.status import Status
+from core.scheduling import local, queue
+from core.training.trainer import train
+from pages.server import start_document
+from tests.support.browsers import keep_picture
+from tests.support.runs import await_status, follow, tiny_config
+from tests.support.servers import serving
+
+pytestmark = pytest.mark.browser
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+STAGES = [
+    {"name": n, "categories": c, "target_ssim": 1.0, "required_gain": 5.0, "max_episodes": 1_000_000, "success_threshold": 0.9}
+    for n, c in (("first", ["simple"]), ("second", ["simple", "text", "gradient", "complex"]))
+]
+
+
+@pytest.fixture
+def two_runs(home: Path, logo_folder: Path) -> list[RunDir]:
+    """Two that have ended, one of them with a curriculum."""
+    curriculum = {"enabled": True, "window": 8, "min_episodes": 16, "ends_run": False}
+    real = {"logos": {"path": BUILTIN, "n_per_category": 10, "work_size": 192}} if os.environ.get("TRACEWRIGHT_PICTURES") else {}
+    runs = [
+        claim(home, tiny_config(logo_folder, name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real)) for s in (1, 2)
+    ]
+    for run in runs:
+        train(run)
+    return runs
+
+
+def read_in(server: Any, runs: list[RunDir]) -> None:
+    server.await_read(sum(run.events_file.stat().st_size for run in runs))
+
+
+def test_see_why_a_run_holds_at_a_stage_and_push_it_on(home, tmp_path, browse, logo_folder):
+    config = tiny_config(
+        logo_folder,
+        total_timesteps=1_000_000,
+        curriculum={"enabled": True, "window": 8, "min_episodes": 8, "probe": False, "stages": STAGES},
+    )
+    with serving(home, tmp_path) as server:
+        run = queue.submit(home, config)
+        page = browse()
+        page.goto(f"{server.url}/live?run={run.run_id}&tab=Success")
+        page.get_by_text(re.compile("passes at 90% successes, now 0%: SSIM at least 1 and gain at least 5")).first.wait_for()
+        page.get_by_text("Successes against the stage's gate").first.wait_for()
+        page.get_by_role("button", name="Hold").first.click()
+        page.get_by_role("button", name="Release").first.wait_for()
+        pressed = time.time()
+        page.get_by_role("button", name="Next stage").first.click()
+        moved = follow(run, lambda e: e.kind == "stage_ended" and e.data.reason == "advanced")
+        assert moved.ts - pressed < 10
+        page.get_by_text(re.compile("Last decision, in first: advanced")).first.wait_for()
+        keep_picture(page, "task-push-a-stage-on")
+
+
+def test_find_the_logo_that_got_worst_and_see_where(home, tmp_path, browse, two_runs):
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse()
+        page.goto(f"{server.url}/gallery?run={two_runs[0].run_id}&sort=smallest+gain")
+        page.locator(".handle").first.wait_for()
+        page.get_by_role("combobox", name="Lay over").first.click()
+        page.get_by_role("option", name="difference in colour").first.click()
+        over = page.locator(".pane .over")
+        over.wait_for()
+        assert over.evaluate("e => e.naturalWidth") > 0
+        assert "cover=absolute" in page.url
+        page.locator(".opacity").fill("40")
+        assert over.evaluate("e => e.style.opacity") == "0.4"
+        page.locator(".stage").hover()
+        for _ in range(60):
+            page.mouse.wheel(0, -400)
+        assert page.locator(".zoom").inner_text() == "3200 %"
+        page.locator(".tw").focus()
+        page.keyboard.press("0")
+        assert page.locator(".zoom").inner_text() == "100 %"
+        keep_picture(page, "task-find-the-worst-logo")
+        page.get_by_role("tab", name="Over time").first.click()
+        page.locator(".scrub .at").first.wait_for()
+        n = int(page.locator(".scrub .at").get_attribute("max") or 0)
+        assert n >= 2
+        page.locator(".scrub .at").fill("0")
+        assert page.locator(".said").inner_text().startswith("step 0 ")
+        page.get_by_role("button", name="Play").first.click()
+        page.locator(".said").filter(has_text="step 96").first.wait_for()
+        page.get_by_role("tab", name="Trade-off").first.click()
+        page.get_by_role("button", name="Try 40 more settings").first.click()
+        page.get_by_text(re.compile(r"\d+ known conversions")).first.wait_for()
+        page.get_by_text("vtracer.convert_image_to_svg_py").first.wait_for()
+
+
+def test_compare_two_runs_and_export(home, tmp_path, browse, two_runs):
+    from playwright.sync_api import expect
+
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse()
+        page.goto(f"{server.url}/compare?" + "&".join(f"run={run.run_id}" for run in two_runs))
+        page.get_by_text("What differs in their settings").first.wait_for()
+        keep_picture(page, "task-compare-and-export")
+        page.get_by_role("tab", name="Logo by logo").first.click()
+        page.get_by_text("Wins · ties · losses").first.wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="logos.csv").first.click()
+        assert Path(download.value.path()).read_text().startswith("digest,logo")
+        page.get_by_role("tab", name="Figures and settings").first.click()
+        page.get_by_role("button", name="Show and hide").first.click()
+        page.locator("[data-testid=stPopoverBody]").get_by_text("seed 2", exact=True).first.click()
+        page.wait_for_url("**hide=**")
+        expect(page.get_by_label("Names that match").first).to_be_visible()  # the list stays open for the next
+        page.keyboard.press("Escape")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="figures.csv").first.click()
+        lines = Path(download.value.path()).read_text().splitlines()
+        assert len(lines) == 3
+        page.locator(".st-key-box-gain").get_by_role("button", name="Save").first.click()
+        for name, start in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"run_id"), ("Interactive page", b"<!DOCTYPE")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=name, exact=True).first.click()
+            assert Path(download.value.path()).read_bytes().startswith(start)
+
+
+def test_zoom_into_a_chart_and_find_it_again_by_its_address(home, tmp_path, browse, two_runs):
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse()
+        page.goto(f"{server.url}/live?run={two_runs[0].run_id}")
+        chart = page.locator(".st-key-box-reward [data-testid=stVegaLiteChart]")
+        chart.locator("canvas, svg.marks").first.wait_for()
+        page.wait_for_selector(SETTLED)
+        for _ in range(3):  # the brush may fall into a redraw
+            box = chart.bounding_box()
+            assert box is not None
+            page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 100, steps=8)
+            page.mouse.up()
+            try:
+                page.get_by_text("Zoomed to step").first.wait_for(timeout=8000)
+                break
+            except Exception as error:
+                print(f"again: {error}")
+        assert "zoom=" in page.url
+        page.reload()
+        page.get_by_text("Zoomed to step").first.wait_for()
+        page.get_by_role("button", name="Whole range").first.click()
+        page.get_by_text("Zoomed to step").first.wait_for(state="detached")
+        page.wait_for_selector(SETTLED)
+        page.locator(".st-key-box-reward").get_by_role("button", name="Save").first.click()
+        page.get_by_text("Keep at the top").first.click()
+        page.wait_for_url(re.compile("pin=reward"))
+
+
+def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs):
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse()
+        page.goto(server.url)
+        page.get_by_role("button", name="More").last.click()
+        page.get_by_role("link", name="Clone as new").first.click()
+        rate = page.get_by_role("spinbutton", name="Learning rate")
+        rate.fill("0.0007")
+        rate.press("Enter")
+        page.get_by_text(re.compile("A copy of")).first.wait_for()
+        page.wait_for_selector(SETTLED)
+        page.get_by_role("button", name="Start").first.click()
+        page.get_by_text("Gain on validation logos").first.wait_for()
+        (new,) = [run for run in all_runs(home) if run.run_id not in {old.run_id for old in two_runs}]
+        assert read_config(new).ppo.learning_rate == pytest.approx(0.0007)
+        assert read_config(new).logos.path == read_config(two_runs[0]).logos.path
+        await_status(new, Status.COMPLETED)
+        keep_picture(page, "task-clone-with-another-rate")
+
+
+def test_tune_a_logo_by_hand_and_copy_the_command(home, tmp_path, browse, two_runs):
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse()
+        page.goto(f"{server.url}/workbench?run={two_runs[0].run_id}")
+        page.locator(".handle").first.wait_for()
+        slider = page.get_by_role("slider", name="color_precision (bits)")
+        slider.focus()
+        for _ in range(8):
+            slider.press("ArrowLeft")
+        slider.press("ArrowRight")
+        code = page.locator("[data-testid=stCode] code").filter(has_text="convert_image_to_svg_py").first
+        code.filter(has_text="color_precision=2,").wait_for()
+        page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
+        keep_picture(page, "task-tune-by-hand")
+        name = page.get_by_role("textbox", name="Keep as")
+        name.fill("two bits")
+        name.press("Enter")
+        page.get_by_role("button", name="Keep", exact=True).first.click()
+        page.get_by_role("button", name="Forget").first.wait_for()
+        (kept,) = favourites.read(home)
+        assert kept.name == "two bits"
+        assert kept.params[0] == 2
+
+
+def test_keys_and_the_tour_lead_through_the_console(home, tmp_path, browse, two_runs):
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(server.url)
+        page.get_by_role("button", name="Take the tour").first.click()
+        page.get_by_role("heading", name="Better SVGs from logos").first.wait_for()
+        page.get_by_role("button", name="Next").first.click()
+        page.get_by_role("heading", name="Have logos? Optimize").first.wait_for()
+        page.keyboard.press("Escape")
+        page.reload()
+        page.get_by_role("button", name="Tour", exact=True).first.wait_for()
+        assert not page.get_by_role("button", name="Take the tour").first.is_visible()
+        page.keyboard.press("?")
+        page.get_by_role("heading", name="Keyboard shortcuts").first.wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        page.keyboard.press("w")
+        page.wait_for_url(re.compile("/workbench"))
+        page.goto(f"{server.url}/runs?find=seed")
+        page.get_by_text("seed 1").first.wait_for()  # the home page by its name
+
+
+def test_nothing_of_the_page_before_stands_below_a_new_title(home, tmp_path, browse):
+    watch = """() => {
+      window.mixed = 0; window.frames_seen = 0;
+      const look = () => {
+        const title = document.querySelector("h1")?.innerText || "";
+        const old = [...document.querySelectorAll("[data-testid=stMain] h3")].find((h) => h.innerText.includes("Notifications"));
+        window.frames_seen += 1;
+        if (title.includes("Logos") && old && old.checkVisibility()) window.mixed += 1;
+        requestAnimationFrame(look);
+      };
+      look();
+    }"""
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(f"{server.url}/settings")
+        page.get_by_role("heading", name="Notifications").first.wait_for()
+        page.wait_for_selector(SETTLED)
+        page.evaluate(watch)
+        page.get_by_role("link", name="Logos", exact=True).first.click()
+        page.get_by_role("heading", name="Logos", exact=True).first.wait_for()
+        page.wait_for_selector(SETTLED)
+        tabs = page.get_by_role("tablist").first
+        tabs.wait_for()  # seen again
+        assert page.evaluate("() => window.frames_seen") > 2
+        assert page.evaluate("() => window.mixed") <= 2  # frames: nobody sees one
+        assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
+
+
+def addresses(run: RunDir) -> list[str]:
+    tabs = ("Success", "Parameters", "Rewards", "Losses", "Health", "Machine", "Events+and+log", "Export")
+    live = [f"live?run={run.run_id}&tab={tab}" for tab in tabs]
+    gallery = [f"gallery?run={run.run_id}&{more}" for more in ("cover=paths", "view=Over+time", "view=Trade-off")]
+    logos = [f"logos?tab={tab}" for tab in ("Logos", "Features", "Look+alike", "Make+a+set")]
+    curriculum = [f"curriculum?run={run.run_id}&tab={tab}" for tab in ("What+happened", "Rules+and+what-if")]
+    return [
+        "",
+        "optimize",
+        "new_run",
+        *live,
+        *curriculum,
+        *logos,
+        *gallery,
+        f"workbench?run={run.run_id}",
+        "compare",
+        "compare?tab=Logo+by+logo",
+        "alerts",
+        "system",
+        "settings",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(home, tmp_path, browse, two_runs, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    with serving(home, tmp_path) as server:
+        read_in(server, two_runs)
+        page = browse(color_scheme=scheme)
+        problems: list[str] = []
+        page.on("console", lambda m: problems.append(f"{page.url}: {m.text}") if m.type == "error" else None)
+        page.on(
+            "request",
+            lambda r: (
+                None
+                if r.url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:"))
+                else problems.append(f"asks {r.url}")
+            ),
+        )
+        axe = Axe()
+        for address in addresses(two_runs[0]):
+            page.goto(f"{server.url}/{address}")
+            page.wait_for_selector(SETTLED)
+            page.locator("h1").first.wait_for()
+            page.wait_for_timeout(700)  # what fades in has its colours only then; there is no event for it
+            assert not page.locator("[data-testid=stException]").count(), address
+            assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == start_document.SIDEBAR, (
+                address
+            )
+            found = axe.run(page).response["violations"]
+            for violation in found:
+                if violation["impact"] in ("serious", "critical"):
+                    example = violation["nodes"][0]
+                    problems.append(f"{address}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
+        assert not problems, "\n".join(problems)
+
+
+def test_the_browser_tells_when_a_run_ends(home, tmp_path, browse, logo_folder):
+    """With the tab out of sight; what the browser itself would show is caught at its door."""
+    caught = """
+        window.told = [];
+        window.Notification = class {
+          static permission = "granted";
+          static requestPermission() { return Promise.resolve("granted"); }
+          constructor(title, more) { window.told.push([title, more.body]); }
+        };
+        Object.defineProperty(document, "hidden", { get: () => true });
+    """
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.add_init_script(caught)
+        page.goto(f"{server.url}/system")
+        page.get_by_role("button", name="Notify me").first.click()
+        page.get_by_role("button", name="Do not notify").first.wait_for()
+        run = local.start(home, tiny_config(logo_folder, name="short one"))
+        await_status(run, Status.COMPLETED)
+        page.wait_for_function("() => window.told.length > 0")
+        assert page.evaluate("() => window.told") == [["Run completed", "short one"]]

@@ -1,0 +1,103 @@
+"""The benchmarks: that each measures what it says, and that the document keeps what it has."""
+
+import json
+import random
+import re
+
+import pytest
+
+from core.bench import ablation, ingest, report, throughput
+from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
+from core.config.text import to_yaml
+from core.environment.episode import PreparedLogo
+from core.errors import ConfigError
+from core.logos.dataset import load_logos
+from core.runs.events import read_events
+from core.runs.records import claim
+from core.tracing.picture import Picture
+from core.training.trainer import train
+from tests.support.runs import tiny_config
+
+
+def test_a_section_is_replaced_and_the_others_stay(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    first, second = Report("ingest", "Ingest", {"ingest_rows_per_s": 1000.0}), Report("ui", "Console", {"live_chart_1m_s": 1.5})
+    first.add("what", "7 ms", "remark")
+    for one in (first, second, Report("ingest", "Ingest", {"ingest_rows_per_s": 400_000.0})):
+        write_section(one, path)
+    text = path.read_text()
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Ingest", "Console"]
+    assert "| `ingest_rows_per_s` | 400,000 | >= 300,000 | yes |" in text
+    assert "| `live_chart_1m_s` | 1.500 | <= 2 | yes |" in text
+    assert "7 ms" not in text
+    assert "cores" in text
+
+
+def test_targets_are_held_in_their_direction():
+    assert met_text("step_over_vtracer", 1.4) == "yes"
+    assert met_text("step_over_vtracer", 1.41) == "**no**"
+    assert met_text("naive_over_step", 2.4) == "**no**"
+    assert met_text("anything", 1.0) == ""
+    assert met_text("events_lost", 0) == "yes"
+    assert met_text("events_lost", 1) == "**no**"
+    assert {direction for direction, _ in TARGETS.values()} == {"<=", ">="}
+
+
+def test_sides_take_turns_and_the_median_counts():
+    order = []
+    take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert percentile([3, 1, 2], 0.5) == 2
+    assert percentile(list(range(100)), 0.95) == 95
+
+
+def test_the_step_and_the_naive_step_do_the_same_work(tmp_path):
+    logos = load_logos("builtin", 96, n_per_category=4).logos[:2]
+    pictures = [Picture(logo.pixels) for logo in logos]
+    prepared = [PreparedLogo(o.name, o.category, o.digest, p.features, p.defaults) for o, p in zip(logos, pictures, strict=True)]
+    found = Report("throughput", "Throughput")
+    throughput._steps(found, pictures, prepared, 1)
+    throughput._similarity(found, pictures, 1)
+    assert found.keys["step_over_vtracer"] > 1
+    assert found.keys["naive_over_step"] > 0
+    assert found.details["ssim_difference"] < 1e-5
+    naive = throughput.NaiveStep(tmp_path)
+    naive(pictures[0], throughput.DEFAULTS)
+    assert (tmp_path / "out.svg").read_text().count("<path ") == pictures[0].by_defaults.trace.n_paths
+
+
+def test_ingest_counts_every_row_and_watches_every_event():
+    found = ingest.measure(1, 2000, 0.5)
+    assert found.keys["ingest_rows_per_s"] > 0
+    assert 0 < found.keys["ingest_lag_p95_s"] < 30
+    assert found.details["lag_16"]["n"] > 0
+    assert json.loads(json.dumps(found.as_dict()))["bench"] == "ingest"
+
+
+def test_machine_facts_name_what_was_measured_with():
+    facts = report.machine_facts()
+    assert {"processor", "cores", "memory", "system", "Python"} == set(facts)
+    assert "vtracer" in facts["Python"]
+
+
+def test_a_synthetic_episode_holds_what_a_training_writes(home, logo_folder):
+    """Or the figures of ingest and console would be of something else."""
+    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
+    train(run)
+    real = next(e.data for e in read_events(run.events_file) if e.kind == "episode")
+    made = ingest.episode(random.Random(0), 1)
+    assert {key: type(value) for key, value in real.items()} == {key: type(value) for key, value in made.items()}
+
+
+def test_an_ablation_trains_each_value_with_each_seed(tmp_path, logo_folder):
+    config = tmp_path / "tiny.yaml"
+    config.write_text(to_yaml(tiny_config(logo_folder)))
+    found = ablation.measure(config, "env.max_steps=1,2", ["total_timesteps=64"], "1", str(logo_folder))
+    gains = {what: remark for what, _, remark in found.rows if what.startswith("validation gain")}
+    assert list(gains) == ["validation gain with env.max_steps = 1", "validation gain with env.max_steps = 2"]
+    assert all(len(values.split(", ")) == 1 for values in gains.values())
+    assert list(found.keys) == ["env.max_steps_1_less_2"]
+    with pytest.raises(ConfigError, match="no setting with two values"):
+        ablation.measure(config, "env.max_steps=1", [], "1", str(logo_folder))
+    with pytest.raises(ConfigError, match=r"env\.max_steps"):
+        ablation.measure(config, "env.max_steps=1,0", [], "1", str(logo_folder))

@@ -1,0 +1,236 @@
+"""Methods against each other, the model as files, and ``optimize``: on a tiny agent that is really trained."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.agents.loading import SCATTER, find_checkpoint, load_model
+from core.agents.onnx_export import export_model
+from core.errors import ConfigError, RunError
+from core.evaluation.comparison import Request, compare, write_comparison
+from core.evaluation.optimize import PREFERENCES, find_pictures, optimize
+from core.runs.records import claim
+from core.runs.run_dir import RunDir
+from core.tracing.cache import TraceCache
+from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
+from core.tracing.params import DEFAULTS
+from core.tracing.picture import Picture
+from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
+
+
+def quiet(what: str, n_done: int, n_all: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, Path, RunDir]:
+    """(home, logos, run) of an agent with an outcome model: 1,280 conversions of twelve logos and their variants."""
+    folder = tmp_path_factory.mktemp("logos")
+    for i in range(12):
+        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_logo(i).save(path)
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRACEWRIGHT_HOME", str(home))
+        changes = {"n_envs": 64, "logos": {"variants": 1}, "outcome": {"members": 2, "units": 32, "epochs": 4}}
+        run = claim(home, tiny_config(folder, total_timesteps=1280, evaluation={"every_steps": 640}, **changes))
+        train(run)
+    return home, folder, run
+
+
+def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(trained, tmp_path):
+    home, folder, run = trained
+    methods = ("default", "method1_raw", "single", "random", "tpe", "policy", "policy_search")
+    request = Request(str(run.path), str(folder), "all", methods, (1, 3, 6))
+    first = compare(request, home, quiet)
+    data = first.as_dict()
+    assert json.dumps(data) == json.dumps(compare(request, home, quiet).as_dict())
+    assert data["n_logos"] == 12
+    for method in methods:
+        budgets = ["1", "3", "6"] if method in ("random", "tpe", "policy_search") else ["1"]
+        assert list(data["gain"][method]) == budgets
+        means = [data["gain"][method][b]["mean"] for b in budgets]
+        assert means == sorted(means)
+        for b in budgets:
+            found = data["gain"][method][b]
+            assert found["low"] <= found["mean"] <= found["high"]
+            assert set(found["by_category"]) == {"simple", "text", "gradient", "complex"}
+            assert data["measures"][method][b]["regret"] >= 0
+    assert data["gain"]["default"]["1"]["mean"] == 0
+    assert data["measures"]["default"]["1"]["edge_f1"] == data["measures"]["default"]["1"]["edge_f1_default"]
+    assert data["worth_tpe"]["tpe"] == pytest.approx({"1": 1.0, "3": 3.0, "6": 6.0})
+    assert data["gain"]["policy"]["1"]["mean"] == data["gain"]["policy_search"]["1"]["mean"]
+    # every figure of a search is that of its own best conversion, and no search had more than it was given
+    for method, trajectories in first.trajectories.items():
+        assert {len(trajectory.conversions) for trajectory in trajectories} == {6 if method in ("random", "tpe", "policy_search") else 1}
+    write_comparison(first, tmp_path / "out")
+    rows = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
+    assert len(rows) == 1 + 12 * sum(len(b) for b in data["gain"].values())
+    assert len(list((tmp_path / "out" / "tpe-6").glob("*.svg"))) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"methods": ("magic",)}, "'magic' is none of"),
+        ({"methods": ("policy_search",)}, "needs --model"),
+        ({"budgets": (0,), "methods": ("single",)}, "not whole numbers in"),
+        ({"split": "some"}, "is none of train"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(changes, text, tmp_path):
+    with pytest.raises(ConfigError, match=text):
+        compare(Request(None, "builtin", **changes), tmp_path, quiet)
+
+
+def test_the_exported_model_chooses_as_the_checkpoint_does(trained, tmp_path):
+    home, _, run = trained
+    files = export_model(run.checkpoints / "last", tmp_path / "m")
+    assert {f.name for f in files} == {"policy.onnx", "outcomes.onnx", "preprocess.json", "MODEL_CARD.md"}
+    kept, shipped = load_model(str(run.checkpoints / "last"), home), load_model(str(tmp_path / "m"), home)
+    rng = np.random.default_rng(0)
+    observations = rng.uniform(-1, 2, (100, kept.spec.n_observation)).astype(np.float32)
+    np.testing.assert_allclose(kept.policy.actions(observations), shipped.policy.actions(observations), atol=1e-5)
+    params = kept.spec.actions.to_values(rng.uniform(-1, 1, (50, 7)))
+    assert kept.outcomes is not None
+    assert shipped.outcomes is not None
+    np.testing.assert_allclose(kept.outcomes.predict(observations[0], params), shipped.outcomes.predict(observations[0], params), atol=1e-4)
+    np.testing.assert_array_equal(kept.deviation, shipped.deviation)
+    assert kept.spec == shipped.spec
+    (tmp_path / "m" / "policy.onnx").write_bytes(b"something else")
+    with pytest.raises(RunError, match=r"policy.onnx is damaged"):
+        load_model(str(tmp_path / "m"), home)
+
+
+def test_a_run_stands_for_its_last_checkpoint_unless_its_best_was_clearly_better(trained, tmp_path):
+    home, _, run = trained
+    assert find_checkpoint(run.run_id, home) == run.checkpoints / "last"
+    other = RunDir(tmp_path / "other")
+    shutil.copytree(run.path, other.path)
+    lines = other.events_file.read_text().splitlines()
+    ended = json.loads(lines[-1])
+    ended["data"]["best_gain"] = ended["data"]["gain"] + 2 * SCATTER
+    other.events_file.write_text("\n".join([*lines[:-1], json.dumps(ended)]) + "\n")
+    assert find_checkpoint(str(other.path), home) == other.checkpoints / "best"
+    assert find_checkpoint(str(other.checkpoints / "best"), home) == other.checkpoints / "best"
+
+
+def test_reading_a_shipped_model_needs_no_torch(trained, tmp_path):
+    _, _, run = trained
+    export_model(run.checkpoints / "last", tmp_path / "m")
+    code = "import sys; from pathlib import Path; from core.agents.model import load_model; import core.evaluation.optimize;"
+    code += f"load_model({str(tmp_path / 'm')!r}, Path('.')); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def pictures(tmp_path: Path) -> Path:
+    """Five good files (two of one name), a broken, an empty and a huge one."""
+    folder = tmp_path / "in"
+    (folder / "other").mkdir(parents=True)
+    for i in range(4):
+        draw_logo(i).save(folder / f"logo {i}.png")
+    draw_logo(5).save(folder / "other" / "logo 1.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    Image.new("1", (9000, 8000)).save(folder / "huge.png")
+    return folder
+
+
+def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_path):
+    home, _, run = trained
+    folder = pictures(tmp_path)
+    files, missing = find_pictures([folder, tmp_path / "nowhere", folder / "logo 0.png"])
+    assert [m.reason for m in missing] == ["no such file or folder"]
+    assert len(files) == 8
+    told: list[int] = []
+    done = optimize(files, load_model(str(run.path), home), 4, "", 64, tmp_path / "out", home, lambda what, n, of: told.append(n))
+    assert sorted(Path(s.source).name for s in done.skipped) == ["broken.png", "empty.jpg", "huge.png"]
+    assert all(s.reason for s in done.skipped)
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.svg")) == [
+        "logo 0.svg", "logo 1-2.svg", "logo 1.svg", "logo 2.svg", "logo 3.svg",
+    ]  # fmt: skip
+    assert told == sorted(told)
+    for result in done.results:
+        assert result.gain >= 0
+        assert result.outcome.ssim >= result.defaults.ssim - 0.01
+        pixels = np.asarray(Image.open(result.file).convert("RGB"))
+        svg = Path(result.svg).read_text()
+        if result.is_default:
+            assert result.params == DEFAULTS
+        measured = Picture(pixels).measure(result.params)
+        assert measured.trace.svg == svg
+        assert measured.outcome.ssim == result.outcome.ssim
+    assert len((tmp_path / "out" / "optimized.csv").read_text().splitlines()) == 1 + len(done.results)
+
+
+def test_a_preference_changes_what_is_best(trained, tmp_path):
+    home, _, run = trained
+    files, _ = find_pictures([pictures(tmp_path)])
+    model = load_model(str(run.path), home)
+    found = {p: optimize(files, model, 12, p, 64, tmp_path / (p or "both"), home, quiet) for p in PREFERENCES}
+    n_bytes = {p: sum(r.outcome.n_bytes for r in done.results) for p, done in found.items()}
+    error = {p: sum(np.log(1 - r.outcome.ssim + 0.001) for r in done.results) for p, done in found.items()}
+    assert n_bytes["smaller"] <= n_bytes["faithful"]
+    assert error["faithful"] <= error["smaller"]
+
+
+def test_optimize_on_the_command_line(trained, tmp_path):
+    home, _, run = trained
+    folder = pictures(tmp_path)
+
+    def core(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "core", "optimize", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "TRACEWRIGHT_HOME": str(home)}
+        )
+
+    done = core(str(folder), "--model", str(run.path), "--budget", "2", "--max-side", "64", "--out", str(tmp_path / "o"), "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout.splitlines()[-1])
+    assert (data["n_done"], data["n_skipped"]) == (5, 3)
+    assert "skipped" in done.stderr
+    for arguments, code, text in (
+        ([str(folder), "--out", str(tmp_path / "o"), "--prefer", "cheaper"], 2, "'cheaper' is none of smaller, faithful"),
+        ([str(tmp_path / "nothing"), "--out", str(tmp_path / "o")], 2, "no picture in"),
+        ([str(folder / "broken.png"), "--model", str(run.path), "--out", str(tmp_path / "o")], 1, "broken.png"),
+    ):
+        done = core(*arguments)
+        assert done.returncode == code, done.stderr
+        assert text in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_fidelity_is_one_for_equal_pictures_and_falls_with_damage():
+    pixels = np.asarray(draw_logo(3).convert("RGB"))
+    assert edge_f1(pixels, pixels) == 1
+    assert psnr(pixels, pixels) == MAX_PSNR
+    moved = np.roll(pixels, 6, axis=1)
+    assert edge_f1(pixels, moved) < 0.9
+    assert psnr(pixels, moved) < 40
+    assert fidelity(pixels, "no svg").psnr == 0
+    flat = np.full_like(pixels, 255)
+    assert edge_f1(flat, flat) == 1
+    assert edge_f1(pixels, flat) == 0
+
+
+def test_the_best_gain_ever_seen_is_kept(tmp_path):
+    cache = TraceCache(tmp_path / "c.sqlite")
+    assert cache.best_gain("a", 0.2) == 0.2
+    assert cache.best_gain("a", 0.1) == 0.2
+    cache.close()
+    again = TraceCache(tmp_path / "c.sqlite")
+    assert again.best_gain("a", -1.0) == 0.2
+    assert again.best_gain("b", -1.0) == -1.0
+    again.close()

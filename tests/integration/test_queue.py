@@ -1,0 +1,346 @@
+"""The queue: order, cores and memory, restarts, and what happens when its server is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core.config.installation import Settings, check_settings, read_settings, write_settings
+from core.errors import ConfigError, RunError
+from core.machine import Process
+from core.runs.event_types import AttemptStarted, Ended
+from core.runs.events import EventWriter, read_events
+from core.runs.records import (
+    QueueEntry,
+    read_config,
+    read_heartbeat,
+    read_log_tail,
+    read_parent,
+    read_process,
+    read_queue_entry,
+    read_scheduler_state,
+    write_heartbeat,
+    write_process,
+    write_queue_entry,
+    write_stop,
+)
+from core.runs.run_dir import RunDir, all_runs
+from core.runs.status import Status, run_state
+from core.scheduling import local, queue, scheduler
+from core.scheduling.scheduler import Scheduler
+from tests.support.paths import ROOT
+from tests.support.runs import await_end, follow, tiny_config
+
+
+def order(home) -> list[str]:
+    return [read_config(run).name for run, _ in queue.waiting(home)]
+
+
+def named(folder, name, **changes):
+    return tiny_config(folder, name=name, **({"n_workers": 1, "total_timesteps": 64} | changes))
+
+
+def test_the_queue_has_an_order_that_can_be_changed(home, logo_folder):
+    runs = {name: queue.submit(home, named(logo_folder, name)) for name in "abcd"}
+    assert order(home) == list("abcd")
+    queue.move(runs["c"], "first")
+    assert order(home) == list("cabd")
+    queue.move(runs["a"], "down")
+    assert order(home) == list("cbad")
+    queue.move(runs["d"], "up")
+    assert order(home) == list("cbda")
+    queue.move(runs["c"], "last")
+    assert order(home) == list("bdac")
+    queue.prioritise(runs["a"], 5)
+    assert order(home) == list("abdc")
+    queue.move(runs["b"], "up")
+    assert order(home) == list("badc")
+    queue.cancel(runs["d"])
+    assert order(home) == list("bac")
+    assert run_state(runs["d"]).status is Status.STOPPED
+    with pytest.raises(RunError, match="is not in the queue"):
+        queue.cancel(runs["d"])
+    with pytest.raises(RunError, match="is not in the queue"):
+        queue.move(runs["d"], "first")
+    queue.resume(runs["d"])
+    assert order(home) == list("bacd")
+
+
+def test_without_a_scheduler_a_waiting_run_says_so(home, logo_folder):
+    run = queue.submit(home, named(logo_folder, "a"))
+    state = run_state(run)
+    assert state.status is Status.QUEUED
+    assert "no console and no 'python -m core runs serve'" in state.reason
+
+
+class Launches:
+    """Stands for the launcher: this process is every run's trainer."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def __call__(self, run: RunDir, checkpoint: str, cause: str) -> None:
+        self.started.append(read_config(run).name)
+        write_process(run, Process.of(os.getpid()))
+
+
+@pytest.fixture
+def launches():
+    return Launches()
+
+
+def test_runs_start_in_order_and_never_over_the_cores(home, logo_folder, launches):
+    write_settings(home, Settings.model_validate({"queue": {"cores": 3}}))
+    for name, n in (("one", 1), ("two", 2), ("three", 3), ("small", 1)):
+        queue.submit(home, named(logo_folder, name, n_workers=n))
+    s = Scheduler(home, launches)
+    s.tick()
+    s.tick()
+    assert launches.started == ["one", "two"]
+    reasons = [run_state(run).reason for run, _ in queue.waiting(home)]
+    assert reasons[0].startswith("waits for 3 free cores: 3 of 3 are taken by ")
+    assert reasons[1].startswith("waits behind ")  # it would fit when "one" ends, but must not pass
+    s.release()
+    assert read_scheduler_state(home) is not None
+
+
+def test_a_run_larger_than_the_machine_runs_alone(home, logo_folder, launches):
+    write_settings(home, Settings.model_validate({"queue": {"cores": 2}}))
+    queue.submit(home, named(logo_folder, "huge", n_workers=64))
+    queue.submit(home, named(logo_folder, "next"))
+    s = Scheduler(home, launches)
+    s.tick()
+    s.release()
+    assert launches.started == ["huge"]
+
+
+def test_a_run_waits_for_memory(home, logo_folder, launches, monkeypatch):
+    monkeypatch.setattr(scheduler, "memory_mb", lambda: (2000.0, 700.0))
+    write_settings(home, Settings.model_validate({"queue": {"cores": 8}}))
+    queue.submit(home, named(logo_folder, "a"))
+    b = queue.submit(home, named(logo_folder, "b"))
+    s = Scheduler(home, launches)
+    s.tick()
+    s.release()
+    assert launches.started == ["a"]
+    assert "waits for memory: needs about" in run_state(b).reason
+
+
+def test_only_one_of_two_schedulers_acts_and_the_other_takes_over(home, logo_folder, launches):
+    queue.submit(home, named(logo_folder, "a"))
+    first, second = Scheduler(home, launches), Scheduler(home, launches)
+    assert first.acts()
+    assert second.tick() == []
+    first.release()
+    assert len(second.tick()) == 1
+    second.release()
+
+
+def test_a_ticket_of_a_run_that_was_started_already_is_dropped(home, logo_folder, launches):
+    """As when the scheduler was killed between starting a run and taking its ticket away."""
+    run = queue.submit(home, named(logo_folder, "a"))
+    write_process(run, Process.of(os.getpid()))
+    s = Scheduler(home, launches)
+    s.tick()
+    s.release()
+    assert launches.started == []
+    assert read_queue_entry(run) is None
+
+
+def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a"))
+    write_process(run, Process.of(os.getpid()))
+    with EventWriter(run.events_file) as events:
+        events.write(0, Ended(status="STOPPED", reason="asked to"))
+    queue.resume(run)
+    s = Scheduler(home, launches)
+    s.tick()
+    assert launches.started == []
+    assert run_state(run).reason == "waits for its last attempt to end"
+    gone = run.path / "process.json"
+    gone.unlink()
+    s.tick()
+    s.release()
+    assert launches.started == ["a"]
+
+
+def serve(home, *flags: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "core", "runs", "serve", *flags]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_ten_runs_on_two_cores_complete_in_order_though_the_server_is_killed(home, logo_folder):
+    write_settings(home, Settings.model_validate({"queue": {"cores": 2}}))
+    runs = [queue.submit(home, named(logo_folder, f"n{i}", total_timesteps=640)) for i in range(10)]
+    server = serve(home)
+    try:
+        follow(runs[4], lambda e: e.kind == "attempt_started", 120)
+        server.kill()
+        server.wait()
+        server = serve(home, "--until-idle")
+        assert server.wait(240) == 0
+    finally:
+        server.kill()
+        server.wait()
+    spans = []
+    for run in runs:
+        events = list(read_events(run.events_file))
+        assert run_state(run).status is Status.COMPLETED, read_log_tail(run)
+        assert [e.attempt for e in events if e.kind == "attempt_started"] == [1]
+        spans.append((read_process(run).ts, events[-1].ts))
+    starts = [start for start, _ in spans]
+    assert starts == sorted(starts)
+    assert max(sum(start < at < end for start, end in spans) for at in starts) <= 1  # at most one other at each start
+
+
+def died(run: RunDir, step: int = 0) -> None:
+    """Leave a run as a killed trainer leaves it."""
+    from core.runs.records import Heartbeat
+
+    with EventWriter(run.events_file) as events:
+        events.write(step, AttemptStarted(from_step=0, total_timesteps=0))
+    gone = Process(2**22 - 1, 1.0)
+    write_heartbeat(run, Heartbeat(gone, time.time(), step, "training"))
+
+
+def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder, launches):
+    config = named(logo_folder, "a", recovery={"enabled": True, "max_restarts": 2, "backoff_s": 0})
+    run = local.claim(home, config)
+    s = Scheduler(home, lambda run, checkpoint, cause: launches.started.append(cause))
+    for step in (64, 64, 64, 64):
+        died(run, step)
+        s.tick()
+        s.tick()
+    assert launches.started == [f"automatic restart {n} of 2 (the trainer died)" for n in (1, 2)]
+    assert "2 automatic restarts did not get further" in run_state(run).reason
+    died(run, 128)  # somebody resumed it, and it got further before it died again
+    s.tick()
+    assert launches.started[-1] == "automatic restart 1 of 2 (the trainer died)"
+    s.release()
+
+
+def test_a_run_that_died_before_its_first_event_reached_the_disk_is_restarted(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    died(run)
+    run.events_file.write_bytes(b"")
+    assert run_state(run).status is Status.INTERRUPTED
+    s = Scheduler(home, launches)
+    s.tick()
+    s.release()
+    assert launches.started == ["a"]
+
+
+@pytest.mark.parametrize("how", ["off", "by hand", "long ago", "cancelled"])
+def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches, how):
+    recovery = {"enabled": how != "off", "backoff_s": 60 if how == "cancelled" else 0}
+    run = local.claim(home, named(logo_folder, "a", recovery=recovery))
+    died(run)
+    if how == "by hand":
+        write_stop(run)
+    s = Scheduler(home, launches)
+    if how == "long ago":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scheduler, "RECOVER_WITHIN_S", -1)
+            s.tick()
+    s.tick() if how != "long ago" else None
+    if how == "cancelled":
+        assert "automatic restart 1 of 3 (the trainer died), in " in run_state(run).reason
+        queue.cancel(run)
+        s.tick()
+    s.release()
+    assert launches.started == []
+    assert run_state(run).status is Status.INTERRUPTED
+
+
+@pytest.mark.parametrize(("error", "is_retried"), [("OSError", True), ("WorkerError", True), ("LogosError", False), ("ConfigError", False)])
+def test_a_failed_run_is_restarted_where_that_may_help(home, logo_folder, error, is_retried):
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    with EventWriter(run.events_file) as events:
+        events.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+        events.write(0, Ended(status="FAILED", reason="it broke", error=error))
+    causes: list[str] = []
+    s = Scheduler(home, lambda run, checkpoint, cause: causes.append(cause))
+    s.tick()
+    s.release()
+    assert causes == (["automatic restart 1 of 3 (it failed: it broke)"] if is_retried else [])
+
+
+@pytest.mark.slow
+def test_a_trainer_that_hangs_is_shown_then_killed_and_started_again(home, logo_folder, monkeypatch):
+    monkeypatch.setattr("core.runs.status.FRESH_S", 4.0)
+    config = named(logo_folder, "a", total_timesteps=100_000, recovery={"enabled": True, "backoff_s": 0, "stalled_s": 10})
+    run = local.start(home, config)
+    follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
+    process = read_heartbeat(run).process
+    os.kill(process.pid, signal.SIGSTOP)
+    s = Scheduler(home)
+    is_shown = False
+    deadline = time.monotonic() + 40
+    try:
+        while process.is_alive():
+            s.tick()
+            is_shown = is_shown or run_state(run).is_stalled
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert is_shown
+        while not any(e.attempt == 2 and e.kind == "metrics" for e in read_events(run.events_file)):
+            s.tick()
+            assert time.monotonic() < deadline + 30, read_log_tail(run)
+            time.sleep(0.2)
+    finally:
+        local.stop(run, force=True)
+        s.release()
+    start = next(e for e in read_events(run.events_file) if e.attempt == 2 and e.kind == "attempt_started")
+    assert start.data.from_step > 0
+    assert "automatic restart 1 of 3" in start.data.cause
+
+
+def test_the_command_line_queues_moves_cancels_and_serves(home, logo_folder, tmp_path):
+    def core(*arguments: str) -> dict:
+        done = subprocess.run(
+            [sys.executable, "-m", "core", "runs", *arguments, "--json"],
+            cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    from core.config.text import to_yaml
+
+    file = tmp_path / "tiny.yaml"
+    file.write_text(to_yaml(named(logo_folder, "tiny")))
+    a, b = (core("queue", "--config", str(file))["run"] for _ in range(2))
+    assert core("move", b, "first")["queue"] == [b, a]
+    assert core("cancel", a)["cancelled"] == a
+    assert [row["run_id"] for row in core("queue")["queue"]] == [b]
+    assert core("serve", "--until-idle")["started"] == 1
+    statuses = {run.run_id: run_state(run).status for run in all_runs(home)}
+    assert statuses == {a: Status.STOPPED, b: Status.COMPLETED}
+    forked = core("fork", b, "--set", "total_timesteps=96", "--set", "ppo.learning_rate=1e-4")["run"]
+    core("serve", "--until-idle")
+    run = RunDir(home / forked)
+    assert await_end(run) is Status.COMPLETED
+    assert read_parent(run).run_id == b
+    assert core("health", forked)["findings"] == []
+
+
+def test_settings_are_checked_and_kept_from_others(home):
+    assert read_settings(home) == Settings()
+    settings = check_settings({"notify": {"urls": ["json://localhost/x"], "summaries": "daily"}, "queue": {"cores": 4}})
+    write_settings(home, settings)
+    assert read_settings(home) == settings
+    assert (home / "settings.yaml").stat().st_mode & 0o077 == 0
+    for wrong, told in (({"queue": {"cores": -1}}, "queue.cores = -1 is not allowed"), ({"quue": {}}, "no such setting")):
+        with pytest.raises(ConfigError, match=told):
+            check_settings(wrong)
+
+
+def test_a_ticket_survives_its_file(home, logo_folder):
+    run = queue.submit(home, named(logo_folder, "a"))
+    ticket = QueueEntry(3.5, 2, "best", 7.0, "because")
+    write_queue_entry(run, ticket)
+    assert read_queue_entry(RunDir(run.path)) == ticket

@@ -1,0 +1,432 @@
+"""A run goes on exactly where it was: stopped, killed, at a promotion, from a damaged checkpoint; forks, pauses, full disks."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from core.agents.checkpoint import read_checkpoint
+from core.errors import CheckpointError, RunError
+from core.runs.event_types import Metrics, PhaseStarted
+from core.runs.events import EventWriter, read_events
+from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
+from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
+from core.runs.status import Status, run_state
+from core.scheduling import local, queue
+from core.scheduling.scheduler import Scheduler
+from core.training.checkpoint_manager import find_start
+from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.runs import await_end, follow, tiny_config, update_values, values
+
+STAGES = {
+    "enabled": True,
+    "window": 50,
+    "min_episodes": 700,
+    "probe": False,
+    "on_failure": "advance",
+    "max_extensions": 0,
+    "stages": [
+        {"name": "first", "categories": ["simple"], "difficulty": 0, "target_ssim": 0, "required_gain": -5, "max_episodes": 900},
+        {"name": "second", "categories": ["simple", "text"], "target_ssim": 1.0, "required_gain": 9, "max_episodes": 900},
+        {"name": "third", "target_ssim": 1.0, "required_gain": 9, "max_episodes": 50_000},
+    ],
+}
+N_COMPARED = 2000
+
+
+def long_config(folder, **changes):
+    """Some 3,500 episodes over three stages, in updates of 128; stages change at episodes 700 and 1,600."""
+    base = {"total_timesteps": 3840, "n_envs": 16, "curriculum": STAGES, "evaluation": {"every_steps": 1280, "max_logos": 4},
+            "ppo": {"n_steps": 8, "batch_size": 64}, "checkpoint": {"every_steps": 512}, "logos": {"path": str(folder), "work_size": 32},
+            "recovery": {"enabled": True, "backoff_s": 0}}  # fmt: skip
+    return tiny_config(folder, **(base | changes))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that was never stopped, with its logos."""
+    root = tmp_path_factory.mktemp("whole")
+    folder = root / "logos"
+    for i in range(12):
+        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_logo(i).save(path)
+    run = claim(root / "home", long_config(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRACEWRIGHT_HOME", str(root / "home"))
+        assert train(run).status is Status.COMPLETED
+    return run, folder
+
+
+@pytest.mark.parametrize("place", ["inside a stage", "at a promotion", "automatic restart"])
+def test_a_run_goes_on_exactly_as_if_it_had_never_stopped(home, whole, place):
+    run_of_whole, folder = whole
+    run = local.start(home, long_config(folder))
+    if place == "at a promotion":
+        follow(run, lambda e: e.kind == "stage_ended")
+    else:
+        follow(run, lambda e: e.kind == "metrics" and e.step >= 256)
+    if place == "automatic restart":
+        process = read_heartbeat(run).process
+        process.send(signal.SIGKILL)
+        while process.is_alive():
+            time.sleep(0.01)
+        assert run_state(run).status is Status.INTERRUPTED
+        scheduler = Scheduler(home)
+        try:
+            assert scheduler.tick() == [run.run_id]
+        finally:
+            scheduler.release()
+    else:
+        local.stop(run)
+        assert await_end(run) is Status.STOPPED
+        local.resume(run)
+    assert await_end(run, 120) is Status.COMPLETED
+    start = next(e for e in read_events(run.events_file) if e.kind == "attempt_started" and e.attempt == 2)
+    step = start.data.from_step
+    assert 0 < step < 3840 - N_COMPARED
+    if place == "automatic restart":
+        assert "automatic restart 1 of 3" in start.data.cause
+    again, never = values(run, beyond=step, attempt=2), values(run_of_whole, beyond=step)
+    assert sum(kind == "episode" for kind, _, _ in again) >= N_COMPARED
+    assert any(kind == "stage_ended" for kind, _, _ in again)
+    assert again == never
+    updates = update_values(run, beyond=step, attempt=2)
+    assert updates == update_values(run_of_whole, beyond=step)
+    assert len(updates) >= N_COMPARED / 128
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"env": {"max_steps": 3}, "ppo": {"n_steps": 8, "batch_size": 16, "normalize_observation": True, "normalize_reward": True}}],
+)
+def test_episodes_of_several_steps_and_the_normaliser_go_on_exactly(home, logo_folder, changes):
+    config = tiny_config(logo_folder, total_timesteps=192, **changes)
+    whole, parted = claim(home, config), claim(home, config)
+    train(whole)
+    train(parted)
+    train(parted, resume=True, checkpoint="step-0000000064")
+    assert values(parted, beyond=64, attempt=2) == values(whole, beyond=64)
+    assert update_values(parted, beyond=64, attempt=2) == update_values(whole, beyond=64)
+
+
+def damage(folder, name="policy.pt"):
+    file = folder / name
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(home, logo_folder):
+    config = tiny_config(logo_folder, total_timesteps=256)
+    whole, run = claim(home, config), claim(home, config)
+    train(whole)
+    train(run)
+    damage(run.checkpoints / "last")
+    with pytest.raises(CheckpointError, match=r"policy.pt is damaged"):
+        read_checkpoint(run.checkpoints / "last")
+    with pytest.raises(CheckpointError, match="no checkpoint can be used"):
+        find_start(run, "last")
+    folder, state, notes = find_start(run)
+    assert folder.name == "previous"
+    assert notes == ["last: policy.pt is damaged (its checksum differs); use another checkpoint"]
+    train(run, resume=True)
+    told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
+    assert any("last: policy.pt is damaged" in text and "goes on from previous instead" in text for text in told)
+    assert values(run, beyond=state["step"], attempt=2) == values(whole, beyond=state["step"])
+
+    for name in run.checkpoint_names():
+        damage(run.checkpoints / name)
+    with pytest.raises(CheckpointError, match="no checkpoint can be used"):
+        train(run, resume=True)
+
+
+def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_next(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder, total_timesteps=192))
+    train(run)
+    with pytest.raises(RunError, match="has no checkpoint 'worst'"):
+        train(run, resume=True, checkpoint="worst")
+    write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
+    train(run, resume=True, checkpoint="step-0000000064")
+    starts = [e.data for e in read_events(run.events_file) if e.kind == "attempt_started"]
+    assert starts[-1]["from_step"] == 64
+    assert starts[-1]["from_checkpoint"] == "step-0000000064"
+
+
+def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
+    parent = claim(home, tiny_config(logo_folder, total_timesteps=128))
+    train(parent)
+    before = parent.events_file.read_bytes()
+    config = read_config(parent).model_copy(deep=True)
+    config.ppo.learning_rate, config.total_timesteps, config.n_envs = 1e-4, 224, 8
+    with pytest.raises(RunError, match="ends before step 128"):
+        queue.fork(home, parent, "last", read_config(parent))
+    fork = queue.fork(home, parent, "last", config, is_queued=False)
+    assert train(fork).status is Status.COMPLETED
+    assert parent.events_file.read_bytes() == before
+    events = list(read_events(fork.events_file))
+    start = next(e.data for e in events if e.kind == "attempt_started")
+    assert (start["from_step"], start["from_checkpoint"]) == (128, PARENT_CHECKPOINT)
+    assert start["parent"] == {"run_id": parent.run_id, "checkpoint": "last", "step": 128}
+    last_of_parent = [e.data.gain for e in read_events(parent.events_file) if e.kind == "evaluation"][-1]
+    evaluations = [e for e in events if e.kind == "evaluation"]
+    assert (evaluations[0].step, evaluations[0].data.gain) == (128, last_of_parent)  # the networks are the parent's
+    rates = [e.data.values["train/learning_rate"] for e in events if isinstance(e.data, Metrics) and "train/learning_rate" in e.data.values]
+    assert all(rate < 1e-4 for rate in rates)
+    episodes = [e.data.episode for e in events if e.kind == "episode"]
+    assert episodes[0] == 129
+    assert events[-1].step == 256
+    # A fork that dies before its first own checkpoint begins from its parent's again
+    assert find_start(claim_copy(fork))[0].name == PARENT_CHECKPOINT
+
+
+def claim_copy(fork: RunDir) -> RunDir:
+    """The fork as it was before it was started."""
+    import shutil
+
+    copy = claim(fork.path.parent, read_config(fork))
+    shutil.copytree(fork.checkpoints / PARENT_CHECKPOINT, copy.checkpoints / PARENT_CHECKPOINT)
+    write_parent(copy, read_parent(fork))
+    return copy
+
+
+def test_a_fork_that_does_not_fit_says_so(home, logo_folder):
+    parent = claim(home, tiny_config(logo_folder, total_timesteps=64))
+    train(parent)
+    config = read_config(parent).model_copy(deep=True)
+    config.ppo.net_arch_pi, config.total_timesteps = [7], 128
+    fork = queue.fork(home, parent, "last", config, is_queued=False)
+    with pytest.raises(CheckpointError, match="does not fit this config"):
+        train(fork)
+    assert run_state(fork).status is Status.FAILED
+
+
+def test_pause_and_continue_change_nothing_but_the_clock(home, logo_folder):
+    config = tiny_config(logo_folder, total_timesteps=1600)
+    undisturbed = claim(home, config)
+    train(undisturbed)
+    run = local.start(home, config)
+    follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
+    local.pause(run)
+    follow(run, lambda e: e.kind == "paused")
+    deadline = time.monotonic() + 10
+    while run_state(run).status is not Status.PAUSED:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    size = run.events_file.stat().st_size
+    with pytest.raises(RunError, match="PAUSED"):
+        local.pause(run)
+    time.sleep(1.0)  # time passes, and nothing happens
+    assert run.events_file.stat().st_size == size
+    local.proceed(run)
+    assert await_end(run) is Status.COMPLETED
+    assert values(run) == values(undisturbed)
+    assert update_values(run) == update_values(undisturbed)
+
+
+def test_a_paused_run_can_be_stopped(home, logo_folder):
+    run = local.start(home, tiny_config(logo_folder, total_timesteps=100_000))
+    follow(run, lambda e: e.kind == "metrics")
+    local.pause(run)
+    follow(run, lambda e: e.kind == "paused")
+    local.stop(run)
+    with pytest.raises(RunError, match="it can be killed"):
+        local.stop(run)
+    assert await_end(run) is Status.STOPPED
+    local.resume(run)  # goes on, not into the old pause
+    follow(run, lambda e: e.attempt == 2 and e.kind == "metrics")
+    local.stop(run, force=True)
+    while run_state(run).status is Status.RUNNING:
+        time.sleep(0.02)
+    assert run_state(run).status is Status.INTERRUPTED
+    assert "killed by hand" in run_state(run).reason
+
+
+def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder, monkeypatch):
+    """Its signal comes before the first step of the new attempt."""
+    from core.training.data_loader import DataLoader
+    from core.training.heartbeat import StopFlag
+
+    run = claim(home, tiny_config(logo_folder, total_timesteps=128))
+    train(run)
+    write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
+    flags: list[StopFlag] = []
+    made, opened = StopFlag.__init__, DataLoader.open
+    monkeypatch.setattr(StopFlag, "__init__", lambda self: (made(self), flags.append(self))[0])
+
+    def open_then_stop(self: DataLoader, *arguments) -> None:
+        opened(self, *arguments)
+        flags[0].reason = "asked to stop (SIGTERM)"
+
+    monkeypatch.setattr(DataLoader, "open", open_then_stop)
+    ending = train(run, resume=True)
+    assert ending.status is Status.STOPPED
+    monkeypatch.undo()
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    assert train(run, resume=True).status is Status.COMPLETED
+
+
+def test_a_run_that_is_stopped_before_its_first_step_goes_on(home, logo_folder):
+    """There is a best checkpoint already, of the evaluation at step 0, but nothing that could go on from it."""
+    config = tiny_config(logo_folder, total_timesteps=64)
+    undisturbed, run = claim(home, config), claim(home, config)
+    train(undisturbed)
+    original, asked = EventWriter.write, []
+
+    def stop_at_baseline(self: EventWriter, kind: str, *rest) -> int:
+        if kind == "baseline" and self.attempt == 1 and not asked:
+            asked.append(kind)
+            os.kill(os.getpid(), signal.SIGTERM)  # once: the second signal ends the process
+        return original(self, kind, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventWriter, "write", stop_at_baseline)
+        assert train(run).status is Status.STOPPED
+    assert run.checkpoint_names() == ["best"]
+    assert train(run, resume=True).status is Status.COMPLETED
+    assert values(run, beyond=0, attempt=2) == values(undisturbed, beyond=0)
+
+
+def test_a_run_that_is_stopped_before_it_began_is_no_failure(home, logo_folder):
+    run = local.start(home, tiny_config(logo_folder))
+    local.stop(run, force=True)
+    deadline = time.monotonic() + 20
+    while run_state(run).status is Status.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert (run_state(run).status, run_state(run).reason) == (Status.STOPPED, "stopped before it began")
+
+
+def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, monkeypatch):
+    path, waits = tmp_path / "events.jsonl", []
+    writer = EventWriter(path, waits.append)
+    writer.write(0, PhaseStarted(phase="a"))
+    real, calls = os.write, []
+
+    def write(file: int, data) -> int:
+        calls.append(len(data))
+        if len(calls) == 1:
+            return real(file, data[:7])  # half a line fits
+        if len(calls) in (2, 3):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data)
+
+    monkeypatch.setattr(os, "write", write)
+    writer.write(0, PhaseStarted(phase="b"))
+    writer.close()
+    assert len(waits) == 2
+    assert [e.data.phase for e in read_events(path)] == ["a", "b"]
+    assert path.read_bytes().count(b"\n") == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 80 MB; skipped where nothing may be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path):
+    """Take all the room there is."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(b"0" * 65536)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return
+
+
+def test_a_full_disk_makes_a_run_wait_and_loses_nothing(small_disk, home, logo_folder, monkeypatch):
+    config = tiny_config(logo_folder, total_timesteps=2400, checkpoint={"every_steps": 100_000})
+    undisturbed = claim(home, config)
+    train(undisturbed)
+    run = local.start(small_disk / "runs", config)
+    follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
+    filler = small_disk / "filler"
+    fill(filler)
+    deadline = time.monotonic() + 30
+    while "waiting for disk space" not in run_state(run).reason:
+        assert time.monotonic() < deadline, read_log_tail(run)
+        time.sleep(0.05)
+    assert run_state(run).status is Status.RUNNING
+    filler.unlink()
+    assert await_end(run) is Status.COMPLETED
+    assert values(run) == values(undisturbed)
+    assert [e.seq for e in read_events(run.events_file)] == list(range(1, 1 + sum(1 for _ in read_events(run.events_file))))
+
+
+def test_checkpoints_are_kept_as_the_config_says(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder, total_timesteps=320, checkpoint={"every_steps": 32, "keep": 2, "keep_every": 4}))
+    train(run)
+    kept = sorted(name for name in run.checkpoint_names() if name.startswith("step-"))
+    assert kept == [f"step-{n:010d}" for n in (128, 256, 288)]
+    assert {"last", "previous", "best"} <= set(run.checkpoint_names())
+
+
+def test_a_run_beyond_its_disk_budget_drops_what_it_can_and_says_so(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder, total_timesteps=320, checkpoint={"every_steps": 32, "disk_budget_mb": 5}))
+    (run.path / "evaluations").mkdir()
+    for n in range(4):
+        folder = run.path / "evaluations" / f"{n:010d}0"
+        folder.mkdir()
+        (folder / "large.svg").write_bytes(os.urandom(2_000_000))
+    train(run)
+    told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
+    assert any("its budget is 5 MB: old checkpoints and SVGs were dropped" in text for text in told)
+    assert {"last", "best"} <= set(run.checkpoint_names())
+    assert run.checkpoints.joinpath("last").is_dir()
+
+
+def test_a_run_at_its_memory_limit_stops_with_a_checkpoint_and_the_reason(home, logo_folder, monkeypatch):
+    monkeypatch.setattr("core.training.trainer.METER_S", 0.0)
+    run = claim(home, tiny_config(logo_folder, total_timesteps=100_000, workers={"run_memory_mb": 60}))
+    ending = train(run)
+    assert ending.status is Status.STOPPED
+    assert "at its memory limit" in ending.reason
+    assert "of 60 MB" in ending.reason
+
+
+def test_too_little_disk_space_is_said_before_the_run_starts(home, logo_folder, monkeypatch):
+    monkeypatch.setattr("core.runs.requirements.disk_free_mb", lambda path: 1.0)
+    run = claim(home, tiny_config(logo_folder))
+    with pytest.raises(RunError, match="1 MB of disk space left; free at least 50 MB"):
+        train(run)
+    assert not run.events_file.exists()
+
+
+def test_state_of_a_checkpoint_names_what_it_was_made_with(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder, total_timesteps=64))
+    train(run)
+    state = json.loads((run.checkpoints / "last" / "state.json").read_text())
+    assert {"rng", "environments", "logos_digest", "versions", "total_timesteps", "trainer"} <= set(state)
+    assert set(state["rng"]) == {"python", "numpy", "torch"}
+    assert state["versions"]["torch"].startswith("2.13.0")
+
+
+def test_a_run_is_never_trained_by_two_at_once(home, logo_folder):
+    """Two schedulers and a third start at the same moment: one attempt."""
+    run = queue.submit(home, tiny_config(logo_folder, total_timesteps=64))
+    schedulers = [Scheduler(home), Scheduler(home)]
+    started: list[str] = []
+    threads = [threading.Thread(target=lambda s=s: started.extend(s.tick())) for s in schedulers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    local.spawn(run)
+    for s in schedulers:
+        s.release()
+    assert started == [run.run_id]
+    assert await_end(run) is Status.COMPLETED
+    assert [e.attempt for e in read_events(run.events_file) if e.kind == "attempt_started"] == [1]

@@ -1,0 +1,339 @@
+"""Store, ingest, queries, export: exactly once, whatever is killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import StoreError
+from core.runs.event_types import AttemptStarted, EvaluationEnded, PhaseStarted, WarningGiven
+from core.runs.events import EventWriter, read_events
+from core.runs.records import claim, delete_run
+from storage import export, queries
+from storage.ingest import Ingest, catch_up, read_new
+from storage.schema import MIGRATIONS, PARAMS
+from storage.store import Store
+from tests.support.events import episode, write_run
+from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
+
+
+def test_a_log_is_taken_in_whole(tmp_path):
+    run = write_run(tmp_path)
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        assert queries.counts(store, run.run_id) == {"episodes": 20, "metrics": 8, "evaluated": 0, "evaluations": 1, "events": 1}
+        frame = export.episodes(store, run.run_id)
+        assert list(frame["gain"]) == [i / 10 for i in range(1, 21)]
+        assert list(frame["color_precision"].unique()) == [4.0]
+        metrics = export.metrics(store, run.run_id)
+        assert metrics.loc[metrics["name"] == "time/fps", "value"].isna().all()
+
+
+def test_a_torn_last_line_waits_for_the_next_read(tmp_path):
+    run = write_run(tmp_path, 5)
+    whole = run.events_file.read_bytes()
+    run.events_file.write_bytes(whole[:-30])
+    offsets: dict[str, int] = {}
+    with Store(None) as store:
+        first = catch_up(store, tmp_path, offsets)
+        run.events_file.write_bytes(whole)
+        assert first + catch_up(store, tmp_path, offsets) == whole.count(b"\n")
+        assert catch_up(store, tmp_path, offsets) == 0
+
+
+def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path):
+    run = write_run(tmp_path, 5)
+    with run.events_file.open("ab") as file:
+        file.write(b'nonsense\n{"seq": 1}\n\xff\xfe\n[1]\n')
+    with EventWriter(run.events_file) as log:
+        log.write(6, PhaseStarted(phase="x"))
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        overview = queries.run_overview(store)
+        assert overview["n_bad"][0] == 4
+        assert queries.counts(store, run.run_id)["episodes"] == 5
+
+
+def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path):
+    run, kept = write_run(tmp_path, 8), write_run(tmp_path, 5)
+    offsets: dict[str, int] = {}
+    with Store(None) as store:
+        catch_up(store, tmp_path, offsets)
+        run.events_file.unlink()
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+        catch_up(store, tmp_path, offsets)
+        assert queries.counts(store, run.run_id)["episodes"] == 0
+        delete_run(run)
+        catch_up(store, tmp_path, offsets)
+        assert list(queries.run_overview(store)["run_id"]) == [kept.run_id]
+
+
+def test_what_a_resumed_attempt_does_again_is_there_once(tmp_path):
+    run = write_run(tmp_path, 20, attempts=2)  # the second goes on from step 10 to 30
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        frame = export.episodes(store, run.run_id)
+        assert list(frame["step"]) == list(range(1, 31))
+        assert list(frame["attempt"]) == [1] * 10 + [2] * 20
+        assert queries.counts(store, run.run_id)["episodes"] == 40  # the log keeps both
+        minutes = frame["minutes"]
+        assert (minutes.diff().dropna() >= 0).all()
+
+
+def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_path):
+    run = claim(tmp_path, tiny_config(tmp_path))
+    for gain in (0.1, 0.2):
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+            log.write(0, EvaluationEnded(gain=gain, by_category={}))
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        assert list(queries.evaluations(store, [run.run_id])["gain"]) == [0.2]
+
+
+def test_rebuilding_gives_the_same_rows(tmp_path):
+    write_run(tmp_path, 30, attempts=2)
+    frames = []
+    for chunk in (200, 8_000_000):
+        with Store(tmp_path / f"{chunk}.duckdb") as store, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("storage.ingest.CHUNK_BYTES", chunk)
+            catch_up(store, tmp_path, {})
+            frames.append(store.query("SELECT * EXCLUDE (run) FROM current_episodes ORDER BY run_id, seq"))
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.ingest.CHUNK_BYTES", 64)
+    run = write_run(tmp_path, 3)
+    with Store(None) as store:
+        assert catch_up(store, tmp_path, {}) == run.events_file.read_bytes().count(b"\n")
+
+
+def test_a_second_owner_of_the_file_is_told_what_to_do(tmp_path):
+    path = tmp_path / "index.duckdb"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom storage.store import Store\nfrom pathlib import Path\nStore(Path({str(path)!r}))"
+    with Store(path):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "a console runs already on these runs" in done.stderr
+
+
+def test_migrations_run_once_and_in_order(tmp_path):
+    with Store(tmp_path / "a.duckdb") as store:
+        assert [row[0] for row in store.rows("SELECT name FROM migrations")] == [name for name, _ in MIGRATIONS]
+    with Store(tmp_path / "a.duckdb") as store:
+        assert len(store.rows("SELECT name FROM migrations")) == len(MIGRATIONS)
+
+
+def test_the_params_of_the_tables_are_those_of_the_tracer():
+    from core.tracing.params import NAMES
+
+    assert PARAMS == NAMES
+
+
+def test_the_ingest_thread_follows_a_growing_log(tmp_path):
+    with Store(tmp_path / "x.duckdb") as store, Ingest(store, tmp_path):
+        run = claim(tmp_path, tiny_config(tmp_path))
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+            for i in range(1, 200):
+                log.write(i, episode(i))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if store.offsets().get(run.run_id) == run.events_file.stat().st_size:
+                break
+            time.sleep(0.02)
+        assert queries.counts(store, run.run_id)["episodes"] == 199
+
+
+FOLLOWER = """
+import sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from storage.store import Store
+from storage.ingest import Ingest
+home = Path({home!r})
+with Store(home / "index.duckdb") as store, Ingest(store, home):
+    print("up", flush=True)
+    time.sleep(60)
+"""
+WRITER = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.support.events import episode
+from core.runs.event_types import AttemptStarted
+from core.runs.events import EventWriter
+with EventWriter(Path({log!r})) as log:
+    log.write(0, AttemptStarted(0, 0))
+    print("up", flush=True)
+    i = 0
+    while True:
+        i += 1
+        log.write(i, episode(i))
+"""
+
+
+def test_killing_reader_and_writer_loses_and_doubles_nothing(tmp_path):
+    """kill -9 of both, in random order, several times; then every line is there exactly once."""
+    run = claim(tmp_path, tiny_config(tmp_path))
+    rng = random.Random(1)
+    reader_code = FOLLOWER.format(root=str(ROOT), home=str(tmp_path))
+    writer_code = WRITER.format(root=str(ROOT), log=str(run.events_file))
+    for _ in range(4):
+        children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for code in (writer_code, reader_code)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline()
+        time.sleep(rng.uniform(0.05, 0.4))  # the moment of the kill is what varies
+        for child in rng.sample(children, 2):
+            os.kill(child.pid, signal.SIGKILL)
+            child.communicate()
+    with EventWriter(run.events_file):
+        pass
+    lines = [json.loads(line) for line in run.events_file.read_bytes().splitlines()]
+    with Store(tmp_path / "index.duckdb") as store:
+        offsets = store.offsets()
+        catch_up(store, tmp_path, offsets)
+        rows = store.rows("SELECT seq FROM episodes UNION ALL SELECT seq FROM events ORDER BY 1")
+        assert [row[0] for row in rows] == [line["seq"] for line in lines]
+        assert store.rows("SELECT n_bad FROM sources") == [(0,)]
+
+
+def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path):
+    run = claim(tmp_path, tiny_config(tmp_path))
+    rng, offsets = np.random.default_rng(0), {}
+    with Store(None) as store, EventWriter(run.events_file) as log:
+        log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+        values = rng.normal(size=3000)
+        values[1234] = 50.0
+        for i, v in enumerate(values[:2500], 1):
+            log.write(i, episode(i, training_gain=float(v)))
+        catch_up(store, tmp_path, offsets)
+        before = queries.episode_series(store, [run.run_id], "reward", max_points=300)
+        assert len(before) <= 301
+        assert before["high"].max() == 50.0
+        assert int(before["n"].sum()) == 2500
+        for i, v in enumerate(values[2500:2600], 2501):
+            log.write(i, episode(i, training_gain=float(v)))
+        catch_up(store, tmp_path, offsets)
+        after = queries.episode_series(store, [run.run_id], "reward", max_points=300)
+        n = len(before) - 1
+        np.testing.assert_allclose(after["mean"][:n], before["mean"][:n])
+
+
+def test_every_query_answers_for_a_run_without_rows(tmp_path):
+    run = claim(tmp_path, tiny_config(tmp_path))
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        r = run.run_id
+        empty = [
+            queries.metric_series(store, [r], ["a"]), queries.metric_series(store, [r], ["a"], "episode"), queries.metric_series(store, [], ["a"]),
+            queries.episode_series(store, [r], "gain"), queries.episode_series(store, [], "gain"), queries.evaluations(store, [r]),
+            queries.evaluations(store, []), queries.evaluated_logos(store, r), queries.baselines(store, [r]), queries.baselines(store, []),
+            queries.success_by(store, r, "category"), queries.param_density(store, r, "color_precision", 1, 8),
+            queries.gain_by_value(store, r, "color_precision"), queries.reward_histogram(store, r), queries.end_reasons(store, r),
+            *(table(store, r) for table in export.TABLES.values()),
+        ]  # fmt: skip
+        assert all(len(frame) == 0 for frame in empty)
+        assert queries.events_of(store, r) == []
+        assert queries.recent_rate(store, r) is None
+        assert queries.metric_names(store, []) == []
+
+
+def test_histogram_and_heatmap_count_every_episode(tmp_path):
+    run = write_run(tmp_path, 100)
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        cells = queries.param_density(store, run.run_id, "layer_difference", 0, 128)
+        assert int(cells["n"].sum()) == 100
+        assert cells.groupby("x")["share"].sum().to_list() == pytest.approx([1.0] * cells["x"].nunique())
+        histogram = queries.reward_histogram(store, run.run_id)
+        assert int(histogram["n"].sum()) == 100
+        assert int(queries.gain_by_value(store, run.run_id, "layer_difference")["n"].sum()) == 100
+        assert int(queries.success_by(store, run.run_id, "category")["n"].sum()) == 100
+
+
+def test_names_that_are_no_column_are_refused(tmp_path):
+    with Store(None) as store:
+        for bad in ("reward; DROP TABLE episodes", "seq"):
+            with pytest.raises(ValueError, match="is none of"):
+                queries.episode_series(store, ["x"], bad)
+            with pytest.raises(ValueError, match="is none of"):
+                queries.gain_by_value(store, "x", bad)
+
+
+def test_a_csv_cell_never_starts_a_formula():
+    text = export.to_csv(pd.DataFrame({"logo": ["=1+1", "ok", "-x"], "n": [-1, 2, 3]})).decode()
+    assert text == "logo,n\n'=1+1,-1\nok,2\n'-x,3\n"
+
+
+def test_the_export_equals_the_log(tmp_path):
+    run = write_run(tmp_path, 25)
+    written = export.export_run(run, "csv", tmp_path / "out")
+    frame = pd.read_csv(written["episodes"][0])
+    logged = [e.data.gain for e in read_events(run.events_file) if e.kind == "episode"]
+    assert frame["gain"].to_list() == logged
+
+
+def test_store_error_is_raised_for_bytes_out_of_order(tmp_path):
+    run = write_run(tmp_path, 2)
+    data = run.events_file.read_bytes()
+    with Store(None) as store:
+        store.take_in(run.run_id, data, 0)
+        with pytest.raises(StoreError, match="are due"):
+            store.take_in(run.run_id, data, 0)
+        assert queries.counts(store, run.run_id)["episodes"] == 2
+
+
+def test_a_broken_database_is_not_a_lock_message(tmp_path):
+    (tmp_path / "x.duckdb").write_bytes(b"not a database" * 1000)
+    with pytest.raises(duckdb.Error):
+        Store(tmp_path / "x.duckdb")
+
+
+def test_a_log_that_was_cut_and_grew_again_is_read_anew(home):
+    """Longer than before when it is looked at again, so its size tells nothing."""
+    run = claim(home, tiny_config("builtin"))
+    with EventWriter(run.events_file) as writer:
+        for i in range(20):
+            writer.write(i, WarningGiven(text=f"first {i}"))
+    store, offsets = Store(None), {}
+    with store:
+        read_new(store, run.run_id, run.events_file, offsets)
+        lines = run.events_file.read_bytes().splitlines(keepends=True)
+        run.events_file.write_bytes(b"".join(lines[:12]) + lines[12][:9])
+        with EventWriter(run.events_file) as writer:
+            for i in range(30):
+                writer.write(12 + i, WarningGiven(text=f"second {i}"))
+        read_new(store, run.run_id, run.events_file, offsets)
+        stored = [row[0] for row in store.rows("SELECT seq FROM events ORDER BY seq")]
+        written = [event.seq for event in read_events(run.events_file)]
+        assert stored == written
+        assert len(stored) == 12 + 1 + 30  # and the note of the repair
+        store.reopen()
+        assert store.tail(run.run_id) == b""  # of a database in memory nothing is left
+
+
+def test_what_was_read_is_known_again_after_the_database_is_opened_anew(home):
+    run = claim(home, tiny_config("builtin"))
+    with EventWriter(run.events_file) as writer:
+        writer.write(1, WarningGiven(text="one"))
+        with Store(home / "index.duckdb") as store:
+            offsets: dict[str, int] = {}
+            read_new(store, run.run_id, run.events_file, offsets)
+            tail = store.tail(run.run_id)
+            store.reopen()
+            assert store.tail(run.run_id) == tail == run.events_file.read_bytes()[-64:]
+            writer.write(2, WarningGiven(text="two"))
+            read_new(store, run.run_id, run.events_file, store.offsets())
+            assert store.rows("SELECT count(*) FROM events") == [(2,)]
