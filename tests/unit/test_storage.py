@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -14,16 +15,38 @@ import pandas as pd
 import pytest
 
 from core.errors import StoreError
-from core.runs.event_types import AttemptStarted, EvaluationEnded, PhaseStarted, WarningGiven
+from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, Metrics, PhaseStarted, WarningGiven
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
+from core.runs.run_dir import RunDir
 from storage import export, queries
 from storage.ingest import Ingest, catch_up, read_new
 from storage.schema import MIGRATIONS, PARAMS
 from storage.store import Store
-from tests.support.events import episode, write_run
 from tests.support.paths import ROOT
 from tests.support.runs import tiny_config
+
+
+def episode(i: int, **changes) -> EpisodeEnded:
+    known = {
+        "episode": i, "env": 0, "logo": f"l{i % 3}", "category": ("simple", "text")[i % 2], "stage": "s", "training_gain": i / 10,
+        "headline_gain": i / 10, "terms": {"quality": 0.1, "size": 0.2, "speed": 0.0}, "length": 1, "end_reason": "max_steps", "ssim": 0.9,
+        "bytes": 100 + i, "paths": 3, "cpu_s": 0.01, "success": i % 2 == 0, "params": [4.0, 53.0, 40.0, 9.5, 9.0, 42.0, 0.0],
+    }  # fmt: skip
+    return EpisodeEnded(**known | changes)
+
+
+def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
+    run = claim(home, tiny_config(home))
+    for attempt in range(attempts):
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(from_step=10 * attempt, total_timesteps=n, pid=1))
+            for i in range(10 * attempt + 1, 10 * attempt + n + 1):
+                log.write(i, episode(i))
+                if i % 5 == 0:
+                    log.write(i, Metrics({"train/loss": i * 1.0, "time/fps": float("nan")}))
+            log.write(10 * attempt + n, EvaluationEnded(gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
+    return run
 
 
 def test_a_log_is_taken_in_whole(tmp_path):
@@ -169,8 +192,9 @@ with Store(home / "index.duckdb") as store, Ingest(store, home):
 WRITER = """
 import sys
 sys.path.insert(0, {root!r})
+sys.path.insert(0, {tests!r})
 from pathlib import Path
-from tests.support.events import episode
+from test_storage import episode
 from core.runs.event_types import AttemptStarted
 from core.runs.events import EventWriter
 with EventWriter(Path({log!r})) as log:
@@ -188,7 +212,7 @@ def test_killing_reader_and_writer_loses_and_doubles_nothing(tmp_path):
     run = claim(tmp_path, tiny_config(tmp_path))
     rng = random.Random(1)
     reader_code = FOLLOWER.format(root=str(ROOT), home=str(tmp_path))
-    writer_code = WRITER.format(root=str(ROOT), log=str(run.events_file))
+    writer_code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), log=str(run.events_file))
     for _ in range(4):
         children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for code in (writer_code, reader_code)]
         for child in children:
