@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from core.bench.report import Report, say
 from core.config.text import load_config
@@ -36,8 +35,9 @@ def measure(images: str, n_rollouts: int) -> Report:
 
 
 def _training(report: Report, images: str, n_rollouts: int) -> None:
-    import core.training.trainer as trainer_module
-    from core.training import callbacks
+    from core.training.callbacks import EpisodeLog
+    from core.training.session import Extras
+    from core.training.trainer import train
 
     config = load_config(PROJECT / "configs" / "recommended.yaml", [f"logos.path={images}"])
     config = config.model_copy(update={"total_timesteps": n_rollouts * config.rollout_steps})
@@ -45,38 +45,30 @@ def _training(report: Report, images: str, n_rollouts: int) -> None:
     sides: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}  # processor seconds, seconds, events
     writes = [0]
 
-    class Recorder(callbacks.EpisodeRecorder):
+    def count(step: int, record: Record) -> None:
+        writes[0] += 1
+
+    class EveryOtherRollout(EpisodeLog):
         """Without events in every other rollout."""
 
         is_writing = True
 
         def _on_rollout_start(self) -> None:
-            super()._on_rollout_start()
             self.n_written, self.busy, self.started = writes[0], time.thread_time(), time.monotonic()
 
         def _on_rollout_end(self) -> None:
-            super()._on_rollout_end()
             spent = time.thread_time() - self.busy, time.monotonic() - self.started, writes[0] - self.n_written
             sides[self.is_writing].append(spent)
             self.is_writing = not self.is_writing
 
-        def _write_episode(self, env: int, r: Any) -> None:
+        def _log(self, env: int, row: Any) -> None:
             if self.is_writing:
-                super()._write_episode(env, r)
-
-    class Writer(EventWriter):
-        def write(self, step: int, record: Record) -> int:
-            writes[0] += 1
-            return super().write(step, record)
+                super()._log(env, row)
 
     say(f"training {n_rollouts} rollouts, every other one without events")
-    with (
-        mock.patch.object(callbacks, "EpisodeRecorder", Recorder),
-        mock.patch.object(trainer_module, "EventWriter", Writer),
-        tempfile.TemporaryDirectory() as home,
-    ):
+    with tempfile.TemporaryDirectory() as home:
         run = claim(Path(home), config)
-        trainer_module.train(run)
+        train(run, extras=Extras(listeners=[count], episode_log=EveryOtherRollout))
         n_bytes = run.events_file.stat().st_size
     first = 2  # rollouts in which logos are still prepared
     busy = {side: statistics.median(s[0] for s in rollouts[first:]) for side, rollouts in sides.items()}

@@ -70,8 +70,12 @@ class Try:
     action: NDArray[np.float32]
     params: Params
     outcome: Outcome
-    gain: float  # under the training weights
-    headline: float
+    terms: Gain  # under the training weights
+    headline_gain: float
+
+    @property
+    def training_gain(self) -> float:
+        return self.terms.total
 
 
 class Episode:
@@ -111,9 +115,9 @@ class Episode:
         """
         terms = gain(outcome, self.logo.defaults, self.spec.weights)
         headline = gain(outcome, self.logo.defaults, HEADLINE).total
-        tried = Try(np.asarray(action, dtype=np.float32).clip(-1, 1), params, outcome, terms.total, headline)
-        reward = tried.gain if self.best is None else max(tried.gain - self.best.gain, 0.0)
-        if self.best is None or tried.gain > self.best.gain:
+        tried = Try(np.asarray(action, dtype=np.float32).clip(-1, 1), params, outcome, terms, headline)
+        reward = tried.training_gain if self.best is None else max(tried.training_gain - self.best.training_gain, 0.0)
+        if self.best is None or tried.training_gain > self.best.training_gain:
             self.best = tried
         self.tries.append(tried)
         return reward, terms
@@ -126,8 +130,8 @@ class Episode:
         memory[0] = 1 - len(self.tries) / self.spec.max_steps
         if self.tries and self.best is not None:
             last = self.tries[-1]
-            memory[1] = np.clip(self.best.gain, -_GAIN_CLIP, _GAIN_CLIP)
-            memory[2] = np.clip(last.gain, -_GAIN_CLIP, _GAIN_CLIP)
+            memory[1] = np.clip(self.best.training_gain, -_GAIN_CLIP, _GAIN_CLIP)
+            memory[2] = np.clip(last.training_gain, -_GAIN_CLIP, _GAIN_CLIP)
             memory[3] = float(last.outcome.failure is not None)
             memory[4 : 4 + N_PARAMS] = last.action
             memory[4 + N_PARAMS : 4 + 2 * N_PARAMS] = self.best.action

@@ -20,15 +20,16 @@ from core.environment.episode import EnvSpec
 from core.environment.experience import ExperienceLog
 from core.environment.preparation import Preparations
 from core.errors import WorkerError
-from core.tracing.outcome import ENDS, LOST, Outcome, Weights, gain
+from core.tracing.outcome import ENDS, LOST, TERM_NAMES, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 from core.workers.pool import WorkerPool
 from core.workers.worker import Job, JobResult
 
-# What a step leaves behind of each environment, one row of float64; ``failure`` is a place in ENDS
+# What a step leaves behind of each environment, one row of float64: of the episode's best conversion so far, ``step_reward`` apart;
+# ``failure`` is a place in ENDS
 COLUMNS = (
-    "logo", "done", "length", "reward", "quality", "size", "speed",
-    "ssim", "bytes", "paths", "cpu_s", "failure", "gain", "trained_gain",
+    "logo", "done", "length", "step_reward", *TERM_NAMES,
+    "ssim", "bytes", "paths", "cpu_s", "failure", "headline_gain", "training_gain",
     *NAMES,
 )  # fmt: skip
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
@@ -102,7 +103,7 @@ class PoolVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
         self._take_in()
-        rewards = self.records[:, COLUMN["reward"]].astype(np.float32)
+        rewards = self.records[:, COLUMN["step_reward"]].astype(np.float32)
         dones = self.records[:, COLUMN["done"]] > 0
         self._returns += rewards
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -127,16 +128,16 @@ class PoolVecEnv(VecEnv):
     def _finish(self, row: int, result: JobResult) -> None:
         env, episode = self.envs[row], self.envs[row].episode
         outcome = result.outcome
-        reward, terms = episode.record(self._actions[row], self._chosen[row], outcome)
+        reward, _ = episode.record(self._actions[row], self._chosen[row], outcome)
         if outcome.failure not in LOST:
             plain = gain(outcome, episode.logo.defaults, UNWEIGHTED)
             self.experience.add(env.index, self._chosen[row], plain.quality, plain.size)
         best = episode.best
         assert best is not None
         self.records[row, :_FIRST_PARAM] = (
-            env.index, episode.is_done, len(episode.tries), reward, terms.quality, terms.size, terms.speed,
+            env.index, episode.is_done, len(episode.tries), reward, *(getattr(best.terms, name) for name in TERM_NAMES),
             best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
-            ENDS.index(episode.end), best.headline, best.gain,
+            ENDS.index(episode.end), best.headline_gain, best.training_gain,
         )  # fmt: skip
         self.records[row, _FIRST_PARAM:] = best.params.as_tuple()
         if episode.is_done:

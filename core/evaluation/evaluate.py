@@ -50,7 +50,7 @@ def evaluate_policy(pool: WorkerPool, logos: Logos, indices: Sequence[int], spec
     for episode, svg in zip(episodes, svgs, strict=True):
         best = episode.best
         assert best is not None
-        found.append(LogoResult(episode.logo, best.params, best.outcome, best.headline, svg))
+        found.append(LogoResult(episode.logo, best.params, best.outcome, best.headline_gain, svg))
     return found
 
 

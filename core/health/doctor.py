@@ -27,6 +27,7 @@ _REARM = 10  # updates (or evaluations) without a finding, after which a rule ma
 _NO_ANOMALY = ("time/", "system/", "curriculum/", "train/learning_rate", "train/n_updates", "train/clip_range", "trace/cache_hit_rate",
                "trace/workers_lost", "rollout/ep_len", "train/loss", "reward/speed", "trace/cpu_s")  # fmt: skip
 _SHARES = ("trace/failed_share", "trace/clipped_actions", "train/clip_fraction", "train/explained_variance")
+SEEN = (Metrics.kind, EvaluationEnded.kind, StageStarted.kind)  # the kinds of events that it looks at
 _LOSSES = ("train/loss", "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss", "train/approx_kl", "train/grad_norm")
 
 

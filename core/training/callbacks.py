@@ -1,8 +1,7 @@
-"""What happens beside learning: episodes and metrics into the event log, stages, evaluations, checkpoints.
+"""What happens at each step of a training: episodes and metrics into the event log, stages, pauses, limits.
 
-Public ``on_step`` keeps the books, private ``_on_step`` is ours; returning False is the whole stop protocol. A
-boundary is the moment between two updates: all of evaluation, checkpoint and stopping early happens there, so that a
-checkpoint is always a state from which training goes on exactly.
+Public ``on_step`` keeps the books, private ``_on_step`` is ours; returning False is the whole stop protocol. What happens between two
+updates is in core/training/boundary.py. Needs torch.
 """
 
 from __future__ import annotations
@@ -16,17 +15,25 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
-from core.config.config import CurriculumConfig, StageConfig
+from core.config.config import CurriculumConfig, RunConfig, StageConfig
 from core.curriculum.curriculum import Curriculum, Decision
 from core.environment.vec_env import COLUMN, PoolVecEnv
 from core.logos.augment import is_variant
 from core.logos.dataset import Logo
-from core.runs.event_types import EpisodeEnded, Metrics, StageDecision, StageEnded, StageStarted
+from core.machine import Meter, memory_mb
+from core.runs.event_types import Continued, EpisodeEnded, Metrics, Paused, StageDecision, StageEnded, StageStarted
 from core.runs.events import EventWriter
+from core.runs.records import is_pause_wanted
+from core.runs.run_dir import RunDir
 from core.tracing.outcome import ENDS, TERM_NAMES, Weights
 from core.tracing.params import NAMES
+from core.training.checkpoint_state import TrainState
+from core.training.heartbeat import HeartbeatWriter, StopFlag
 
 _PARAMS = slice(COLUMN[NAMES[0]], COLUMN[NAMES[-1]] + 1)
+HOLD_S = 0.2  # how often a paused run looks whether to go on
+METER_S = 10.0  # between two looks at the machine
+MEMORY_LEFT = 0.05  # share of the machine's memory at which a run stops rather than be killed
 
 
 class EventLogWriter(KVWriter):
@@ -74,49 +81,74 @@ class GradientNorm:
         return mean
 
 
-class EpisodeRecorder(BaseCallback):
-    """Writes an event an episode, moves the curriculum on, and hands each boundary to the trainer."""
+class RolloutMeans:
+    """Means over a rollout of what its steps and episodes add."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, name: str, value: float) -> None:
+        self._values.setdefault(name, []).append(value)
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        found = {name: float(np.mean(values)) for name, values in self._values.items()}
+        self._values.clear()
+        return found
+
+
+class TrainerCallback(BaseCallback):
+    """The base of ours: once the run is over, nothing more is done in the step that stable-baselines3 still takes."""
+
+    def __init__(self, state: TrainState) -> None:
+        super().__init__()
+        self.state = state
+
+    def _on_step(self) -> bool:
+        return not self.state.is_over and self._act()
+
+    def _act(self) -> bool:
+        """What is done at each step; returns whether to go on."""
+        return True
+
+
+class CurriculumCallback(TrainerCallback):
+    """Moves the curriculum on with each episode, and has the environments draw what its stage wants."""
+
+    n_stages_ended = 0  # in this process
 
     def __init__(
         self,
+        state: TrainState,
         events: EventWriter,
         envs: PoolVecEnv,
         logos: Sequence[Logo],
+        n_train: int,
         curriculum: Curriculum,
         config: CurriculumConfig,
-        on_boundary: Callable[[], bool],
-        goes_on: Callable[[], bool],
+        step: Callable[[], int],
     ) -> None:
-        super().__init__()
-        self._events, self._envs, self._logos, self._curriculum = events, envs, logos, curriculum
-        self._curriculum_config = config
-        self._on_boundary, self._goes_on = on_boundary, goes_on
-        self.n_episodes = 0
-        self.n_stages_ended = 0  # in this process
-        self.is_ended_by_boundary = False
-        self._gradient: GradientNorm | None = None
-        self._sums: dict[str, list[float]] = {}
-        self.updates_seen = 0
-        self._update_started = self._rollout_started = 0.0
+        """``logos``: of the pool, the first ``n_train`` for training; ``step``: num_timesteps of now."""
+        super().__init__(state)
+        self._events, self._envs, self._logos, self._n_train = events, envs, logos, n_train
+        self.curriculum, self._config, self._step = curriculum, config, step
 
-    def _init_callback(self) -> None:
-        if self._gradient is None:
-            self._gradient = GradientNorm(self.model.policy, self.model.policy.optimizer)
-        self.updates_seen = self.model._n_updates
+    def _act(self) -> bool:
+        return not self.curriculum.is_finished
 
     def set_eligible(self) -> None:
         """Let the environments draw from the stage's categories."""
-        curriculum, stage = self._curriculum, self._curriculum.stage
-        left = [i for i in range(self.n_train) if i not in self._envs.pool.quarantined]
+        curriculum, stage = self.curriculum, self.curriculum.stage
+        left = [i for i in range(self._n_train) if i not in self._envs.pool.quarantined]
         drawn = [i for i in left if self._is_drawn(i, stage)]
         before = curriculum.earlier_categories()
         earlier = [i for i in drawn if self._logos[i].category in before]
         new = [i for i in drawn if self._logos[i].category not in before]
         self._envs.set_eligible(
-            np.array(new or drawn or left or range(self.n_train), dtype=np.int64),
-            np.arange(self.n_train),
+            np.array(new or drawn or left or range(self._n_train), dtype=np.int64),
+            np.arange(self._n_train),
             np.array(earlier if new else [], dtype=np.int64),
-            self._curriculum_config.earlier_share,
+            self._config.earlier_share,
         )
         weights = self._envs.weights
         quality = weights.quality if stage.quality is None else stage.quality
@@ -127,113 +159,132 @@ class EpisodeRecorder(BaseCallback):
         fits = stage.max_side is None or max(logo.pixels.shape[:2]) <= stage.max_side
         return logo.category in stage.categories and fits and (stage.variants or not is_variant(logo))
 
-    n_train = 0  # the first so many of the pool's logos are for training
-
-    def _on_step(self) -> bool:
-        if self.is_ended_by_boundary:
-            return False
-        records = self._envs.records
-        is_beyond = float((np.abs(self.locals["actions"]) > 1).mean())
-        self._sums.setdefault("trace/clipped_actions", []).append(is_beyond)
-        for row in np.flatnonzero(records[:, COLUMN["done"]]):
-            self._write_episode(int(row), records[row])
-        return self._goes_on() and not self._curriculum.is_finished
-
-    def on_hold(self) -> None:
-        """The run was held for a while: that is no slowness of this rollout's."""
-        self._rollout_started = 0.0
-
-    def drop_update(self) -> None:
-        """Forget what an update that failed had summed up."""
-        self._sums.clear()
-        if self._gradient is not None:
-            self._gradient.take()
-
-    def _write_episode(self, env: int, r: Any) -> None:
-        self.n_episodes += 1
-        curriculum, logo = self._curriculum, self._logos[int(r[COLUMN["logo"]])]
-        ssim, gain, failure = float(r[COLUMN["ssim"]]), float(r[COLUMN["gain"]]), ENDS[int(r[COLUMN["failure"]])]
-        is_success = failure is None and curriculum.is_success(ssim, gain)
-        terms = {name: float(r[COLUMN[name]]) for name in TERM_NAMES}
-        told = EpisodeEnded(
-            episode=self.n_episodes,
-            env=env,
-            logo=logo.name,
-            category=logo.category,
-            stage=curriculum.stage.name,
-            training_gain=float(r[COLUMN["trained_gain"]]),
-            headline_gain=gain,
-            terms=terms,
-            length=int(r[COLUMN["length"]]),
-            end_reason=failure or "max_steps",
-            ssim=ssim,
-            bytes=int(r[COLUMN["bytes"]]),
-            paths=int(r[COLUMN["paths"]]),
-            cpu_s=round(float(r[COLUMN["cpu_s"]]), 6),
-            success=is_success,
-            params=[round(float(v), 4) for v in r[_PARAMS]],
-        )
-        self._events.write(self.num_timesteps, told)
-        for key, value in terms.items():
-            self._sums.setdefault(f"reward/{key}", []).append(value)
-        for key, value in (
-            ("ssim", ssim),
-            ("gain", gain),
-            ("bytes", float(told.bytes)),
-            ("cpu_s", told.cpu_s),
-            ("failed_share", float(failure is not None)),
-        ):
-            self._sums.setdefault(f"trace/{key}", []).append(value)
-        self.act_on(curriculum.record(is_success))
-
     def act_on(self, decision: Decision | None) -> None:
         """Into the log with a decision of the curriculum's, and on to the next stage where it ended one."""
         if decision is None:
             return
         record = StageEnded if decision.ends_stage else StageDecision
         told = record(decision.stage, decision.name, decision.kind, decision.why, decision.success_share, decision.n_episodes)
-        self._events.write(self.num_timesteps, told)
+        self._events.write(self._step(), told)
         if decision.ends_stage:
             self.n_stages_ended += 1
-            if not self._curriculum.is_finished:
+            if not self.curriculum.is_finished:
                 self.write_stage_start()
                 self.set_eligible()
 
     def write_stage_start(self) -> None:
-        stage = self._curriculum.stage
-        told = StageStarted(stage=self._curriculum.index, gain_needed=stage.gain_needed(), **stage.model_dump(mode="json"))
+        stage = self.curriculum.stage
+        told = StageStarted(stage=self.curriculum.index, gain_needed=stage.gain_needed(), **stage.model_dump(mode="json"))
+        self._events.write(self._step(), told)
+
+
+class EpisodeLog(TrainerCallback):
+    """Writes an event per episode, and tells the curriculum."""
+
+    def __init__(
+        self,
+        state: TrainState,
+        events: EventWriter,
+        envs: PoolVecEnv,
+        logos: Sequence[Logo],
+        stages: CurriculumCallback,
+        means: RolloutMeans,
+    ) -> None:
+        super().__init__(state)
+        self._events, self._envs, self._logos, self._stages, self._means = events, envs, logos, stages, means
+
+    def _act(self) -> bool:
+        records = self._envs.records
+        self._means.add("trace/clipped_actions", float((np.abs(self.locals["actions"]) > 1).mean()))
+        for row in np.flatnonzero(records[:, COLUMN["done"]]):
+            self._log(int(row), records[row])
+        return True
+
+    def _log(self, env: int, row: Any) -> None:
+        told = self._event(env, row)
         self._events.write(self.num_timesteps, told)
+        self._add(told)
+        self._stages.act_on(self._stages.curriculum.record(told.success))
+
+    def _event(self, env: int, row: Any) -> EpisodeEnded:
+        self.state.n_episodes += 1
+        curriculum, logo = self._stages.curriculum, self._logos[int(row[COLUMN["logo"]])]
+        ssim, gain, failure = float(row[COLUMN["ssim"]]), float(row[COLUMN["headline_gain"]]), ENDS[int(row[COLUMN["failure"]])]
+        return EpisodeEnded(
+            episode=self.state.n_episodes,
+            env=env,
+            logo=logo.name,
+            category=logo.category,
+            stage=curriculum.stage.name,
+            training_gain=float(row[COLUMN["training_gain"]]),
+            headline_gain=gain,
+            terms={name: float(row[COLUMN[name]]) for name in TERM_NAMES},
+            length=int(row[COLUMN["length"]]),
+            end_reason=failure or "max_steps",
+            ssim=ssim,
+            bytes=int(row[COLUMN["bytes"]]),
+            paths=int(row[COLUMN["paths"]]),
+            cpu_s=round(float(row[COLUMN["cpu_s"]]), 6),
+            success=failure is None and curriculum.is_success(ssim, gain),
+            params=[round(float(v), 4) for v in row[_PARAMS]],
+        )
+
+    def _add(self, told: EpisodeEnded) -> None:
+        for name, value in told.terms.items():
+            self._means.add(f"reward/{name}", value)
+        for name, value in (
+            ("ssim", told.ssim),
+            ("gain", told.headline_gain),
+            ("bytes", float(told.bytes)),
+            ("cpu_s", told.cpu_s),
+            ("failed_share", float(told.end_reason != "max_steps")),
+        ):
+            self._means.add(f"trace/{name}", value)
+
+
+class ControlCallback(TrainerCallback):
+    """Holds while a pause is wanted, and ends the training where it is to stop."""
+
+    def __init__(self, state: TrainState, run: RunDir, events: EventWriter, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
+        super().__init__(state)
+        self._run, self._events, self._heartbeat, self._stop = run, events, heartbeat, stop
 
     def _on_rollout_start(self) -> None:
-        """Called before the first rollout and after every update."""
-        if self.model._n_updates > self.updates_seen:
-            self.logger.record("time/update_s", time.monotonic() - self._update_started)
-            self.flush()
-            if not self._on_boundary():
-                self.is_ended_by_boundary = True
-        self._rollout_started = time.monotonic()
+        self.state.rollout_started = time.monotonic()  # behind all that happens between two updates
 
-    def _on_rollout_end(self) -> None:
-        self._update_started = now = time.monotonic()
-        if self._rollout_started:
-            n_steps = self._envs.num_envs * self.model.n_steps  # type: ignore[attr-defined]
-            self.logger.record("time/step_rate", n_steps / max(now - self._rollout_started, 1e-6))
-        for key, values in self._sums.items():
-            self.logger.record(key, float(np.mean(values)))
-        self._sums.clear()
-        hit_rate = self._envs.pool.cache.take_hit_rate()
-        if hit_rate is not None:
-            self.logger.record("trace/cache_hit_rate", hit_rate)
-        self.logger.record("trace/workers_lost", self._envs.pool.n_lost)
-        if self._curriculum.is_enabled:
-            self.logger.record("curriculum/stage", self._curriculum.index)
-            self.logger.record("curriculum/success_share", self._curriculum.success_share)
-            self.logger.record("curriculum/episodes_in_stage", self._curriculum.n_episodes)
+    def _act(self) -> bool:
+        if is_pause_wanted(self._run) and not self._stop:
+            self._events.write(self.num_timesteps, Paused())
+            with self._heartbeat.busy_with("paused", is_paused=True):
+                while is_pause_wanted(self._run) and not self._stop.wait(HOLD_S):
+                    pass
+            self._events.write(self.num_timesteps, Continued())
+            self.state.rollout_started = 0.0  # that is no slowness of this rollout's
+        return not self._stop
 
-    def flush(self) -> None:
-        """Write what an update recorded now: stable-baselines3 itself would dump it one rollout later."""
-        self.updates_seen = self.model._n_updates
-        norm = self._gradient.take() if self._gradient else None
-        if norm is not None:
-            self.logger.record("train/grad_norm", norm)
-        self.logger.dump(self.num_timesteps)
+
+class ResourceCallback(TrainerCallback):
+    """Measures what the run takes, and stops it before the machine's memory is used up."""
+
+    def __init__(self, state: TrainState, config: RunConfig, events: EventWriter, stop: StopFlag, meter: Meter, every_s: float) -> None:
+        super().__init__(state)
+        self._limit = config.workers.run_memory_mb
+        self._events, self._stop, self._meter, self._every_s = events, stop, meter, every_s
+        self._measured = 0.0  # monotonic seconds
+
+    def _act(self) -> bool:
+        now = time.monotonic()
+        if now - self._measured > self._every_s:
+            self._measured = now
+            self._look_at_memory()
+        return not self._stop
+
+    def _look_at_memory(self) -> None:
+        figures = self._meter.read()
+        self._events.write(self.num_timesteps, Metrics(figures))
+        limit, used, free = self._limit, figures["system/memory_mb"], figures["system/memory_free_mb"]
+        total, _ = memory_mb()
+        if limit and used > limit:
+            self._stop.reason = f"at its memory limit: {used:.0f} of {limit:.0f} MB (workers.run_memory_mb)"
+        elif not limit and free < MEMORY_LEFT * total:
+            self._stop.reason = f"the machine is out of memory: {free:.0f} of {total:.0f} MB are left, this run takes {used:.0f} MB"

@@ -12,6 +12,7 @@ from core.config.text import to_yaml
 from core.environment.episode import PreparedLogo
 from core.errors import ConfigError
 from core.logos.dataset import load_logos
+from core.runs.event_types import to_data
 from core.runs.events import read_events
 from core.runs.records import claim
 from core.tracing.picture import Picture
@@ -86,7 +87,7 @@ def test_a_synthetic_episode_holds_what_a_training_writes(home, logo_folder):
     train(run)
     real = next(e.data for e in read_events(run.events_file) if e.kind == "episode")
     made = ingest.episode(random.Random(0), 1)
-    assert {key: type(value) for key, value in real.items()} == {key: type(value) for key, value in made.items()}
+    assert {key: type(value) for key, value in to_data(real).items()} == {key: type(value) for key, value in to_data(made).items()}
 
 
 def test_an_ablation_trains_each_value_with_each_seed(tmp_path, logo_folder):

@@ -122,15 +122,15 @@ def two_runs(console, logo_folder):
 
 def test_a_zoomed_series_has_all_its_points_in_the_range(console, two_runs):
     run_id = two_runs[0].run_id
-    whole = queries.episode_series(console.store, [run_id], "reward", "step", 8)
-    part = queries.episode_series(console.store, [run_id], "reward", "step", 8, (40, 60))
+    whole = queries.episode_series(console.store, [run_id], "training_gain", "step", 8)
+    part = queries.episode_series(console.store, [run_id], "training_gain", "step", 8, (40, 60))
     assert part["x"].between(40, 60).all()
-    inside = queries.episode_series(console.store, [run_id], "reward", "step", 10_000)
+    inside = queries.episode_series(console.store, [run_id], "training_gain", "step", 10_000)
     assert int(part["n"].sum()) == int(inside.loc[inside["x"].between(40, 60), "n"].sum())
     assert len(part) > whole["x"].between(40, 60).sum()
     for axis in ("step", "episode", "minutes", "wall"):
         assert not queries.metric_series(console.store, [run_id], ["train/loss"], axis).empty  # type: ignore[arg-type]
-        assert not queries.quantiles(console.store, run_id, "reward", axis).empty  # type: ignore[arg-type]
+        assert not queries.quantiles(console.store, run_id, "training_gain", axis).empty  # type: ignore[arg-type]
     pair = queries.param_pair(console.store, run_id, ("color_precision", 1, 8), ("layer_difference", 0, 128))
     assert int(pair["n"].sum()) == queries.counts(console.store, run_id)["episodes"]
 

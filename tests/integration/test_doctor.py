@@ -22,6 +22,7 @@ from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
+from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.logos import draw_logo
 from tests.support.paths import ASSETS
@@ -206,46 +207,44 @@ def test_a_resumed_run_is_not_told_what_it_was_told_before(trained):
 # What is done about it
 
 
-def overflow_at(step: int, patch: pytest.MonkeyPatch) -> None:
+def overflow_at(step: int) -> Extras:
     """Make the networks overflow once, in the update after a step."""
     import torch
+    from stable_baselines3.common.callbacks import BaseCallback
 
-    from core.training.callbacks import EpisodeRecorder
+    class Overflow(BaseCallback):
+        is_done = False
 
-    original, done = EpisodeRecorder._on_rollout_end, []
+        def _on_step(self) -> bool:
+            return True
 
-    def on_rollout_end(self: EpisodeRecorder) -> None:
-        original(self)
-        if self.num_timesteps >= step and not done:
-            done.append(step)
-            with torch.no_grad():
-                next(iter(self.model.policy.parameters())).fill_(math.inf)
+        def _on_rollout_end(self) -> None:
+            if self.num_timesteps >= step and not self.is_done:
+                self.is_done = True
+                with torch.no_grad():
+                    next(iter(self.model.policy.parameters())).fill_(math.inf)
 
-    patch.setattr(EpisodeRecorder, "_on_rollout_end", on_rollout_end)
+    return Extras(callbacks=[Overflow()])
 
 
 def actions(run: RunDir) -> list[tuple[str, str]]:
     return [(e.data.rule, e.data.text) for e in read_events(run.events_file) if e.kind == "action"]
 
 
-def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos, monkeypatch):
-    overflow_at(640, monkeypatch)
+def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos):
     run = claim(home, broken_config(logos, total_timesteps=1280))
     with pytest.raises(TrainingError, match="no numbers any more since step 640; the last checkpoint is whole"):
-        train(run)
+        train(run, extras=overflow_at(640))
     assert run_state(run).status is Status.FAILED
-    monkeypatch.undo()
-    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
     undisturbed = claim(home, broken_config(logos, total_timesteps=1280))
     train(undisturbed)
     train(run, resume=True)
     assert values(run, beyond=576, attempt=2) == values(undisturbed, beyond=576)
 
 
-def test_networks_that_overflow_are_rolled_back_where_that_is_wanted(home, logos, monkeypatch):
-    overflow_at(640, monkeypatch)
+def test_networks_that_overflow_are_rolled_back_where_that_is_wanted(home, logos):
     run = claim(home, broken_config(logos, total_timesteps=1280, health={"on_instability": "roll_back"}))
-    assert train(run).status is Status.COMPLETED
+    assert train(run, extras=overflow_at(640)).status is Status.COMPLETED
     assert next(e.data.rule for e in read_events(run.events_file) if e.kind == "alert") == "not_finite"
     (done,) = actions(run)
     assert done[0] == "not_finite"
@@ -261,16 +260,14 @@ def test_networks_that_overflow_are_rolled_back_where_that_is_wanted(home, logos
     assert rates[960] == pytest.approx(schedule[960] / 2, rel=0.01)
 
 
-def test_a_treatment_is_part_of_a_checkpoint(home, logos, monkeypatch):
+def test_an_intervention_is_part_of_a_checkpoint(home, logos):
     """A run that was rolled back, then stopped and resumed, goes on as one that was rolled back and not stopped."""
     config = broken_config(
         logos, total_timesteps=1280, health={"on_instability": "roll_back"}, checkpoint={"every_steps": 128, "keep": 100}
     )
     runs = [claim(home, config) for _ in range(2)]
     for run in runs:
-        with pytest.MonkeyPatch.context() as patch:
-            overflow_at(640, patch)
-            train(run)
+        train(run, extras=overflow_at(640))
     step = min(int(name[5:]) for name in runs[1].checkpoint_names() if name.startswith("step-") and int(name[5:]) > 704)
     train(runs[1], resume=True, checkpoint=f"step-{step:010d}")
     assert values(runs[1], beyond=step, attempt=2) == values(runs[0], beyond=step)

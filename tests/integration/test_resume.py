@@ -12,7 +12,7 @@ import pytest
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import CheckpointError, RunError
-from core.runs.event_types import Metrics, PhaseStarted
+from core.runs.event_types import BaselineMeasured, Metrics, PhaseStarted, Record
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
@@ -20,6 +20,8 @@ from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.scheduling.scheduler import Scheduler
 from core.training.checkpoint_manager import find_start
+from core.training.heartbeat import StopFlag
+from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.logos import draw_logo
 from tests.support.runs import await_end, follow, tiny_config, update_values, values
@@ -246,27 +248,19 @@ def test_a_paused_run_can_be_stopped(home, logo_folder):
     assert "killed by hand" in run_state(run).reason
 
 
-def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder, monkeypatch):
+def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder):
     """Its signal comes before the first step of the new attempt."""
-    from core.training.data_loader import DataLoader
-    from core.training.heartbeat import StopFlag
-
     run = claim(home, tiny_config(logo_folder, total_timesteps=128))
     train(run)
     write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
-    flags: list[StopFlag] = []
-    made, opened = StopFlag.__init__, DataLoader.open
-    monkeypatch.setattr(StopFlag, "__init__", lambda self: (made(self), flags.append(self))[0])
+    stop = StopFlag()
 
-    def open_then_stop(self: DataLoader, *arguments) -> None:
-        opened(self, *arguments)
-        flags[0].reason = "asked to stop (SIGTERM)"
+    def stop_while_preparing(step: int, record: Record) -> None:
+        if isinstance(record, PhaseStarted) and record.phase.startswith("preparing"):
+            stop.reason = "asked to stop (SIGTERM)"
 
-    monkeypatch.setattr(DataLoader, "open", open_then_stop)
-    ending = train(run, resume=True)
+    ending = train(run, resume=True, extras=Extras(stop=stop, listeners=[stop_while_preparing]))
     assert ending.status is Status.STOPPED
-    monkeypatch.undo()
-    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
     assert train(run, resume=True).status is Status.COMPLETED
 
 
@@ -275,17 +269,14 @@ def test_a_run_that_is_stopped_before_its_first_step_goes_on(home, logo_folder):
     config = tiny_config(logo_folder, total_timesteps=64)
     undisturbed, run = claim(home, config), claim(home, config)
     train(undisturbed)
-    original, asked = EventWriter.write, []
+    asked = []
 
-    def stop_at_baseline(self: EventWriter, kind: str, *rest) -> int:
-        if kind == "baseline" and self.attempt == 1 and not asked:
-            asked.append(kind)
+    def stop_at_baseline(step: int, record: Record) -> None:
+        if isinstance(record, BaselineMeasured) and not asked:
+            asked.append(record)
             os.kill(os.getpid(), signal.SIGTERM)  # once: the second signal ends the process
-        return original(self, kind, *rest)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventWriter, "write", stop_at_baseline)
-        assert train(run).status is Status.STOPPED
+    assert train(run, extras=Extras(listeners=[stop_at_baseline])).status is Status.STOPPED
     assert run.checkpoint_names() == ["best"]
     assert train(run, resume=True).status is Status.COMPLETED
     assert values(run, beyond=0, attempt=2) == values(undisturbed, beyond=0)
@@ -388,10 +379,9 @@ def test_a_run_beyond_its_disk_budget_drops_what_it_can_and_says_so(home, logo_f
     assert run.checkpoints.joinpath("last").is_dir()
 
 
-def test_a_run_at_its_memory_limit_stops_with_a_checkpoint_and_the_reason(home, logo_folder, monkeypatch):
-    monkeypatch.setattr("core.training.trainer.METER_S", 0.0)
+def test_a_run_at_its_memory_limit_stops_with_a_checkpoint_and_the_reason(home, logo_folder):
     run = claim(home, tiny_config(logo_folder, total_timesteps=100_000, workers={"run_memory_mb": 60}))
-    ending = train(run)
+    ending = train(run, extras=Extras(meter_s=0.0))
     assert ending.status is Status.STOPPED
     assert "at its memory limit" in ending.reason
     assert "of 60 MB" in ending.reason

@@ -14,13 +14,18 @@ from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import RunError
-from core.runs.event_types import to_data
-from core.runs.events import EventWriter, read_events
+from core.logos.dataset import load_logos
+from core.runs.event_types import EpisodeEnded, Record, StageDecision, StageEvaluation
+from core.runs.events import read_events
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
 from core.runs.run_dir import RunDir, find_run
 from core.runs.status import Status, run_state
 from core.scheduling import local
+from core.tracing.outcome import Weights, gain
+from core.tracing.params import NAMES, Params
+from core.tracing.picture import Picture
 from core.training.checkpoint_manager import CheckpointManager
+from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.logos import draw_logo
 from tests.support.paths import ROOT
@@ -35,21 +40,7 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     episodes = [e for e in events if e.kind == "episode"]
     assert [e.data.episode for e in episodes] == list(range(1, 97))
-    assert {
-        "reward",
-        "quality",
-        "size",
-        "speed",
-        "length",
-        "end",
-        "ssim",
-        "bytes",
-        "gain",
-        "success",
-        "stage",
-        "category",
-        "params",
-    } <= set(to_data(episodes[0].data))
+    assert all(event.data.success in (True, False) and len(event.data.params) == len(NAMES) for event in episodes)
     assert [e.step for e in events if e.kind == "evaluation"] == [0, 32, 64, 96]
     metrics = {key for e in events if e.kind == "metrics" for key in e.data.values}
     wanted = {
@@ -124,11 +115,11 @@ def test_the_curriculum_ends_the_run_with_its_last_stage(home, logo_folder):
         assert (ending.status, ending.reason) == (Status.COMPLETED, "the last stage ended")
         events = list(read_events(run.events_file))
         ends = [e.data for e in events if e.kind == "stage_ended"]
-        assert [(e["name"], e["reason"]) for e in ends] == [("a", how), ("b", "passed")]
-        assert all(e["why"] for e in ends)
+        assert [(e.name, e.reason) for e in ends] == [("a", how), ("b", "passed")]
+        assert all(e.why for e in ends)
         measured = [e.data for e in events if e.kind == "stage_evaluation"]
-        assert measured[-1]["is_final"]
-        assert set(measured[-1]["change_since_end"]) == {"a", "b"}  # the test for forgetting
+        assert measured[-1].is_final
+        assert set(measured[-1].change_since_end) == {"a", "b"}  # the test for forgetting
 
 
 def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
@@ -136,15 +127,11 @@ def test_a_stage_is_advanced_and_held_by_hand(home, logo_folder):
     run = claim(home, tiny_config(logo_folder, total_timesteps=256, curriculum={"enabled": True, "stages": never}))
     told = iter(("hold", "advance", "back"))
 
-    def tell(written: EventWriter, kind: str, *rest: Any) -> int:
-        if kind == "stage_evaluation" or (kind == "stage_decision" and rest[1]["reason"] == "held"):
+    def command(step: int, record: Record) -> None:
+        if isinstance(record, StageEvaluation) or (isinstance(record, StageDecision) and record.reason == "held"):
             write_command(run, next(told, "hold"))
-        return original(written, kind, *rest)
 
-    original = EventWriter.write
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventWriter, "write", tell)
-        train(run)
+    train(run, extras=Extras(listeners=[command]))
     found = [(e.data.reason, e.data.name) for e in read_events(run.events_file) if e.kind in ("stage_ended", "stage_decision")]
     assert found[:3] == [("held", "a"), ("advanced", "a"), ("sent_back", "b")]
 
@@ -160,32 +147,48 @@ def test_no_command_is_lost_while_a_run_starts_or_dies(home, logo_folder):
         kinds = ("stage_ended", "stage_decision")
         return [(e.data.reason, e.data.name) for e in read_events(run.events_file) if e.kind in kinds and e.attempt == attempt]
 
-    def save(checkpoints: CheckpointManager, name: str, *rest: Any) -> None:
-        saves.append(name)
-        if saves.count("last") == dies_at:
-            raise KeyboardInterrupt
-        original(checkpoints, name, *rest)
-        if name == "last" and saves.count("last") == dies_at - 1:
-            write_command(run, "advance")
+    class Dying(CheckpointManager):
+        """Dies as it is about to write the last checkpoint for the ``dies_at``-th time, just after a command was given."""
 
-    original = CheckpointManager.save
+        def save(self, name: str, *rest: Any) -> None:
+            saves.append(name)
+            if saves.count("last") == dies_at:
+                raise KeyboardInterrupt
+            super().save(name, *rest)
+            if name == "last" and saves.count("last") == dies_at - 1:
+                write_command(run, "advance")
+
     for command in ("hold", "advance", "advance"):  # the second press of a button says nothing new
         write_command(run, command)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CheckpointManager, "save", save)
-        saves: list[str] = []
-        dies_at = 3
-        with pytest.raises(KeyboardInterrupt):
-            train(run)
-        assert decided(1) == [("held", "a"), ("advanced", "a"), ("advanced", "b")]
-        oldest = next(name for name in reversed(run.checkpoint_names()) if name.startswith("step-"))
-        saves.clear()
-        dies_at = 2
-        with pytest.raises(KeyboardInterrupt):
-            train(run, resume=True)
-        assert decided(2)[0] == ("advanced", "b")  # again
+    saves: list[str] = []
+    dies_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        train(run, extras=Extras(checkpoint_manager=Dying))
+    assert decided(1) == [("held", "a"), ("advanced", "a"), ("advanced", "b")]
+    oldest = next(name for name in reversed(run.checkpoint_names()) if name.startswith("step-"))
+    saves.clear()
+    dies_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        train(run, resume=True, extras=Extras(checkpoint_manager=Dying))
+    assert decided(2)[0] == ("advanced", "b")  # again
     train(run, resume=True, checkpoint=oldest)
     assert decided(3) == []
+
+
+def test_an_episodes_figures_are_those_of_its_best_conversion(home, logo_folder):
+    """Its reward terms too: they were the last conversion's."""
+    run = claim(home, tiny_config(logo_folder, total_timesteps=192, env={"max_steps": 3}, reward={"speed": 0.2}))
+    train(run)
+    episodes = [e.data for e in read_events(run.events_file) if isinstance(e.data, EpisodeEnded)]
+    assert {e.length for e in episodes} == {3}
+    for e in episodes:
+        assert sum(e.terms.values()) == pytest.approx(e.training_gain, abs=1e-12)
+    prepared = {logo.name: Picture(logo.pixels) for logo in load_logos(str(logo_folder), 48).logos}
+    weights = read_config(run).reward
+    for e in episodes[:10]:  # the terms are of the parameters that the event names
+        best = prepared[e.logo].measure(Params.from_values(e.params)).outcome
+        plain = gain(best, prepared[e.logo].defaults, Weights(weights.quality, weights.size, 0.0))
+        assert (e.terms["quality"], e.terms["size"]) == (plain.quality, plain.size)
 
 
 def test_early_stop_ends_a_run_that_no_longer_rises(home, logo_folder):

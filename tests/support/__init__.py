@@ -1,1 +1,1 @@
-"""What tests share besides fixtures: made-up logos, tiny runs, waiting, pages, servers. A test imports from here, never from another test."""
+"""What tests share: small real things to build, and how to wait for what happens elsewhere."""

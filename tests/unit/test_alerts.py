@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from core.config.installation import Settings, write_settings
-from core.notifications.notices import last_read_ts, mark_read, notice_of
+from core.notifications.notices import READ_FILE, last_read_ts, mark_read, notice_of
 from core.notifications.notifier import MAX_TRIES, Notifier, masked, send, summary
 from core.runs.events import Event, EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
-from pages.views.shell import notices
+from tests.support.events import record
 from tests.support.runs import tiny_config
 
 
@@ -50,12 +50,12 @@ def made_notifier(home, sent, **notify) -> Notifier:
 def tell(run: RunDir, *events) -> None:
     with EventWriter(run.events_file) as writer:
         for kind, data in events:
-            writer.write(kind, 512, data)
+            writer.write(512, record(kind, **data))
 
 
 def test_what_is_told_of_which_event():
     def told(kind, data, step=10):
-        found = notice_of("r", Event(1, 1, 0.0, kind, step, data))
+        found = notice_of("r", Event(1, 1, 0.0, step, record(kind, **data)))
         return found and (found.severity, found.title, found.is_milestone)
 
     assert told("alert", alert()) == ("severe", "Updates move the policy too far", False)
@@ -199,5 +199,5 @@ def test_read_marks(home):
     assert last_read_ts(home) == 0
     mark_read(home, 12.5)
     assert last_read_ts(home) == 12.5
-    (home / notices.READ_FILE).write_text("broken")
+    (home / READ_FILE).write_text("broken")
     assert last_read_ts(home) == 0

@@ -3,7 +3,7 @@
 import json
 import math
 
-from core.runs.event_types import EpisodeEnded, PhaseStarted
+from core.runs.event_types import Metrics, PhaseStarted, WarningGiven
 from core.runs.events import EventWriter, parse, read_backwards, read_events, repair
 from tests.support.paths import ASSETS
 
@@ -13,10 +13,14 @@ GOLDEN = ASSETS / "events_v1.jsonl"
 def test_events_are_read_as_they_were_written(tmp_path):
     path = tmp_path / "events.jsonl"
     with EventWriter(path) as log:
-        log.write(3, EpisodeEnded(gain=0.5, nan=math.nan, text='ü\n"'))
-    (event,) = read_events(path)
-    assert (event.seq, event.attempt, event.kind, event.step) == (1, 1, "episode", 3)
-    assert event.data == {"gain": 0.5, "nan": None, "text": 'ü\n"'}
+        log.write(3, Metrics({"trace/gain": 0.5, "nan": math.nan}))
+        log.write(4, WarningGiven('ü\n"'))
+    event, warning = read_events(path)
+    assert (event.seq, event.attempt, event.kind, event.step) == (1, 1, "metrics", 3)
+    assert event.data.values["trace/gain"] == 0.5
+    assert math.isnan(event.data.values["nan"])
+    assert warning.data == WarningGiven('ü\n"')
+    assert b'"nan":null' in path.read_bytes()
 
 
 def test_each_line_is_one_json_object_with_the_agreed_keys(tmp_path):

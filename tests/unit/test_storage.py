@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields, make_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import duckdb
 import numpy as np
@@ -15,25 +17,20 @@ import pandas as pd
 import pytest
 
 from core.errors import StoreError
-from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, Metrics, PhaseStarted, WarningGiven
+from core.runs import event_types
+from core.runs.event_types import AttemptStarted, Ended, EpisodeEnded, Metrics, PhaseStarted, Record, WarningGiven
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
 from core.runs.run_dir import RunDir
-from storage import export, queries
+from core.tracing.params import NAMES
+from storage import export, queries, schema
 from storage.ingest import Ingest, catch_up, read_new
-from storage.schema import MIGRATIONS, PARAMS
 from storage.store import Store
-from tests.support.paths import ROOT
+from tests.support.events import episode, record
+from tests.support.paths import ASSETS, ROOT
 from tests.support.runs import tiny_config
 
-
-def episode(i: int, **changes) -> EpisodeEnded:
-    known = {
-        "episode": i, "env": 0, "logo": f"l{i % 3}", "category": ("simple", "text")[i % 2], "stage": "s", "training_gain": i / 10,
-        "headline_gain": i / 10, "terms": {"quality": 0.1, "size": 0.2, "speed": 0.0}, "length": 1, "end_reason": "max_steps", "ssim": 0.9,
-        "bytes": 100 + i, "paths": 3, "cpu_s": 0.01, "success": i % 2 == 0, "params": [4.0, 53.0, 40.0, 9.5, 9.0, 42.0, 0.0],
-    }  # fmt: skip
-    return EpisodeEnded(**known | changes)
+GOLDEN = ASSETS / "events_v1.jsonl"
 
 
 def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
@@ -45,7 +42,7 @@ def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
                 log.write(i, episode(i))
                 if i % 5 == 0:
                     log.write(i, Metrics({"train/loss": i * 1.0, "time/fps": float("nan")}))
-            log.write(10 * attempt + n, EvaluationEnded(gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
+            log.write(10 * attempt + n, record("evaluation", gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
     return run
 
 
@@ -55,7 +52,7 @@ def test_a_log_is_taken_in_whole(tmp_path):
         catch_up(store, tmp_path, {})
         assert queries.counts(store, run.run_id) == {"episodes": 20, "metrics": 8, "evaluated": 0, "evaluations": 1, "events": 1}
         frame = export.episodes(store, run.run_id)
-        assert list(frame["gain"]) == [i / 10 for i in range(1, 21)]
+        assert list(frame["headline_gain"]) == [i / 10 for i in range(1, 21)]
         assert list(frame["color_precision"].unique()) == [4.0]
         metrics = export.metrics(store, run.run_id)
         assert metrics.loc[metrics["name"] == "time/fps", "value"].isna().all()
@@ -118,7 +115,7 @@ def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_
     for gain in (0.1, 0.2):
         with EventWriter(run.events_file) as log:
             log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
-            log.write(0, EvaluationEnded(gain=gain, by_category={}))
+            log.write(0, record("evaluation", gain=gain))
     with Store(None) as store:
         catch_up(store, tmp_path, {})
         assert list(queries.evaluations(store, [run.run_id])["gain"]) == [0.2]
@@ -150,17 +147,92 @@ def test_a_second_owner_of_the_file_is_told_what_to_do(tmp_path):
     assert "a console runs already on these runs" in done.stderr
 
 
-def test_migrations_run_once_and_in_order(tmp_path):
-    with Store(tmp_path / "a.duckdb") as store:
-        assert [row[0] for row in store.rows("SELECT name FROM migrations")] == [name for name, _ in MIGRATIONS]
-    with Store(tmp_path / "a.duckdb") as store:
-        assert len(store.rows("SELECT name FROM migrations")) == len(MIGRATIONS)
+def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monkeypatch):
+    """Such as one of an older version: its rows were of other columns."""
+    run, path = write_run(tmp_path), tmp_path / "a.duckdb"
+    with Store(path) as store:
+        catch_up(store, tmp_path, store.offsets())
+        before = export.episodes(store, run.run_id)
+    with duckdb.connect(str(path)) as old:
+        old.execute("UPDATE made_for SET fingerprint = 'of before'")
+        old.execute("ALTER TABLE episodes DROP COLUMN ssim")
+    with Store(path) as store:
+        assert store.offsets() == {}
+        catch_up(store, tmp_path, store.offsets())
+        pd.testing.assert_frame_equal(export.episodes(store, run.run_id), before)
+    with Store(path) as store:
+        assert store.offsets() == {run.run_id: run.events_file.stat().st_size}
 
 
-def test_the_params_of_the_tables_are_those_of_the_tracer():
-    from core.tracing.params import NAMES
+def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatch):
+    """Adding one, at any place, needs no other change and shifts no other column's values."""
+    before = event_types.table_columns(EpisodeEnded)
+    for place in (0, 7, 12, len(fields(EpisodeEnded))):
+        types = get_type_hints(EpisodeEnded, include_extras=True)
+        own = [(f.name, types[f.name]) for f in fields(EpisodeEnded)]
+        new = make_dataclass("Wider", [*own[:place], ("n_nodes", int), *own[place:]], bases=(Record,), frozen=True)
+        new.kind, new.has_table = "episode", True
+        monkeypatch.setitem(event_types.RECORDS, "episode", new)
+        monkeypatch.setitem(schema.RECORD_TABLES, "episodes", new)
+        monkeypatch.setattr(event_types, "EpisodeEnded", new)
+        monkeypatch.setitem(schema.TABLES, "episodes", schema.KEYS | event_types.table_columns(new))
+        home = tmp_path / str(place)
+        run = claim(home, tiny_config(home))
+        told = {f.name: getattr(episode(3), f.name) for f in fields(EpisodeEnded)}
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(0, 10))
+            log.write(3, new(**told, n_nodes=77))
+        with Store(None) as store:
+            catch_up(store, home, {})
+            (row,) = export.episodes(store, run.run_id).to_dict("records")
+        assert row["n_nodes"] == 77
+        assert {name: row[name] for name in before} == {name: row[name] for name in before} | {
+            "episode": 3, "logo": "l0", "training_gain": 0.3, "quality": 0.1, "end_reason": "max_steps", "ssim": 0.9, "path_precision": 0.0,
+        }  # fmt: skip
+        assert list(row)[3 : 3 + len(before) + 1] == list(event_types.table_columns(new))
 
-    assert PARAMS == NAMES
+
+def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path):
+    run = claim(tmp_path, tiny_config(tmp_path))
+    run.events_file.write_bytes(GOLDEN.read_bytes())
+    raw = {line["kind"]: line["data"] for line in map(json.loads, GOLDEN.read_text().splitlines())}
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        (found,) = export.episodes(store, run.run_id).to_dict("records")
+        (evaluated,) = export.evaluations(store, run.run_id).to_dict("records")
+        evaluation = queries.evaluations(store, [run.run_id]).to_dict("records")[0]
+        metrics = dict(store.rows("SELECT name, value FROM metrics"))
+        ended = queries.events_of(store, run.run_id, [Ended])[0].data
+        assert store.rows("SELECT n_bad, n_newer FROM sources") == [(0, 0)]
+    old = raw["episode"]
+    renamed = {"reward": "training_gain", "gain": "headline_gain", "end": "end_reason"}
+    for name, value in old.items():
+        if name != "params":
+            assert found[renamed.get(name, name)] == value, name
+    assert [found[name] for name in NAMES] == old["params"]
+    assert [evaluated[name] for name in NAMES] == raw["evaluated"]["params"]
+    for name in ("logo", "digest", "gain", "ssim", "bytes", "paths", "cpu_s", "ssim_default", "bytes_default", "paths_default", "svg"):
+        assert evaluated[name] == raw["evaluated"][name], name
+    for name, value in raw["evaluation"].items():
+        if name != "by_category":
+            assert evaluation[name] == value, name
+    assert metrics == raw["metrics"]
+    assert (ended.status, ended.reason, ended.gain, ended.best_gain) == tuple(raw["ended"].values())
+
+
+def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path):
+    run = write_run(tmp_path, 4)
+    with run.events_file.open("ab") as file:
+        file.write(
+            b'{"v":3,"seq":99,"attempt":1,"ts":1.0,"kind":"episode","step":5,"data":{"episode":5,"training_gain":"another thing"}}\n'
+        )
+        file.write(b'{"v":0,"seq":100,"attempt":1,"ts":1.0,"kind":"episode","step":6,"data":{}}\n')
+    before = run.events_file.read_bytes()
+    with Store(None) as store:
+        catch_up(store, tmp_path, {})
+        assert queries.counts(store, run.run_id)["episodes"] == 4
+        assert store.rows("SELECT n_newer, n_bad FROM sources") == [(1, 1)]
+    assert run.events_file.read_bytes() == before
 
 
 def test_the_ingest_thread_follows_a_growing_log(tmp_path):
@@ -192,9 +264,8 @@ with Store(home / "index.duckdb") as store, Ingest(store, home):
 WRITER = """
 import sys
 sys.path.insert(0, {root!r})
-sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_storage import episode
+from tests.support.events import episode
 from core.runs.event_types import AttemptStarted
 from core.runs.events import EventWriter
 with EventWriter(Path({log!r})) as log:
@@ -212,7 +283,7 @@ def test_killing_reader_and_writer_loses_and_doubles_nothing(tmp_path):
     run = claim(tmp_path, tiny_config(tmp_path))
     rng = random.Random(1)
     reader_code = FOLLOWER.format(root=str(ROOT), home=str(tmp_path))
-    writer_code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), log=str(run.events_file))
+    writer_code = WRITER.format(root=str(ROOT), log=str(run.events_file))
     for _ in range(4):
         children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for code in (writer_code, reader_code)]
         for child in children:
@@ -243,14 +314,14 @@ def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path):
         for i, v in enumerate(values[:2500], 1):
             log.write(i, episode(i, training_gain=float(v)))
         catch_up(store, tmp_path, offsets)
-        before = queries.episode_series(store, [run.run_id], "reward", max_points=300)
+        before = queries.episode_series(store, [run.run_id], "training_gain", max_points=300)
         assert len(before) <= 301
         assert before["high"].max() == 50.0
         assert int(before["n"].sum()) == 2500
         for i, v in enumerate(values[2500:2600], 2501):
             log.write(i, episode(i, training_gain=float(v)))
         catch_up(store, tmp_path, offsets)
-        after = queries.episode_series(store, [run.run_id], "reward", max_points=300)
+        after = queries.episode_series(store, [run.run_id], "training_gain", max_points=300)
         n = len(before) - 1
         np.testing.assert_allclose(after["mean"][:n], before["mean"][:n])
 
@@ -262,7 +333,7 @@ def test_every_query_answers_for_a_run_without_rows(tmp_path):
         r = run.run_id
         empty = [
             queries.metric_series(store, [r], ["a"]), queries.metric_series(store, [r], ["a"], "episode"), queries.metric_series(store, [], ["a"]),
-            queries.episode_series(store, [r], "gain"), queries.episode_series(store, [], "gain"), queries.evaluations(store, [r]),
+            queries.episode_series(store, [r], "headline_gain"), queries.episode_series(store, [], "headline_gain"), queries.evaluations(store, [r]),
             queries.evaluations(store, []), queries.evaluated_logos(store, r), queries.baselines(store, [r]), queries.baselines(store, []),
             queries.success_by(store, r, "category"), queries.param_density(store, r, "color_precision", 1, 8),
             queries.gain_by_value(store, r, "color_precision"), queries.reward_histogram(store, r), queries.end_reasons(store, r),
@@ -305,8 +376,8 @@ def test_the_export_equals_the_log(tmp_path):
     run = write_run(tmp_path, 25)
     written = export.export_run(run, "csv", tmp_path / "out")
     frame = pd.read_csv(written["episodes"][0])
-    logged = [e.data.gain for e in read_events(run.events_file) if e.kind == "episode"]
-    assert frame["gain"].to_list() == logged
+    logged = [e.data.headline_gain for e in read_events(run.events_file) if e.kind == "episode"]
+    assert frame["headline_gain"].to_list() == logged
 
 
 def test_store_error_is_raised_for_bytes_out_of_order(tmp_path):
