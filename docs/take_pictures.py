@@ -90,7 +90,7 @@ def free_port() -> int:
 def take_tasks() -> None:
     """The browser tests of what people come for, each leaving a picture."""
     environment = os.environ | {"TRACEWRIGHT_PICTURES": str(PICTURES)}
-    tests = ["tests/test_tasks.py", "tests/test_server.py", "tests/test_batch.py"]
+    tests = ["tests/browser", "tests/integration"]
     wanted = "stage or worst or export or clone or hand or main_path or twenty"
     subprocess.run([sys.executable, "-m", "pytest", "-m", "browser", "-k", wanted, *tests], cwd=ROOT, env=environment, check=True)
 

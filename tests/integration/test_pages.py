@@ -9,7 +9,6 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, follow, tiny_config
 from streamlit.testing.v1 import AppTest
 
 from core.config.installation import Settings, read_settings, write_settings
@@ -21,26 +20,11 @@ from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.training.trainer import train
 from pages.views.charts import curves, svg
-from pages.views.shell import SECTIONS
 from pages.views.text import duration_text
 from storage import queries, run_comparison
-
-PAGES = {name: title for section in SECTIONS.values() for name, title in section.items()}
-
-
-def caught_up(console, run, timeout=30.0):
-    """Wait until the ingest has read all that is in the run's log."""
-    deadline = time.monotonic() + timeout
-    while console.store.offsets().get(run.run_id, -1) < run.events_file.stat().st_size:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def texts(page: AppTest) -> str:
-    found = [
-        e.value for kind in ("markdown", "caption", "info", "warning", "error", "success", "subheader", "title") for e in page.get(kind)
-    ]
-    return "\n".join(str(value) for value in found)
+from tests.support.pages import PAGES, caught_up, texts
+from tests.support.paths import ROOT
+from tests.support.runs import await_status, follow, tiny_config
 
 
 @pytest.fixture
@@ -62,13 +46,6 @@ def live(console, logo_folder):
     if not run_state(run).status.is_finished:
         local.stop(run, force=True)
     while run_state(run).status is Status.RUNNING:
-        time.sleep(0.05)
-
-
-def await_status(run, *wanted, timeout=60.0):
-    deadline = time.monotonic() + timeout
-    while run_state(run).status not in wanted:
-        assert time.monotonic() < deadline, (run_state(run), read_log_tail(run))
         time.sleep(0.05)
 
 

@@ -15,8 +15,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, tiny_config
-from support.events import episode, record
 
 from core.errors import StoreError
 from core.runs import event_types
@@ -28,8 +26,11 @@ from core.tracing.params import NAMES
 from storage import export, queries, schema
 from storage.ingest import Ingest, catch_up, read_new
 from storage.store import Store
+from tests.support.events import episode, record
+from tests.support.paths import ASSETS, ROOT
+from tests.support.runs import tiny_config
 
-GOLDEN = Path(__file__).parent / "assets" / "events_v1.jsonl"
+GOLDEN = ASSETS / "events_v1.jsonl"
 
 
 def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
@@ -263,9 +264,8 @@ with Store(home / "index.duckdb") as store, Ingest(store, home):
 WRITER = """
 import sys
 sys.path.insert(0, {root!r})
-sys.path.insert(0, {tests!r})
 from pathlib import Path
-from support.events import episode
+from tests.support.events import episode
 from core.runs.event_types import AttemptStarted
 from core.runs.events import EventWriter
 with EventWriter(Path({log!r})) as log:
@@ -283,7 +283,7 @@ def test_killing_reader_and_writer_loses_and_doubles_nothing(tmp_path):
     run = claim(tmp_path, tiny_config(tmp_path))
     rng = random.Random(1)
     reader_code = FOLLOWER.format(root=str(ROOT), home=str(tmp_path))
-    writer_code = WRITER.format(root=str(ROOT), tests=str(ROOT / "tests"), log=str(run.events_file))
+    writer_code = WRITER.format(root=str(ROOT), log=str(run.events_file))
     for _ in range(4):
         children = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for code in (writer_code, reader_code)]
         for child in children:

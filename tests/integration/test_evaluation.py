@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, draw_logo, tiny_config
 from PIL import Image
 
 from core.agents.loading import SCATTER, find_checkpoint, load_model
@@ -24,6 +23,9 @@ from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
 from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
 
 
 def quiet(what: str, n_done: int, n_all: int) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import ROOT, await_end, draw_logo, follow, tiny_config, update_values, values
 from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
@@ -28,6 +27,9 @@ from core.tracing.picture import Picture
 from core.training.checkpoint_manager import CheckpointManager
 from core.training.session import Extras
 from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.paths import ROOT
+from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
 
 def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
@@ -333,12 +335,12 @@ def test_a_case_from_the_log_can_be_repeated(home, logo_folder):
     run = claim(home, tiny_config(logo_folder, total_timesteps=32))
     train(run)
     found = [e.data for e in read_events(run.events_file) if e.kind == "evaluated"][-1]
-    params = ",".join(f"{value:.10g}" for value in found["params"])
-    picture = run.picture_file(found["digest"])
+    params = ",".join(f"{value:.10g}" for value in found.params)
+    picture = run.picture_file(found.digest)
     done = core("logos", "trace", str(picture), "--work-size", "48", "--params", params, "--json", home=home)
     assert done.returncode == 0, done.stderr
     repeated = json.loads(done.stdout.splitlines()[-1])
-    assert (repeated["ssim"], repeated["n_bytes"], repeated["gain"]) == (found["ssim"], found["bytes"], found["gain"])
+    assert (repeated["ssim"], repeated["n_bytes"], repeated["gain"]) == (found.ssim, found.bytes, found.gain)
 
 
 @pytest.mark.logos

@@ -2,12 +2,12 @@
 
 import json
 import math
-from pathlib import Path
 
 from core.runs.event_types import Metrics, PhaseStarted, WarningGiven
 from core.runs.events import EventWriter, parse, read_backwards, read_events, repair
+from tests.support.paths import ASSETS
 
-GOLDEN = Path(__file__).parent / "assets" / "events_v1.jsonl"
+GOLDEN = ASSETS / "events_v1.jsonl"
 
 
 def test_events_are_read_as_they_were_written(tmp_path):

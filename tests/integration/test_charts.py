@@ -8,9 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, tiny_config
 from PIL import Image
-from test_pages import caught_up, texts
 
 from core.runs.records import claim, write_label
 from core.training.trainer import train
@@ -20,6 +18,9 @@ from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.text import duration_text
 from storage import export, queries, run_comparison
+from tests.support.pages import caught_up, texts
+from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
 
 
 def series(means: list[float | None], n: int = 1) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import draw_logo, tiny_config
 from gymnasium.utils.env_checker import check_env
 
 from core.environment.env import TraceEnv
@@ -11,6 +10,8 @@ from core.evaluation.evaluate import bootstrap_interval, spread_over_categories
 from core.tracing.outcome import HEADLINE, Outcome
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
 from core.tracing.picture import Picture
+from tests.support.logos import draw_logo
+from tests.support.runs import tiny_config
 
 
 def prepared(n: int = 3) -> tuple[list[PreparedLogo], list[Picture]]:

@@ -5,7 +5,6 @@ import random
 import re
 
 import pytest
-from conftest import tiny_config
 
 from core.bench import ablation, ingest, report, throughput
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
@@ -18,6 +17,7 @@ from core.runs.events import read_events
 from core.runs.records import claim
 from core.tracing.picture import Picture
 from core.training.trainer import train
+from tests.support.runs import tiny_config
 
 
 def test_a_section_is_replaced_and_the_others_stay(tmp_path):

@@ -5,7 +5,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import draw_logo, tiny_config
 
 from core.config.config import CurriculumConfig
 from core.curriculum import library
@@ -24,6 +23,8 @@ from core.tracing.picture import Picture
 from core.tracing.raster import rasterizer
 from core.tracing.svg_stats import DIFFERENCES, difference, outlines, svg_stats
 from core.tracing.tracer import MODES, as_command, as_python, trace
+from tests.support.logos import draw_logo
+from tests.support.runs import tiny_config
 
 
 def pixels(kind: int = 1, size: int = 64) -> np.ndarray:

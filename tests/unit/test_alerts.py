@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from conftest import tiny_config
-from support.events import record
 
 from core.config.installation import Settings, write_settings
 from core.notifications.notices import READ_FILE, last_read_ts, mark_read, notice_of
@@ -16,6 +14,8 @@ from core.notifications.notifier import MAX_TRIES, Notifier, masked, send, summa
 from core.runs.events import Event, EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
+from tests.support.events import record
+from tests.support.runs import tiny_config
 
 
 def alert(severity="severe", rule="kl_high", title="Updates move the policy too far"):

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import follow, keep_picture, tiny_config
-from test_server import await_status, serving
 
 from core.logos import favourites
 from core.logos.dataset import BUILTIN
@@ -21,6 +19,9 @@ from core.runs.status import Status
 from core.scheduling import local, queue
 from core.training.trainer import train
 from pages.server import start_document
+from tests.support.browsers import keep_picture
+from tests.support.runs import await_status, follow, tiny_config
+from tests.support.servers import serving
 
 pytestmark = pytest.mark.browser
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_logo
 from PIL import Image
 
 from core.errors import LogosError, PictureError
@@ -14,6 +13,7 @@ from core.logos.dataset import Shares, load_logos, split_of, write_logos
 from core.logos.pictures import decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, RECIPES, make_logo, make_logos
 from core.tracing.features import picture_features
+from tests.support.logos import draw_logo
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:

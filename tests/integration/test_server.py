@@ -1,7 +1,6 @@
 """The real server: starts before the first visitor, survives kill -9 of itself and of trainers; the main path in a browser."""
 
 import importlib.util
-import json
 import os
 import re
 import signal
@@ -11,85 +10,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FLAGS, ROOT, follow, keep_picture, tiny_config
 
 from core.config.installation import Settings, write_settings
 from core.runs.events import read_events
-from core.runs.records import drop_queue_entry, read_config, read_heartbeat, read_log_tail, read_parent
+from core.runs.records import read_config, read_heartbeat, read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
-from pages.server import service
 from storage import queries
 from storage.store import Store
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """One ``streamlit run`` on a folder of runs."""
-
-    def __init__(self, home: Path, output: Path) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self.output = output
-        environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
-        with output.open("ab") as file:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        self._await_up()
-
-    def _await_up(self) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.health()
-                return
-            except OSError:
-                assert self.process.poll() is None, self.output.read_text()
-                assert time.monotonic() < deadline, self.output.read_text()
-                time.sleep(0.1)
-
-    def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/api/health", timeout=5) as answer:
-            assert answer.headers["content-security-policy"] == service.CONTENT_SECURITY_POLICY
-            found: dict[str, Any] = json.load(answer)
-            return found
-
-    def await_read(self, n_bytes: int) -> None:
-        deadline = time.monotonic() + 30
-        while self.health()["read_bytes"] < n_bytes:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(30)
-
-
-@contextmanager
-def serving(home: Path, tmp_path: Path) -> Iterator[Server]:
-    server = Server(home, tmp_path / "server.log")
-    try:
-        yield server
-    finally:
-        server.end()
-        for run in all_runs(home):
-            drop_queue_entry(run)
-            if run_state(run).status in (Status.RUNNING, Status.PAUSED):
-                local.stop(run, force=True)
-                while run_state(run).status is Status.RUNNING:
-                    time.sleep(0.05)
+from tests.support.browsers import FLAGS, keep_picture
+from tests.support.paths import ROOT
+from tests.support.runs import await_status, await_step, follow, tiny_config
+from tests.support.servers import Server, free_port, serving
 
 
 def test_the_server_starts_before_the_first_visit_and_stops_cleanly(home, tmp_path):
@@ -137,13 +74,6 @@ def test_a_second_console_on_the_same_runs_says_so_in_one_line(home, tmp_path):
     assert second.returncode == 1
     assert "a console runs already on these runs" in second.stderr
     assert "Traceback" not in second.stderr + second.stdout
-
-
-def await_step(run, step: int) -> None:
-    deadline = time.monotonic() + 60
-    while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):
-        assert time.monotonic() < deadline, read_log_tail(run)
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("first", ["server", "trainer"])
@@ -280,13 +210,6 @@ def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_fold
         seen = max(e.step for e in read_events(run.events_file))
         await_step(run, seen + 64)
         assert run_state(run).status is Status.RUNNING
-
-
-def await_status(run, *wanted: Status, timeout: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout
-    while run_state(run).status not in wanted:
-        assert time.monotonic() < deadline, (run_state(run), read_log_tail(run))
-        time.sleep(0.05)
 
 
 def press(page: Any, name: str, run, wanted: Status) -> None:

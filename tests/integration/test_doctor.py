@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import draw_logo, tiny_config, update_values, values
 
 from core.config.config import RunConfig
 from core.config.text import load_config
@@ -26,8 +25,11 @@ from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 from core.training.session import Extras
 from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.paths import ASSETS
+from tests.support.runs import tiny_config, update_values, values
 
-LOGS = Path(__file__).parent / "assets" / "logs"
+LOGS = ASSETS / "logs"
 RECORDED = sorted(path.name.removesuffix(".jsonl.gz") for path in LOGS.glob("*.gz"))
 
 

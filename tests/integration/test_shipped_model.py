@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 
-from conftest import ROOT, need
-
 from core.agents.loading import DEFAULT_MODEL, load_model
 from core.evaluation.comparison import Request, compare
 from core.paths import MODELS
 from core.tracing.features import FEATURE_NAMES
+from tests.support.paths import ROOT
+from tests.support.requirements import need
 
 
 def test_it_is_there_small_and_told_of(tmp_path):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_logo
 
 from core.tracing import cache as cache_module
 from core.tracing.cache import Cached, TraceCache, known_of
 from core.tracing.outcome import Outcome
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
+from tests.support.logos import draw_logo
 
 
 def cached(n: int, svg: str | None = None) -> Cached:

@@ -7,13 +7,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import FLAGS, draw_logo, keep_picture
-from test_server import serving
 
 from core.errors import RunError
 from core.logos.uploads import unpack
 from core.scheduling import batch
 from core.scheduling.batch import BatchStatus, Request
+from tests.support.browsers import FLAGS, keep_picture
+from tests.support.logos import draw_logo
+from tests.support.servers import serving
 
 
 def png(kind: int, size: int = 48) -> bytes:

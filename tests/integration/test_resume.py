@@ -9,7 +9,6 @@ import threading
 import time
 
 import pytest
-from conftest import await_end, follow, tiny_config, update_values, values
 
 from core.agents.checkpoint import read_checkpoint
 from core.errors import CheckpointError, RunError
@@ -24,6 +23,8 @@ from core.training.checkpoint_manager import find_start
 from core.training.heartbeat import StopFlag
 from core.training.session import Extras
 from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
 STAGES = {
     "enabled": True,
@@ -52,8 +53,6 @@ def long_config(folder, **changes):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The run that was never stopped, with its logos."""
-    from conftest import draw_logo
-
     root = tmp_path_factory.mktemp("whole")
     folder = root / "logos"
     for i in range(12):

@@ -4,8 +4,6 @@ import re
 import shutil
 
 import pytest
-from conftest import tiny_config
-from test_pages import caught_up, texts
 
 from core.curriculum import library
 from core.logos import favourites, sets
@@ -19,6 +17,8 @@ from core.tracing.params import DEFAULTS, Params
 from core.training.trainer import train
 from pages.views.live import charts, run_view
 from storage import queries
+from tests.support.pages import caught_up, texts
+from tests.support.runs import tiny_config
 
 
 @pytest.fixture

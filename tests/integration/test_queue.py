@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, await_end, follow, tiny_config
 
 from core.config.installation import Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError, RunError
@@ -33,6 +32,8 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue, scheduler
 from core.scheduling.scheduler import Scheduler
+from tests.support.paths import ROOT
+from tests.support.runs import await_end, follow, tiny_config
 
 
 def order(home) -> list[str]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import draw_logo, need, tiny_config
 
 from core.logos.augment import augment, is_variant, variants
 from core.logos.dataset import load_logos
@@ -12,6 +11,9 @@ from core.tracing.params import BEST_SINGLE
 from core.tracing.picture import Picture
 from core.tracing.regions import DIFFERENCES, N_REGION_FEATURES, PRECISIONS, REGION_NAMES, Regions, region_features
 from core.training.trainer import train
+from tests.support.logos import draw_logo
+from tests.support.requirements import need
+from tests.support.runs import tiny_config
 
 
 def pixels_of(kind: int, size: int = 96) -> np.ndarray:

@@ -12,7 +12,6 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import tiny_config
 
 from core.logos.dataset import Logo, load_logos
 from core.runs.event_types import Metrics
@@ -25,6 +24,7 @@ from core.training.trainer import train
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Limits, WorkerPool
 from core.workers.worker import Job
+from tests.support.runs import tiny_config
 
 IS_FULL = bool(os.environ.get("TRACEWRIGHT_SLOW"))
 N_SETS = 20_000 if IS_FULL else 1_500

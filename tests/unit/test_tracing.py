@@ -5,7 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import draw_logo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -20,6 +19,7 @@ from core.tracing.picture import Picture, decode_png, encode_png, fit
 from core.tracing.raster import rasterizer, without_references
 from core.tracing.similarity import Reference, ssim
 from core.tracing.tracer import trace
+from tests.support.logos import draw_logo
 
 
 def pixels(kind: int = 1, size: int = 64) -> np.ndarray:

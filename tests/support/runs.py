@@ -1,0 +1,100 @@
+"""Tiny runs: their config, waiting for what they do, and what must be the same when they are repeated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config.config import RunConfig
+from core.config.text import validate
+from core.runs.event_types import Metrics, to_data
+from core.runs.events import Event, read_events
+from core.runs.records import read_log_tail
+from core.runs.run_dir import RunDir
+from core.runs.status import Status, run_state
+
+
+def tiny_config(folder: Path | str, **changes: Any) -> RunConfig:
+    """A run of a few seconds."""
+    data: dict[str, Any] = {
+        "name": "tiny",
+        "total_timesteps": 96,
+        "n_envs": 4,
+        "n_workers": 2,
+        "logos": {"path": str(folder), "work_size": 48},
+        "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 2},
+        "evaluation": {"every_steps": 32},
+        "checkpoint": {"every_steps": 64},
+        "recovery": {"enabled": False},
+    }
+    for key, value in changes.items():
+        data[key] = data.get(key, {}) | value if isinstance(value, dict) else value
+    return validate(data)
+
+
+def values(
+    run: RunDir,
+    kinds: tuple[str, ...] = ("episode", "evaluated", "evaluation", "stage_ended"),
+    beyond: int = -1,
+    attempt: int | None = None,
+) -> list[Any]:
+    """What must repeat: everything but clocks."""
+    found = []
+    for e in read_events(run.events_file):
+        if e.kind in kinds and e.step > beyond and attempt in (None, e.attempt):
+            data = {k: v for k, v in to_data(e.data).items() if k not in ("cpu_s", "seconds", "speed")}
+            found.append((e.kind, e.step, data))
+    return found
+
+
+def update_values(run: RunDir, beyond: int = -1, attempt: int | None = None) -> list[Any]:
+    """What must repeat of each update of the networks."""
+    keys = ("train/loss", "train/approx_kl", "train/value_loss", "train/std", "train/learning_rate", "rollout/ep_rew_mean")
+    return [
+        (e.step, {k: e.data.values[k] for k in keys if k in e.data.values})
+        for e in read_events(run.events_file)
+        if isinstance(e.data, Metrics) and "train/loss" in e.data.values and e.step > beyond and attempt in (None, e.attempt)
+    ]
+
+
+def follow(run: RunDir, wanted: Callable[[Event], bool], timeout: float = 60.0) -> Event:
+    """Wait for an event of a run, reading its log; fails with the log's tail."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for event in read_events(run.events_file):
+            if wanted(event):
+                return event
+        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(read_log_tail(run, 30))
+        time.sleep(0.05)
+    pytest.fail("the event did not come:\n" + "\n".join(read_log_tail(run, 30)))
+
+
+def await_end(run: RunDir, timeout: float = 60.0) -> Status:
+    """Wait until a run is finished, however it ends."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        state = run_state(run)
+        if state.status.is_finished:
+            return state.status
+        time.sleep(0.05)
+    pytest.fail("the run did not end:\n" + "\n".join(read_log_tail(run, 30)))
+
+
+def await_status(run: RunDir, *wanted: Status, timeout: float = 60.0) -> None:
+    """Wait until a run is in one of the wanted states."""
+    deadline = time.monotonic() + timeout
+    while run_state(run).status not in wanted:
+        assert time.monotonic() < deadline, (run_state(run), read_log_tail(run))
+        time.sleep(0.05)
+
+
+def await_step(run: RunDir, step: int) -> None:
+    """Wait until a run's log tells of metrics at ``step`` or beyond."""
+    deadline = time.monotonic() + 60
+    while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):
+        assert time.monotonic() < deadline, read_log_tail(run)
+        time.sleep(0.05)
