@@ -11,7 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.config.config import RunConfig
-from core.config.text import load_config, parse_yaml, problems, to_yaml, validate
+from core.config.text import load_config, parse_yaml, presets, problems, to_yaml, validate
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
@@ -19,6 +19,7 @@ from core.machine import available_cores
 from core.runs.records import read_config
 from core.runs.requirements import preflight
 from core.runs.run_dir import RunDir, find_run
+from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin
@@ -43,7 +44,7 @@ def fork_of() -> tuple[RunDir, str] | None:
             raise RunError(f"{parent.run_id} has no checkpoint to go on from")
         checkpoint = st.query_params.get("from", "best")
         checkpoint = checkpoint if checkpoint in names else names[0]
-        actions.fork_config(parent, checkpoint)
+        queue.fork_config(parent, checkpoint)
     except (RunError, ConfigError) as error:
         st.error(f"{wanted} can't be forked: {error}")
         return None
@@ -66,7 +67,7 @@ def source() -> tuple[str, dict[str, Any], str]:
             st.error(f"{uploaded.name} is not used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
     if forked is not None:
         parent, checkpoint = forked
-        config = actions.fork_config(parent, checkpoint)
+        config = queue.fork_config(parent, checkpoint)
         told = f"A fork of {tables.display_name(parent)}: goes on from {controls.checkpoint_name(checkpoint)} under the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
@@ -77,7 +78,7 @@ def source() -> tuple[str, dict[str, Any], str]:
         except (RunError, ConfigError) as error:
             st.error(f"{clone} can't be cloned: {error}")
     name = str(st.session_state.get("preset") or "quick")
-    path = actions.presets().get(name, next(iter(actions.presets().values())))
+    path = presets().get(name, next(iter(presets().values())))
     about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
     head = about.split(" Version of this format")[0]
     return f"preset.{name}", load_config(path).model_dump(mode="json"), head
@@ -155,7 +156,7 @@ def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple
     return f"{version}.curriculum.{name}", settings, f"{about} With the curriculum {name}."
 
 
-names = list(actions.presets())
+names = list(presets())
 halves = st.grid(3, min_column_width=230, gap="large")
 left, right = halves.cell(column_span=2), halves.cell()
 with left:
@@ -242,7 +243,7 @@ with right, st.container(border=True):
 if config is not None:
     with right:
         st.caption("The same from the command line")
-        preset_path = actions.presets().get(version.removeprefix("preset.").split(".curriculum.")[0])
+        preset_path = presets().get(version.removeprefix("preset.").split(".curriculum.")[0])
         if preset_path is not None:
             base = load_config(preset_path)
             changes = [

@@ -12,8 +12,8 @@ import typer
 
 from core.cli.common import Json, RunName, clear_errors, result
 from core.config.installation import SETTINGS_FILE, SEVERITIES, read_settings
-from core.config.text import changed, load_config
-from core.errors import ConfigError
+from core.config.text import load_config
+from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.logos.dataset import load_logos
 from core.notifications.notices import KINDS, notice_of
@@ -185,7 +185,9 @@ def fork_run(
     with clear_errors():
         home = runs_home()
         parent = find_run(run, home)
-        forked = queue.fork(home, parent, checkpoint, changed(read_config(parent), settings or []))
+        if checkpoint not in parent.checkpoint_names():
+            raise RunError(f"{parent.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(parent.checkpoint_names()) or 'none'}")
+        forked = queue.fork(home, parent, checkpoint, queue.fork_config(parent, checkpoint, settings))
         data = {"run": forked.run_id, "parent": parent.run_id, "checkpoint": checkpoint}
         result(data, as_json, lambda: print(f"{forked.run_id} waits: {run_state(forked).reason}"))
 

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from core.config.config import RunConfig, range_text
 from core.errors import ConfigError
+from core.paths import PRESETS
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader in C, where PyYAML was built with it
 
@@ -194,3 +195,9 @@ def _commented(model: BaseModel, depth: int) -> Iterator[str]:
                 text = f"{name}: {plain.removesuffix('...').strip()}"
             yield f"{pad}# {about}"
             yield from (f"{pad}{line}" for line in text.splitlines())
+
+
+def presets() -> dict[str, Path]:
+    """{name: file} of the YAML presets, the quick one first."""
+    found = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    return {name: found[name] for name in sorted(found, key=lambda n: (n != "quick", n != "recommended", n))}

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import LogosError, PictureError
+from core.files import write_csv
 from core.logos.classify import classify
 from core.logos.pictures import FORMATS, decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
@@ -92,14 +93,18 @@ class _Entry:
     read: Callable[[int], NDArray[np.uint8]]  # given the longest side at which to draw an SVG, in pixels
 
 
-def load_logos(path: str, longest_side: int = 256, shares: Shares = Shares(), seed: int = 7, n_per_category: int = 60) -> LogoSet:
+def load_logos(
+    path: str, longest_side: int = 256, shares: Shares = Shares(), seed: int = 7, n_per_category: int = 60, use_manifest: bool = True
+) -> LogoSet:
     """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
+
+    ``use_manifest``: where the folder has one, the logos are those that it names; else all pictures of the folder.
 
     Raises:
         LogosError: no such folder, or no picture in it that can be traced.
     """
     skipped: list[Skipped] = []
-    entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped)
+    entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest)
     if len(entries) > MAX_LOGOS:
         raise LogosError(f"{path} holds {len(entries)} pictures; the limit is {MAX_LOGOS}: use a smaller folder")
     with ThreadPoolExecutor() as pool:
@@ -134,11 +139,11 @@ def _builtin_split(seed: int, made: MadeLogo) -> str:
     return "train" if order[place] < 7 else "validation" if order[place] < 9 else "test"
 
 
-def _folder_entries(folder: Path, skipped: list[Skipped]) -> list[_Entry]:
+def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) -> list[_Entry]:
     if not folder.is_dir():
         raise LogosError(f"logos.path = {str(folder)!r} is no folder; give a folder of pictures or {BUILTIN!r}")
     manifest = folder / "manifest.csv"
-    if manifest.is_file():
+    if use_manifest and manifest.is_file():
         return list(_manifest_entries(folder, manifest, skipped))
     entries = []
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -270,8 +275,5 @@ def write_logos(folder: Path, seed: int = 7, n_per_category: int = 60, longest_s
                 "svg_bytes": len(logo.svg),
             }
         )
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "manifest.csv", rows)
     return len(made)

@@ -5,8 +5,6 @@ Guarantee: a folder that was not made here is never written to.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shutil
 from collections.abc import Iterable
@@ -14,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import LogosError
+from core.files import write_csv
 from core.logos.classify import classify
 from core.logos.dataset import SPLITS, Logo, LogoSet, load_logos, write_logos
 from core.logos.pictures import FORMATS
@@ -76,16 +75,9 @@ def add_pictures(home: Path, name: str, files: Iterable[tuple[str, bytes]]) -> P
 
 def _read_all(folder: Path) -> LogoSet:
     """Every picture of the folder, those that its manifest does not name yet too."""
-    manifest = folder / "manifest.csv"
-    named = {logo.name: logo for logo in load_logos(str(folder), 256).logos} if manifest.is_file() else {}
-    aside = manifest.with_suffix(".aside")
-    if manifest.is_file():
-        manifest.rename(aside)
-    try:
-        found = load_logos(str(folder), 256)
-    finally:
-        if aside.is_file():
-            aside.rename(manifest)
+    has_manifest = (folder / "manifest.csv").is_file()
+    named = {logo.name: logo for logo in load_logos(str(folder), 256).logos} if has_manifest else {}
+    found = load_logos(str(folder), 256, use_manifest=False)
     logos = tuple(
         replace(logo, category=named[logo.name].category, split=named[logo.name].split) if logo.name in named else logo
         for logo in found.logos
@@ -95,13 +87,8 @@ def _read_all(folder: Path) -> LogoSet:
 
 def write_manifest(folder: Path, logos: Iterable[Logo]) -> None:
     """Name category and split of each logo, so that neither changes with what is added."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({"name": logo.name, "category": logo.category, "split": logo.split, "brand": logo.brand} for logo in logos)
-    aside = folder / ".manifest.csv"
-    aside.write_text(text.getvalue(), encoding="utf-8")
-    aside.replace(folder / "manifest.csv")
+    rows = [{"name": logo.name, "category": logo.category, "split": logo.split, "brand": logo.brand} for logo in logos]
+    write_csv(folder / "manifest.csv", rows)
 
 
 def relabel(home: Path, path: str, name: str, category: str = "", split: str = "") -> None:

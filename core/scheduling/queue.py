@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Literal
 
 from core.config.config import RunConfig
+from core.config.text import changed
 from core.errors import RunError
 from core.runs.records import (
     Parent,
     QueueEntry,
     claim,
     drop_queue_entry,
+    read_config,
+    read_label,
     read_queue_entry,
     want_pause,
     write_parent,
@@ -147,3 +150,20 @@ def checkpoint_step(folder: Path) -> int:
         return int(json.loads((folder / "state.json").read_text(encoding="utf-8"))["step"])
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} can't be read as a checkpoint: {error}") from error
+
+
+def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = None) -> RunConfig:
+    """A parent's config as a fork begins with it, with changed settings: as many steps beyond the checkpoint as are left, or as the
+    run had. A ``total_timesteps`` among the settings stands as it is.
+
+    Raises:
+        RunError: the checkpoint is missing or damaged.
+        ConfigError: a setting is not valid.
+    """
+    config = read_config(parent)
+    step = checkpoint_step(parent.checkpoints / checkpoint)
+    if config.total_timesteps <= step:
+        config.total_timesteps += step
+    name = read_label(parent).get("name") or config.name or parent.run_id
+    config.name = f"{name} (fork)"[:80]
+    return changed(config, settings or [])

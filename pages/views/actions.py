@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.config.config import RunConfig
-from core.config.text import changed, load_config
+from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
-from core.paths import PRESETS
 from core.runs import trash
-from core.runs.records import read_config, read_label, write_command, write_label
+from core.runs.records import read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
@@ -22,12 +20,6 @@ from pages.views import report
 from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.store import Store
-
-
-def presets() -> dict[str, Path]:
-    """{name: file} of the YAML presets, the quick one first."""
-    found = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
-    return {name: found[name] for name in sorted(found, key=lambda n: (n != "quick", n != "recommended", n))}
 
 
 def start(console: Console, config: RunConfig) -> None:
@@ -69,22 +61,11 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
         checkpoint = "best" if "best" in names else names[0] if names else ""
         if not checkpoint:
             raise RunError(f"{parent.run_id} has no checkpoint yet")
-        config = fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
+        config = queue.fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
     except (OSError, RunError, ConfigError) as error:
         st.error(f"The fork could not be made: {error}")
         return
     fork(console, parent, checkpoint, config)
-
-
-def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = None) -> RunConfig:
-    """A parent's config as a fork begins with it: as many steps beyond the checkpoint as are left, or as the run had."""
-    config = read_config(parent)
-    step = queue.checkpoint_step(parent.checkpoints / checkpoint)
-    if config.total_timesteps <= step:
-        config.total_timesteps += step
-    name = read_label(parent).get("name") or config.name or parent.run_id
-    config.name = f"{name} (fork)"[:80]
-    return changed(config, settings or [])
 
 
 def is_over(run: RunDir) -> bool:

@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from core.agents.checkpoint import read_checkpoint
+from core.config.config import RunConfig
 from core.errors import CheckpointError, RunError
 from core.runs.event_types import BaselineMeasured, Metrics, PhaseStarted, Record
 from core.runs.events import EventWriter, read_events
@@ -24,6 +26,7 @@ from core.training.heartbeat import StopFlag
 from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.logos import draw_logo
+from tests.support.paths import ROOT
 from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
 STAGES = {
@@ -194,6 +197,26 @@ def claim_copy(fork: RunDir) -> RunDir:
     shutil.copytree(fork.checkpoints / PARENT_CHECKPOINT, copy.checkpoints / PARENT_CHECKPOINT)
     write_parent(copy, read_parent(fork))
     return copy
+
+
+def test_a_completed_run_is_forked_alike_by_the_page_and_by_the_command_line(home, logo_folder):
+    """The command line did not extend its steps, so that forking a completed run failed."""
+    parent = claim(home, tiny_config(logo_folder, total_timesteps=64))
+    train(parent)
+    by_page = queue.fork_config(parent, "last")
+    assert by_page.total_timesteps == 128
+
+    def fork(*settings: str) -> RunConfig:
+        command = [sys.executable, "-m", "core", "runs", "fork", parent.run_id, "--json", *settings]
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return read_config(RunDir(home / json.loads(done.stdout.splitlines()[-1])["run"]))
+
+    assert fork() == by_page
+    assert fork("--set", "total_timesteps=96").total_timesteps == 96
+    assert fork("--set", "ppo.learning_rate=0.0005") == queue.fork_config(parent, "last", ["ppo.learning_rate=0.0005"])
 
 
 def test_a_fork_that_does_not_fit_says_so(home, logo_folder):

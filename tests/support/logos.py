@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,13 @@ def draw_logo(kind: int, size: int = 48) -> Image.Image:
         colour = tuple(int(v) for v in rng.integers(0, 220, 3))
         (draw.ellipse if rng.random() < 0.5 else draw.rectangle)([x, y, x + w, y + h], fill=colour)
     return image
+
+
+def png(kind: int, size: int = 48) -> bytes:
+    """The same as a PNG file."""
+    buffer = io.BytesIO()
+    draw_logo(kind, size).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def write_logos(folder: Path, n: int = 12) -> Path:

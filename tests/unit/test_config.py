@@ -1,9 +1,8 @@
 import pytest
 
 from core.config.config import RunConfig, StageConfig, plan_stages
-from core.config.text import apply_settings, load_config, parse_yaml, to_yaml, validate
+from core.config.text import apply_settings, load_config, parse_yaml, presets, to_yaml, validate
 from core.errors import ConfigError
-from pages.views.actions import presets
 
 
 @pytest.mark.parametrize(
