@@ -40,14 +40,14 @@ sets.add_pictures(Path(sys.argv[1]), "mine", [("new.png", Path(sys.argv[3]).read
 def test_kill_9_at_any_step_of_adding_pictures_loses_no_manifest(home, tmp_path, n):
     """The manifest was renamed away while the folder was read: killed there, all categories and splits were gone."""
     folder = sets.add_pictures(home, "mine", [(f"logo {i}.png", png(i)) for i in range(4)])
-    sets.relabel(home, str(folder), "logo 2", category="complex", split="test")
+    sets.relabel(home, str(folder), "logo 2", category="complex", split="validation")
     before = (folder / "manifest.csv").read_bytes()
     (tmp_path / "new.png").write_bytes(png(9))
     done = subprocess.run([sys.executable, "-c", CHILD, str(home), str(n), str(tmp_path / "new.png")], cwd=ROOT, env=os.environ, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert (folder / "manifest.csv").read_bytes() == before
-    assert next(logo for logo in load_logos(str(folder)).logos if logo.name == "logo 2").split == "test"
+    assert next(logo for logo in load_logos(str(folder)).logos if logo.name == "logo 2").category == "complex"
     sets.add_pictures(home, "mine", [])  # the next write takes in what the killed one had put there
     after = {logo.name: (logo.category, logo.split) for logo in load_logos(str(folder)).logos}
-    assert after["logo 2"] == ("complex", "test")
+    assert after["logo 2"] == ("complex", "validation")
     assert "new" in after
