@@ -13,8 +13,8 @@ from core.logos.favourites import Favourite
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
-from core.search.baselines import method1
-from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, SPECS, Params
+from core.search.baselines import BASELINES
+from core.tracing.params import NAMES, SPECS, Params
 from core.tracing.picture import Picture, fit
 from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode
 from pages.views import tables
@@ -112,7 +112,8 @@ found = ways[str(way)]()
 if found is None:
     st.stop()
 picture, digest, name, starts = found
-starts |= {"VTracer's defaults": DEFAULTS, "best single setting": BEST_SINGLE, "Method 1": method1(picture.features)}
+chosen = {baseline.label: baseline.choose(picture.features) for baseline in BASELINES.values()}
+starts |= {label: params for label, params in chosen.items() if params == params.clamped()}
 kept = favourites.read(console.home, digest)
 first = next(iter(starts))
 if st.session_state.get("bench.digest") != (digest, first) or key_of(NAMES[0]) not in st.session_state:

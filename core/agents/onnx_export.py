@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from core.files import write_aside
 from core.search.outcome_model import N_ENCODED, OutcomeModel
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
+
+PARAMETER_FIELDS = ("name", "low", "high", "default", "is_integer", "unit", "meaning")  # of each, for whoever runs the model elsewhere
 
 CLIP = 3.0
 _OPSET = 17
@@ -150,7 +151,7 @@ def export_model(checkpoint: Path, out: Path) -> list[Path]:
         "features": list(FEATURE_NAMES),
         "n_observation": spec.n_observation,
         "n_picture": N_PICTURE,
-        "parameters": [asdict(s) for s in SPECS],
+        "parameters": [{key: getattr(spec, key) for key in PARAMETER_FIELDS} for spec in SPECS],
         "centre": spec.centre.as_dict() if spec.centre is not None else None,
         "deviation": [float(v) for v in deviation_of(agent)],
         "config": config.model_dump(mode="json"),

@@ -18,6 +18,7 @@ from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded,
 from core.runs.events import EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
+from core.tracing.outcome import TERM_NAMES
 from storage.ingest import Ingest, catch_up
 from storage.store import Store
 
@@ -26,10 +27,14 @@ WRITERS = (1, 4, 16)
 EVENTS_PER_S = 100  # of each writer: about what a training on eight cores writes
 _KNOWN = (
     "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss", "train/approx_kl", "train/clip_fraction", "train/explained_variance",
-    "train/grad_norm", "train/learning_rate", "train/std", "train/loss", "reward/quality", "reward/size", "reward/speed", "time/fps",
+    "train/grad_norm", "train/learning_rate", "train/std", "train/loss", "time/fps",
     "time/step_rate", "trace/failed_share", "trace/cache_hit_rate", "curriculum/success_share", "rollout/ep_rew_mean",
 )  # fmt: skip
-METRICS = [*_KNOWN, *(f"train/metric_{i}" for i in range(25 - len(_KNOWN)))]  # about what an update writes
+METRICS = [
+    *_KNOWN,
+    *(f"reward/{name}" for name in TERM_NAMES),
+    *(f"train/metric_{i}" for i in range(25 - len(_KNOWN) - len(TERM_NAMES))),
+]  # about what an update writes
 
 
 def measure(n_repeats: int, n_rows: int, seconds: float) -> Report:

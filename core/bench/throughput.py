@@ -40,7 +40,7 @@ from core.runs.event_types import Ended, EpisodeEnded, Metrics
 from core.runs.events import read_backwards, read_events
 from core.runs.run_dir import RunDir
 from core.tracing.outcome import HEADLINE
-from core.tracing.params import DEFAULTS, N_PARAMS, ActionMap, Params
+from core.tracing.params import DEFAULTS, N_PARAMS, SPECS, ActionMap, Params
 from core.tracing.picture import Picture
 from core.tracing.similarity import Reference
 from core.tracing.tracer import FILTER_SPECKLE, trace
@@ -139,7 +139,7 @@ def scikit_ssim(a: Any, b: Any) -> float:
 
 
 def _whole(params: Params) -> dict[str, Any]:
-    return {name: value if name == "length_threshold" else int(value) for name, value in params.as_dict().items()}
+    return {spec.argument: (int if spec.is_integer else float)(getattr(params, spec.name)) for spec in SPECS}
 
 
 def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> None:

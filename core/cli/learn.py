@@ -18,6 +18,7 @@ from core.runs.events import read_backwards
 from core.runs.records import claim, claim_path
 from core.runs.run_dir import RunDir, find_run
 from core.runs.status import check_resumable
+from core.search.baselines import BASELINES
 
 
 def train(
@@ -85,7 +86,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[
         str,
-        typer.Option(help="Comma-separated: default, poster, photo, method1, method1_raw, single, random, tpe, policy, policy_search."),
+        typer.Option(help=f"Comma-separated: {', '.join(BASELINES)}, random, tpe, policy, policy_search."),
     ] = "default,method1,single,policy",
     budgets: Annotated[str, typer.Option(help="Conversions a logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,

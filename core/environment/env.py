@@ -19,7 +19,7 @@ Guarantee: the same seed and actions give the same episodes to the bit (with a s
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -108,7 +108,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return {
             "rng": self.np_random.bit_generator.state,
             "index": self.index,
-            "weights": list(astuple(self.episode.spec.weights)),
+            "weights": list(self.episode.spec.weights.values),
             "tries": self.episode.dump(),
         }
 

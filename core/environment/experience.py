@@ -7,6 +7,7 @@ resume, as the steps they stand for are done again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.environment.preparation import Preparations
+from core.tracing.outcome import LEARNED_TERMS
 from core.tracing.params import N_PARAMS, Params
 from core.workers.pool import WorkerPool
 
-N_TERMS = 2
+N_TERMS = len(LEARNED_TERMS)
 Array = NDArray[np.float32]
 N_COLUMNS = 1 + N_PARAMS + N_TERMS
 Rows = NDArray[np.float32]
@@ -43,8 +45,9 @@ class ExperienceLog:
         self.n_written = 0
         self._rows: list[tuple[float, ...]] = []
 
-    def add(self, picture: int, params: Params, quality: float, size: float) -> None:
-        self._rows.append((picture, *params.as_tuple(), quality, size))
+    def add(self, picture: int, params: Params, terms: Sequence[float]) -> None:
+        """``terms``: the learned ones, without weights."""
+        self._rows.append((picture, *params.as_tuple(), *terms))
 
     def write(self, path: Path) -> None:
         """Append to the file; what stands there beyond the rows that count is cut off first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
-from core.tracing.outcome import Weights
+from core.tracing.outcome import TERM_NAMES, Weights
 from core.tracing.params import Params
 from core.workers.pool import Limits
 
@@ -13,7 +13,7 @@ def env_spec(config: RunConfig) -> EnvSpec:
     """The environment that a config describes."""
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
-    return EnvSpec(config.env.max_steps, centre, Weights(r.quality, r.size, r.speed))
+    return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}))
 
 
 def worker_limits(config: RunConfig) -> Limits:

@@ -20,7 +20,7 @@ from core.environment.episode import EnvSpec
 from core.environment.experience import ExperienceLog
 from core.environment.preparation import Preparations
 from core.errors import WorkerError
-from core.tracing.outcome import ENDS, LOST, TERM_NAMES, Outcome, Weights, gain
+from core.tracing.outcome import ENDS, LEARNED_TERMS, LOST, TERM_NAMES, TERMS, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 from core.workers.pool import WorkerPool
 from core.workers.worker import Job, JobResult
@@ -34,7 +34,7 @@ COLUMNS = (
 )  # fmt: skip
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
 _FIRST_PARAM = COLUMN[NAMES[0]]
-UNWEIGHTED = Weights(1.0, 1.0, 0.0)
+UNWEIGHTED = Weights(**{term.name: float(term.is_learned) for term in TERMS})
 
 
 def _elsewhere(index: int, params: Params) -> Outcome:
@@ -131,11 +131,11 @@ class PoolVecEnv(VecEnv):
         reward, _ = episode.record(self._actions[row], self._chosen[row], outcome)
         if outcome.failure not in LOST:
             plain = gain(outcome, episode.logo.defaults, UNWEIGHTED)
-            self.experience.add(env.index, self._chosen[row], plain.quality, plain.size)
+            self.experience.add(env.index, self._chosen[row], [getattr(plain, name) for name in LEARNED_TERMS])
         best = episode.best
         assert best is not None
         self.records[row, :_FIRST_PARAM] = (
-            env.index, episode.is_done, len(episode.tries), reward, *(getattr(best.terms, name) for name in TERM_NAMES),
+            env.index, episode.is_done, len(episode.tries), reward, *best.terms.values,
             best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
             ENDS.index(episode.end), best.headline_gain, best.training_gain,
         )  # fmt: skip

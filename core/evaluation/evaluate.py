@@ -66,7 +66,7 @@ def evaluate_settings(pool: WorkerPool, logos: Logos, indices: Sequence[int], ch
 
 def evaluate_baseline(pool: WorkerPool, logos: Logos, indices: Sequence[int], method: str) -> list[LogoResult]:
     """A baseline of :data:`core.search.baselines.BASELINES` by name."""
-    return evaluate_settings(pool, logos, indices, lambda logo: BASELINES[method](logo.features))
+    return evaluate_settings(pool, logos, indices, lambda logo: BASELINES[method].choose(logo.features))
 
 
 def summarise(results: Sequence[LogoResult]) -> dict[str, Any]:

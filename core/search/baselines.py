@@ -7,6 +7,7 @@ Method 1 derives each parameter from picture features by a formula. As written i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,11 +38,25 @@ def method1(features: Features) -> Params:
     return method1_raw(features).clamped()
 
 
-BASELINES: dict[str, Callable[[Features], Params]] = {
-    "default": lambda _: DEFAULTS,
-    "poster": lambda _: POSTER,
-    "photo": lambda _: PHOTO,
-    "method1": method1,
-    "method1_raw": method1_raw,
-    "single": lambda _: BEST_SINGLE,
+@dataclass(frozen=True)
+class Baseline:
+    """A way of choosing that needs one conversion per picture. ``is_reference``: each training measures it for its charts."""
+
+    name: str
+    label: str
+    choose: Callable[[Features], Params]
+    is_reference: bool = False
+
+
+# A new baseline is a row here: the command line, evaluations, trainings, charts and the Workbench follow.
+BASELINES: dict[str, Baseline] = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline("default", "VTracer's defaults", lambda _: DEFAULTS),
+        Baseline("single", "best single setting", lambda _: BEST_SINGLE, is_reference=True),
+        Baseline("method1", "Method 1", method1, is_reference=True),
+        Baseline("method1_raw", "Method 1 as written", method1_raw),
+        Baseline("poster", "VTracer's poster preset", lambda _: POSTER),
+        Baseline("photo", "VTracer's photo preset", lambda _: PHOTO),
+    )
 }

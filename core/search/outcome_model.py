@@ -15,26 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.environment.experience import N_TERMS, Array, Experience
-from core.tracing.outcome import FAILED_GAIN, Weights
+from core.tracing.outcome import FAILED_GAIN, LEARNED_TERMS, Weights
+from core.tracing.params import DEFAULTS, SPECS
 
 MIN_CONVERSIONS = 1024  # one batch
-N_ENCODED = 8 + 4 + 3 + 5
 _CLIP = 3.0  # of standardised observations, and of the terms
 
 
 def encode(params: NDArray[np.floating[Any]]) -> Array:
-    """Parameters, shape (n, 7), as a network takes them best, shape (n, N_ENCODED): steps as switches, the rest scaled."""
+    """Parameters, shape (n, 7), as a network takes them best, shape (n, N_ENCODED): switches first, then scaled figures."""
     p = np.asarray(params, dtype=np.float64)
-    precision, difference, corner, length, rounds, splice, decimals = p.T
-    return np.concatenate(
-        [
-            precision[:, None] == np.arange(1, 9),
-            np.minimum(decimals, 3)[:, None] == np.arange(4),
-            np.stack([np.log2(difference + 4) / 3.5 - 1.2, difference / 64 - 1, difference == 0], axis=1),
-            np.stack([corner / 90 - 1, length / 3 - 2, np.log2(np.maximum(rounds, 1)) / 2 - 1, splice / 90 - 1, decimals / 4 - 1], axis=1),
-        ],
-        axis=1,
-    ).astype(np.float32)
+    switches = [column for spec, v in zip(SPECS, p.T, strict=True) if spec.switches for column in spec.switches(v)]
+    figures = [column for spec, v in zip(SPECS, p.T, strict=True) for figure in spec.figures for column in figure(v)]
+    return np.stack([*switches, *figures], axis=1).astype(np.float32)
+
+
+N_ENCODED = encode(DEFAULTS.values()[None]).shape[1]
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,8 @@ class Outcomes(ABC):
     def gains(self, observation: Array, params: NDArray[np.floating[Any]], weights: Weights) -> Array:
         """The gain that each member expects; shape (n_members, n). The speed term counts nothing."""
         terms = self.predict(observation, params)
-        return terms[..., 0] * np.float32(weights.quality) + terms[..., 1] * np.float32(weights.size)
+        first, *rest = (terms[..., place] * np.float32(getattr(weights, name)) for place, name in enumerate(LEARNED_TERMS))
+        return sum(rest, first)
 
 
 @dataclass(frozen=True)

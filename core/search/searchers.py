@@ -86,7 +86,7 @@ class TPE:
 
 def baseline(name: str) -> SearcherFactory:
     """A baseline of :data:`core.search.baselines.BASELINES`, tried once."""
-    return lambda logo: Fixed(BASELINES[name](logo.features))
+    return lambda logo: Fixed(BASELINES[name].choose(logo.features))
 
 
 def random_search(seed: int) -> SearcherFactory:

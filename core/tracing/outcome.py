@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,20 +24,6 @@ LOST = ("crashed", "timeout", "memory")  # the conversion took its process with 
 FAILURES = (*REPEATABLE, *LOST)
 ENDS = (None, *FAILURES)  # what a conversion can come to; places in it stand for it in bytes and tables
 _BYTES = struct.Struct("<dqqdB")
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the three terms of the gain."""
-
-    quality: float = 1.0
-    size: float = 0.3
-    speed: float = 0.0
-
-
-TERM_NAMES: tuple[str, ...] = ("quality", "size", "speed")
-HEADLINE = Weights(1.0, 0.3, 0.0)
-BALANCED = Weights(0.6, 0.1, 0.3)
 
 
 @dataclass(frozen=True)
@@ -67,28 +54,115 @@ PACKED_BYTES = _BYTES.size
 
 
 @dataclass(frozen=True)
-class Gain:
+class Term:
+    """One term of the gain.
+
+    ``value``: its size without a weight, of an outcome beside the defaults'; larger is better. ``is_timed``: it depends on the clock, so it
+    is left out where its weight is 0. ``is_learned``: outcome models foresee it.
+    """
+
+    name: str
+    label: str
+    colour: str
+    default_weight: float
+    value: Callable[[Outcome, Outcome], float]
+    is_timed: bool = False
+    is_learned: bool = False
+
+
+def _quality(outcome: Outcome, defaults: Outcome) -> float:
+    return math.log((1 - defaults.ssim + EPSILON) / (1 - outcome.ssim + EPSILON))
+
+
+def _size(outcome: Outcome, defaults: Outcome) -> float:
+    return math.log(max(defaults.n_bytes, 1) / max(outcome.n_bytes, 1))
+
+
+def _speed(outcome: Outcome, defaults: Outcome) -> float:
+    return math.log(max(defaults.cpu_s, MIN_CPU_S) / max(outcome.cpu_s, MIN_CPU_S))
+
+
+# A new term is a row here and its weight in the config's reward section; events, columns, charts and forms follow.
+TERMS: tuple[Term, ...] = (
+    Term("quality", "quality", "#0072b2", 1.0, _quality, is_learned=True),
+    Term("size", "size", "#e69f00", 0.3, _size, is_learned=True),
+    Term("speed", "speed", "#009e73", 0.0, _speed, is_timed=True),
+)
+TERM_NAMES: tuple[str, ...] = tuple(term.name for term in TERMS)
+LEARNED_TERMS: tuple[str, ...] = tuple(term.name for term in TERMS if term.is_learned)
+_PLACE = {name: place for place, name in enumerate(TERM_NAMES)}
+
+
+class PerTerm:
+    """A number per term, in the order of :data:`TERMS`, each an attribute of the term's name."""
+
+    __slots__ = ("values",)
+    values: tuple[float, ...]
+
+    def __init__(self, *values: float, **named: float) -> None:
+        """Values in order, or by name; what is left out is the term's default weight."""
+        unknown = set(named) - set(TERM_NAMES)
+        if unknown or len(values) > len(TERMS):
+            raise TypeError(f"{sorted(unknown) or values} fit none of the terms {', '.join(TERM_NAMES)}")
+        given = dict(zip(TERM_NAMES, values, strict=False)) | named
+        object.__setattr__(self, "values", tuple(float(given.get(term.name, term.default_weight)) for term in TERMS))
+
+    def __getattr__(self, name: str) -> float:
+        place = _PLACE.get(name)
+        if place is None:
+            raise AttributeError(name)
+        return self.values[place]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} does not change")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.values == other.values
+
+    def __hash__(self) -> int:
+        return hash(self.values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.values
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value:g}' for name, value in zip(TERM_NAMES, self.values, strict=True))})"
+
+    def as_dict(self) -> dict[str, float]:
+        return dict(zip(TERM_NAMES, self.values, strict=True))
+
+
+class Weights(PerTerm):
+    """Weights of the terms of the gain; those of :data:`HEADLINE` unless given."""
+
+    __slots__ = ()
+
+
+class Gain(PerTerm):
     """The weighted terms and their sum. Larger is better."""
 
-    quality: float
-    size: float
-    speed: float
+    __slots__ = ()
 
     @property
     def total(self) -> float:
-        return self.quality + self.size + self.speed
+        return sum(self.values)
+
+
+HEADLINE = Weights(1.0, 0.3, 0.0)
+BALANCED = Weights(0.6, 0.1, 0.3)
 
 
 def gain(outcome: Outcome, defaults: Outcome, weights: Weights = HEADLINE) -> Gain:
-    """Gain of ``outcome`` over ``defaults``. A failed trace counts :data:`FAILED_GAIN`, and no gain counts less."""
+    """Gain of ``outcome`` over ``defaults``. A failed trace counts :data:`FAILED_GAIN`, and no gain counts less; what is missing to that
+    is put on the first term."""
+    rest = [0.0] * (len(TERMS) - 1)
     if outcome.failure is not None:
-        return Gain(FAILED_GAIN, 0.0, 0.0)
-    quality = weights.quality * math.log((1 - defaults.ssim + EPSILON) / (1 - outcome.ssim + EPSILON))
-    size = weights.size * math.log(max(defaults.n_bytes, 1) / max(outcome.n_bytes, 1))
-    speed = 0.0
-    if weights.speed:
-        speed = weights.speed * math.log(max(defaults.cpu_s, MIN_CPU_S) / max(outcome.cpu_s, MIN_CPU_S))
-    total = quality + size + speed
+        return Gain(FAILED_GAIN, *rest)
+    values = [
+        0.0 if term.is_timed and not weight else weight * term.value(outcome, defaults)
+        for term, weight in zip(TERMS, weights.values, strict=True)
+    ]
+    total = sum(values)
     if total < MIN_GAIN:
-        return Gain(quality - (total - MIN_GAIN), size, speed)
-    return Gain(quality, size, speed)
+        values[0] -= total - MIN_GAIN
+    return Gain(*values)

@@ -7,7 +7,7 @@ finite action comes in, the parameters that go out are inside the ranges below.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -17,10 +17,31 @@ from numpy.typing import NDArray
 
 from core.errors import ParamError
 
+Encoding = Callable[[NDArray[np.float64]], list[NDArray[np.float64]]]
+
+
+def as_switches(first: int, last: int) -> Encoding:
+    """A column per whole number: 1 where the value is it; larger ones count as the last."""
+    return lambda v: [(np.minimum(v, last) == n).astype(np.float64) for n in range(first, last + 1)]
+
+
+def scaled(by: float, less: float) -> Encoding:
+    """One column, linear."""
+    return lambda v: [v / by - less]
+
+
+def log_scaled(plus: float, by: float, less: float) -> Encoding:
+    """One column, logarithmic."""
+    return lambda v: [np.log2(np.maximum(v + plus, 1)) / by - less]
+
 
 @dataclass(frozen=True)
 class ParamSpec:
-    """One parameter: ``low`` and ``high`` are inclusive and in ``unit``."""
+    """One parameter: ``low`` and ``high`` are inclusive and in ``unit``.
+
+    ``argument``: what VTracer's binding calls it. ``switches`` and ``figures``: what networks are given of it, columns of 0 and 1 and scaled
+    numbers. ``is_searched``: whether an agent and the searches choose it.
+    """
 
     name: str
     low: float
@@ -29,16 +50,88 @@ class ParamSpec:
     is_integer: bool
     unit: str
     meaning: str
+    argument: str
+    switches: Encoding | None = None
+    figures: tuple[Encoding, ...] = ()
+    is_searched: bool = True
+
+    @property
+    def n_values(self) -> int | None:
+        """How many values it can have; None for a parameter that is no whole number."""
+        return int(self.high - self.low) + 1 if self.is_integer else None
 
 
 SPECS: tuple[ParamSpec, ...] = (
-    ParamSpec("color_precision", 1, 8, 6, True, "bits", "Bits kept of each colour channel: fewer bits, fewer colours."),
-    ParamSpec("layer_difference", 0, 128, 16, True, "levels", "Colour distance that starts a new layer of a gradient."),
-    ParamSpec("corner_threshold", 0, 180, 60, True, "degrees", "Smallest turn of an outline that is kept as a corner."),
-    ParamSpec("length_threshold", 3.5, 10, 4, False, "pixels", "Longest segment left after subdividing an outline."),
-    ParamSpec("max_iterations", 1, 20, 10, True, "rounds", "Rounds of smoothing of an outline."),
-    ParamSpec("splice_threshold", 0, 180, 45, True, "degrees", "Turn at which a spline is cut into two."),
-    ParamSpec("path_precision", 0, 8, 2, True, "decimals", "Decimals written of each coordinate."),
+    ParamSpec(
+        "color_precision",
+        1,
+        8,
+        6,
+        True,
+        "bits",
+        "Bits kept of each colour channel: fewer bits, fewer colours.",
+        "color_precision",
+        switches=as_switches(1, 8),
+    ),
+    ParamSpec(
+        "layer_difference",
+        0,
+        128,
+        16,
+        True,
+        "levels",
+        "Colour distance that starts a new layer of a gradient.",
+        "layer_difference",
+        figures=(log_scaled(4, 3.5, 1.2), scaled(64, 1), lambda v: [(v == 0).astype(np.float64)]),
+    ),
+    ParamSpec(
+        "corner_threshold",
+        0,
+        180,
+        60,
+        True,
+        "degrees",
+        "Smallest turn of an outline that is kept as a corner.",
+        "corner_threshold",
+        figures=(scaled(90, 1),),
+    ),
+    ParamSpec(
+        "length_threshold",
+        3.5,
+        10,
+        4,
+        False,
+        "pixels",
+        "Longest segment left after subdividing an outline.",
+        "length_threshold",
+        figures=(scaled(3, 2),),
+    ),
+    ParamSpec(
+        "max_iterations", 1, 20, 10, True, "rounds", "Rounds of smoothing of an outline.", "max_iterations", figures=(log_scaled(0, 2, 1),)
+    ),
+    ParamSpec(
+        "splice_threshold",
+        0,
+        180,
+        45,
+        True,
+        "degrees",
+        "Turn at which a spline is cut into two.",
+        "splice_threshold",
+        figures=(scaled(90, 1),),
+    ),
+    ParamSpec(
+        "path_precision",
+        0,
+        8,
+        2,
+        True,
+        "decimals",
+        "Decimals written of each coordinate.",
+        "path_precision",
+        switches=as_switches(0, 3),
+        figures=(scaled(4, 1),),
+    ),
 )
 _IS_WHOLE = tuple(spec.is_integer for spec in SPECS)
 _WHOLE = [i for i, whole in enumerate(_IS_WHOLE) if whole]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import vtracer
 
-from core.tracing.params import Params
+from core.tracing.params import SPECS, Params
 
 Failure = Literal["panic", "blank", "oversized"]
 MAX_SVG_BYTES = 4_000_000
@@ -58,13 +58,7 @@ def _arguments(params: Params, filter_speckle: int, mode: Mode) -> dict[str, Any
         "hierarchical": "stacked",
         "mode": mode,
         "filter_speckle": filter_speckle,
-        "color_precision": int(params.color_precision),
-        "layer_difference": int(params.layer_difference),
-        "corner_threshold": int(params.corner_threshold),
-        "length_threshold": float(params.length_threshold),
-        "max_iterations": int(params.max_iterations),
-        "splice_threshold": int(params.splice_threshold),
-        "path_precision": int(params.path_precision),
+        **{spec.argument: (int if spec.is_integer else float)(getattr(params, spec.name)) for spec in SPECS},
     }
 
 

@@ -150,9 +150,8 @@ class CurriculumCallback(TrainerCallback):
             np.array(earlier if new else [], dtype=np.int64),
             self._config.earlier_share,
         )
-        weights = self._envs.weights
-        quality = weights.quality if stage.quality is None else stage.quality
-        self._envs.set_weights(Weights(quality, weights.size if stage.size is None else stage.size, weights.speed))
+        own = {name: value for name in TERM_NAMES if (value := getattr(stage, name, None)) is not None}
+        self._envs.set_weights(Weights(**(self._envs.weights.as_dict() | own)))
 
     def _is_drawn(self, i: int, stage: StageConfig) -> bool:
         logo = self._logos[i]

@@ -18,6 +18,7 @@ from core.runs.event_types import LogosLoaded, PhaseStarted, WarningGiven, Worke
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
+from core.tracing.outcome import TERMS
 from core.tracing.picture import encode_png
 from core.training.disk_guard import DiskGuard
 from core.training.heartbeat import HeartbeatWriter
@@ -67,7 +68,11 @@ class DataLoader:
         self.phase(f"preparing {len(self.evaluated)} of {len(self.pictures)} logos")
         self.logos = Preparations(self.pictures, self.evaluated)
         # A CPU time of another hour does not compare with one of now: with a speed weight, nothing old is used.
-        cache = TraceCache(None if self._spec.weights.speed else trace_cache_file(runs_home()))
+        cache = TraceCache(
+            None
+            if any(weight for term, weight in zip(TERMS, self._spec.weights.values, strict=True) if term.is_timed)
+            else trace_cache_file(runs_home())
+        )
         self.pool = WorkerPool(
             PictureStore.create(self.pictures), self._config.n_workers, worker_limits(self._config), cache, self._on_loss
         )

@@ -14,6 +14,7 @@ from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_pol
 from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+from core.search.baselines import BASELINES
 from core.search.parallel import search_in_parallel
 from core.search.searchers import SearcherFactory, random_search, tpe
 from core.statistics import Summary
@@ -21,7 +22,7 @@ from core.training.data_loader import DataLoader
 from core.training.disk_guard import DiskGuard
 
 log = logging.getLogger("tracewright")
-REFERENCE_METHODS = ("method1", "single")
+REFERENCE_METHODS = tuple(sorted(baseline.name for baseline in BASELINES.values() if baseline.is_reference))
 TPE_STARTUP = 10  # conversions that Optuna's TPE draws at random first
 SEARCHES: dict[str, Callable[[int], SearcherFactory]] = {"random": random_search, "tpe": tpe}
 

@@ -13,9 +13,10 @@ from core.runs.event_types import (
     WorkerLost,
 )
 from core.runs.events import Event
+from core.search.baselines import BASELINES
 from pages.views.text import gain_text
 
-METHOD_LABELS = {"method1": "Method 1", "single": "best single setting", "random": "random search", "tpe": "TPE search"}
+METHOD_LABELS = {baseline.name: baseline.label for baseline in BASELINES.values()} | {"random": "random search", "tpe": "TPE search"}
 
 
 def decision_text(reason: str, why: str, success_share: float, n_episodes: float) -> str:

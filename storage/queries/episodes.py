@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from core.tracing.params import NAMES
+from core.tracing.params import NAMES, SPECS
 from storage.queries.series import COLUMN_OF, EPISODE_COLUMNS, Axis, Window, within
 from storage.store import Store
 
@@ -29,7 +29,8 @@ def success_by(
 
 def n_cells(param: str, low: float, high: float, most: int) -> int:
     """Cells of a parameter's range; one a value where there are few."""
-    return most if param == "length_threshold" else int(min(most, high - low + 1))
+    is_whole = next(spec.is_integer for spec in SPECS if spec.name == param)
+    return int(min(most, high - low + 1)) if is_whole else most
 
 
 def param_density(

@@ -170,9 +170,9 @@ def test_method_1_is_clamped_and_as_written():
     features = picture_features(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     assert method1_raw(features).color_precision == 10  # as written it leaves the range
     method1(features).check()
-    for name, choose in BASELINES.items():
+    for name, baseline in BASELINES.items():
         if name != "method1_raw":
-            choose(features).check()
+            baseline.choose(features).check()
 
 
 def test_fit_and_png_keep_the_pixels():

@@ -16,12 +16,14 @@ import altair as alt
 import pandas as pd
 from altair.utils import schemapi
 
+from core.tracing.outcome import TERMS
+
 schemapi.disable_debug_mode()  # a chart is checked once, as it is drawn, and not at each step of its making too
 
 # After Okabe and Ito: told apart with any colour vision, on light and on dark.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5f97", "#8a8a8a")
 CATEGORY_COLOURS = {"simple": "#0072b2", "text": "#e69f00", "gradient": "#cc79a7", "complex": "#009e73"}
-TERM_COLOURS = {"quality": "#0072b2", "size": "#e69f00", "speed": "#009e73"}
+TERM_COLOURS = {term.name: term.colour for term in TERMS}
 STAGE_COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#cc79a7")
 STAGE_WIDTH = alt.ExprRef("max(scale('x', datum.x2) - scale('x', datum.x) - 6, 1)")  # pixels that a stage's name may take
 CLOCK = {"milliseconds": "%H:%M:%S", "seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", "date": "%b %d"}

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.runs.records import read_config
+from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import NAMES, SPECS
 from pages.views import chart_box
 from pages.views.charts import curves, plots
@@ -208,7 +209,7 @@ def terms(run_view: RunView) -> None:
     found = queries.metric_series(
         run_view.console.store,
         [run_view.run_id],
-        ["reward/quality", "reward/size", "reward/speed"],
+        [f"reward/{name}" for name in TERM_NAMES],
         run_view.axis,
         200,
         run_view.view.window,
