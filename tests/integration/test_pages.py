@@ -9,9 +9,8 @@ import sys
 import time
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core.config.installation import Settings, read_settings, write_settings
+from core.config.installation import Settings, write_settings
 from core.runs.event_types import AlertRaised, Ended
 from core.runs.events import EventWriter
 from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
@@ -19,8 +18,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.training.trainer import train
-from pages.views.charts import curves, svg
-from pages.views.text import duration_text
+from pages.views.charts import curves
 from storage import queries, run_comparison
 from tests.support.pages import PAGES, caught_up, texts
 from tests.support.paths import ROOT
@@ -47,15 +45,6 @@ def live(console, logo_folder):
         local.stop(run, force=True)
     while run_state(run).status is Status.RUNNING:
         time.sleep(0.05)
-
-
-@pytest.mark.parametrize(("name", "title"), PAGES.items())
-def test_a_page_without_runs_names_the_next_click(visit, name, title):
-    page = visit(name)
-    assert not page.exception
-    assert page.title[0].value == title
-    if name in ("runs", "live", "gallery", "compare"):
-        assert "Start the quick run" in [b.label for b in page.button]
 
 
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
@@ -95,12 +84,6 @@ def test_a_page_with_a_live_run(visit, live, name, title):
     assert page.title[0].value == title
     if name in ("runs", "live"):
         assert "Stop" in [b.label for b in page.button]
-
-
-def test_the_first_visit_may_be_a_deep_link(console):
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).switch_page("pages/live.py").run()
-    assert page.title[0].value == "Live"
-    assert not page.exception
 
 
 def test_live_draws_curves_heatmap_and_exports(visit, ended):
@@ -197,27 +180,6 @@ def test_a_gallery_whose_files_are_gone_says_so(visit, ended):
     assert not page.exception
 
 
-def test_the_form_says_what_is_wrong_and_does_not_start(visit):
-    page = visit("new_run")
-    assert not page.button(key="start").disabled
-    page.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
-    assert "ppo.n_steps * n_envs = 512 is no multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
-    assert page.button(key="start").disabled
-    page.number_input(key="set.preset.quick.ppo.batch_size").set_value(64).run()
-    assert not page.button(key="start").disabled
-    assert "--set ppo.batch_size=64" in page.code[0].value
-    page.number_input(key="set.preset.quick.ppo.learning_rate").set_value(7.0).run()
-    assert "ppo.learning_rate = 7.0 is not allowed" in texts(page)
-    assert "(0, 1]" in texts(page)
-
-
-def test_the_form_names_a_folder_that_is_missing(visit):
-    page = visit("new_run")
-    page.text_input(key="set.preset.quick.logos.path").set_value("nowhere").run()
-    assert "is no folder" in texts(page)
-    assert page.button(key="start").disabled
-
-
 def test_every_preset_and_a_clone_fill_the_form(visit, ended):
     for name in ("quick", "recommended", "ppo_training"):
         page = visit("new_run", preset=name)
@@ -250,41 +212,6 @@ def test_a_run_from_the_command_line_appears_by_itself(visit, console, logo_fold
     page = visit("runs")
     assert "Completed" in texts(page)
     assert f"name.{run.run_id}" in {field.key for field in page.text_input}
-
-
-def test_smoothing_is_debiased():
-    import pandas as pd
-
-    series = pd.DataFrame({"run_id": "r", "name": "n", "x": range(5), "mean": [10.0] * 5})
-    assert curves.smooth(series, 0.9)["smooth"].to_list() == pytest.approx([10.0] * 5)
-
-
-def test_colours_of_runs_stay_when_others_are_shown():
-    everyone = ["a", "b", "c"]
-    assert curves.run_colours(["c"], everyone)["c"] == curves.run_colours(["a", "c"], everyone)["c"]
-
-
-def test_an_svg_reaches_a_page_only_inside_a_data_url():
-    url = svg.svg_url(b"<svg onload='x'><script>alert(1)</script></svg>")
-    assert url.startswith("data:image/svg+xml;base64,")
-    assert "script" not in url
-    for script in (ROOT / "pages" / "views" / "components").glob("*.js"):
-        assert "innerHTML" not in script.read_text()
-
-
-@pytest.mark.parametrize(("minutes", "text"), [(0.5, "30 s"), (3.5, "3 min 30 s"), (125, "2 h 05 min")])
-def test_durations_read_well(minutes, text):
-    assert duration_text(minutes) == text
-
-
-def test_a_chart_of_one_point_has_an_axis_of_some_length():
-    import pandas as pd
-
-    one = pd.DataFrame(
-        {"run_id": ["r"], "step": [0], "x": [0.0], "gain": [0.1], "gain_low": [0.0], "gain_high": [0.2], "share_better": [0.5]}
-    )
-    drawn = curves.evaluation_line(one, {"r": "#000000"}, curves.View(), {}).to_dict()
-    assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]
 
 
 # Queue, pause, fork, health, alerts, settings
@@ -416,23 +343,6 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
     assert "Run completed" not in texts(page)
     next(b for b in page.button if b.label == "Mark all as read").click().run()
     assert "No new alerts" in " ".join(link.proto.label for link in visit("alerts").get("page_link"))
-
-
-def test_settings_are_saved_checked_and_tried(visit, console):
-    page = visit("settings")
-    page.text_area(key="set.urls").set_value("json://127.0.0.1:9/none").run()
-    page.number_input(key="set.settings.queue.cores").set_value(2).run()
-    next(b for b in page.button if b.label == "Save").click().run()
-    saved = read_settings(console.home)
-    assert saved.queue.cores == 2
-    assert saved.notify.urls == ["json://127.0.0.1:9/none"]
-    page = visit("settings")
-    next(b for b in page.button if b.label == "Send a test message").click().run()
-    assert "did not take the message" in texts(page)
-    page.number_input(key="set.settings.queue.cores").set_value(-3).run()
-    assert "queue.cores = -3 is not allowed" in texts(page)
-    assert next(b for b in page.button if b.label == "Save").disabled
-    assert read_settings(console.home) == saved
 
 
 # Compare

@@ -48,7 +48,7 @@ def test_the_return_is_the_best_gain_of_the_episode():
     env, rng = make_env(5), np.random.default_rng(1)
     env.reset(seed=1)
     total = sum(env.step(rng.uniform(-1, 1, N_PARAMS).astype(np.float32))[1] for _ in range(5))
-    assert total == pytest.approx(max(t.gain for t in env.episode.tries))
+    assert total == pytest.approx(max(t.training_gain for t in env.episode.tries))
 
 
 def test_a_dumped_environment_goes_on_where_it_was():
