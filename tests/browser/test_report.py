@@ -2,11 +2,13 @@
 
 from core.runs.records import write_label
 from pages.views import report
+from tests.support.pages import caught_up
 
 
-def test_a_report_needs_nothing_else_and_runs_nothing(console, two_runs, browse, tmp_path):
+def test_a_report_needs_nothing_else_and_runs_nothing(console, recorded, browse, tmp_path):
     """Names are text in it, and pictures are pictures, whatever they hold."""
-    run = two_runs[0]
+    run = recorded(name="seed 1", seed=1)
+    caught_up(console, run)
     write_label(run, "<script>document.title = 'run'</script>")
     file = tmp_path / "report.html"
     file.write_bytes(report.render(console.store, run))

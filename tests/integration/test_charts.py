@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from core.runs.records import claim
-from core.training.trainer import train
 from pages.views import report
 from pages.views.text import duration_text
 from storage import export, queries, run_comparison
@@ -19,13 +18,10 @@ from tests.support.runs import tiny_config
 
 
 @pytest.fixture
-def two_runs(console, logo_folder):
-    runs = []
-    for seed in (1, 2):
-        run = claim(console.home, tiny_config(logo_folder, name=f"seed {seed}", seed=seed))
-        train(run)
+def two_runs(console, recorded):
+    runs = [recorded(name=f"seed {seed}", seed=seed) for seed in (1, 2)]
+    for run in runs:
         caught_up(console, run)
-        runs.append(run)
     return runs
 
 

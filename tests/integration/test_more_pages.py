@@ -8,20 +8,18 @@ import pytest
 from core.curriculum import library
 from core.logos import favourites
 from core.paths import trace_cache_file
-from core.runs.records import claim, read_config
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
-from core.training.trainer import train
 from pages.views.live import charts, run_view
 from storage import queries
 from tests.support.pages import caught_up, texts
-from tests.support.runs import tiny_config
 
 
 @pytest.fixture
-def ended(console, logo_folder):
+def ended(console, recorded):
     """A run that went through its stages."""
     stages = [
         {
@@ -35,8 +33,7 @@ def ended(console, logo_folder):
         {"name": "second", "target_ssim": 1.0, "required_gain": 5.0, "max_episodes": 4000, "success_threshold": 0.9},
     ]
     rules = {"enabled": True, "window": 8, "min_episodes": 16, "probe": False, "ends_run": False, "stages": stages}
-    run = claim(console.home, tiny_config(logo_folder, curriculum=rules))
-    train(run)
+    run = recorded(curriculum=rules)
     caught_up(console, run)
     return run
 

@@ -13,38 +13,28 @@ import pytest
 from core.config.installation import Settings, write_settings
 from core.runs.event_types import AlertRaised, Ended
 from core.runs.events import EventWriter
-from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
+from core.runs.records import drop_queue_entry, read_config, read_heartbeat, read_label, read_parent
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
-from core.training.trainer import train
 from pages.views.charts import curves
-from storage import queries, run_comparison
-from tests.support.pages import PAGES, caught_up, texts
+from storage import run_comparison
+from tests.support.pages import PAGES, caught_up, live_run, texts
 from tests.support.paths import ROOT
 from tests.support.runs import await_status, follow, tiny_config
 
 
 @pytest.fixture
-def ended(console, logo_folder):
-    run = claim(console.home, tiny_config(logo_folder, curriculum={"enabled": True, "window": 8, "min_episodes": 20}))
-    train(run)
+def ended(console, recorded):
+    run = recorded(curriculum={"enabled": True, "window": 8, "min_episodes": 20})
     caught_up(console, run)
     return run
 
 
 @pytest.fixture
 def live(console, logo_folder):
-    run = local.start(console.home, tiny_config(logo_folder, total_timesteps=500_000))
-    deadline = time.monotonic() + 60
-    while not queries.counts(console.store, run.run_id)["metrics"]:
-        assert time.monotonic() < deadline, read_log_tail(run)
-        time.sleep(0.05)
-    yield run
-    if not run_state(run).status.is_finished:
-        local.stop(run, force=True)
-    while run_state(run).status is Status.RUNNING:
-        time.sleep(0.05)
+    with live_run(console, logo_folder) as run:
+        yield run
 
 
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
@@ -75,15 +65,6 @@ def test_a_link_names_a_run_by_its_id_whatever_it_is_called(visit, console, ende
     assert page.selectbox(key="logo").value == sorted(queries_logos(ended))[-1]
     page = visit("live", run=ended.run_id, **{"with": "custom-older"})
     assert page.multiselect(key="with").value == ["custom-older"]
-
-
-@pytest.mark.parametrize(("name", "title"), PAGES.items())
-def test_a_page_with_a_live_run(visit, live, name, title):
-    page = visit(name)
-    assert not page.exception
-    assert page.title[0].value == title
-    if name in ("runs", "live"):
-        assert "Stop" in [b.label for b in page.button]
 
 
 def test_live_draws_curves_heatmap_and_exports(visit, ended):
@@ -204,10 +185,9 @@ def test_start_from_the_form_starts_a_run(visit, console, logo_folder):
         time.sleep(0.05)
 
 
-def test_a_run_from_the_command_line_appears_by_itself(visit, console, logo_folder):
+def test_a_run_from_the_command_line_appears_by_itself(visit, console, recorded):
     assert "Start the quick run" in [b.label for b in visit("runs").button]
-    run = claim(console.home, tiny_config(logo_folder, total_timesteps=32))
-    train(run)
+    run = recorded(total_timesteps=32)
     caught_up(console, run)
     page = visit("runs")
     assert "Completed" in texts(page)
@@ -348,17 +328,13 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
 # Compare
 
 
-def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, logo_folder, tmp_path):
+def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, recorded, tmp_path):
     import pandas as pd
 
-    runs = [
-        claim(console.home, tiny_config(logo_folder, name=n, seed=s, ppo={"learning_rate": r}))
-        for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))
-    ]
     page = visit("compare")
     assert "Comparing takes two runs" in texts(page)
+    runs = [recorded(name=n, seed=s, ppo={"learning_rate": r}) for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))]
     for run in runs:
-        train(run)
         caught_up(console, run)
     a, b, c = (run.run_id for run in runs)
     page = visit("compare", run=[a, b, c])

@@ -2,14 +2,10 @@
 
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
-from core.runs.records import claim
-from core.training.trainer import train
-from tests.support.runs import tiny_config
 
 
-def test_a_run_learns_from_variants_and_built_in_logos_and_is_evaluated_on_neither(home, logo_folder):
-    run = claim(home, tiny_config(logo_folder, logos={"variants": 2, "add_builtin": 4}))
-    train(run)
+def test_a_run_learns_from_variants_and_built_in_logos_and_is_evaluated_on_neither(recorded, logo_folder):
+    run = recorded(logos={"variants": 2, "add_builtin": 4})
     events = list(read_events(run.events_file))
     names = {e.data.logo for e in events if e.kind == "episode"}
     own = {logo.name for logo in load_logos(str(logo_folder), 48).logos}

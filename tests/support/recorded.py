@@ -78,7 +78,9 @@ class Recordings:
         for n in range(1, 100):
             path = home / (original.run_id if n == 1 else f"{original.run_id}-{n}")
             if not path.exists():
-                shutil.copytree(original.path, path)
+                making = home / f".{path.name}"  # a console that follows this home sees the run when it is whole
+                shutil.copytree(original.path, making)
+                making.rename(path)
                 return RunDir(path)
         raise AssertionError(f"{home} holds 99 copies of {original.run_id}")
 
