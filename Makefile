@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8501
 
-.PHONY: setup setup-dev run test check bench model format pictures clean
+.PHONY: setup setup-dev run test test-fast check bench model format pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -24,14 +24,18 @@ run: setup  ## open the console on http://localhost:8501
 	@echo "Tracewright opens on http://localhost:$(PORT) (Ctrl-C ends it; running trainings go on)"
 	$(PY) -m streamlit run app.py --server.port $(PORT)
 
-test: setup-dev  ## all tests
-	$(PY) -m pytest
+test-fast: setup-dev  ## unit tests: no process, no training, no browser; under a minute
+	$(PY) -m pytest -n 2 --dist worksteal tests/unit
+
+test: setup-dev  ## all tests: two at a time, and apart from them what kills and measures for long
+	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/integration tests/unit
+	$(PY) -m pytest tests/endurance
 
 check: setup-dev  ## what CI runs: format, lint, types, tests
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(MAKE) test
 
 bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
 	@for what in throughput telemetry ingest ui optimize; do $(PY) -m core bench $$what || exit 1; done

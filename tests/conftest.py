@@ -1,22 +1,21 @@
-"""Fixtures that all tests need: a home of their own, small logos, a console on an empty folder, a browser."""
+"""Fixtures that all tests need: a home of their own, small logos, a console on an empty folder, recorded runs."""
 
 from __future__ import annotations
 
+import functools
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.server import service
 from pages.views import chart_box
-from tests.support.browsers import FLAGS
 from tests.support.logos import write_logos
 from tests.support.paths import ROOT
+from tests.support.recorded import Recorder, Recordings, shared_folder
 from tests.support.requirements import need
 
 
@@ -52,6 +51,17 @@ def logo_folder(tmp_path: Path) -> Path:
     return write_logos(tmp_path / "logos of mine")
 
 
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    return Recordings(shared_folder(tmp_path_factory))
+
+
+@pytest.fixture
+def recorded(recordings: Recordings, home: Path) -> Recorder:
+    """``recorded(**changes)``: a trained tiny run in ``home``, a copy of the session's one recording of that config."""
+    return functools.partial(recordings.tiny, home)
+
+
 @pytest.fixture
 def console(home: Path) -> Iterator[service.Console]:
     with service.serve(home) as opened:
@@ -79,29 +89,3 @@ def real_logos() -> Path:
     named = os.environ.get("TRACEWRIGHT_LOGOS", "")
     need(named and (Path(named) / "manifest.csv").is_file(), "TRACEWRIGHT_LOGOS, a folder of real logos")
     return Path(named)
-
-
-@pytest.fixture
-def chromium() -> str:
-    """The path of a Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    need(found, "Chromium (Debian: apt-get install chromium)")
-    return str(found)
-
-
-@pytest.fixture
-def browse(chromium: str):
-    """A page of a fresh browser, which fails the test for any script error."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-
-        def open_page(**options: Any) -> Any:
-            page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options).new_page()
-            page.set_default_timeout(60_000)
-            page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
-            return page
-
-        yield open_page
-        browser.close()

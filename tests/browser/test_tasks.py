@@ -13,13 +13,13 @@ import pytest
 
 from core.logos import favourites
 from core.logos.dataset import BUILTIN
-from core.runs.records import claim, read_config
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from core.scheduling import local, queue
-from core.training.trainer import train
 from pages.server import start_document
 from tests.support.browsers import keep_picture
+from tests.support.recorded import Recorder
 from tests.support.runs import await_status, follow, tiny_config
 from tests.support.servers import serving
 
@@ -32,16 +32,11 @@ STAGES = [
 
 
 @pytest.fixture
-def two_runs(home: Path, logo_folder: Path) -> list[RunDir]:
+def two_runs(recorded: Recorder) -> list[RunDir]:
     """Two that have ended, one of them with a curriculum."""
     curriculum = {"enabled": True, "window": 8, "min_episodes": 16, "ends_run": False}
     real = {"logos": {"path": BUILTIN, "n_per_category": 10, "work_size": 192}} if os.environ.get("TRACEWRIGHT_PICTURES") else {}
-    runs = [
-        claim(home, tiny_config(logo_folder, name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real)) for s in (1, 2)
-    ]
-    for run in runs:
-        train(run)
-    return runs
+    return [recorded(name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real) for s in (1, 2)]
 
 
 def read_in(server: Any, runs: list[RunDir]) -> None:

@@ -14,9 +14,7 @@ from core.errors import ConfigError
 from core.logos.dataset import load_logos
 from core.runs.event_types import to_data
 from core.runs.events import read_events
-from core.runs.records import claim
 from core.tracing.picture import Picture
-from core.training.trainer import train
 from tests.support.runs import tiny_config
 
 
@@ -81,10 +79,9 @@ def test_machine_facts_name_what_was_measured_with():
     assert "vtracer" in facts["Python"]
 
 
-def test_a_synthetic_episode_holds_what_a_training_writes(home, logo_folder):
+def test_a_synthetic_episode_holds_what_a_training_writes(recorded):
     """Or the figures of ingest and console would be of something else."""
-    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
-    train(run)
+    run = recorded(total_timesteps=32)
     real = next(e.data for e in read_events(run.events_file) if e.kind == "episode")
     made = ingest.episode(random.Random(0), 1)
     assert {key: type(value) for key, value in to_data(real).items()} == {key: type(value) for key, value in to_data(made).items()}

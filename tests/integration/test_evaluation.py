@@ -129,7 +129,7 @@ def test_a_run_stands_for_its_last_checkpoint_unless_its_best_was_clearly_better
 def test_reading_a_shipped_model_needs_no_torch(trained, tmp_path):
     _, _, run = trained
     export_model(run.checkpoints / "last", tmp_path / "m")
-    code = "import sys; from pathlib import Path; from core.agents.model import load_model; import core.evaluation.optimize;"
+    code = "import sys; from pathlib import Path; from core.agents.loading import load_model; import core.evaluation.optimize;"
     code += f"load_model({str(tmp_path / 'm')!r}, Path('.')); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr

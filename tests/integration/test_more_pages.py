@@ -6,23 +6,20 @@ import shutil
 import pytest
 
 from core.curriculum import library
-from core.logos import favourites, sets
-from core.logos.dataset import load_logos
+from core.logos import favourites
 from core.paths import trace_cache_file
-from core.runs.records import claim, read_config
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from core.tracing.cache import Cached, TraceCache
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
-from core.training.trainer import train
 from pages.views.live import charts, run_view
 from storage import queries
 from tests.support.pages import caught_up, texts
-from tests.support.runs import tiny_config
 
 
 @pytest.fixture
-def ended(console, logo_folder):
+def ended(console, recorded):
     """A run that went through its stages."""
     stages = [
         {
@@ -36,8 +33,7 @@ def ended(console, logo_folder):
         {"name": "second", "target_ssim": 1.0, "required_gain": 5.0, "max_episodes": 4000, "success_threshold": 0.9},
     ]
     rules = {"enabled": True, "window": 8, "min_episodes": 16, "probe": False, "ends_run": False, "stages": stages}
-    run = claim(console.home, tiny_config(logo_folder, curriculum=rules))
-    train(run)
+    run = recorded(curriculum=rules)
     caught_up(console, run)
     return run
 
@@ -89,36 +85,6 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     page = visit("curriculum", tab="Rules and what-if", rules="file:mine")
     page.button(key="drop").click().run()
     assert library.names(console.home) == []
-
-
-def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder):
-    files = [(path.name, path.read_bytes()) for path in sorted(logo_folder.rglob("*.png"))]
-    files.append(("broken.png", b"nonsense"))
-    folder = sets.add_pictures(console.home, "mine", files)
-    page = visit("logos", set=str(folder))
-    assert not page.exception
-    metrics = {m.label: m.value for m in page.metric}
-    assert metrics["Logos"] == "12"
-    name = page.selectbox(key="logo").value
-    now = next(logo.category for logo in load_logos(str(folder)).logos if logo.name == name)
-    other = "text" if now != "text" else "simple"
-    page.segmented_control(key=f"label.category.{name}").set_value(other).run()
-    assert next(logo.category for logo in load_logos(str(folder)).logos if logo.name == name) == other
-    for tab in ("Features", "Look alike", "Left out", "Make a set"):
-        assert not visit("logos", set=str(folder), tab=tab).exception
-    page = visit("logos", path=str(console.home / "nowhere"))
-    assert not page.exception
-    assert "is no folder" in texts(page)
-
-
-def test_the_workbench_has_something_to_try_before_any_run(visit, console):
-    page = visit("workbench", sample="gradient-003")
-    assert not page.exception
-    metrics = {m.label: m.value for m in page.metric}
-    assert metrics["Gain"] == "+0.000"  # it starts from VTracer's defaults
-    page.slider(key="bench.color_precision").set_value(5).run()
-    assert not page.exception
-    assert {m.label: m.value for m in page.metric}["Gain"] != "+0.000"
 
 
 def test_the_workbench_starts_from_the_agent_and_keeps_favourites(visit, console, ended):

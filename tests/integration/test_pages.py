@@ -9,53 +9,32 @@ import sys
 import time
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core.config.installation import Settings, read_settings, write_settings
+from core.config.installation import Settings, write_settings
 from core.runs.event_types import AlertRaised, Ended
 from core.runs.events import EventWriter
-from core.runs.records import claim, drop_queue_entry, read_config, read_heartbeat, read_label, read_log_tail, read_parent
+from core.runs.records import drop_queue_entry, read_config, read_heartbeat, read_label, read_parent
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
-from core.training.trainer import train
-from pages.views.charts import curves, svg
-from pages.views.text import duration_text
-from storage import queries, run_comparison
-from tests.support.pages import PAGES, caught_up, texts
+from pages.views.charts import curves
+from storage import run_comparison
+from tests.support.pages import PAGES, caught_up, live_run, texts
 from tests.support.paths import ROOT
 from tests.support.runs import await_status, follow, tiny_config
 
 
 @pytest.fixture
-def ended(console, logo_folder):
-    run = claim(console.home, tiny_config(logo_folder, curriculum={"enabled": True, "window": 8, "min_episodes": 20}))
-    train(run)
+def ended(console, recorded):
+    run = recorded(curriculum={"enabled": True, "window": 8, "min_episodes": 20})
     caught_up(console, run)
     return run
 
 
 @pytest.fixture
 def live(console, logo_folder):
-    run = local.start(console.home, tiny_config(logo_folder, total_timesteps=500_000))
-    deadline = time.monotonic() + 60
-    while not queries.counts(console.store, run.run_id)["metrics"]:
-        assert time.monotonic() < deadline, read_log_tail(run)
-        time.sleep(0.05)
-    yield run
-    if not run_state(run).status.is_finished:
-        local.stop(run, force=True)
-    while run_state(run).status is Status.RUNNING:
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize(("name", "title"), PAGES.items())
-def test_a_page_without_runs_names_the_next_click(visit, name, title):
-    page = visit(name)
-    assert not page.exception
-    assert page.title[0].value == title
-    if name in ("runs", "live", "gallery", "compare"):
-        assert "Start the quick run" in [b.label for b in page.button]
+    with live_run(console, logo_folder) as run:
+        yield run
 
 
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
@@ -86,21 +65,6 @@ def test_a_link_names_a_run_by_its_id_whatever_it_is_called(visit, console, ende
     assert page.selectbox(key="logo").value == sorted(queries_logos(ended))[-1]
     page = visit("live", run=ended.run_id, **{"with": "custom-older"})
     assert page.multiselect(key="with").value == ["custom-older"]
-
-
-@pytest.mark.parametrize(("name", "title"), PAGES.items())
-def test_a_page_with_a_live_run(visit, live, name, title):
-    page = visit(name)
-    assert not page.exception
-    assert page.title[0].value == title
-    if name in ("runs", "live"):
-        assert "Stop" in [b.label for b in page.button]
-
-
-def test_the_first_visit_may_be_a_deep_link(console):
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).switch_page("pages/live.py").run()
-    assert page.title[0].value == "Live"
-    assert not page.exception
 
 
 def test_live_draws_curves_heatmap_and_exports(visit, ended):
@@ -197,27 +161,6 @@ def test_a_gallery_whose_files_are_gone_says_so(visit, ended):
     assert not page.exception
 
 
-def test_the_form_says_what_is_wrong_and_does_not_start(visit):
-    page = visit("new_run")
-    assert not page.button(key="start").disabled
-    page.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
-    assert "ppo.n_steps * n_envs = 512 is no multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
-    assert page.button(key="start").disabled
-    page.number_input(key="set.preset.quick.ppo.batch_size").set_value(64).run()
-    assert not page.button(key="start").disabled
-    assert "--set ppo.batch_size=64" in page.code[0].value
-    page.number_input(key="set.preset.quick.ppo.learning_rate").set_value(7.0).run()
-    assert "ppo.learning_rate = 7.0 is not allowed" in texts(page)
-    assert "(0, 1]" in texts(page)
-
-
-def test_the_form_names_a_folder_that_is_missing(visit):
-    page = visit("new_run")
-    page.text_input(key="set.preset.quick.logos.path").set_value("nowhere").run()
-    assert "is no folder" in texts(page)
-    assert page.button(key="start").disabled
-
-
 def test_every_preset_and_a_clone_fill_the_form(visit, ended):
     for name in ("quick", "recommended", "ppo_training"):
         page = visit("new_run", preset=name)
@@ -242,49 +185,13 @@ def test_start_from_the_form_starts_a_run(visit, console, logo_folder):
         time.sleep(0.05)
 
 
-def test_a_run_from_the_command_line_appears_by_itself(visit, console, logo_folder):
+def test_a_run_from_the_command_line_appears_by_itself(visit, console, recorded):
     assert "Start the quick run" in [b.label for b in visit("runs").button]
-    run = claim(console.home, tiny_config(logo_folder, total_timesteps=32))
-    train(run)
+    run = recorded(total_timesteps=32)
     caught_up(console, run)
     page = visit("runs")
     assert "Completed" in texts(page)
     assert f"name.{run.run_id}" in {field.key for field in page.text_input}
-
-
-def test_smoothing_is_debiased():
-    import pandas as pd
-
-    series = pd.DataFrame({"run_id": "r", "name": "n", "x": range(5), "mean": [10.0] * 5})
-    assert curves.smooth(series, 0.9)["smooth"].to_list() == pytest.approx([10.0] * 5)
-
-
-def test_colours_of_runs_stay_when_others_are_shown():
-    everyone = ["a", "b", "c"]
-    assert curves.run_colours(["c"], everyone)["c"] == curves.run_colours(["a", "c"], everyone)["c"]
-
-
-def test_an_svg_reaches_a_page_only_inside_a_data_url():
-    url = svg.svg_url(b"<svg onload='x'><script>alert(1)</script></svg>")
-    assert url.startswith("data:image/svg+xml;base64,")
-    assert "script" not in url
-    for script in (ROOT / "pages" / "views" / "components").glob("*.js"):
-        assert "innerHTML" not in script.read_text()
-
-
-@pytest.mark.parametrize(("minutes", "text"), [(0.5, "30 s"), (3.5, "3 min 30 s"), (125, "2 h 05 min")])
-def test_durations_read_well(minutes, text):
-    assert duration_text(minutes) == text
-
-
-def test_a_chart_of_one_point_has_an_axis_of_some_length():
-    import pandas as pd
-
-    one = pd.DataFrame(
-        {"run_id": ["r"], "step": [0], "x": [0.0], "gain": [0.1], "gain_low": [0.0], "gain_high": [0.2], "share_better": [0.5]}
-    )
-    drawn = curves.evaluation_line(one, {"r": "#000000"}, curves.View(), {}).to_dict()
-    assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]
 
 
 # Queue, pause, fork, health, alerts, settings
@@ -418,37 +325,16 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
     assert "No new alerts" in " ".join(link.proto.label for link in visit("alerts").get("page_link"))
 
 
-def test_settings_are_saved_checked_and_tried(visit, console):
-    page = visit("settings")
-    page.text_area(key="set.urls").set_value("json://127.0.0.1:9/none").run()
-    page.number_input(key="set.settings.queue.cores").set_value(2).run()
-    next(b for b in page.button if b.label == "Save").click().run()
-    saved = read_settings(console.home)
-    assert saved.queue.cores == 2
-    assert saved.notify.urls == ["json://127.0.0.1:9/none"]
-    page = visit("settings")
-    next(b for b in page.button if b.label == "Send a test message").click().run()
-    assert "did not take the message" in texts(page)
-    page.number_input(key="set.settings.queue.cores").set_value(-3).run()
-    assert "queue.cores = -3 is not allowed" in texts(page)
-    assert next(b for b in page.button if b.label == "Save").disabled
-    assert read_settings(console.home) == saved
-
-
 # Compare
 
 
-def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, logo_folder, tmp_path):
+def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, recorded, tmp_path):
     import pandas as pd
 
-    runs = [
-        claim(console.home, tiny_config(logo_folder, name=n, seed=s, ppo={"learning_rate": r}))
-        for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))
-    ]
     page = visit("compare")
     assert "Comparing takes two runs" in texts(page)
+    runs = [recorded(name=n, seed=s, ppo={"learning_rate": r}) for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))]
     for run in runs:
-        train(run)
         caught_up(console, run)
     a, b, c = (run.run_id for run in runs)
     page = visit("compare", run=[a, b, c])

@@ -25,7 +25,6 @@ from core.training.checkpoint_manager import find_start
 from core.training.heartbeat import StopFlag
 from core.training.session import Extras
 from core.training.trainer import train
-from tests.support.logos import draw_logo
 from tests.support.paths import ROOT
 from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
@@ -53,20 +52,10 @@ def long_config(folder, **changes):
     return tiny_config(folder, **(base | changes))
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+@pytest.fixture
+def whole(recordings):
     """The run that was never stopped, with its logos."""
-    root = tmp_path_factory.mktemp("whole")
-    folder = root / "logos"
-    for i in range(12):
-        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw_logo(i).save(path)
-    run = claim(root / "home", long_config(folder))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRACEWRIGHT_HOME", str(root / "home"))
-        assert train(run).status is Status.COMPLETED
-    return run, folder
+    return recordings.original(long_config(recordings.logos)), recordings.logos
 
 
 @pytest.mark.parametrize("place", ["inside a stage", "at a promotion", "automatic restart"])
@@ -111,11 +100,8 @@ def test_a_run_goes_on_exactly_as_if_it_had_never_stopped(home, whole, place):
     "changes",
     [{"env": {"max_steps": 3}, "ppo": {"n_steps": 8, "batch_size": 16, "normalize_observation": True, "normalize_reward": True}}],
 )
-def test_episodes_of_several_steps_and_the_normaliser_go_on_exactly(home, logo_folder, changes):
-    config = tiny_config(logo_folder, total_timesteps=192, **changes)
-    whole, parted = claim(home, config), claim(home, config)
-    train(whole)
-    train(parted)
+def test_episodes_of_several_steps_and_the_normaliser_go_on_exactly(recorded, changes):
+    whole, parted = (recorded(total_timesteps=192, **changes) for _ in range(2))
     train(parted, resume=True, checkpoint="step-0000000064")
     assert values(parted, beyond=64, attempt=2) == values(whole, beyond=64)
     assert update_values(parted, beyond=64, attempt=2) == update_values(whole, beyond=64)
@@ -126,11 +112,8 @@ def damage(folder, name="policy.pt"):
     file.write_bytes(file.read_bytes()[:-10])
 
 
-def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(home, logo_folder):
-    config = tiny_config(logo_folder, total_timesteps=256)
-    whole, run = claim(home, config), claim(home, config)
-    train(whole)
-    train(run)
+def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(recorded):
+    whole, run = (recorded(total_timesteps=256) for _ in range(2))
     damage(run.checkpoints / "last")
     with pytest.raises(CheckpointError, match=r"policy.pt is damaged"):
         read_checkpoint(run.checkpoints / "last")
@@ -150,9 +133,8 @@ def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(home, logo
         train(run, resume=True)
 
 
-def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_next(home, logo_folder):
-    run = claim(home, tiny_config(logo_folder, total_timesteps=192))
-    train(run)
+def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_next(recorded):
+    run = recorded(total_timesteps=128)
     with pytest.raises(RunError, match="has no checkpoint 'worst'"):
         train(run, resume=True, checkpoint="worst")
     write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
@@ -162,9 +144,8 @@ def test_a_resume_from_a_chosen_checkpoint_goes_on_from_there_whatever_happens_n
     assert starts[-1].from_checkpoint == "step-0000000064"
 
 
-def test_a_fork_goes_on_from_its_parent_under_other_settings(home, logo_folder):
-    parent = claim(home, tiny_config(logo_folder, total_timesteps=128))
-    train(parent)
+def test_a_fork_goes_on_from_its_parent_under_other_settings(home, recorded):
+    parent = recorded(total_timesteps=128)
     before = parent.events_file.read_bytes()
     config = read_config(parent).model_copy(deep=True)
     config.ppo.learning_rate, config.total_timesteps, config.n_envs = 1e-4, 224, 8
@@ -199,10 +180,9 @@ def claim_copy(fork: RunDir) -> RunDir:
     return copy
 
 
-def test_a_completed_run_is_forked_alike_by_the_page_and_by_the_command_line(home, logo_folder):
+def test_a_completed_run_is_forked_alike_by_the_page_and_by_the_command_line(home, recorded):
     """The command line did not extend its steps, so that forking a completed run failed."""
-    parent = claim(home, tiny_config(logo_folder, total_timesteps=64))
-    train(parent)
+    parent = recorded(total_timesteps=64)
     by_page = queue.fork_config(parent, "last")
     assert by_page.total_timesteps == 128
 
@@ -219,9 +199,8 @@ def test_a_completed_run_is_forked_alike_by_the_page_and_by_the_command_line(hom
     assert fork("--set", "ppo.learning_rate=0.0005") == queue.fork_config(parent, "last", ["ppo.learning_rate=0.0005"])
 
 
-def test_a_fork_that_does_not_fit_says_so(home, logo_folder):
-    parent = claim(home, tiny_config(logo_folder, total_timesteps=64))
-    train(parent)
+def test_a_fork_that_does_not_fit_says_so(home, recorded):
+    parent = recorded(total_timesteps=64)
     config = read_config(parent).model_copy(deep=True)
     config.ppo.net_arch_pi, config.total_timesteps = [7], 128
     fork = queue.fork(home, parent, "last", config, is_queued=False)
@@ -271,10 +250,9 @@ def test_a_paused_run_can_be_stopped(home, logo_folder):
     assert "killed by hand" in run_state(run).reason
 
 
-def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo_folder):
+def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(recorded):
     """Its signal comes before the first step of the new attempt."""
-    run = claim(home, tiny_config(logo_folder, total_timesteps=128))
-    train(run)
+    run = recorded(total_timesteps=128)
     write_config(run, read_config(run).model_copy(update={"total_timesteps": 256}))
     stop = StopFlag()
 
@@ -287,11 +265,9 @@ def test_a_resumed_run_that_is_stopped_while_it_gets_ready_is_stopped(home, logo
     assert train(run, resume=True).status is Status.COMPLETED
 
 
-def test_a_run_that_is_stopped_before_its_first_step_goes_on(home, logo_folder):
+def test_a_run_that_is_stopped_before_its_first_step_goes_on(home, recorded, recordings):
     """There is a best checkpoint already, of the evaluation at step 0, but nothing that could go on from it."""
-    config = tiny_config(logo_folder, total_timesteps=64)
-    undisturbed, run = claim(home, config), claim(home, config)
-    train(undisturbed)
+    undisturbed, run = recorded(total_timesteps=64), claim(home, tiny_config(recordings.logos, total_timesteps=64))
     asked = []
 
     def stop_at_baseline(step: int, record: Record) -> None:
@@ -418,9 +394,8 @@ def test_too_little_disk_space_is_said_before_the_run_starts(home, logo_folder, 
     assert not run.events_file.exists()
 
 
-def test_state_of_a_checkpoint_names_what_it_was_made_with(home, logo_folder):
-    run = claim(home, tiny_config(logo_folder, total_timesteps=64))
-    train(run)
+def test_state_of_a_checkpoint_names_what_it_was_made_with(recorded):
+    run = recorded(total_timesteps=64)
     state = json.loads((run.checkpoints / "last" / "state.json").read_text())
     assert {"rng", "environments", "logos_digest", "versions", "total_timesteps", "trainer"} <= set(state)
     assert set(state["rng"]) == {"python", "numpy", "torch"}

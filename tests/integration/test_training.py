@@ -298,29 +298,9 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["train"], "give --config FILE or --resume RUN"),
-        (["train", "--config", "none.yaml"], "none.yaml can't be read"),
         (["train", "--config", "configs/quick.yaml", "--set", "ppo.gamma=2"], "ppo.gamma = 2 is not allowed"),
-        (["train", "--resume", "nothing"], "no run 'nothing'"),
         (["runs", "show", "../x"], "no run '../x'"),
-        (["runs", "stop", "x"], "no run 'x'"),
-        (["export", "x"], "no run 'x'"),
-        (["runs", "queue", "--config", "configs/quick.yaml", "--set", "logos.path=nowhere"], "is no folder"),
-        (["runs", "move", "x", "sideways"], "'sideways' is none of first, last, up, down"),
-        (["runs", "fork", "x"], "no run 'x'"),
-        (["runs", "notify"], "no address is set"),
-        (["runs", "alerts", "--at-least", "much"], "--at-least 'much' is none of info, warning, severe"),
-        (["train", "--checkpoint", "best"], "give --resume RUN too"),
-        (["evaluate", "--methods", "magic"], "--methods 'magic' is none of"),
-        (["evaluate", "--methods", "policy"], "needs --model"),
-        (["evaluate", "--methods", "default", "--images", "nowhere"], "is no folder"),
-        (["logos", "check", "nowhere"], "is no folder"),
-        (["logos", "make"], "Missing option"),
         (["logos", "trace", "none.png"], "none.png"),
-        (["logos", "trace", "none.png", "--params", "1,2"], "holds 2 numbers, not seven"),
-        (["logos", "trace", "none.png", "--params", "a,b"], "is not seven numbers"),
-        (["logos", "trace", "none.png", "--params", "0,16,60,4,10,45,2"], "color_precision = 0 is not a whole number in [1, 8] bits"),
-        (["bench", "everything"], "bench 'everything' is none of throughput, telemetry, ingest, ui"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
@@ -330,10 +310,9 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, home):
     assert "Traceback" not in done.stderr
 
 
-def test_a_case_from_the_log_can_be_repeated(home, logo_folder):
+def test_a_case_from_the_log_can_be_repeated(home, recorded):
     """The parameters that a run's log names, on the picture that it kept, give what the run measured."""
-    run = claim(home, tiny_config(logo_folder, total_timesteps=32))
-    train(run)
+    run = recorded(total_timesteps=32)
     found = [e.data for e in read_events(run.events_file) if e.kind == "evaluated"][-1]
     params = ",".join(f"{value:.10g}" for value in found.params)
     picture = run.picture_file(found.digest)

@@ -1,121 +1,14 @@
-"""Variants of logos and estimated regions: what an agent learns from beside the logos, and what it sees of them."""
+"""A run that learns from variants of logos."""
 
-import numpy as np
-import pytest
-
-from core.logos.augment import augment, is_variant, variants
 from core.logos.dataset import load_logos
 from core.runs.events import read_events
-from core.runs.records import claim
-from core.tracing.params import BEST_SINGLE
-from core.tracing.picture import Picture
-from core.tracing.regions import DIFFERENCES, N_REGION_FEATURES, PRECISIONS, REGION_NAMES, Regions, region_features
-from core.training.trainer import train
-from tests.support.logos import draw_logo
-from tests.support.requirements import need
-from tests.support.runs import tiny_config
 
 
-def pixels_of(kind: int, size: int = 96) -> np.ndarray:
-    return np.asarray(draw_logo(kind, size).convert("RGB"))
-
-
-def test_variants_repeat_differ_and_can_be_traced():
-    for kind in range(30):
-        pixels = pixels_of(kind)
-        found = augment(pixels, np.random.default_rng(kind))
-        np.testing.assert_array_equal(found, augment(pixels, np.random.default_rng(kind)))
-        assert found.dtype == np.uint8
-        assert found.shape[2] == 3
-        assert max(found.shape[:2]) <= 96
-        assert min(found.shape[:2]) >= 8
-        assert len(np.unique(found.reshape(-1, 3), axis=0)) > 1, "a variant of one colour has nothing to trace"
-        assert Picture(found).measure(BEST_SINGLE).outcome.failure in (None, "blank")
-
-
-def test_variants_of_a_set_are_named_after_their_logos_and_unique(logo_folder):
-    logos = load_logos(str(logo_folder), 48).of_split("train")
-    made = variants(logos, 3, seed=1)
-    assert [v.digest for v in made] == [v.digest for v in variants(logos, 3, seed=1)]
-    assert [v.digest for v in made] != [v.digest for v in variants(logos, 3, seed=2)]
-    assert len({v.digest for v in [*logos, *made]}) == len(logos) + len(made)
-    assert len(made) >= 2.5 * len(logos)
-    assert all(is_variant(v) and v.name.startswith(v.name.split(" (variant")[0]) and v.split == "train" for v in made)
-    assert not any(is_variant(logo) for logo in logos)
-    # those of one logo do not depend on which others are there
-    assert [v.digest for v in variants(logos[1:2], 3, seed=1)] == [v.digest for v in made if v.name.startswith(logos[1].name + " (")]
-
-
-def test_a_run_learns_from_variants_and_built_in_logos_and_is_evaluated_on_neither(home, logo_folder):
-    run = claim(home, tiny_config(logo_folder, logos={"variants": 2, "add_builtin": 4}))
-    train(run)
+def test_a_run_learns_from_variants_and_built_in_logos_and_is_evaluated_on_neither(recorded, logo_folder):
+    run = recorded(logos={"variants": 2, "add_builtin": 4})
     events = list(read_events(run.events_file))
     names = {e.data.logo for e in events if e.kind == "episode"}
     own = {logo.name for logo in load_logos(str(logo_folder), 48).logos}
     assert any(" (variant" in name for name in names)
     assert {name.split(" (variant")[0] for name in names} - own, "no built-in logo was drawn"
     assert {e.data.logo for e in events if e.kind == "evaluated"} <= own
-
-
-def regions_of(pixels: np.ndarray, precision: int) -> Regions:
-    flat = pixels.reshape(-1, 3)
-    return Regions(pixels, precision, [np.concatenate([[0], np.cumsum(flat[:, c], dtype=np.int64)]) for c in range(3)])
-
-
-def test_regions_are_those_of_a_picture_of_flat_areas():
-    pixels = np.full((40, 60, 3), 255, np.uint8)
-    pixels[10:30, 5:25] = (200, 0, 0)
-    pixels[10:30, 35:55] = (0, 0, 200)
-    pixels[18:22, 12:18] = 255  # a hole: a region of its own
-    regions = regions_of(pixels, 4)
-    assert regions.n == 4
-    assert sorted(regions.area.tolist()) == [24, 376, 400, 40 * 60 - 800]
-    np.testing.assert_array_equal(regions.drawn(), pixels)
-    assert regions.contact == 80 + 80 + 20
-    assert not regions.melt(32)
-    assert regions.melt(600)  # red and white are 55 + 255 + 255 apart
-    assert regions.n == 1
-
-
-def test_small_and_thin_regions_melt_into_the_nearest_colour():
-    pixels = np.full((40, 40, 3), 255, np.uint8)
-    pixels[8:32, 8:32] = 0
-    pixels[7, 7:33] = pixels[32, 7:33] = pixels[7:33, 7] = pixels[7:33, 32] = 100  # a rim, one pixel wide
-    pixels[20, 20] = 60
-    regions = regions_of(pixels, 6)
-    assert regions.n > 3
-    regions.melt(16)
-    assert regions.n == 2
-
-
-def test_region_features_repeat_and_are_named():
-    assert len(REGION_NAMES) == N_REGION_FEATURES == len(PRECISIONS) * (2 + 3 * len(DIFFERENCES))
-    for kind in range(5):
-        found = region_features(pixels_of(kind))
-        assert found == region_features(pixels_of(kind).copy())
-        assert np.isfinite(found).all()
-        assert np.abs(found).max() <= 3
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert np.isfinite(region_features(noise)).all()
-    assert np.isfinite(region_features(noise[:8, :8])).all()
-
-
-def test_estimated_regions_are_near_vtracers_on_real_logos():
-    import os
-
-    need(os.environ.get("TRACEWRIGHT_LOGOS"), "real logos")
-    logos = load_logos(os.environ["TRACEWRIGHT_LOGOS"], 256).of_split("train")[::9]
-    estimated, traced = [], []
-    for logo in logos:
-        regions = regions_of(logo.pixels, BEST_SINGLE.color_precision)
-        regions.melt(BEST_SINGLE.layer_difference)
-        estimated.append(np.log(regions.n))
-        traced.append(np.log(Picture(logo.pixels).measure(BEST_SINGLE).outcome.n_paths))
-    assert np.corrcoef(estimated, traced)[0, 1] > 0.9
-    assert np.median(np.abs(np.subtract(estimated, traced))) < np.log(1.35)
-
-
-@pytest.mark.parametrize("size", [8, 9, 13])
-def test_tiny_pictures_have_features(size):
-    pixels = pixels_of(1, 48)[:size, :size]
-    assert len(region_features(np.ascontiguousarray(pixels))) == N_REGION_FEATURES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,19 @@ def write_logos(folder: Path, n: int = 12) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_logo(i).save(path)
     return folder
+
+
+def png(kind: int, size: int = 48) -> bytes:
+    """A small logo as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    draw_logo(kind, size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A zip archive of files by their names."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()

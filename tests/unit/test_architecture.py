@@ -1,15 +1,11 @@
 """The house rules, held against the code: imports, names of this machine, the tree and tables of the README."""
 
 import ast
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from core.config.config import RunConfig
 from pages.views import shell
-from pages.views.forms import model_table
 from tests.support.paths import ROOT
 
 SOURCES = [p for folder in ("core", "storage", "pages") for p in sorted((ROOT / folder).rglob("*.py"))] + [ROOT / "app.py"]
@@ -82,29 +78,6 @@ def test_torch_is_imported_where_it_is_used(path):
         assert module in TORCH_AT_IMPORT
 
 
-def test_the_pages_start_without_torch():
-    code = "import sys, pages.views.actions, pages.server.service, core.cli; print('torch' in sys.modules)"
-    import sys
-
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "False", done.stderr
-
-
-def tracked() -> list[str]:
-    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-def test_no_file_names_a_path_of_some_machine():
-    bad = []
-    for name in tracked():
-        if name.endswith((".png", ".svg", ".json")) or name == ".ci/run":
-            continue
-        text = (ROOT / name).read_text(errors="ignore")
-        if name != "tests/unit/test_architecture.py" and re.search(r"[\"' (=](/home/|/work/|/root/|/Users/|/tmp/)", text):
-            bad.append(name)
-    assert not bad
-
-
 def test_every_source_has_a_docstring_and_a_bearable_length():
     for path in SOURCES:
         text = path.read_text()
@@ -114,38 +87,6 @@ def test_every_source_has_a_docstring_and_a_bearable_length():
         assert len(text.splitlines()) <= 450, f"{path.name} has outgrown its room"
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readmes_settings_table_is_the_models():
-    for name, default, allowed, meaning in model_table(RunConfig):
-        assert f"| `{name}` | {default} | {allowed} | {meaning} |" in readme(), f"the README's line for {name} is not up to date"
-
-
-def test_every_command_is_in_the_readme():
-    from core.cli.app.app import app, logos_app, runs_app
-
-    names = [c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands]
-    names += [f"runs {c.name}" for c in runs_app.registered_commands] + [f"logos {c.name}" for c in logos_app.registered_commands]
-    for name in names:
-        assert f"python -m core {name}" in readme(), f"{name} is not in the README"
-
-
-def test_the_readmes_tree_names_every_module():
-    for path in SOURCES:
-        if path.name not in ("__init__.py", "__main__.py"):
-            assert path.name.removesuffix(".py") in readme(), f"{path.relative_to(ROOT)} is not in the README's tree"
-
-
 def test_every_page_file_is_declared():
     declared = {name for section in shell.SECTIONS.values() for name in section}
     assert declared == {path.stem for path in (ROOT / "pages").glob("*.py")} - {"__init__"}
-
-
-def test_requirements_are_pinned():
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        for line in (ROOT / name).read_text().splitlines():
-            if line and not line.startswith(("#", "-r")):
-                assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), line
-    assert "torch==2.13.0\n" in (ROOT / "requirements.txt").read_text()

@@ -1,10 +1,6 @@
 """The cache of traces: what it gives back, what it never does, and what it survives."""
 
-import multiprocessing as mp
-import os
-import signal
 import sqlite3
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,38 +145,4 @@ def test_a_place_that_can_not_be_written_is_done_without(tmp_path):
     cache = TraceCache(tmp_path / "file" / "traces.sqlite")
     cache.put("a", DEFAULTS, cached(1), is_lasting=True)
     assert cache.get("a", DEFAULTS) == cached(1)
-    cache.close()
-
-
-def _write_for_ever(path: str, start: int, told) -> None:
-    cache = TraceCache(Path(path))
-    n = start
-    while True:
-        cache.put("logo", params_of(n), cached(n, f"<svg>{n}</svg>"), is_lasting=True)
-        n += 1
-        if n % 640 == 0:
-            cache.flush()
-            told.put(n)
-
-
-def test_several_writers_that_are_killed_leave_whole_results(tmp_path):
-    path, context = tmp_path / "traces.sqlite", mp.get_context("spawn")
-    told = context.Queue()
-    writers = [context.Process(target=_write_for_ever, args=(str(path), k * 10**6, told), daemon=True) for k in range(3)]
-    for writer in writers:
-        writer.start()
-    reached = {}
-    while len(reached) < 3 or min(n % 10**6 for n in reached.values()) < 1280:
-        n = told.get(timeout=60)
-        reached[n // 10**6] = n
-    for writer in writers:
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.join()
-    told.close()
-    told.join_thread()
-    cache = TraceCache(path)
-    for k, end in reached.items():
-        for n in range(k * 10**6, end):
-            assert cache.get("logo", params_of(n), need_svg=True) == cached(n, f"<svg>{n}</svg>")
-    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
     cache.close()

@@ -1,0 +1,46 @@
+"""A real browser, which is one group of tests: two at once would measure each other's load."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.browsers import FLAGS
+from tests.support.requirements import need
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(os.path.dirname(__file__)):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(found, "Chromium (Debian: apt-get install chromium)")
+    return str(found)
+
+
+@pytest.fixture
+def browse(chromium: str) -> Iterator[Callable[..., Any]]:
+    """A page of a fresh browser, which fails the test for any script error."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+
+        def open_page(**options: Any) -> Any:
+            page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options).new_page()
+            page.set_default_timeout(60_000)
+            page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
+            return page
+
+        yield open_page
+        browser.close()

@@ -1,0 +1,45 @@
+"""Pictures optimized in a browser."""
+
+import json
+import zipfile
+
+import pytest
+
+from core.scheduling import batch
+from tests.support.browsers import FLAGS, keep_picture
+from tests.support.logos import png
+from tests.support.servers import serving
+
+
+@pytest.mark.browser
+def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, chromium):
+    from playwright.sync_api import sync_playwright
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for i in range(20):
+        (folder / f"logo {i:02d}.png").write_bytes(png(i, 96))
+    with serving(home, tmp_path) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True).new_page()
+        page.set_default_timeout(90_000)
+        page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
+        page.goto(f"{server.url}/optimize")
+        page.locator("input[type=file]").set_input_files([str(path) for path in sorted(folder.iterdir())])
+        page.get_by_text("logo 19.png").first.wait_for()
+        page.get_by_role("button", name="Optimize").first.click()
+        page.get_by_role("button", name="All SVGs and the CSV").first.wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="All SVGs and the CSV").first.click()
+        with zipfile.ZipFile(download.value.path()) as archive:
+            names = archive.namelist()
+            assert len([name for name in names if name.endswith(".svg")]) == 20
+            lines = archive.read("optimized.csv").decode().splitlines()
+        assert len(lines) == 21
+        page.locator(".handle").first.wait_for()
+        keep_picture(page, "task-optimize-twenty-logos")
+        pictures = page.locator(".pane img:not(.over)").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
+        assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
+        browser.close()
+    (which,) = batch.all_batches(home)
+    assert json.loads((which.path / "request.json").read_text())["budget"] == 10
