@@ -201,7 +201,7 @@ def test_the_form_says_what_is_wrong_and_does_not_start(visit):
     page = visit("new_run")
     assert not page.button(key="start").disabled
     page.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
-    assert "ppo.n_steps * n_envs = 512 is no multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
+    assert "ppo.n_steps * n_envs = 512 is not a multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
     assert page.button(key="start").disabled
     page.number_input(key="set.preset.quick.ppo.batch_size").set_value(64).run()
     assert not page.button(key="start").disabled
