@@ -428,7 +428,7 @@ def test_settings_are_saved_checked_and_tried(visit, console):
     assert saved.notify.urls == ["json://127.0.0.1:9/none"]
     page = visit("settings")
     next(b for b in page.button if b.label == "Send a test message").click().run()
-    assert "did not take the message" in texts(page)
+    assert "did not accept the message" in texts(page)
     page.number_input(key="set.settings.queue.cores").set_value(-3).run()
     assert "queue.cores = -3 is not allowed" in texts(page)
     assert next(b for b in page.button if b.label == "Save").disabled
