@@ -1,6 +1,7 @@
-"""The settings of an installation rather than of a run: what the queue may use, and whom to tell what.
+"""The settings of an installation rather than of a run: resources for the queue, and notifications.
 
-They lie beside the runs in ``settings.yaml``, which only its owner can read: addresses of notifications hold passwords.
+They are kept beside the runs in ``settings.yaml``, readable by its owner only, since notification addresses contain
+passwords.
 """
 
 from __future__ import annotations
@@ -30,31 +31,33 @@ class _Section(BaseModel):
 
 
 class QueueSettings(_Section):
-    """What runs may take together."""
+    """What all runs together may use."""
 
-    cores: int = _field(0, "Workers of all runs together; 0 is the cores of this machine.", unit="workers", ge=0, le=4096)
-    reserve_mb: float = _field(500.0, "Memory that is left free when a run is started.", unit="MB", ge=0, le=1_000_000)
+    cores: int = _field(0, "Maximum number of workers over all runs; 0 means one per core of this machine.", unit="workers", ge=0, le=4096)
+    reserve_mb: float = _field(500.0, "Memory to keep free when a run is started.", unit="MB", ge=0, le=1_000_000)
 
 
 class NotifySettings(_Section):
-    """Who is told what, beside the bell in the console."""
+    """Notifications, in addition to the bell in the console."""
 
-    urls: list[str] = _field([], "Where to: addresses as apprise takes them, for example mailto://user:password@example.com.")
-    at_least: Severity = _field("warning", "The mildest finding that is sent.")
-    milestones: bool = _field(True, "Send that a run ended, passed a stage or has a new best.")
-    summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "Send how all runs stand, so often.")
-    pause_minutes: float = _field(30.0, "One cause of one run is sent once in so long.", unit="minutes", ge=0, le=10_080)
+    urls: list[str] = _field([], "Addresses to notify, in the format of apprise, for example mailto://user:password@example.com.")
+    at_least: Severity = _field("warning", "Lowest severity that is sent.")
+    milestones: bool = _field(True, "Notify when a run ends, passes a stage or reaches a new best.")
+    summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "How often to send a summary of all runs.")
+    pause_minutes: float = _field(
+        30.0, "Minimum time between two notifications with the same cause from the same run.", unit="minutes", ge=0, le=10_080
+    )
 
 
 class Settings(_Section):
-    """All of them."""
+    """All settings of the installation."""
 
     queue: QueueSettings = Field(default_factory=QueueSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
 
 
 def read_settings(home: Path) -> Settings:
-    """The settings of a home; the defaults where none were made.
+    """The settings of a home directory; the defaults if it has no settings file.
 
     Raises:
         ConfigError: the file can't be read, or is not valid.
@@ -73,7 +76,7 @@ def check_settings(data: dict[str, Any], source: str = "settings") -> Settings:
     """Validate plain data.
 
     Raises:
-        ConfigError: one line a problem.
+        ConfigError: with one line per problem.
     """
     try:
         return Settings.model_validate(data)

@@ -1,6 +1,6 @@
-"""Configs from and to text: YAML files with comments, ``a.b=value`` settings, and a clear line for what is not allowed.
+"""Reads and writes configs as text: YAML files with comments, ``a.b=value`` settings, and clear error messages.
 
-Guarantee: a config that does not validate names the field, the value and what is allowed.
+Guarantee: the error for an invalid config names the field, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def validate(data: Any) -> RunConfig:
     """Build a config from plain data.
 
     Raises:
-        ConfigError: one line a problem: field, value, what is allowed.
+        ConfigError: with one line per problem: field, value, what is allowed.
     """
     if not isinstance(data, dict):
-        raise ConfigError(f"a config is a mapping of settings, not {type(data).__name__}")
+        raise ConfigError(f"a config must be a mapping of settings, not {type(data).__name__}")
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
@@ -35,14 +35,14 @@ def validate(data: Any) -> RunConfig:
 
 
 def problems(error: ValidationError, root: type[BaseModel] = RunConfig) -> list[tuple[str, str]]:
-    """(dotted field, one clear line) of each problem."""
+    """(dotted field, message of one line) for each problem."""
     found = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if item["type"] == "extra_forbidden":
             names = ", ".join(_siblings(item["loc"], root))
-            found.append((field, f"{field}: no such setting; known here are {names}"))
+            found.append((field, f"{field}: no such setting; the settings here are {names}"))
         elif item["type"] == "value_error":
             found.append((field, f"{field}: {message}" if field else message))
         else:
@@ -81,19 +81,19 @@ def _range_text(loc: tuple[str | int, ...], root: type[BaseModel]) -> str:
 
 
 def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
-    """YAML to plain data.
+    """Parse YAML into plain data.
 
     Raises:
-        ConfigError: not YAML, or no mapping.
+        ConfigError: the text is not valid YAML, or not a mapping.
     """
     try:
         data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is no valid YAML: {' '.join(str(error).split())[:200]}") from error
+        raise ConfigError(f"{where} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{where} holds {type(data).__name__}, not a mapping of settings")
+        raise ConfigError(f"{where} must be a mapping of settings, not {type(data).__name__}")
     return data
 
 
@@ -101,7 +101,7 @@ def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
     """Read a YAML file and apply ``a.b=value`` settings.
 
     Raises:
-        ConfigError: unreadable file, bad YAML, or a value that is not allowed.
+        ConfigError: the file can't be read, is not valid YAML, or has a value that is not allowed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
 
 
 def changed(config: RunConfig, settings: list[str]) -> RunConfig:
-    """A copy under changed settings, each ``a.b=value``.
+    """A copy with changed settings, each given as ``a.b=value``.
 
     Raises:
         ConfigError: a setting does not exist, or its value is not allowed.
@@ -122,10 +122,10 @@ def changed(config: RunConfig, settings: list[str]) -> RunConfig:
 
 
 def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Apply ``a.b=value`` pairs; values are read as YAML, ``stages.0.name`` reaches into a list.
+    """Apply ``a.b=value`` pairs; values are parsed as YAML, and ``stages.0.name`` addresses an item of a list.
 
     Raises:
-        ConfigError: a pair without '=', or a path that leads nowhere.
+        ConfigError: a pair has no '=', or its path does not exist.
     """
     for setting in settings:
         key, found, text = setting.partition("=")
@@ -136,7 +136,7 @@ def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
         for part in parts[:-1]:
             target = target[_index(target, part, key)] if isinstance(target, list) else target.setdefault(part, {})
             if not isinstance(target, dict | list):
-                raise ConfigError(f"--set {setting!r}: {part} has no settings inside")
+                raise ConfigError(f"--set {setting!r}: {part} contains no settings")
         value = _yaml_value(text)
         if isinstance(target, list):
             target[_index(target, parts[-1], key)] = value
@@ -150,7 +150,7 @@ def _yaml_value(text: str) -> Any:
         value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
         return text
-    if isinstance(value, str):  # YAML 1.1 takes 3e-4 for text
+    if isinstance(value, str):  # YAML 1.1 reads 3e-4 as a string
         try:
             return float(value)
         except ValueError:
@@ -160,12 +160,12 @@ def _yaml_value(text: str) -> Any:
 
 def _index(target: list[Any], part: str, key: str) -> int:
     if not part.isdigit() or int(part) >= len(target):
-        raise ConfigError(f"--set {key}: {part!r} is none of 0 to {len(target) - 1}")
+        raise ConfigError(f"--set {key}: {part!r} is not an index from 0 to {len(target) - 1}")
     return int(part)
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The whole config as YAML, in the models' order, each setting with its help and range as a comment."""
+    """The whole config as YAML, in the models' order, with each setting's help and range as a comment."""
     return "\n".join(_commented(config, 0)) + "\n"
 
 

@@ -1,11 +1,11 @@
-"""The curriculum: which logos are drawn, what counts as success, when a stage ends and what comes then.
+"""The curriculum: which logos are drawn, what counts as success, when a stage ends and what follows.
 
-Pure state and rules; the trainer acts on the :class:`Decision` that each call may return. Guarantee: with equal
-episodes and commands in equal order the same decisions fall at the same episodes.
+Pure state and rules; the trainer acts on the :class:`Decision` that a call may return. Guarantee: the same episodes and
+commands in the same order lead to the same decisions at the same episodes.
 
-A stage is passed when the share of successes over the window reaches its threshold, after a minimum of episodes. At
-its episode limit it is extended where it is close, else eased, repeated from the stage before, or ended, as the config
-says, and never more often than it allows. A probe may skip a stage that the policy masters already.
+A stage is passed when the success rate over the window reaches its threshold, after a minimum number of episodes. At its
+episode limit, a stage that is close to passing is extended; otherwise it is eased, left for the previous stage, or ended,
+as the config says, and no more often than it allows. A probe may skip a stage that the policy has already mastered.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from core.config.config import CATEGORIES, CurriculumConfig, StageConfig
 Kind = Literal["passed", "skipped", "episode_limit", "went_back", "extended", "eased", "held", "released", "advanced", "sent_back"]
 Command = Literal["advance", "hold", "release", "back"]
 ENDINGS = ("passed", "skipped", "episode_limit", "went_back", "advanced", "sent_back")  # decisions that end a stage
-CLOSE = 0.05  # a success share so little below the threshold is close
-EASING = 0.05  # how much easing takes off a threshold
+CLOSE = 0.05  # a success rate at most this far below the threshold is close
+EASING = 0.05  # how much easing lowers a threshold
 EXTENSION = 0.5  # of a stage's episode limit
 NO_CURRICULUM = StageConfig(
     name="all_logos", categories=list(CATEGORIES), difficulty=0.5, target_ssim=0.0, required_gain=0.0, max_episodes=100_000_000
@@ -29,7 +29,7 @@ NO_CURRICULUM = StageConfig(
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided and why. ``stage``: the stage it was decided in; ``success_share`` over the window, in [0, 1]."""
+    """What was decided and why. ``stage``: index of the stage it was decided in; ``success_share``: over the window, in [0, 1]."""
 
     kind: Kind
     stage: int
@@ -44,7 +44,7 @@ class Decision:
 
 
 class Curriculum:
-    """Goes through the stages; without a curriculum there is one stage that never ends."""
+    """Works through the stages; without a curriculum there is a single stage that never ends."""
 
     def __init__(self, config: CurriculumConfig) -> None:
         self._config = config
@@ -54,9 +54,9 @@ class Curriculum:
         self.n_episodes = 0
         self.is_finished = False
         self.is_held = False
-        self.n_setbacks = 0  # times that a stage was eased or gone back from, over the whole run
-        self._n_extensions = 0  # of this stage, this time
-        self._stretched = 1.0  # the stage's limit, this time, as a multiple
+        self.n_setbacks = 0  # stages eased or gone back from, over the whole run
+        self._n_extensions = 0  # in this pass through the stage
+        self._stretched = 1.0  # factor on the stage's limit, in this pass through it
         self._eased = [0.0] * len(self.stages)
         self._window: deque[bool] = deque(maxlen=config.window)
 
@@ -66,7 +66,7 @@ class Curriculum:
 
     @property
     def threshold(self) -> float:
-        """Share of successes that passes the stage, after easing."""
+        """Success rate at which the stage is passed, after easing."""
         return max(self.stage.success_threshold - self._eased[self.index], 0.05)
 
     @property
@@ -76,7 +76,7 @@ class Curriculum:
 
     @property
     def success_share(self) -> float:
-        """Share of successes among the last ``window`` episodes of this stage, 0 without any."""
+        """Success rate over the last ``window`` episodes of this stage; 0 before the first."""
         return sum(self._window) / len(self._window) if self._window else 0.0
 
     def earlier_categories(self) -> set[str]:
@@ -108,33 +108,33 @@ class Curriculum:
         missed = f"{share:.0%} succeeded after {self.n_episodes} episodes, {needed:.0%} needed"
         if share >= needed - CLOSE and self._n_extensions < config.max_extensions:
             self._n_extensions += 1
-            return self._decide("extended", f"{missed}; close, so it goes on to {self.episode_limit} episodes")
+            return self._decide("extended", f"{missed}; close, so it is extended to {self.episode_limit} episodes")
         if config.on_failure != "advance" and self.n_setbacks < config.max_setbacks:
             self.n_setbacks += 1
             if config.on_failure == "back" and self.index > 0:
                 return self._move("went_back", f"{missed}; setback {self.n_setbacks} of {config.max_setbacks}", -1)
             self._eased[self.index] += EASING
-            decision = self._decide("eased", f"{missed}; {self.threshold:.0%} are enough from here on")
+            decision = self._decide("eased", f"{missed}; from now on {self.threshold:.0%} is enough")
             self._begin()
             return decision
         return self._move("episode_limit", missed, 1)
 
     def probe(self, share: float) -> Decision | None:
-        """Take in the share of logos on which the policy, acting deterministically, meets this stage's demands."""
+        """Take in the share of logos on which the deterministic policy meets this stage's requirements."""
         is_fresh = self.n_episodes < self._config.min_episodes
         if not (self.is_enabled and self._config.probe and is_fresh) or self.is_held or self.is_finished or share < self.threshold:
             return None
         if self.index + 1 == len(self.stages):
-            return None  # the last stage is where a run spends its steps
+            return None  # the last stage is where a run spends its remaining steps
         return self._move("skipped", f"a probe succeeded on {share:.0%} of its logos, {self.threshold:.0%} needed", 1)
 
     def apply_command(self, command: Command) -> Decision | None:
-        """Act on a command by hand; None where it changes nothing."""
+        """Act on a user's command; None if it changes nothing."""
         if not self.is_enabled or self.is_finished:
             return None
         if command == "hold" and not self.is_held:
             self.is_held = True
-            return self._decide("held", "by hand: the stage goes on until it is released")
+            return self._decide("held", "by hand: the stage continues until it is released")
         if command == "release" and self.is_held:
             self.is_held = False
             return self._decide("released", "by hand")
@@ -145,7 +145,7 @@ class Curriculum:
         return None
 
     def stretch(self, is_longer: bool) -> int:
-        """Move the stage's limit: on by half of it, or to where it is now. Returns the new one, in episodes."""
+        """Extend the stage's limit by half, or cut it to the current episode. Returns the new limit in episodes."""
         if is_longer:
             self._stretched *= 1 + EXTENSION
         else:

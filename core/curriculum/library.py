@@ -1,4 +1,4 @@
-"""Curricula that are kept as files of their own: ``<home>/curricula/<name>.yaml``, each the curriculum part of a config."""
+"""Saved curricula: ``<home>/curricula/<name>.yaml``, each holding the curriculum section of a config."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def folder_of(home: Path) -> Path:
 
 
 def names(home: Path) -> list[str]:
-    """The names of the curricula that are kept, in order."""
+    """The names of the saved curricula, in alphabetical order."""
     return sorted(path.stem for path in folder_of(home).glob("*.yaml"))
 
 
 def read_file(path: Path) -> CurriculumConfig:
-    """The curriculum of a file; raises :class:`ConfigError` where it can't be read or is not valid."""
+    """The curriculum in a file; raises :class:`ConfigError` if it can't be read or is not valid."""
     try:
         data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {error}") from error
     if "curriculum" not in data:
-        raise ConfigError(f"{path} holds no curriculum; it begins with 'curriculum:'")
+        raise ConfigError(f"{path} contains no curriculum; it must have a section 'curriculum:'")
     return validate({"curriculum": data["curriculum"]}).curriculum
 
 
@@ -41,7 +41,7 @@ def read(home: Path, name: str) -> CurriculumConfig:
 
 
 def write(home: Path, name: str, curriculum: CurriculumConfig) -> Path:
-    """Keep a curriculum under a name; one of that name is replaced."""
+    """Save a curriculum under a name, replacing one of the same name."""
     path = _file(home, name)
     text = yaml.safe_dump(
         {"version": RunConfig().version, "curriculum": curriculum.model_dump(mode="json")}, sort_keys=False, allow_unicode=True
@@ -56,5 +56,5 @@ def delete(home: Path, name: str) -> None:
 
 def _file(home: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"a curriculum can't be called {name!r}: letters, digits, spaces, dots and dashes, at most 60")
+        raise ConfigError(f"a curriculum can't be called {name!r}; use at most 60 letters, digits, spaces, dots and dashes")
     return folder_of(home) / f"{name}.yaml"

@@ -1,7 +1,7 @@
-"""What-if: the episodes of a recorded run once more through another curriculum's rules. Pure; nothing is trained.
+"""Replays the episodes of a recorded run under another curriculum's rules. Pure; nothing is trained.
 
-What it can't know: under other rules other logos would have been drawn and the policy would have learned otherwise.
-It says when the rules would have promoted on what the policy did then.
+Limitation: under other rules, other logos would have been drawn and the policy would have learned differently. A replay
+only says when the rules would have promoted the policy given what it did in the recorded run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.curriculum.curriculum import Curriculum
 
 @dataclass(frozen=True)
 class Turn:
-    """A decision: at which episode (from 1), in which stage, what and why."""
+    """A decision: the episode (from 1), the stage, the kind of decision, and why."""
 
     episode: int
     stage: str
@@ -27,7 +27,7 @@ class Turn:
 def replay(config: CurriculumConfig, episodes: Iterable[tuple[float, float]]) -> list[Turn]:
     """Every decision that ``config`` would have made over ``episodes``, each (SSIM, headline gain), in order.
 
-    Probes are left out: a recorded run has none at the places where they would have been.
+    Probes are left out, since a recorded run has none at the episodes where they would have taken place.
     """
     curriculum = Curriculum(config.model_copy(update={"enabled": True, "probe": False}))
     turns: list[Turn] = []

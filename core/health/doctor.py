@@ -1,7 +1,7 @@
-"""The doctor: asks the rules about a training's history, and says what they find.
+"""The doctor: applies the rules to a training's history and reports what they find.
 
-Pure: it is told the events of a run, live or from a recorded log; the same events give the same findings. What may be done about them is
-core/health/interventions.py.
+Pure: it observes the events of a run, live or from a recorded log, and the same events give the same findings. What is done about them is
+up to core/health/interventions.py.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from core.health.rules import RULES, Rule
 from core.runs.event_types import Record
 from core.runs.events import Event
 
-_REARM = 10  # updates (or evaluations) without a finding, after which a rule may tell again
-# Clocks, counters and schedules: unusual values of these mean nothing
+_REARM = 10  # updates (or evaluations) without a finding, after which a rule may report again
+# Clocks, counters and schedules: unusual values of these are no cause for concern
 _NO_ANOMALY = ("time/", "system/", "curriculum/", "train/learning_rate", "train/n_updates", "train/clip_range", "trace/cache_hit_rate",
                "trace/workers_lost", "rollout/ep_len", "train/loss", "reward/speed", "trace/cpu_s")  # fmt: skip
 _SHARES = ("trace/failed_share", "trace/clipped_actions", "train/clip_fraction", "train/explained_variance")
@@ -27,7 +27,7 @@ _SHARES = ("trace/failed_share", "trace/clipped_actions", "train/clip_fraction",
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found. ``changes``: settings (dotted) that a fork with the remedy would have."""
+    """What a rule found. ``changes``: the settings (dotted) that a fork applies as the remedy."""
 
     rule: str
     severity: Severity
@@ -43,13 +43,13 @@ class Finding:
 
 
 class Doctor:
-    """Told every event by :meth:`observe`; :meth:`take` gives what was found since."""
+    """:meth:`observe` takes in every event; :meth:`take` returns the new findings."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.history = History(config)
-        self._holding: dict[str, int] = {}  # of each rule: how often in a row it held
-        self._quiet: dict[str, int] = {}  # of each rule: how often in a row it did not
+        self._holding: dict[str, int] = {}  # per rule: how often in a row it held
+        self._quiet: dict[str, int] = {}  # per rule: how often in a row it did not hold
         self._found: list[Finding] = []
         self._unusual: dict[str, int] = {}
         self._rules = [rule for rule in RULES if rule.name not in config.health.ignore]
@@ -60,7 +60,7 @@ class Doctor:
         return found
 
     def replay(self, events: Iterable[Event]) -> None:
-        """Take in what a run did before, without telling of it again."""
+        """Take in what a run did before, without reporting its findings again."""
         for event in events:
             self.observe(event.step, event.data)
         self._found.clear()
@@ -74,11 +74,11 @@ class Doctor:
             self._look_for_anomalies()
 
     def note_not_finite(self, step: int) -> None:
-        """An update broke off because the networks are no numbers any more."""
+        """An update was aborted because weights of the networks are no longer finite."""
         self.history.step = max(self.history.step, step)
         rule = next(rule for rule in RULES if rule.name == "not_finite")
         if self._quiet.get(rule.name, _REARM) >= _REARM:
-            self._tell(rule, "an update broke off: the policy's output is no number")
+            self._tell(rule, "an update was aborted: the policy's output is not finite")
 
     def _ask(self, when: str) -> None:
         for rule in self._rules:
@@ -99,7 +99,7 @@ class Doctor:
         self._found.append(Finding(rule.name, rule.severity, self.history.step, rule.title, evidence, rule.cause, rule.remedy, changes))
 
     def _look_for_anomalies(self) -> None:
-        """Any metric twice in a row far outside of what it was over the last updates, by a robust z-score."""
+        """Report any metric that is far outside its recent range twice in a row, by a robust z-score."""
         for name in self.history.newest:
             if name.startswith(_NO_ANOMALY):
                 continue
@@ -115,10 +115,8 @@ class Doctor:
                 continue
             self._unusual[name] = self._unusual.get(name, 0) + 1
             if self._unusual[name] == 2:
-                self._unusual[name] = -WINDOW  # told; not again soon
-                evidence = (
-                    f"{name} is {value:.4g}; over the {len(before)} updates before it was about {middle:.4g} (robust z-score {score:+.0f})"
-                )
-                cause = "Something changed at this step: a stage, other logos, a fault, or the beginning of an instability."
-                remedy = "Look at this metric's curve, and at the events at this step."
+                self._unusual[name] = -WINDOW  # reported; not again soon
+                evidence = f"{name} is {value:.4g}; over the previous {len(before)} updates it was about {middle:.4g} (robust z-score {score:+.0f})"
+                cause = "Something changed at this step: a new stage, other logos, a fault, or the onset of an instability."
+                remedy = "Look at this metric's curve and at the events around this step."
                 self._found.append(Finding("anomaly", "info", self.history.step, f"{name} is unusual", evidence, cause, remedy))

@@ -1,4 +1,4 @@
-"""What a training did so far, as the rules look at it. Pure: told the events of a run, live or from a recorded log."""
+"""The history of a training as the rules see it. Pure: built from the events of a run, live or from a recorded log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from core.config.config import RunConfig
 from core.runs.event_types import EvaluationEnded, Metrics, Record, StageStarted
 
-WINDOW = 50  # updates: what "usual" is taken from
-SEEN = (Metrics.kind, EvaluationEnded.kind, StageStarted.kind)  # the kinds of events that it looks at
+WINDOW = 50  # updates that "usual" is computed from
+SEEN = (Metrics.kind, EvaluationEnded.kind, StageStarted.kind)  # the kinds of events that matter here
 _KEPT = 400
 
 
@@ -20,9 +20,9 @@ class History:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.values: dict[str, deque[float | None]] = {}  # of each metric; None where it was not finite
-        self.gains: deque[float] = deque(maxlen=_KEPT)  # of evaluations
-        self.train_gains: deque[float] = deque(maxlen=_KEPT)  # mean gain of the episodes since the evaluation before
+        self.values: dict[str, deque[float | None]] = {}  # per metric; None where it was not finite
+        self.gains: deque[float] = deque(maxlen=_KEPT)  # per evaluation
+        self.train_gains: deque[float] = deque(maxlen=_KEPT)  # per evaluation: mean gain of the episodes since the previous one
         self.step = self.n_updates = 0
         self.n_updates_in_stage = 0
         self._since_evaluation: list[float] = []
@@ -30,7 +30,7 @@ class History:
         self._of_rollout: dict[str, float] = {}
 
     def observe(self, step: int, record: Record) -> str:
-        """Take in an event; returns what it completed: "update", "evaluation", or nothing.
+        """Take in an event; returns what it completed: "update", "evaluation" or "".
 
         A missing number is one that was not finite: the log writes NaN as null.
         """
@@ -39,7 +39,7 @@ class History:
             self._of_rollout = {}
             return "update"
         if isinstance(record, Metrics) and "time/iterations" in record.values:
-            self._of_rollout = dict(record.values)  # the rollout's figures come before those of the update made from it
+            self._of_rollout = dict(record.values)  # a rollout is logged before the update made from it
         elif isinstance(record, EvaluationEnded) and math.isfinite(record.gain):
             self.step = max(self.step, step)
             self.gains.append(record.gain)
@@ -50,7 +50,7 @@ class History:
             self.n_updates_in_stage = 0
             self._since_evaluation.clear()
             for name in [name for name in self.values if name.startswith(("trace/", "reward/", "rollout/"))]:
-                del self.values[name]  # other logos, other values
+                del self.values[name]  # with other logos, values are not comparable
         return ""
 
     def _on_update(self, step: int, data: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class History:
         return mean(known) if len(known) == n else None
 
     def first(self, name: str) -> float | None:
-        """The first finite value of a metric that is still known."""
+        """The first finite value of a metric among those kept."""
         return next((v for v in self.values.get(name, ()) if v is not None), None)
 
     def usual(self, name: str, skip: int = 1, window: int = WINDOW) -> list[float]:
@@ -80,7 +80,7 @@ class History:
         return [v for v in list(self.values.get(name, ()))[-window - skip : -skip] if v is not None]
 
     def halves(self, name: str, n: int = 20) -> tuple[float, float] | None:
-        """Medians of a metric over two spans of ``n`` updates, the latter the last; None before there are as many."""
+        """Medians of a metric over the last two spans of ``n`` updates; None while there are too few."""
         found = [v for v in list(self.values.get(name, ()))[-2 * n :] if v is not None]
         return None if len(found) < 2 * n else (statistics.median(found[:n]), statistics.median(found[n:]))
 

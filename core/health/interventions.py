@@ -1,4 +1,4 @@
-"""What a trainer does about what the doctor found, as far as the run's settings allow. Every act is in the log."""
+"""What a trainer does about the doctor's findings, as far as the run's settings allow. Every action is logged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_ENTROPY = 0.005  # what an entropy coefficient of 0 is raised to
 
 
 class Interventions:
-    """Acts on findings; what it changed is part of a checkpoint."""
+    """Acts on findings; its changes are part of a checkpoint."""
 
     def __init__(self, config: RunConfig, events: EventWriter, agent: PPO, curriculum: Curriculum, run: RunDir) -> None:
         self._config, self._events, self._agent, self._curriculum, self._run = config, events, agent, curriculum, run
@@ -30,7 +30,7 @@ class Interventions:
         self.has_stopped = False
 
     def act_on(self, finding: Finding) -> str:
-        """Do what the settings allow; returns why the run ends, empty where it goes on."""
+        """Do what the settings allow; returns why the run ends, or "" if it continues."""
         health = self._config.health
         if self._n_actions >= health.max_actions:
             return ""
@@ -50,7 +50,7 @@ class Interventions:
         return ""
 
     def is_finite(self) -> bool:
-        """Whether all weights are numbers."""
+        """Whether all weights are finite."""
         import torch
 
         return all(bool(torch.isfinite(parameter).all()) for parameter in self._agent.policy.parameters())
@@ -68,7 +68,8 @@ class Interventions:
                 continue
             self._set_rate(self._rate_factor / 2)
             self._tell(
-                finding, f"took the networks of {name} (step {step}) and half the learning rate ({self._rate_factor:g} of the schedule)"
+                finding,
+                f"restored the networks of {name} (step {step}) and halved the learning rate (now {self._rate_factor:g} of the schedule)",
             )
             return
 

@@ -1,8 +1,8 @@
-"""Rules on what goes wrong in a training, each with its evidence, its likely cause and a remedy.
+"""Rules that detect what goes wrong in a training, each with evidence, a likely cause and a remedy.
 
-Pure: each rule looks at a :class:`History`. Thresholds were set so that healthy runs (docs/learning.md) raise nothing severe: there KL
-reaches 0.33 per update, the clip fraction 0.73, the explained variance starts below zero, and the gradient's norm triples as the deviation
-shrinks.
+Pure: each rule examines a :class:`History`. Thresholds are set so that healthy runs (docs/learning.md) raise nothing severe: in those, KL
+reaches 0.33 per update and the clip fraction 0.73, the explained variance starts below zero, and the gradient norm triples as the standard
+deviation shrinks.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _LOSSES = ("train/loss", "train/value_loss", "train/policy_gradient_loss", "trai
 
 @dataclass(frozen=True)
 class Rule:
-    """``test`` looks at the history and returns the evidence, or None; it must hold ``n_in_a_row`` times.
+    """``test`` examines the history and returns evidence or None; it must hold ``n_in_a_row`` times in a row.
 
-    ``when``: after which kind of event it is asked: "update" or "evaluation".
+    ``when``: the kind of event after which it is tested, "update" or "evaluation".
     """
 
     name: str
@@ -48,7 +48,7 @@ def _more_entropy(config: RunConfig) -> dict[str, Any]:
 
 def _not_finite(d: History) -> str | None:
     broken = [name for name in _LOSSES if name in d.values and d.values[name][-1] is None]
-    return f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} no finite number" if broken else None
+    return f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} not finite" if broken else None
 
 
 def _kl(d: History) -> str | None:
@@ -65,7 +65,7 @@ def _clipping(d: History) -> str | None:
 def _collapse(d: History) -> str | None:
     std, begun = d.last("train/std"), math.exp(d.config.ppo.log_std_init)
     if std is not None and std < 0.15 * begun:
-        return f"the deviation of the actions is {std:.3f}, it began at {begun:.3f}"
+        return f"the standard deviation of the actions is {std:.3f}; it started at {begun:.3f}"
     entropy, before = d.last("train/entropy_loss"), d.usual("train/entropy_loss", window=10)
     if entropy is not None and len(before) >= 5 and entropy - before[0] > 3.5:
         return f"entropy_loss rose from {before[0]:.2f} to {entropy:.2f} within {len(before)} updates"
@@ -76,7 +76,7 @@ def _explosion(d: History) -> str | None:
     std, begun = d.last("train/std"), math.exp(d.config.ppo.log_std_init)
     if std is None or std < max(2.0 * begun, begun + 0.3):
         return None
-    return f"the deviation of the actions is {std:.2f}, it began at {begun:.2f}; the whole range is from -1 to 1"
+    return f"the standard deviation of the actions is {std:.2f}; it started at {begun:.2f}, and the whole range is from -1 to 1"
 
 
 def _useless_value(d: History) -> str | None:
@@ -88,11 +88,11 @@ def _gradient(d: History) -> str | None:
     value, before = d.last("train/grad_norm"), d.usual("train/grad_norm")
     if value is None or len(before) < 5 or value < max(10 * statistics.median(before), 20 * d.config.ppo.max_grad_norm):
         return None
-    return f"grad_norm is {value:.1f}, before it was about {statistics.median(before):.1f}"
+    return f"grad_norm is {value:.1f}; before, it was about {statistics.median(before):.1f}"
 
 
 def _gain(value: float) -> str:
-    """With its sign; 0 is +0.000 whatever its own."""
+    """With its sign; -0.0 is shown as +0.000."""
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
@@ -152,7 +152,7 @@ def _slow(d: History) -> str | None:
     rate, before = d.last("time/step_rate"), d.usual("time/step_rate", skip=3)
     if rate is None or len(before) < 10 or rate > 0.4 * statistics.median(before):
         return None
-    return f"{rate:.0f} steps a second, before it were about {statistics.median(before):.0f}"
+    return f"{rate:.0f} steps per second; before, it was about {statistics.median(before):.0f}"
 
 
 def _overfitting(d: History) -> str | None:
@@ -169,7 +169,7 @@ def _overfitting(d: History) -> str | None:
 
 
 def _stage_left(d: History) -> tuple[str, float, float, float] | None:
-    """(name, share of the stage's episodes done, success share, threshold) of the stage that is on."""
+    """(name, share of its episodes done, success rate, threshold) of the current stage."""
     place, share, done = d.last("curriculum/stage"), d.last("curriculum/success_share"), d.last("curriculum/episodes_in_stage")
     curriculum = d.config.curriculum
     if not curriculum.enabled or place is None or share is None or done is None or d.n_updates_in_stage < 2:
@@ -194,47 +194,47 @@ def _nearly(d: History) -> str | None:
     return f"{found[0]} has {found[2]:.0%} successes after {found[1]:.0%} of its episodes, {found[3]:.0%} are needed"
 
 
-_RATE_CAUSE = "The learning rate is too high for these rollouts, or the passes over each too many."
-_RATE_REMEDY = "Halve ppo.learning_rate, or take fewer ppo.n_epochs."
+_RATE_CAUSE = "The learning rate is too high for these rollouts, or each is passed over too often."
+_RATE_REMEDY = "Halve ppo.learning_rate, or lower ppo.n_epochs."
 RULES: tuple[Rule, ...] = (
-    Rule("not_finite", "severe", "A loss is not a number", "An update was so large that the networks overflowed, or a reward was no number.",
-         "Go back to the best checkpoint with half the learning rate; lower ppo.max_grad_norm.", _not_finite, changes=_slower),
+    Rule("not_finite", "severe", "A loss is not finite", "An update was so large that the networks overflowed, or a reward was not finite.",
+         "Return to the best checkpoint with half the learning rate; lower ppo.max_grad_norm.", _not_finite, changes=_slower),
     Rule("kl_high", "severe", "Updates move the policy too far", _RATE_CAUSE, _RATE_REMEDY, _kl, 3, changes=_slower),
     Rule("clip_high", "warning", "Nearly all samples are clipped", _RATE_CAUSE, _RATE_REMEDY, _clipping, 5, changes=_slower),
-    Rule("entropy_collapse", "severe", "Exploration collapses", "The policy is certain too early: it tries nothing new and can't improve.",
+    Rule("entropy_collapse", "severe", "Exploration collapses", "The policy became certain too early: it no longer tries anything new and can't improve.",
          "Raise ppo.ent_coef, or lower ppo.learning_rate.", _collapse, 3, changes=_more_entropy),
     Rule("std_explosion", "severe", "Exploration explodes", "The actions are nearly random: the entropy bonus outweighs the reward.",
          "Lower ppo.ent_coef.", _explosion, 3, changes=lambda c: {"ppo.ent_coef": c.ppo.ent_coef / 2}),
-    Rule("value_useless", "warning", "The value function is worse than a constant", "It can't follow the returns: they are too noisy or "
+    Rule("value_useless", "warning", "The value function is worse than a constant", "It can't keep up with the returns: they are too noisy or "
          "change too fast.", "Lower ppo.learning_rate, raise ppo.vf_coef, or make the rollouts longer.", _useless_value, 15,
          changes=lambda c: {"ppo.vf_coef": min(c.ppo.vf_coef * 2, 10)}),
     Rule("gradient_explosion", "severe", "The gradient explodes", "Single samples dominate the update: a huge reward, or networks about to "
-         "overflow.", "Lower ppo.learning_rate and ppo.max_grad_norm; see which rewards stand out.", _gradient, changes=_slower),
-    Rule("gain_fall", "severe", "The validation gain falls after its peak", "The policy forgets what it knew: updates are too large, or the "
-         "reward pays for something else than the headline gain.", "Go back to the best checkpoint with half the learning rate.", _fall,
+         "overflow.", "Lower ppo.learning_rate and ppo.max_grad_norm; check which rewards are outliers.", _gradient, changes=_slower),
+    Rule("gain_fall", "severe", "The validation gain falls after its peak", "The policy forgets what it learned: updates are too large, or the "
+         "reward favours something other than the headline gain.", "Return to the best checkpoint with half the learning rate.", _fall,
          when="evaluation", changes=_slower),
-    Rule("reward_fall", "warning", "The gain of episodes falls after its peak", "The policy forgets what it knew, or draws harder logos.",
-         "Go back to the best checkpoint with half the learning rate.", _reward_fall, 3, changes=_slower),
-    Rule("plateau", "info", "The validation gain no longer rises", "The run has learned what these settings let it learn.",
+    Rule("reward_fall", "warning", "The gain of episodes falls after its peak", "The policy forgets what it learned, or the logos drawn are harder.",
+         "Return to the best checkpoint with half the learning rate.", _reward_fall, 3, changes=_slower),
+    Rule("plateau", "info", "The validation gain no longer rises", "The run has learned what it can with these settings.",
          "Stop it here, or give it more logos or variants.", _plateau, when="evaluation"),
-    Rule("hacked_reward", "severe", "The reward rises while the SVGs get worse", "The weights pay for something that nobody wants, such as "
-         "tiny files that no longer look like the logo.", "Raise reward.quality against reward.size.", _hacked, 3,
+    Rule("hacked_reward", "severe", "The reward rises while the SVGs get worse", "The weights reward something undesirable, such as "
+         "tiny files that no longer look like the logo.", "Raise reward.quality relative to reward.size.", _hacked, 3,
          changes=lambda c: {"reward.quality": min(max(c.reward.quality, 0.1) * 2, 10)}),
     Rule("clipped_actions", "warning", "Most actions are out of range", "The policy pushes against the ends of the parameters' ranges.",
-         "Move env.centre to where it pushes, or lower ppo.log_std_init.", _beyond, 5,
+         "Move env.centre in that direction, or lower ppo.log_std_init.", _beyond, 5,
          changes=lambda c: {"ppo.log_std_init": max(c.ppo.log_std_init - 0.5, -5.0)}),
-    Rule("failed_traces", "warning", "Many conversions fail", "Parameters at which VTracer panics or draws nothing, or logos it can't trace.",
-         "See which logos fail in the events; leave them out.", _failed(0.12), 5),
+    Rule("failed_traces", "warning", "Many conversions fail", "VTracer panics or draws nothing at the chosen parameters, or can't trace some logos.",
+         "Check in the events which logos fail, and remove them.", _failed(0.12), 5),
     Rule("most_traces_fail", "severe", "Most conversions fail", "Workers die, logos can't be traced, or the policy chose useless parameters.",
-         "Look at the log; go back to the best checkpoint.", _failed(0.5), 3),
-    Rule("slow", "warning", "The training became slow", "Something else takes the cores, the memory is full, or logos became much harder to trace.",
-         "See the System page for what else runs.", _slow, 3),
-    Rule("overfitting", "warning", "It learns its training logos by heart", "There are too few logos for this many steps.",
-         "Add logos or variants, or stop earlier: the best checkpoint is kept.", _overfitting, when="evaluation",
+         "Look at the log; return to the best checkpoint.", _failed(0.5), 3),
+    Rule("slow", "warning", "Training has become slow", "Other processes use the cores, memory is full, or the logos are much harder to trace.",
+         "See the System page for what else is running.", _slow, 3),
+    Rule("overfitting", "warning", "The policy overfits its training logos", "There are too few logos for this many steps.",
+         "Add logos or variants, or stop earlier; the best checkpoint is kept.", _overfitting, when="evaluation",
          changes=lambda c: {"logos.variants": min(c.logos.variants + 4, 100)}),
-    Rule("no_promotion", "warning", "A stage gets nowhere", "What the stage demands is out of reach so far.",
-         "Lower its target_ssim, required_gain or success_threshold, or move it on by hand.", _stuck, 3),
-    Rule("nearly_promoted", "info", "A stage is close to passing as its limit nears", "It would pass with some more episodes.",
+    Rule("no_promotion", "warning", "A stage makes no progress", "The stage's requirements are still out of reach.",
+         "Lower its target_ssim, required_gain or success_threshold, or advance it by hand.", _stuck, 3),
+    Rule("nearly_promoted", "info", "A stage is close to passing as its limit nears", "It would probably pass with a few more episodes.",
          "Raise its max_episodes.", _nearly, 2),
 )  # fmt: skip
 RULE_NAMES = (*(rule.name for rule in RULES), "anomaly")

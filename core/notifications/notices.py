@@ -1,4 +1,4 @@
-"""What deserves a person's attention in the event logs, and until when it was read."""
+"""Notices: the events that deserve a person's attention, and up to when they were read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from core.runs.status import Status
 
 READ_FILE = "alerts_read.json"
 TOLD = (AlertRaised, ActionTaken, WarningGiven, WorkerLost, Ended, StageEnded, AttemptStarted, EvaluationEnded)
-KINDS = tuple(record.kind for record in TOLD)  # no other event is ever told
+KINDS = tuple(record.kind for record in TOLD)  # no other event gives a notice
 _ENDED: dict[str, Severity] = {Status.FAILED.value: "severe", Status.STOPPED.value: "warning"}
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to tell. ``cause`` is alike for what is told once in a while only."""
+    """Something to report. Notices of a run with the same ``cause`` are repeated only after a pause."""
 
     run_id: str
     ts: float
@@ -46,7 +46,7 @@ class Notice:
 
 
 def notice_of(run_id: str, event: Event) -> Notice | None:
-    """What an event deserves to be told as; None for most."""
+    """The notice that an event gives; None for most."""
     told = _text_of(event.data, event.step)
     if told is None:
         return None
@@ -56,7 +56,7 @@ def notice_of(run_id: str, event: Event) -> Notice | None:
 
 
 def as_sentence(text: str) -> str:
-    """Evidence as it stands in a log, as a sentence; the name of a metric keeps its small letter."""
+    """Evidence from a log as a sentence; a metric's name at its start stays in lower case."""
     is_name = bool(set("_/") & set(text.split(" ", 1)[0]))
     return f"{text if is_name else text[:1].upper() + text[1:]}."
 
@@ -68,7 +68,7 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
             text = f"{as_sentence(record.evidence)} {record.cause} {record.remedy}"
             return severity, record.title, text, f"alert {record.rule}", False
         case ActionTaken():
-            return "warning", "The doctor acted", record.text, f"action {record.rule}", False
+            return "warning", "The doctor intervened", record.text, f"action {record.rule}", False
         case WarningGiven():
             return "warning", "Warning", record.text, f"warning {record.text[:40]}", False
         case WorkerLost():
@@ -87,7 +87,7 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
 
 
 def last_read_ts(home: Path) -> float:
-    """When the alerts were last marked as read, in seconds since 1970."""
+    """When the alerts were last marked as read, as a Unix time in seconds."""
     try:
         return float(json.loads((home / READ_FILE).read_text(encoding="utf-8"))["ts"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -95,5 +95,5 @@ def last_read_ts(home: Path) -> float:
 
 
 def mark_read(home: Path, ts: float) -> None:
-    """All alerts up to ``ts`` were seen."""
+    """Mark all alerts up to ``ts`` as read."""
     write_aside(home / READ_FILE, json.dumps({"v": 1, "ts": ts}).encode())

@@ -1,9 +1,8 @@
-"""Alerts and milestones of all runs: what deserves a person's attention, and sending it where the settings say.
+"""Sends the alerts and milestones of all runs to the addresses in the settings.
 
-What is told is read from the event logs, so nothing is lost when whoever sends is killed; how far it has read, what
-waits to be sent and what was sent lies in ``notifications.json``. Guarantees: sending never touches a training; one
-cause of one run is sent once in a while, not at each event; a target that fails is tried again, later and later, and
-then reported.
+Notices are read from the event logs, so nothing is lost when the sending process is killed; its offsets, its outbox and
+what was sent are kept in ``notifications.json``. Guarantees: sending never touches a training; the same cause of the
+same run is sent once per pause, not on each event; a failing target is retried with growing delays, then reported.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from core.runs.status import Status, overview
 log = logging.getLogger("tracewright.alerts")
 STATE_FILE = "notifications.json"
 POLL_S = 2.0
-RETRY_S, MAX_TRIES = 30.0, 7  # half a minute, doubled each time: about an hour in all
+RETRY_S, MAX_TRIES = 30.0, 7  # doubles with each try: about half an hour in all
 SUMMARY_S = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
 
 
 def masked(url: str) -> str:
-    """An address without its secrets: the kind of target and its last characters."""
+    """An address without its secrets: the scheme and its last characters."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://…{rest[-4:]}" if len(rest) > 8 else f"{scheme}://…"
 
 
 def send(url: str, title: str, text: str) -> str:
-    """Send one message to one address; returns what went wrong, empty where nothing did."""
+    """Send one message to one address; returns what went wrong, or ""."""
     import apprise
 
     target = apprise.Apprise()
     if not target.add(url):
-        return f"{masked(url)} is no address that apprise knows"
+        return f"{masked(url)} is not an address that apprise understands"
     try:
-        return "" if target.notify(body=text, title=title) else f"{masked(url)} did not take the message"
-    except Exception as error:  # whatever a target's library raises must not end the thread
+        return "" if target.notify(body=text, title=title) else f"{masked(url)} did not accept the message"
+    except Exception as error:  # a target's library may raise anything, which must not end the thread
         return f"{masked(url)}: {error}"
 
 
@@ -64,8 +63,8 @@ class OutboxMessage:
 
 
 class Notifier:
-    """Enter it to start its thread. ``is_mine``: whether this process is the one that sends, of several on one home;
-    ``deliver``: sends (url, title, text) and returns what went wrong."""
+    """A context manager that runs the sending thread. ``is_mine``: whether this process is the one that sends, if several
+    share a home; ``deliver``: sends (url, title, text) and returns what went wrong."""
 
     def __init__(self, home: Path, is_mine: Callable[[], bool], deliver: Callable[[str, str, str], str] = send) -> None:
         self.home, self._is_mine, self._deliver = home, is_mine, deliver
@@ -73,9 +72,9 @@ class Notifier:
         self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
         self._offsets: dict[str, int] | None = None
         self._outbox: list[OutboxMessage] = []
-        self._sent: dict[str, float] = {}  # {run and cause: when}
+        self._sent: dict[str, float] = {}  # {run and cause: Unix time in s}
         self._last_summary = 0.0
-        self.failures: list[dict[str, Any]] = []  # messages that were given up
+        self.failures: list[dict[str, Any]] = []  # messages given up on
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -95,7 +94,7 @@ class Notifier:
             self._stop.wait(POLL_S)
 
     def tick(self, now: float | None = None) -> None:
-        """Read what is new in the logs, note what is to be sent, send what is due."""
+        """Read the new events of all logs, queue what is to be sent, and send what is due."""
         now = time.time() if now is None else now
         if self._offsets is None:
             self._load(now)
@@ -158,7 +157,7 @@ class Notifier:
         return bool(due)
 
     def _load(self, now: float) -> None:
-        """Go on where an earlier process was; on a home that nobody watched yet, begin with what comes from now on."""
+        """Continue where an earlier process stopped; on a home without saved state, start with events from now on."""
         try:
             raw = json.loads((self.home / STATE_FILE).read_text(encoding="utf-8"))
             self._offsets = {str(key): int(value) for key, value in raw["offsets"].items()}
@@ -186,11 +185,11 @@ class Notifier:
         }
         path = self.home / STATE_FILE
         write_aside(path, json.dumps(state).encode())
-        path.chmod(0o600)  # addresses hold passwords
+        path.chmod(0o600)  # addresses contain passwords
 
     @property
     def n_waiting(self) -> int:
-        """Messages that are still to be sent."""
+        """Number of messages still to be sent."""
         return len(self._outbox)
 
 
@@ -221,7 +220,7 @@ def _new_lines(run: RunDir, at: int) -> Iterator[NewLines]:
 
 
 def summary(home: Path) -> str:
-    """How all runs stand, as text."""
+    """A summary of all runs as text."""
     rows = [overview(run) for run in all_runs(home)]
     counts = {status.value: sum(row["status"] == status for row in rows) for status in Status}
     head = ", ".join(f"{n} {status.lower()}" for status, n in counts.items() if n) or "no runs yet"

@@ -1,7 +1,7 @@
-"""The pictures of a run in one unlinked file, mapped by every worker: made once, in memory once.
+"""The pictures of a run in one unlinked file that every worker maps, so they are prepared and held in memory only once.
 
-Pixels are written at the start, a PNG by the first worker that needs it. Guarantee: nothing is left behind on the disk,
-however a process ends, because the file has no name.
+Pixels are written at the start, each PNG by the first worker that needs it. Guarantee: nothing is left on disk, however a
+process ends, because the file has no name.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MAX_OPEN = 96  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a picture lies in the file, in bytes, its height and width in pixels, and the digest of its pixels."""
+    """A picture's offsets in the file in bytes, its height and width in pixels, and the digest of its pixels."""
 
     digest: str
     pixels_at: int
     height: int
     width: int
-    png_at: int  # eight bytes of size, zero until the PNG is there; then the PNG
+    png_at: int  # eight bytes with its size, zero until it is written; then the PNG
     png_room: int
 
 
 @dataclass(frozen=True)
 class StoreHandle:
-    """What a process needs to open the store. Can be handed to a child while that is being spawned, only then."""
+    """What a process needs to open the store. It can be passed to a child only while that is being spawned."""
 
     file: int
     size: int
@@ -63,7 +63,7 @@ class PictureStore:
 
     @classmethod
     def create(cls, logos: Sequence[Logo]) -> PictureStore:
-        """Write the logos' pixels and PNGs to a new nameless file."""
+        """Write the logos' pixels to a new unnamed file, with room for their PNGs."""
         slots, at = [], 0
         with tempfile.TemporaryFile() as file:
             for logo in logos:
@@ -74,7 +74,7 @@ class PictureStore:
                 file.seek(at)
                 file.write(logo.pixels.tobytes())
                 at = -(-(png_at + 8 + slots[-1].png_room) // 8) * 8
-            file.truncate(at)  # what is not written takes no room
+            file.truncate(at)  # unwritten parts take no space on disk
             file.flush()
             return cls(StoreHandle(os.dup(file.fileno()), at, tuple(slots)))
 
@@ -92,7 +92,7 @@ class PictureStore:
         return pixels
 
     def png(self, index: int) -> bytes:
-        """The picture as PNG; made here where no worker has yet. Two that make it at once write the same bytes."""
+        """The picture as PNG, encoded here if no worker has done so yet. Two workers that do so at once write the same bytes."""
         slot = self.handle.slots[index]
         size = self._bytes[slot.png_at : slot.png_at + 8].view(np.int64)
         at, n = slot.png_at + 8, int(size[0])
@@ -101,11 +101,11 @@ class PictureStore:
         png = encode_png(self.pixels(index))
         if len(png) <= slot.png_room:
             self._bytes[at : at + len(png)] = np.frombuffer(png, dtype=np.uint8)
-            size[0] = len(png)  # last: whoever sees a size sees the whole
+            size[0] = len(png)  # written last, so whoever sees a size sees the whole PNG
         return png
 
     def picture(self, index: int) -> Picture:
-        """The picture, kept open while it is among the last used."""
+        """The picture, kept open while it is among the most recently used."""
         if index in self._open:
             self._open.move_to_end(index)
         else:

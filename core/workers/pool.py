@@ -1,10 +1,10 @@
-"""The worker pool: conversions on all cores, dealt out one by one to whichever worker is free.
+"""The worker pool: conversions on all cores, handed out one by one to whichever worker is free.
 
-The environments' books are kept in the trainer's process, and workers only convert: so slow and fast traces even out
-over the workers, no episode depends on which worker served it, and a worker can be replaced without loss. Knows
-nothing of torch or stable-baselines3. Guarantees: every job that was submitted gets a result; a worker that dies,
-exceeds its time or its memory is replaced, and what it was at fails with the reason; workers end with their parent,
-also when it is killed; the same picture and parameters are not traced twice while a cache is there.
+The state of the environments stays in the trainer's process and workers only convert, so slow and fast traces even out
+over the workers, no episode depends on which worker served it, and a worker can be replaced without loss. Does not import
+torch or stable-baselines3. Guarantees: every submitted job gets a result; a worker that dies or exceeds its time or memory
+limit is replaced, and its job fails with the reason; workers end with their parent, even if it is killed; with a cache,
+the same picture and parameters are not traced twice.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from core.tracing.outcome import Outcome
 from core.workers.picture_store import PictureStore
 from core.workers.worker import READY, Job, JobResult, pack_job, unpack_result, worker_main
 
-# Jobs sent to a worker: one at work and one so that it need not wait for the trainer; more while many are waiting, so
-# that the trainer need not wake for each, and fewer towards the end, so that workers end together.
+# Jobs sent to a worker: one in progress and one so that it need not wait for the trainer; more while many are waiting,
+# so that the trainer need not wake up for each, and fewer towards the end, so that all workers finish at the same time.
 AHEAD, MOST_AHEAD = 2, 8
-_REST_S = 0.02  # the trainer's rest while all workers have enough to do: each time it wakes it takes a core from them
-MAX_LOSSES_IN_A_ROW = 10  # of each worker, on average
-START_S = 60.0  # a worker is ready after half a second; longer than this it hangs
-_LOOK_S = 1.0  # how often time and memory are looked at
+_REST_S = 0.02  # the trainer's pause while all workers are busy: whenever it wakes up it takes a core from them
+MAX_LOSSES_IN_A_ROW = 10  # per worker, on average
+START_S = 60.0  # a worker is ready after half a second; after this long it hangs
+_LOOK_S = 1.0  # interval at which time and memory are checked
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may take for one conversion, and how many lost workers put a picture aside."""
+    """Limits of time and memory per conversion, and how many lost workers quarantine a picture."""
 
     time_s: float = 30.0
     memory_mb: float = 1500.0
@@ -49,18 +49,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Loss:
-    """A worker that was lost; ``job`` is what it was at, None where it was idle."""
+    """A worker that was lost; ``job``: what it was working on, None if it was idle."""
 
     worker: str
     failure: str  # one of core.tracing.outcome.LOST
     reason: str
     job: Job | None
-    is_quarantined: bool  # whether the job's picture was just put aside
+    is_quarantined: bool  # whether this loss quarantined the job's picture
 
 
 @dataclass
 class _Task:
-    """A job on its way. Each try costs a worker where the picture is at fault."""
+    """A pending job. Each try costs a worker if the picture is at fault."""
 
     key: Hashable
     job: Job
@@ -75,11 +75,11 @@ class _Worker:
     pipe: Connection
     is_ready: bool = False
     tasks: deque[_Task] = field(default_factory=deque)
-    since: float = 0.0  # when the first of the tasks was begun, or the worker itself
+    since: float = 0.0  # when the first of the tasks was started, or else the worker itself
 
 
 class WorkerPool:
-    """Workers over one set of pictures. ``n_workers`` = 0 takes all cores that this process may use."""
+    """Workers that share one set of pictures. ``n_workers`` = 0 uses all cores available to this process."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class WorkerPool:
         self.n_workers = n_workers or available_cores()
         self.limits = limits
         self.cache = cache if cache is not None else TraceCache()
-        self.quarantined: set[int] = set()  # pictures that cost too many workers
+        self.quarantined: set[int] = set()  # pictures that killed too many workers
         self.n_lost = 0
         self._on_loss = on_loss
         self._losses: Counter[int] = Counter()
@@ -106,10 +106,10 @@ class WorkerPool:
         self._workers = [self._start(f"worker-{k}") for k in range(self.n_workers)]
 
     def submit(self, key: Hashable, job: Job, n_tries: int = 2, is_lasting: bool = True) -> None:
-        """Have a job done; its result comes out of :meth:`results` under ``key``.
+        """Submit a job; :meth:`results` yields its result with ``key``.
 
-        ``n_tries``: how often it is begun before the loss of its worker counts as its result. ``is_lasting``:
-        whether other runs are likely to ask for the same.
+        ``n_tries``: how often it is started before the loss of its worker counts as its result. ``is_lasting``:
+        whether other runs are likely to need the same conversion.
         """
         digest = self.store.digest(job.index)
         known = self.cache.get(digest, job.params, job.keep_svg, job.with_features, is_lasting)
@@ -120,7 +120,7 @@ class WorkerPool:
         self._deal()
 
     def results(self) -> Iterator[tuple[Hashable, JobResult]]:
-        """Results as they come, until none is outstanding; more may be submitted meanwhile."""
+        """Yield results as they arrive until none is outstanding; more may be submitted meanwhile."""
         self._looked = time.monotonic()
         while True:
             while self._finished:
@@ -142,7 +142,7 @@ class WorkerPool:
         return results
 
     def quarantine(self, index: int) -> None:
-        """Not to be worked on any more."""
+        """Exclude a picture from further work."""
         self.quarantined.add(index)
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class WorkerPool:
         return _Worker(name, process, here, since=time.monotonic())
 
     def _deal(self) -> None:
-        """Give every ready worker something to do, those with the least first."""
+        """Hand out waiting tasks to the ready workers, those with the fewest first."""
         most = max(AHEAD, min(MOST_AHEAD, len(self._waiting) // self.n_workers // 2))
         for depth in range(1, most + 1):
             if not self._waiting:
@@ -175,7 +175,7 @@ class WorkerPool:
                     self._send(worker, self._take_for(place))
 
     def _take_for(self, place: int) -> _Task:
-        """The first waiting task whose picture this worker is likely to have open; where there is none, the first."""
+        """The first waiting task whose picture this worker is likely to have open; if there is none, the first task."""
         n = len(self._workers)
         for i, task in enumerate(self._waiting):
             if task.job.index % n == place:
@@ -187,16 +187,16 @@ class WorkerPool:
         if not worker.tasks:
             worker.since = time.monotonic()
         worker.tasks.append(task)
-        with contextlib.suppress(OSError):  # it died; the pipe's end is found when its replies are read
+        with contextlib.suppress(OSError):  # it died, which is noticed when its replies are read
             worker.pipe.send_bytes(pack_job(task.job))
 
     def _take_in(self) -> None:
-        """Wait for replies or ends of workers, and act on them."""
+        """Wait for workers to reply or end, and act on it."""
         if all(len(worker.tasks) > 2 * AHEAD and not worker.tasks[0].job.keep_svg for worker in self._workers):
             time.sleep(_REST_S)  # results wait in the pipes meanwhile; they are small without an SVG
         ready = {event.fileobj for event, _ in self._selector.select(_LOOK_S)}
         now = time.monotonic()
-        if (asleep := now - self._looked - 2 * _LOOK_S) > 0:  # this process was stopped, and the workers perhaps with it
+        if (asleep := now - self._looked - 2 * _LOOK_S) > 0:  # this process was suspended, and perhaps the workers too
             for worker in self._workers:
                 worker.since += asleep
         self._looked = now
@@ -213,7 +213,7 @@ class WorkerPool:
             self._check_memory()
 
     def _receive(self, place: int, worker: _Worker) -> bool:
-        """Take in one message; returns whether the worker lives."""
+        """Take in one message; returns whether the worker is alive."""
         try:
             data = worker.pipe.recv_bytes()
         except (EOFError, OSError):
@@ -242,7 +242,7 @@ class WorkerPool:
                 self._lose(place, "memory", f"{own_mb:.0f} MB of memory, limit {self.limits.memory_mb:g}")
 
     def _lose(self, place: int, failure: str, reason: str) -> None:
-        """Replace a worker. What it was at is tried again or fails; what it had not begun goes to another."""
+        """Replace a worker. Its current job is retried or fails; those it had not started go to another worker."""
         worker = self._workers[place]
         if not reason:
             worker.process.join(1)
@@ -255,7 +255,9 @@ class WorkerPool:
         self.n_lost += 1
         self._losses_in_a_row += 1
         if self._losses_in_a_row >= MAX_LOSSES_IN_A_ROW * self.n_workers:
-            raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row, the last one {reason}; see the log for the pictures")
+            raise WorkerError(
+                f"{self._losses_in_a_row} workers were lost in a row, the last one because: {reason}; see the log for the pictures"
+            )
         begun = worker.tasks.popleft() if worker.tasks and worker.is_ready else None
         self._waiting.extendleft(reversed(worker.tasks))
         is_quarantined = False

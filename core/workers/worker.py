@@ -1,8 +1,8 @@
-"""What runs in a worker process: conversions, asked for and answered in bytes, one after the other.
+"""The worker process: receives conversions as bytes, performs them one after the other and sends back the results.
 
-A worker holds no state beside open pictures, so that it can be replaced at any time. Its whole interface is a
-connection that carries :func:`pack_job` one way and :func:`pack_result` the other; a worker on another machine would
-need no more. Imports neither torch nor Gymnasium: it starts in half a second.
+A worker has no state except open pictures, so it can be replaced at any time. Its whole interface is a connection that
+carries :func:`pack_job` one way and :func:`pack_result` the other; a worker on another machine would need nothing more.
+Imports neither torch nor Gymnasium, so that it starts in half a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 
 @dataclass(frozen=True)
 class Job:
-    """One conversion of picture ``index`` of the store."""
+    """One conversion of the store's picture ``index``."""
 
     index: int
     params: Params = DEFAULTS
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """``svg`` is empty unless it was asked for; ``reason`` says how a worker was lost."""
+    """``svg``: empty unless requested; ``reason``: how the worker was lost, if it was."""
 
     outcome: Outcome
     svg: str = ""
@@ -70,7 +70,7 @@ def unpack_result(data: bytes) -> JobResult:
 
 
 def perform(store: PictureStore, job: Job) -> JobResult:
-    """Do a job in this process."""
+    """Perform a job in this process."""
     picture = store.picture(job.index)
     measured = picture.measure(job.params)
     return JobResult(measured.outcome, measured.trace.svg if job.keep_svg else "", picture.features if job.with_features else None)
@@ -82,7 +82,7 @@ def worker_main(pipe: Connection, handle: StoreHandle, parent_pid: int) -> None:
     if os.getppid() != parent_pid:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a whole-group signal is the parent's to act on
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent acts on signals to the whole process group
     import cv2
 
     cv2.setNumThreads(1)
@@ -96,6 +96,6 @@ def worker_main(pipe: Connection, handle: StoreHandle, parent_pid: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux for SIGKILL when the parent ends; elsewhere the closed pipe ends the worker."""
+    """Have Linux send SIGKILL when the parent ends; elsewhere the closed pipe ends the worker."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -25,13 +25,6 @@ def draw_logo(kind: int, size: int = 48) -> Image.Image:
     return image
 
 
-def png(kind: int, size: int = 48) -> bytes:
-    """The same as a PNG file."""
-    buffer = io.BytesIO()
-    draw_logo(kind, size).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def write_logos(folder: Path, n: int = 12) -> Path:
     """``n`` small logos in the four categories, in turns."""
     for i in range(n):

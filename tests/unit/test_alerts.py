@@ -185,8 +185,8 @@ def test_a_message_reaches_a_real_target_through_apprise(home, run, target):
     assert "approx_kl is 3" in Target.got[0]["message"]
     assert n.failures == []
     Target.status = 500
-    assert "did not take the message" in send(target, "t", "x")
-    assert "is no address that apprise knows" in send("nonsense", "t", "x")
+    assert "did not accept the message" in send(target, "t", "x")
+    assert "is not an address that apprise understands" in send("nonsense", "t", "x")
 
 
 def test_secrets_are_not_shown():

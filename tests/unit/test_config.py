@@ -12,17 +12,17 @@ from core.errors import ConfigError
         ({"seed": "x"}, r"seed = 'x' is not allowed"),
         (
             {"n_envs": 3, "ppo": {"n_steps": 10, "batch_size": 64}},
-            r"ppo.n_steps \* n_envs = 30 is no multiple of ppo.batch_size = 64; try 64",
+            r"ppo.n_steps \* n_envs = 30 is not a multiple of ppo.batch_size = 64; try 64",
         ),
-        ({"colour": 1}, "colour: no such setting; known here are version, name"),
-        ({"ppo": {"lr": 1}}, "ppo.lr: no such setting; known here are learning_rate"),
-        ({"env": {"centre": {"color_precision": 4}}}, "env.centre: lacks layer_difference"),
+        ({"colour": 1}, "colour: no such setting; the settings here are version, name"),
+        ({"ppo": {"lr": 1}}, "ppo.lr: no such setting; the settings here are learning_rate"),
+        ({"env": {"centre": {"color_precision": 4}}}, "env.centre: values are missing for layer_difference"),
         ({"reward": {"quality": 0, "size": 0, "speed": 0}}, "reward: all three weights are 0"),
         ({"curriculum": {"stages": []}}, "curriculum.stages"),
         ({"curriculum": {"stages": [{"name": "a"}, {"name": "a"}]}}, "two stages are named 'a'"),
-        ({"ppo": {"net_arch_pi": [0]}}, "ppo.net_arch_pi: .* is not at most 6 layers"),
+        ({"ppo": {"net_arch_pi": [0]}}, "ppo.net_arch_pi: .* use at most 6 layers"),
         ({"ppo": {"learning_rate": float("nan")}}, "ppo.learning_rate"),
-        ([1], "a config is a mapping"),
+        ([1], "a config must be a mapping"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(data, told):
@@ -82,7 +82,7 @@ def test_a_setting_that_leads_nowhere_is_refused(setting):
 
 def test_a_file_that_is_no_config_is_told(tmp_path):
     path = tmp_path / "x.yaml"
-    for text, told in [("a: [", "no valid YAML"), ("- 1", "not a mapping"), ("\x00", "no valid YAML")]:
+    for text, told in [("a: [", "not valid YAML"), ("- 1", "must be a mapping"), ("\x00", "not valid YAML")]:
         path.write_text(text)
         with pytest.raises(ConfigError, match=told):
             load_config(path)
