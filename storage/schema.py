@@ -11,7 +11,8 @@ import hashlib
 
 import duckdb
 
-from core.runs.event_types import EVENT_VERSION, EpisodeEnded, EvaluationEnded, LogoEvaluated, Record, table_columns
+from core.runs.event_fields import table_columns
+from core.runs.event_types import EVENT_VERSION, EpisodeEnded, EvaluationEnded, LogoEvaluated, Record
 
 KEYS = {"run": "INTEGER", "attempt": "INTEGER", "seq": "BIGINT", "ts": "DOUBLE", "step": "BIGINT"}
 RECORD_TABLES: dict[str, type[Record]] = {"episodes": EpisodeEnded, "evaluated": LogoEvaluated, "evaluations": EvaluationEnded}

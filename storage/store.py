@@ -22,7 +22,8 @@ import pandas as pd
 import pyarrow as pa
 
 from core.errors import StoreError
-from core.runs.event_types import EVENT_VERSION, OLDEST_VERSION, Metrics, Record, columns_of, old_name
+from core.runs.event_fields import OLDEST_VERSION, columns_of, old_name
+from core.runs.event_types import EVENT_VERSION, Metrics, Record
 from storage.schema import EVENT_TABLES, KEYS, RECORD_TABLES, TABLES, prepare, quoted
 
 log = logging.getLogger("tracewright")

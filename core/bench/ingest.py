@@ -14,7 +14,8 @@ from pathlib import Path
 from core.bench.made_up import made_up
 from core.bench.report import Report, percentile, say
 from core.config.config import RunConfig
-from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, LogoEvaluated, Metrics, table_columns
+from core.runs.event_fields import table_columns
+from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, LogoEvaluated, Metrics
 from core.runs.events import EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any, TypeVar
 
-from core.runs.event_types import Column, Record, columns_of
+from core.runs.event_fields import Column, columns_of
+from core.runs.event_types import Record
 
 T = TypeVar("T", bound=Record)
 

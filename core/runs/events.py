@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
-from core.runs.event_types import EVENT_VERSION, LogRepaired, Record, from_data, to_data
+from core.runs.event_fields import from_data, to_data
+from core.runs.event_types import EVENT_VERSION, LogRepaired, Record
 
 Listener = Callable[[int, Record], None]
 CHUNK_BYTES = 8_000_000  # of whole lines that a reader is given at once

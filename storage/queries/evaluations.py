@@ -6,7 +6,8 @@ import json
 
 import pandas as pd
 
-from core.runs.event_types import EvaluationEnded, LogoEvaluated, table_columns
+from core.runs.event_fields import table_columns
+from core.runs.event_types import EvaluationEnded, LogoEvaluated
 from storage.queries.series import COLUMN_OF, Axis, marks
 from storage.store import Store
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.runs.event_types import EvaluationEnded, Record, from_data, table_columns
+from core.runs.event_fields import from_data, table_columns
+from core.runs.event_types import EvaluationEnded, Record
 from core.runs.events import Event
 from storage.queries.series import marks
 from storage.store import Store

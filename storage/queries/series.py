@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from core.runs.event_types import EpisodeEnded, table_columns
+from core.runs.event_fields import table_columns
+from core.runs.event_types import EpisodeEnded
 from storage.store import Store
 
 Axis = Literal["step", "episode", "minutes", "wall"]

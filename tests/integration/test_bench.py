@@ -12,7 +12,7 @@ from core.config.text import to_yaml
 from core.environment.episode import PreparedLogo
 from core.errors import ConfigError
 from core.logos.dataset import load_logos
-from core.runs.event_types import to_data
+from core.runs.event_fields import to_data
 from core.runs.events import read_events
 from core.tracing.picture import Picture
 from tests.support.runs import tiny_config

@@ -18,7 +18,7 @@ from core.errors import TrainingError
 from core.health.doctor import Doctor
 from core.health.interventions import Interventions
 from core.health.rules import RULE_NAMES, RULES
-from core.runs.event_types import from_data, to_data
+from core.runs.event_fields import from_data, to_data
 from core.runs.events import Event, EventWriter, parse, read_events
 from core.runs.records import claim, read_config
 from core.runs.run_dir import RunDir

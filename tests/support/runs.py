@@ -11,7 +11,8 @@ import pytest
 
 from core.config.config import RunConfig
 from core.config.text import validate
-from core.runs.event_types import Metrics, to_data
+from core.runs.event_fields import to_data
+from core.runs.event_types import Metrics
 from core.runs.events import Event, read_events
 from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from core.config.config import RunConfig
-from core.runs.event_types import EpisodeEnded, table_columns
+from core.runs.event_fields import table_columns
+from core.runs.event_types import EpisodeEnded
 from core.search.baselines import BASELINES
 from core.search.outcome_model import N_ENCODED, encode
 from core.tracing.features import all_features

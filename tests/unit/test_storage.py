@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from core.errors import StoreError
-from core.runs import event_types
+from core.runs import event_fields, event_types
 from core.runs.event_types import AttemptStarted, Ended, EpisodeEnded, Metrics, PhaseStarted, Record, WarningGiven
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
@@ -153,7 +153,7 @@ def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monk
 
 def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatch):
     """Adding one, at any place, needs no other change and shifts no other column's values."""
-    before = event_types.table_columns(EpisodeEnded)
+    before = event_fields.table_columns(EpisodeEnded)
     for place in (0, 7, 12, len(fields(EpisodeEnded))):
         types = get_type_hints(EpisodeEnded, include_extras=True)
         own = [(f.name, types[f.name]) for f in fields(EpisodeEnded)]
@@ -161,8 +161,8 @@ def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatc
         new.kind, new.has_table = "episode", True
         monkeypatch.setitem(event_types.RECORDS, "episode", new)
         monkeypatch.setitem(schema.RECORD_TABLES, "episodes", new)
-        monkeypatch.setattr(event_types, "EpisodeEnded", new)
-        monkeypatch.setitem(schema.TABLES, "episodes", schema.KEYS | event_types.table_columns(new))
+        monkeypatch.setattr(event_fields, "EpisodeEnded", new)
+        monkeypatch.setitem(schema.TABLES, "episodes", schema.KEYS | event_fields.table_columns(new))
         home = tmp_path / str(place)
         run = claim(home, tiny_config(home))
         told = {f.name: getattr(episode(3), f.name) for f in fields(EpisodeEnded)}
@@ -176,7 +176,7 @@ def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatc
         assert {name: row[name] for name in before} == {name: row[name] for name in before} | {
             "episode": 3, "logo": "l0", "training_gain": 0.3, "quality": 0.1, "end_reason": "max_steps", "ssim": 0.9, "path_precision": 0.0,
         }  # fmt: skip
-        assert list(row)[3 : 3 + len(before) + 1] == list(event_types.table_columns(new))
+        assert list(row)[3 : 3 + len(before) + 1] == list(event_fields.table_columns(new))
 
 
 def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path):
