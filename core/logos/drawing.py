@@ -16,6 +16,8 @@ import numpy as np
 
 Rng = np.random.Generator
 CONSONANTS, VOWELS = "bcdfghklmnprstvz", "aeiou"
+SIZE = 512.0
+MID = SIZE / 2
 
 
 @functools.cache
@@ -175,3 +177,10 @@ def document(width: float, height: float, body: str, defs: str = "", background:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{number(width)}" height="{number(height)}"'
     head += f' viewBox="0 0 {number(width)} {number(height)}">'
     return head + (f"<defs>{defs}</defs>" if defs else "") + rect(0, 0, width, height, background) + body + "</svg>\n"
+
+
+def background(rng: Rng) -> str:
+    chance = rng.random()
+    if chance < 0.8:
+        return "#ffffff"
+    return hsl(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.06, 0.14) if chance < 0.9 else rng.uniform(0.9, 0.97))
