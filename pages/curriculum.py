@@ -40,62 +40,53 @@ def has_stages(run_id: str) -> bool:
 
 def report(run_id: str) -> None:
     """What happened, stage by stage."""
-    config = read_config(runs[run_id]).curriculum
-    spans = queries.stage_spans(console.store, run_id)
-    if spans.empty:
+    found = export.curriculum_report(console.store, run_id, read_config(runs[run_id]).curriculum)
+    if not found["stages"]:
         st.info("This run has not begun its first stage.")
         return
-    stages = {stage.name: stage for stage in config.stages}
-    measured = [e.data for e in queries.events_of(console.store, run_id, [StageEvaluation]) if isinstance(e.data, StageEvaluation)]
-    shares = measured[-1].shares if measured else {}
-    since_end = measured[-1].change_since_end if measured else {}
-    rows = []
-    for row in spans.to_dict("records"):
-        stage = stages.get(row["name"])
-        rows.append(
-            {
-                "stage": row["name"],
-                "episodes": int(row["episode_end"] - row["episode"]),
-                "minutes": float(row["minutes_end"] - row["minutes"]),
-                "gate": stage.success_threshold if stage else None,
-                "reached": row["success_share"],
-                "outcome": decision_text(row["reason"], row["why"], row["success_share"], row["n_episodes"])
-                if row["reason"]
-                else "in it now"
-                if not actions.is_over(runs[run_id])
-                else "the run ended in it",
-                "logos that meet it now": shares.get(row["name"]),
-                "since its end": since_end.get(row["name"]),
-            }
-        )
-    table = pd.DataFrame(rows)
-    n_passed = sum(row["reason"] in ("passed", "skipped") for row in spans.to_dict("records"))
+    is_over = actions.is_over(runs[run_id])
+    stage_figures(found, read_config(runs[run_id]).curriculum, is_over)
+    stage_table(run_id, found["stages"], is_over)
+    stage_charts(run_id)
+
+
+def stage_figures(found: dict[str, Any], config: CurriculumConfig, is_over: bool) -> None:
+    stages = found["stages"]
+    n_passed = sum(row["reason"] in ("passed", "skipped") for row in stages)
+    worst = min((found["change_since_stage_end"] or {}).values(), default=None)
     with st.grid(4, min_column_width=235):  # a stage's name is long
-        st.metric("Stages passed", f"{n_passed} of {len(stages)}", help="Passed or skipped because the agent met them already.")
-        st.metric("Now in" if not actions.is_over(runs[run_id]) else "Ended in", str(spans["name"].iloc[-1]))
-        st.metric("Episodes", f"{int(spans['episode_end'].max()):,}")
-        worst = min(since_end.values(), default=None)
+        st.metric("Stages passed", f"{n_passed} of {len(config.stages)}", help="Passed or skipped because the agent met them already.")
+        st.metric("Ended in" if is_over else "Now in", stages[-1]["stage"])
+        st.metric("Episodes", f"{sum(row['episodes'] for row in stages):,}")
         st.metric(
             "Most forgotten",
             "–" if worst is None else "0%" if worst >= 0 else f"{worst:+.0%}",
             help="Largest fall of the share of logos that meet a stage, since it ended.",
         )
-    percents = ["gate", "reached", "logos that meet it now", "since its end"]
-    percent: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in percents[:3]}
-    st.dataframe(
-        table.assign(**{name: 100 * table[name].astype(float) for name in percents}),
-        hide_index=True,
-        placeholder="–",
-        column_config=percent
-        | {
-            "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
-            "episodes": st.column_config.NumberColumn("episodes", format="localized"),
-            "since its end": st.column_config.NumberColumn(
-                "since its end", format="%+.0f %%", help="Change of that share since the stage ended: below 0 is forgotten."
-            ),
-            "outcome": st.column_config.TextColumn("outcome", width="large"),
-        },
+
+
+def stage_table(run_id: str, stages: list[dict[str, Any]], is_over: bool) -> None:
+    """One row per stage, and the same as a CSV."""
+    open_stage = "the run ended in it" if is_over else "in it now"
+    table = pd.DataFrame(stages)
+    outcomes = [
+        decision_text(row["reason"], row["why"], row["reached"], row["episodes"]) if row["reason"] else open_stage for row in stages
+    ]
+    table.insert(5, "outcome", outcomes)
+    table = table.drop(columns=["reason", "why"]).rename(
+        columns={"share_now": "logos that meet it now", "change_since_end": "since its end"}
     )
+    percents = ["gate", "reached", "logos that meet it now", "since its end"]
+    columns: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in percents[:3]} | {
+        "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
+        "episodes": st.column_config.NumberColumn("episodes", format="localized"),
+        "since its end": st.column_config.NumberColumn(
+            "since its end", format="%+.0f %%", help="Change of that share since the stage ended: below 0 is forgotten."
+        ),
+        "outcome": st.column_config.TextColumn("outcome", width="large"),
+    }
+    shown = table.assign(**{name: 100 * table[name].astype(float) for name in percents})
+    st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns)
     st.download_button(
         "Completion report",
         lambda: export.to_csv(table),
@@ -105,15 +96,15 @@ def report(run_id: str) -> None:
         icon=":material/download:",
         key="csv",
     )
+
+
+def stage_charts(run_id: str) -> None:
     view = View(axis="episode", smoothing=0.6)
     run_view = RunView(console, runs[run_id], [run_id], list(runs), view, curves.run_colours([run_id], list(runs)), names, None)
     with st.grid(2, min_column_width=380, gap="medium") as cells:
-        with cells.cell():
-            charts.gain(run_view)
-        with cells.cell():
-            charts.gate(run_view)
-        with cells.cell():
-            charts.success(run_view)
+        for chart in (charts.gain, charts.gate, charts.success):
+            with cells.cell():
+                chart(run_view)
         with cells.cell():
             kept = forgetting(run_id)
             if kept.empty:

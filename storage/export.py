@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.config.config import CurriculumConfig
 from core.files import write_aside
 from core.runs.event_types import StageDecision, StageEnded, StageEvaluation
 from core.runs.records import read_config, read_label
@@ -90,13 +91,14 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
                 "n_bad",
             )
         },
-        "curriculum": curriculum_report(store, run.run_id) if config.curriculum.enabled else None,
+        "curriculum": curriculum_report(store, run.run_id, config.curriculum) if config.curriculum.enabled else None,
         "config": config.model_dump(mode="json"),
     }
 
 
-def curriculum_report(store: Store, run: str) -> dict[str, Any]:
-    """What the curriculum decided and why, and on which share of logos the policy met each stage's demands in the end."""
+def curriculum_report(store: Store, run: str, config: CurriculumConfig) -> dict[str, Any]:
+    """What became of each stage, what the curriculum decided and why, and on which share of logos the policy met each stage's demands in the
+    end. The Curriculum page, the command line and the report all show this."""
     events = queries.events_of(store, run, [StageEnded, StageDecision, StageEvaluation])
     decisions = [
         {"step": event.step, **{key: getattr(event.data, key) for key in ("name", "reason", "why", "success_share", "n_episodes")}}
@@ -104,11 +106,27 @@ def curriculum_report(store: Store, run: str) -> dict[str, Any]:
         if isinstance(event.data, StageDecision)
     ]
     measured = [event.data for event in events if isinstance(event.data, StageEvaluation)]
-    last = measured[-1] if measured else None
+    last = measured[-1] if measured else StageEvaluation()
+    gates = {stage.name: stage.success_threshold for stage in config.stages}
+    stages = [
+        {
+            "stage": row["name"],
+            "episodes": int(row["episode_end"] - row["episode"]),
+            "minutes": float(row["minutes_end"] - row["minutes"]),
+            "gate": gates.get(row["name"]),
+            "reached": row["success_share"],
+            "reason": row["reason"],
+            "why": row["why"],
+            "share_now": last.shares.get(row["name"]),
+            "change_since_end": last.change_since_end.get(row["name"]),
+        }
+        for row in queries.stage_spans(store, run).to_dict("records")
+    ]
     return {
+        "stages": stages,
         "decisions": decisions,
-        "success_by_stage": dict(last.shares) if last else None,
-        "change_since_stage_end": dict(last.change_since_end) if last else None,
+        "success_by_stage": dict(last.shares) if measured else None,
+        "change_since_stage_end": dict(last.change_since_end) if measured else None,
     }
 
 

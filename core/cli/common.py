@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import ConfigError, LogosError, RunError
+from core.errors import ConfigError, LogosError, RunError, StoreError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its directory.")]
@@ -19,7 +19,6 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its d
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Bad input: one clear line on stderr, exit code 2. Anything else that fails: its reason, exit code 1."""
-    from core.errors import StoreError
 
     try:
         yield

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from core.cli.common import Json, RunName, clear_errors, fail, result
-from core.errors import ConfigError
+from core.errors import BenchError, ConfigError
 from core.files import write_aside
-from core.paths import PRESETS, runs_home
+from core.paths import BENCHMARKS, PRESETS, runs_home
 from core.runs.run_dir import find_run
 
 ABLATED = PRESETS / "recommended.yaml"
@@ -111,8 +111,6 @@ def bench(
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
     from core.bench import ablation, chaos, heap, ingest, optimizing, telemetry, throughput, ui
     from core.bench.report import Report, write_section
-    from core.errors import BenchError
-    from core.paths import BENCHMARKS
 
     sides: dict[str, Callable[[], Report]] = {
         "throughput": lambda: throughput.measure(images, repeats, 8 if short else 0, 1024 if short else 0),

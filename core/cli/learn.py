@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from core.cli.common import Json, clear_errors, fail, result
+from core.cli.progress import Progress
 from core.config.text import load_config
 from core.curriculum import library
-from core.errors import ConfigError, LogosError, RunError
+from core.errors import ConfigError, LogosError, RunError, WorkerError
 from core.logos.pictures import FORMATS
 from core.paths import PRESETS, runs_home
 from core.runs.events import read_backwards
@@ -39,7 +40,6 @@ def train(
         if checkpoint and resume is None:
             raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
         run = _run_to_train(config, settings or [], run_dir, resume, curriculum)
-        from core.errors import WorkerError
         from core.training.trainer import train as train_run
 
         print(f"run {run.run_id} in {run.path}", file=sys.stderr)
@@ -95,7 +95,6 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
-    from core.cli.progress import Progress
     from core.evaluation.comparison import Request, compare, write_comparison
 
     with clear_errors():
@@ -122,7 +121,6 @@ def optimize(
 ) -> None:
     """Make the best SVG of each picture that the agent finds."""
     from core.agents.loading import load_model
-    from core.cli.progress import Progress
     from core.evaluation.optimize import PREFERENCES, find_pictures
     from core.evaluation.optimize import optimize as optimize_all
 

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from core.cli.common import Json, clear_errors, result
-from core.errors import ConfigError, LogosError
+from core.errors import ConfigError, LogosError, ParamError, PictureError
+from core.files import write_aside
 from core.logos import sets
 from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
 from core.logos.uploads import unpack
+from core.paths import runs_home
 from core.tracing.tracer import FILTER_SPECKLE, MODES
 
 app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
@@ -63,7 +65,6 @@ def add_logos(
     as_json: Json = False,
 ) -> None:
     """Put pictures into a set of your own, each with a category and a split."""
-    from core.paths import runs_home
 
     with clear_errors():
         try:
@@ -83,7 +84,6 @@ def label_logo(
     as_json: Json = False,
 ) -> None:
     """Put a logo into another category or split."""
-    from core.paths import runs_home
 
     with clear_errors():
         sets.relabel(runs_home(), str(Path(path).resolve()), name, category, split)
@@ -101,8 +101,6 @@ def trace_logo(
     as_json: Json = False,
 ) -> None:
     """Trace one picture under given parameters, in this process: what the Workbench does, and what repeats a case from a log."""
-    from core.errors import ParamError, PictureError
-    from core.files import write_aside
     from core.logos.pictures import read_picture
     from core.tracing.outcome import gain
     from core.tracing.params import NAMES, Params

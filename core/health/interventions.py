@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.config import RunConfig
 from core.curriculum.curriculum import Curriculum
+from core.errors import CheckpointError
 from core.health.doctor import Finding
 from core.runs.event_types import ActionTaken
 from core.runs.events import EventWriter
@@ -51,13 +52,10 @@ class Interventions:
 
     def is_finite(self) -> bool:
         """Whether all weights are finite."""
-        import torch
-
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self._agent.policy.parameters())
+        return all(bool(parameter.isfinite().all()) for parameter in self._agent.policy.parameters())
 
     def _roll_back(self, finding: Finding) -> None:
         from core.agents.checkpoint import load_networks
-        from core.errors import CheckpointError
 
         names = [name for name in ("best", "last", "previous") if name in self._run.checkpoint_names()]
         for name in names:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config.config import RunConfig
-from core.errors import RunError
+from core.errors import CheckpointError, RunError
 from core.machine import folder_mb
 from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
@@ -35,7 +35,6 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
         RunError: there is none of that name.
     """
     from core.agents.checkpoint import read_checkpoint
-    from core.errors import CheckpointError
 
     names = run.checkpoint_names()
     if wanted and wanted not in names:

@@ -6,7 +6,7 @@ from tests.support.paths import ROOT
 
 
 def test_the_pages_start_without_torch():
-    code = "import sys, pages.views.actions, pages.server.service, core.cli; print('torch' in sys.modules)"
+    code = "import sys, pages.views.actions, pages.server.service, core.cli.app; print('torch' in sys.modules)"
     import sys
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
