@@ -108,7 +108,7 @@ def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder
         assert not visit("logos", set=str(folder), tab=tab).exception
     page = visit("logos", path=str(console.home / "nowhere"))
     assert not page.exception
-    assert "is no folder" in texts(page)
+    assert "is not a folder" in texts(page)
 
 
 def test_the_workbench_has_something_to_try_before_any_run(visit, console):

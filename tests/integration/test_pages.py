@@ -214,7 +214,7 @@ def test_the_form_says_what_is_wrong_and_does_not_start(visit):
 def test_the_form_names_a_folder_that_is_missing(visit):
     page = visit("new_run")
     page.text_input(key="set.preset.quick.logos.path").set_value("nowhere").run()
-    assert "is no folder" in texts(page)
+    assert "is not a folder" in texts(page)
     assert page.button(key="start").disabled
 
 

@@ -91,11 +91,11 @@ def test_a_folder_with_bad_files_trains_on_the_rest_and_says_so(home, logo_folde
 
 def test_a_run_that_fails_says_why(home, tmp_path):
     run = claim(home, tiny_config(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         train(run)
     state = run_state(run)
     assert state.status is Status.FAILED
-    assert "is no folder" in state.reason
+    assert "is not a folder" in state.reason
 
 
 def test_changed_logos_are_noticed_on_resume(home, logo_folder):
@@ -305,7 +305,7 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
         (["runs", "show", "../x"], "no run '../x'"),
         (["runs", "stop", "x"], "no run 'x'"),
         (["export", "x"], "no run 'x'"),
-        (["runs", "queue", "--config", "configs/quick.yaml", "--set", "logos.path=nowhere"], "is no folder"),
+        (["runs", "queue", "--config", "configs/quick.yaml", "--set", "logos.path=nowhere"], "is not a folder"),
         (["runs", "move", "x", "sideways"], "'sideways' is none of first, last, up, down"),
         (["runs", "fork", "x"], "no run 'x'"),
         (["runs", "notify"], "no address is set"),
@@ -313,8 +313,8 @@ def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):
         (["train", "--checkpoint", "best"], "give --resume RUN too"),
         (["evaluate", "--methods", "magic"], "--methods 'magic' is none of"),
         (["evaluate", "--methods", "policy"], "needs --model"),
-        (["evaluate", "--methods", "default", "--images", "nowhere"], "is no folder"),
-        (["logos", "check", "nowhere"], "is no folder"),
+        (["evaluate", "--methods", "default", "--images", "nowhere"], "is not a folder"),
+        (["logos", "check", "nowhere"], "is not a folder"),
         (["logos", "make"], "Missing option"),
         (["logos", "trace", "none.png"], "none.png"),
         (["logos", "trace", "none.png", "--params", "1,2"], "holds 2 numbers, not seven"),
