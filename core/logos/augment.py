@@ -1,7 +1,7 @@
-"""Variants of a logo to learn from: turned, cropped, recoloured, blurred, saved as JPEG, drawn smaller.
+"""Data augmentation: variants of a logo that are rotated, cropped, recoloured, blurred, JPEG-compressed or scaled down.
 
-A variant is a picture of its own: it is traced, measured and compared with VTracer's defaults like any other. Pure
-functions of pixels and a random generator: the same generator state gives the same variant to the bit.
+A variant is a picture in its own right: it is traced, measured and compared with VTracer's defaults like any other. Pure
+functions of pixels and a random generator: the same generator state gives the same variant, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.logos.dataset import Logo, digest_of
 
-MIN_SIDE = 48  # pixels of the shorter side that crops and smaller drawings keep, where the logo has as many
+MIN_SIDE = 48  # pixels; the shorter side of a logo that has as many is not cropped or scaled below this
 
 
 _MARK = " (variant "
@@ -27,7 +27,7 @@ def is_variant(logo: Logo) -> bool:
 
 
 def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
-    """``n`` variants of each logo, named after it; copies of a picture are left out."""
+    """``n`` variants of each logo, named after it; duplicate pictures are left out."""
 
     def of(place: int) -> list[Logo]:
         logo = logos[place]
@@ -44,7 +44,7 @@ def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
 
 
 def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random variant of RGB pixels, uint8, shape (height, width, 3); neither side grows beyond the longer one."""
+    """A random variant of RGB pixels, uint8, shape (height, width, 3); no side exceeds the longer side of the original."""
     pixels = _turn(pixels, rng)
     if rng.random() < 0.3:
         pixels = _crop(pixels, rng)
@@ -60,13 +60,13 @@ def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 
 
 def _turn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A quarter turn or none, then a flip or none."""
+    """Rotate by a random multiple of 90 degrees, then flip or not."""
     pixels = np.rot90(pixels, int(rng.integers(4)))
     return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
 def _crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A window of 55 to 95 % of each side that holds more than one colour; else the whole."""
+    """A window of 55 to 95 % of each side if it has more than one colour; else the whole picture."""
     height, width = pixels.shape[:2]
     new_h, new_w = (max(round(n * rng.uniform(0.55, 0.95)), min(n, MIN_SIDE)) for n in (height, width))
     top, left = int(rng.integers(height - new_h + 1)), int(rng.integers(width - new_w + 1))
@@ -75,7 +75,7 @@ def _crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 
 def _recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An affine map of colours: anti-aliased rims stay what they are, blends of both sides."""
+    """An affine map of colours, so that anti-aliased edges remain blends of both sides."""
     matrix = np.eye(3)[rng.permutation(3)]
     if rng.random() < 0.5:
         matrix = matrix * rng.choice([-1.0, 1.0], 3)[:, None]
@@ -84,7 +84,7 @@ def _recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     low, high = colours.min(axis=0), colours.max(axis=0)
     span = np.minimum(high - low, 255)
     offset = rng.uniform(0, 1, 3) * (255 - span)
-    if rng.random() < 0.5:  # as a white or black background would have it
+    if rng.random() < 0.5:  # as if on a white or black background
         offset = np.where(rng.random() < 0.7, 255 - span, 0)
     scaled = (colours - low) * np.divide(span, high - low, out=np.ones(3), where=high > low) + offset
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8).reshape(pixels.shape)

@@ -1,6 +1,6 @@
-"""The category of a logo, from its features alone, for folders that name none.
+"""Classifies a logo by its features alone, for folders that don't name a category.
 
-The rules follow how the four categories differ: wide and few-coloured words, smooth slopes of colour, many parts.
+The rules follow what sets the four categories apart: wide lettering, smooth colour gradients, many parts.
 """
 
 from __future__ import annotations

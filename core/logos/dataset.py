@@ -1,7 +1,7 @@
-"""Data sets of logos: a folder of the user's, or the built-in set, loaded, checked and split.
+"""Data sets of logos: loads, checks and splits a user's folder or the built-in set.
 
-Knows nothing of training. Guarantees: a broken file never stops the rest, it is listed with its reason; and no
-picture, nor its copy under another name, is in two splits.
+Independent of training. Guarantees: a broken file never affects the others, and is listed with the reason; no picture,
+nor a copy of it under another name, is in two splits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "li
 
 @dataclass(frozen=True)
 class Logo:
-    """One logo at work size. ``pixels``: uint8 RGB, shape (height, width, 3); ``digest``: of the pixels."""
+    """One logo at work size. ``pixels``: uint8 RGB, shape (height, width, 3); ``digest``: hash of the pixels."""
 
     name: str
     category: str
@@ -55,7 +55,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class LogoSet:
-    """Logos in a fixed order (by name), and what was left out."""
+    """Logos in a fixed order (by name), and the files that were left out."""
 
     path: str
     logos: tuple[Logo, ...]
@@ -77,7 +77,7 @@ class LogoSet:
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of validation and test where no manifest names the split; the rest is train."""
+    """Shares of validation and test logos if no manifest assigns the splits; the rest is for training."""
 
     validation: float = 0.2
     test: float = 0.1
@@ -90,7 +90,7 @@ class _Entry:
     split: str | None
     brand: str
     source: str
-    read: Callable[[int], NDArray[np.uint8]]  # given the longest side at which to draw an SVG, in pixels
+    read: Callable[[int], NDArray[np.uint8]]  # argument: longest side at which to draw an SVG, in pixels
 
 
 def load_logos(
@@ -98,15 +98,15 @@ def load_logos(
 ) -> LogoSet:
     """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
 
-    ``use_manifest``: where the folder has one, the logos are those that it names; else all pictures of the folder.
+    ``use_manifest``: if the folder has a manifest, load only the logos that it names; otherwise every picture in the folder.
 
     Raises:
-        LogosError: no such folder, or no picture in it that can be traced.
+        LogosError: there is no such folder, or it has no picture that can be traced.
     """
     skipped: list[Skipped] = []
     entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest)
     if len(entries) > MAX_LOGOS:
-        raise LogosError(f"{path} holds {len(entries)} pictures; the limit is {MAX_LOGOS}: use a smaller folder")
+        raise LogosError(f"{path} has {len(entries)} pictures; the limit is {MAX_LOGOS}, so use a smaller folder")
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda entry: _load(entry, longest_side, shares), entries))
     skipped += [r for r in results if isinstance(r, Skipped)]
@@ -114,7 +114,7 @@ def load_logos(
     logos = _unique(logos, skipped)
     if not logos:
         reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
-        raise LogosError(f"{path} holds no picture that can be traced" + (f" ({reasons})" if reasons else ""))
+        raise LogosError(f"{path} contains no picture that can be traced" + (f" ({reasons})" if reasons else ""))
     return LogoSet(path, tuple(_with_both_splits(logos)), tuple(sorted(skipped, key=lambda s: s.source)))
 
 
@@ -133,7 +133,7 @@ def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
 
 
 def _builtin_split(seed: int, made: MadeLogo) -> str:
-    """Of every ten logos of a category seven train, two validation, one test, whatever the set's size."""
+    """Of every ten logos of a category, seven are for training, two for validation and one for test, whatever the set's size."""
     block, place = divmod(int(made.name.rsplit("-", 1)[1]), 10)
     order = np.random.default_rng([seed, 9, CATEGORIES.index(made.category), block]).permutation(10)
     return "train" if order[place] < 7 else "validation" if order[place] < 9 else "test"
@@ -141,7 +141,7 @@ def _builtin_split(seed: int, made: MadeLogo) -> str:
 
 def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) -> list[_Entry]:
     if not folder.is_dir():
-        raise LogosError(f"logos.path = {str(folder)!r} is no folder; give a folder of pictures or {BUILTIN!r}")
+        raise LogosError(f"logos.path = {str(folder)!r} is not a folder; give a folder of pictures or {BUILTIN!r}")
     manifest = folder / "manifest.csv"
     if use_manifest and manifest.is_file():
         return list(_manifest_entries(folder, manifest, skipped))
@@ -166,14 +166,14 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         name, category = (row.get("name") or "").strip(), (row.get("category") or "").strip().lower()
         where = f"{manifest}:{number}"
         if not name:
-            skipped.append(Skipped(where, "no name in this row"))
+            skipped.append(Skipped(where, "this row has no name"))
             continue
         if category and category not in CATEGORIES:
-            skipped.append(Skipped(where, f"category {category!r} is none of {', '.join(CATEGORIES)}"))
+            skipped.append(Skipped(where, f"category {category!r} is not one of {', '.join(CATEGORIES)}"))
             continue
         split = (row.get("split") or "").strip().lower() or None
         if split is not None and split not in SPLITS:
-            skipped.append(Skipped(where, f"split {split!r} is none of {', '.join(SPLITS)}"))
+            skipped.append(Skipped(where, f"split {split!r} is not one of {', '.join(SPLITS)}"))
             continue
         file = _find(folder, category, name, listed)
         if file is None:
@@ -184,7 +184,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
-    """The picture of a row, in its category's folder or beside the manifest; ``listed`` keeps what was looked up."""
+    """A row's picture, in its category's folder or beside the manifest; ``listed`` caches the folders' contents."""
     if "/" in name or "\\" in name or name in (".", ".."):
         return None
     for parent in (folder / category, folder):
@@ -213,7 +213,7 @@ def digest_of(pixels: NDArray[np.uint8]) -> str:
 
 
 def split_of(key: str, shares: Shares) -> str:
-    """The split of a brand or of a picture's digest: the same key is in the same split for ever."""
+    """The split of a brand or of a picture's digest; the same key always gives the same split."""
     draw = int(hashlib.sha256(key.encode()).hexdigest()[:12], 16) / 16**12
     if draw < shares.validation:
         return "validation"
@@ -221,7 +221,7 @@ def split_of(key: str, shares: Shares) -> str:
 
 
 def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
-    """Leave out copies of a picture, and tell same-named logos apart."""
+    """Leave out duplicate pictures, and make the names of logos unique."""
     first: dict[str, Logo] = {}
     names: Counter[str] = Counter()
     kept = []
@@ -236,7 +236,7 @@ def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
 
 
 def _with_both_splits(logos: list[Logo]) -> list[Logo]:
-    """A small folder may hash wholly into one split: move one brand so that train and validation each have some."""
+    """Move a logo, with its brand, where train or validation is empty: a small folder may hash into a single split."""
     for wanted in ("train", "validation"):
         if len(logos) > 1 and not any(logo.split == wanted for logo in logos):
             sizes = Counter(logo.split for logo in logos)
@@ -248,7 +248,7 @@ def _with_both_splits(logos: list[Logo]) -> list[Logo]:
 
 
 def write_logos(folder: Path, seed: int = 7, n_per_category: int = 60, longest_side: int = 512) -> int:
-    """Write the built-in set as a folder: PNG and SVG of each, and a manifest.csv. Returns the number of logos.
+    """Write the built-in set to a folder: a PNG and an SVG per logo, and a manifest.csv. Returns the number of logos.
 
     Raises:
         LogosError: the folder exists and is not empty.

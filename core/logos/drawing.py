@@ -1,6 +1,6 @@
-"""SVG pieces for the procedural logos: colours, shapes, gradients and words set as outlines.
+"""SVG building blocks of the procedural logos: colours, shapes, gradients and lettering as outlines.
 
-Pure string building from a NumPy generator; the same generator state gives the same text.
+Pure functions that build strings from a NumPy generator; the same generator state gives the same text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MID = SIZE / 2
 
 @functools.cache
 def typefaces() -> dict[str, dict[str, tuple[int, str]]]:
-    """{typeface: {character: (advance, path)}}, 1000 units an em."""
+    """{typeface: {character: (advance, path)}}, 1000 units per em."""
     text = resources.files("core.logos").joinpath("glyphs.json").read_text(encoding="utf-8")
     loaded: dict[str, dict[str, tuple[int, str]]] = json.loads(text)["typefaces"]
     return loaded
@@ -39,7 +39,7 @@ def hsl(hue: float, saturation: float, lightness: float) -> str:
 
 
 def palette(rng: Rng, n: int) -> list[str]:
-    """``n`` colours that go together: neighbours, opposites, triads, or one hue in several lightnesses."""
+    """``n`` harmonious colours: analogous, complementary, triadic, or one hue at several lightnesses."""
     hue, scheme = rng.random(), int(rng.integers(5))
     colours = []
     for i in range(n):
@@ -118,7 +118,7 @@ def rotated(piece: str, degrees: float, cx: float, cy: float) -> str:
 
 
 def gradient(rng: Rng, name: str, stops: list[str], radial: bool, opacity_end: float = 1.0) -> str:
-    """The definition of a gradient that is used as ``url(#name)``."""
+    """The definition of a gradient to be used as ``url(#name)``."""
     marks = "".join(
         f'<stop offset="{number(i / max(len(stops) - 1, 1))}" stop-color="{colour}"'
         + (f' stop-opacity="{number(opacity_end)}"' if i == len(stops) - 1 and opacity_end < 1 else "")
@@ -135,7 +135,7 @@ def gradient(rng: Rng, name: str, stops: list[str], radial: bool, opacity_end: f
 
 
 def word(rng: Rng, n_syllables: int) -> str:
-    """A pronounceable made-up name in lower case."""
+    """A pronounceable invented name in lower case."""
     text = "".join(pick(rng, CONSONANTS) + pick(rng, VOWELS) for _ in range(n_syllables))
     return text + (pick(rng, CONSONANTS) if rng.random() < 0.5 else "")
 
@@ -146,7 +146,7 @@ def text_width(text: str, typeface: str, size: float, spacing: float = 0.0) -> f
 
 
 def text_outlines(text: str, typeface: str, size: float, x: float, y: float, fills: list[str], spacing: float = 0.0) -> str:
-    """A word as paths, baseline at ``y``; the fills are spread over the letters from left to right."""
+    """A word as paths with its baseline at ``y``; the fills are spread over the letters from left to right."""
     glyphs, pieces = typefaces()[typeface], []
     for i, c in enumerate(text):
         advance, d = glyphs[c]
@@ -158,7 +158,7 @@ def text_outlines(text: str, typeface: str, size: float, x: float, y: float, fil
 
 
 def text_on_circle(text: str, typeface: str, size: float, cx: float, cy: float, radius: float, middle: float, fill: str) -> str:
-    """A word along a circle, its middle at ``middle`` degrees clockwise from the top."""
+    """A word along a circle, centred at ``middle`` degrees clockwise from the top."""
     glyphs, pieces = typefaces()[typeface], []
     total = text_width(text, typeface, size, size * 0.06)
     at = -total / 2

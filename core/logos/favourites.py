@@ -1,4 +1,4 @@
-"""Settings that were kept by hand for a picture: ``<home>/favourites.json``, newest first."""
+"""Parameters that a user saved for a picture: ``<home>/favourites.json``, newest first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_FAVOURITES = 500
 
 @dataclass(frozen=True)
 class Favourite:
-    """``digest``: of the picture at work size; ``params``: the seven in their order; ``mode``: VTracer's."""
+    """``digest``: of the picture at work size; ``params``: the seven in their order; ``mode``: VTracer's mode."""
 
     name: str
     digest: str
@@ -32,7 +32,7 @@ def _file(home: Path) -> Path:
 
 
 def read(home: Path, digest: str = "") -> list[Favourite]:
-    """All, or those of one picture; what can't be read is left out."""
+    """All favourites, or those of one picture; unreadable ones are left out."""
     try:
         rows: list[dict[str, Any]] = json.loads(_file(home).read_text(encoding="utf-8"))["favourites"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -52,7 +52,7 @@ def _write(home: Path, favourites: list[Favourite]) -> None:
 
 
 def keep(home: Path, favourite: Favourite) -> None:
-    """Put one first; one of the same name for the same picture is replaced."""
+    """Add a favourite at the front, replacing one of the same name for the same picture."""
     others = [f for f in read(home) if (f.name, f.digest) != (favourite.name, favourite.digest)]
     _write(home, [Favourite(**(asdict(favourite) | {"ts": time.time()})), *others])
 

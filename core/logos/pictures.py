@@ -1,4 +1,4 @@
-"""Reading a picture file of the user's: any format we take, to opaque RGB; every refusal has a reason.
+"""Reads users' picture files in all supported formats as opaque RGB; every rejection states its reason.
 
 Guarantee: whatever the bytes, the result is pixels or a :class:`PictureError`; nothing outside the file is loaded.
 """
@@ -20,7 +20,7 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gi
 MIN_SIDE = 8
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 64_000_000
-SVG_SIDE = 1024  # longest side, in pixels, at which an SVG is drawn unless the caller wants another
+SVG_SIDE = 1024  # longest side, in pixels, at which an SVG is drawn unless the caller chooses another
 _ALLOWED = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 
@@ -28,11 +28,11 @@ def read_picture(path: Path, background: int = 255, svg_side: int = SVG_SIDE) ->
     """Read a file to RGB, shape (height, width, 3). Transparency is flattened onto the grey level ``background``.
 
     Raises:
-        PictureError: wrong format, empty, broken, too small, too large, or one colour only.
+        PictureError: the file has an unsupported format, or is empty, broken, too small, too large, or of a single colour.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise PictureError(f"not a picture format ({suffix or 'no ending'}); taken are {', '.join(sorted(FORMATS))}")
+        raise PictureError(f"unsupported format ({suffix or 'no extension'}); supported are {', '.join(sorted(FORMATS))}")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise PictureError(f"{path.stat().st_size} bytes; the limit is {MAX_FILE_BYTES}")
@@ -48,7 +48,7 @@ def decode_picture(data: bytes, is_svg: bool = False, background: int = 255, svg
         raise PictureError("the file is empty")
     pixels = _draw_svg(data, background, svg_side) if is_svg else _decode_raster(data, background)
     if not (pixels[::16] != pixels[0, 0]).any() and not (pixels != pixels[0, 0]).any():
-        raise PictureError("one colour only, nothing to trace")
+        raise PictureError("it has only one colour, so there is nothing to trace")
     return pixels
 
 
@@ -77,13 +77,13 @@ def _decode_raster(data: bytes, background: int) -> NDArray[np.uint8]:
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError("not a picture that can be read") from error
+        raise PictureError("not a readable picture") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, IndexError, TypeError) as error:
         raise PictureError(f"broken picture: {str(error)[:120] or type(error).__name__}") from error
 
 
 def _flatten(image: Image.Image, background: int) -> NDArray[np.uint8]:
-    """Opaque RGB: VTracer picks a random key colour for transparency, so none may reach it."""
+    """Opaque RGB: VTracer picks a random key colour for transparency, so it must not see any."""
     has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
     if not has_alpha:
         return np.asarray(image.convert("RGB")).copy()

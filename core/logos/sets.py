@@ -1,6 +1,6 @@
-"""Data sets of the user's own: ``<home>/logos/<name>/`` with the pictures and a manifest.csv that names category and split.
+"""The user's own data sets: ``<home>/logos/<name>/`` holds the pictures and a manifest.csv with their categories and splits.
 
-Guarantee: a folder that was not made here is never written to.
+Guarantee: a folder that was not created here is never written to.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ def sets_folder(home: Path) -> Path:
 
 
 def all_sets(home: Path) -> list[Path]:
-    """The folders of the user's own sets, by name."""
+    """The folders of the user's own sets, sorted by name."""
     folder = sets_folder(home)
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")) if folder.is_dir() else []
 
 
 def is_own(home: Path, path: str) -> bool:
-    """Whether a set may be written to."""
+    """Whether a set is the user's own and may be written to."""
     return Path(path).parent == sets_folder(home) and Path(path).is_dir()
 
 
 def new_folder(home: Path, name: str) -> Path:
-    """The folder of a set that is to be made; raises :class:`LogosError` for a name that can't be."""
+    """The folder for a new set; raises :class:`LogosError` if the name is not allowed."""
     if not _NAME.fullmatch(name):
-        raise LogosError(f"a set can't be called {name!r}: letters, digits, spaces, dots and dashes, at most 60")
+        raise LogosError(f"a set can't be called {name!r}; use at most 60 letters, digits, spaces, dots and dashes")
     return sets_folder(home) / name
 
 
 def add_pictures(home: Path, name: str, files: Iterable[tuple[str, bytes]]) -> Path:
-    """Put pictures into a set, made where it is not there yet; each gets a category and a split. Returns its folder.
+    """Add pictures to a set, creating it if needed; each gets a category and a split. Returns the set's folder.
 
     Raises:
-        LogosError: a name that can't be, or no picture among the files that can be traced.
+        LogosError: the name is not allowed, or none of the files is a picture that can be traced.
     """
     folder = new_folder(home, name)
     is_new = not folder.exists()
@@ -74,7 +74,7 @@ def add_pictures(home: Path, name: str, files: Iterable[tuple[str, bytes]]) -> P
 
 
 def _read_all(folder: Path) -> LogoSet:
-    """Every picture of the folder, those that its manifest does not name yet too."""
+    """Every picture in the folder, including those that its manifest does not name yet."""
     has_manifest = (folder / "manifest.csv").is_file()
     named = {logo.name: logo for logo in load_logos(str(folder), 256).logos} if has_manifest else {}
     found = load_logos(str(folder), 256, use_manifest=False)
@@ -86,21 +86,21 @@ def _read_all(folder: Path) -> LogoSet:
 
 
 def write_manifest(folder: Path, logos: Iterable[Logo]) -> None:
-    """Name category and split of each logo, so that neither changes with what is added."""
+    """Record the category and split of each logo, so that neither changes when pictures are added."""
     rows = [{"name": logo.name, "category": logo.category, "split": logo.split, "brand": logo.brand} for logo in logos]
     write_csv(folder / "manifest.csv", rows)
 
 
 def relabel(home: Path, path: str, name: str, category: str = "", split: str = "") -> None:
-    """Put a logo of an own set into another category or split.
+    """Move a logo of the user's own set to another category or split.
 
     Raises:
-        LogosError: not an own set, no such logo, category or split.
+        LogosError: the set is not the user's own, or there is no such logo, category or split.
     """
     if not is_own(home, path):
-        raise LogosError(f"{path} is not a set of this console's; copy it into one first")
+        raise LogosError(f"{path} is not a set of this console; copy it into one first")
     if (category and category not in CATEGORIES) or (split and split not in SPLITS):
-        raise LogosError(f"{category or split!r} is none of {', '.join((*CATEGORIES, *SPLITS))}")
+        raise LogosError(f"{category or split!r} is not one of {', '.join((*CATEGORIES, *SPLITS))}")
     folder = Path(path)
     logos = load_logos(path, 64).logos
     if name not in {logo.name for logo in logos}:
@@ -109,7 +109,7 @@ def relabel(home: Path, path: str, name: str, category: str = "", split: str = "
 
 
 def make_procedural(home: Path, name: str, seed: int, n_per_category: int, longest_side: int = 512) -> Path:
-    """A set of procedural logos; raises :class:`LogosError` where one of that name is there."""
+    """Create a set of procedural logos; raises :class:`LogosError` if a set of that name exists."""
     folder = new_folder(home, name)
     write_logos(folder, seed, n_per_category, longest_side)
     return folder
@@ -117,19 +117,19 @@ def make_procedural(home: Path, name: str, seed: int, n_per_category: int, longe
 
 def delete(home: Path, path: str) -> None:
     if not is_own(home, path):
-        raise LogosError(f"{path} is not a set of this console's; it is not deleted")
+        raise LogosError(f"{path} is not a set of this console, so it can't be deleted")
     shutil.rmtree(path)
 
 
 def why(logo: Logo) -> str:
-    """Why a logo is in its category: what its features say, and whether somebody said otherwise."""
+    """Why a logo is in its category: what its features say, and whether its folder or manifest overrides them."""
     f = picture_features(logo.pixels)
     by_features = classify(f)
     reasons = {
-        "gradient": f"{f.soft_share:.1%} of it are smooth slopes of colour",
-        "text": f"it is {2.718281828**f.aspect:.1f} times as wide as high",
-        "complex": f"it has {2**f.log_regions_3:.0f} areas of one colour",
-        "simple": f"it has few areas ({2**f.log_regions_3:.0f}), no slopes, and is not wide",
+        "gradient": f"{f.soft_share:.1%} of it is smooth colour gradients",
+        "text": f"it is {2.718281828**f.aspect:.1f} times as wide as it is high",
+        "complex": f"it has {2**f.log_regions_3:.0f} areas of uniform colour",
+        "simple": f"it has few areas ({2**f.log_regions_3:.0f}), no gradients, and is not wide",
     }
     said = f"By its features it is {by_features}: {reasons[by_features]}."
     return said if by_features == logo.category else f"Its folder or manifest says {logo.category}. {said}"

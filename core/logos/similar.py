@@ -1,7 +1,7 @@
-"""Logos that look alike: near-duplicates within a set, also across its splits.
+"""Finds near-duplicates: logos of a set that look alike, in the same split or in different ones.
 
 A 64-bit perceptual hash (signs of the low cosine frequencies of a 32 x 32 grey picture) finds candidates; structural
-similarity at 64 x 64 pixels decides. Source of the hash: Zauner, "Implementation and benchmarking of perceptual
+similarity at 64 x 64 pixels decides. The hash is from Zauner, "Implementation and benchmarking of perceptual
 image hash functions", 2010.
 """
 
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from core.logos.dataset import Logo
 from core.tracing.similarity import ssim
 
-MAX_BITS = 12  # of 64 that may differ in a candidate
+MAX_BITS = 12  # of 64 that may differ between candidates
 MIN_SSIM = 0.8
 _SMALL = 64
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two logos, and how alike they are in [0, 1]."""
+    """Two logos and their SSIM; 1 means identical."""
 
     a: Logo
     b: Logo
@@ -36,7 +36,7 @@ class Pair:
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
-    """64 bits; few of them differ between pictures that look alike. ``pixels``: RGB, shape (height, width, 3)."""
+    """A 64-bit hash; pictures that look alike differ in few bits. ``pixels``: RGB, shape (height, width, 3)."""
     gray = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
     low = cv2.dct(gray.astype(np.float32))[:8, :8].flatten()
     bits = low > np.median(low[1:])  # without the mean
@@ -44,7 +44,7 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
 
 
 def near_duplicates(logos: Sequence[Logo]) -> list[Pair]:
-    """Every pair that looks alike, the most alike first."""
+    """All pairs of logos that look alike, the most similar first."""
     if len(logos) < 2:
         return []
     hashes = np.array([perceptual_hash(logo.pixels) for logo in logos], dtype=np.uint64)

@@ -1,6 +1,6 @@
-"""Files that a person hands over: pictures, and zips of them, as (name, bytes) with names that are safe to write.
+"""Uploaded files: unpacks pictures, and zip files of them, into (name, bytes) with names that are safe to write.
 
-Guarantee: no name leads out of a folder, no two are the same, and nothing is unpacked beyond what a batch may hold.
+Guarantee: no name points outside its folder, no two names are equal, and nothing is unpacked beyond the limits of a batch.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import PurePosixPath
 
 from core.errors import RunError
 
-MAX_FILES, MAX_BYTES = 2000, 500 * 2**20  # of a batch, unpacked
+MAX_FILES, MAX_BYTES = 2000, 500 * 2**20  # per batch, unpacked
 _NAME = re.compile(r"[^\w .()+-]+")
 
 
 def unpack(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """(file name, bytes) of every picture, those inside zips too; names are made plain and differ.
+    """Yield (file name, bytes) of every picture, including those in zip files; names are sanitized and unique.
 
     Raises:
-        RunError: a zip is broken, or there is more than a batch may hold.
+        RunError: a zip file is broken, or there is more than a batch may hold.
     """
     taken: set[str] = set()
     n_bytes = 0
     for name, data in _members(files):
         n_bytes += len(data)
         if len(taken) >= MAX_FILES or n_bytes > MAX_BYTES:
-            raise RunError(f"too much at once: a batch holds {MAX_FILES} files and {MAX_BYTES // 2**20} MB; split it")
+            raise RunError(f"too much at once: a batch can hold {MAX_FILES} files and {MAX_BYTES // 2**20} MB, so split it")
         plain = _NAME.sub("_", PurePosixPath(name.replace("\\", "/")).name).strip(" .") or "picture"
         stem, _, ending = plain.rpartition(".")
         unique, number = plain, 2

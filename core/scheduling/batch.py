@@ -1,8 +1,9 @@
-"""Pictures that are optimized in the background: one folder a batch, one process, a result that outlives the server.
+"""Batches of pictures optimized in the background: one folder and one process per batch, and a result that outlives the
+server.
 
-``<home>/batches/<id>/``: ``in/`` the pictures, ``out/`` the SVGs and optimized.csv, ``request.json``, ``process.json``,
-``progress.json`` while it works and ``result.json`` when it is done. It is ``python -m core optimize`` that works, so
-the page and the command line give the same.
+``<home>/batches/<id>/`` holds the pictures in ``in/``, the SVGs and optimized.csv in ``out/``, ``request.json``,
+``process.json``, ``progress.json`` while it is working and ``result.json`` when it is done. The process is ``python -m core
+optimize``, so the page and the command line give the same results.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for; see ``python -m core optimize --help``."""
+    """The options of a batch; see ``python -m core optimize --help``."""
 
     model: str = "default"
     budget: int = 10
@@ -49,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Progress:
-    """``left_s``: estimated seconds, None before anything is known."""
+    """``left_s``: estimated seconds left, None while unknown."""
 
     what: str = "getting ready"
     n_done: int = 0
@@ -59,7 +60,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Batch:
-    """One folder."""
+    """A batch and its folder."""
 
     path: Path
 
@@ -79,7 +80,7 @@ class Batch:
         return Request(**{key: value for key, value in _read(self.path / "request.json").items() if key != "v"})
 
     def result(self) -> dict[str, Any] | None:
-        """What ``optimize --json`` said; None before it is done."""
+        """The output of ``optimize --json``; None until it is done."""
         try:
             lines = (self.path / "result.json").read_text(encoding="utf-8").strip().splitlines()
             found = json.loads(lines[-1])
@@ -88,7 +89,7 @@ class Batch:
             return None
 
     def status(self) -> BatchStatus:
-        """Derived from the process and the result, as a run's is."""
+        """Derived from the process and the result, like the status of a run."""
         process = self._process()
         if process is not None and process.is_alive():
             return BatchStatus.WORKING
@@ -103,7 +104,7 @@ class Batch:
             return Progress()
 
     def problem(self) -> str:
-        """The last line that it wrote: why it failed."""
+        """The last line of its log, which says why it failed."""
         try:
             lines = (self.path / "optimize.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
@@ -111,7 +112,7 @@ class Batch:
         return lines[-1].removeprefix("error: ") if lines else ""
 
     def cancel(self) -> None:
-        """End it; what was written stays."""
+        """Kill its process; what was written is kept."""
         (self.path / "cancelled").touch()
         process = self._process()
         if process is not None:
@@ -122,7 +123,7 @@ class Batch:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def archive(self) -> bytes:
-        """All SVGs and the CSV as a zip."""
+        """A zip file of all SVGs and the CSV."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(self.out.glob("*")):
@@ -138,14 +139,14 @@ class Batch:
 
 
 def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> Batch:
-    """Make a batch of pictures (zips are unpacked) and begin to work on it.
+    """Create a batch of pictures (zips are unpacked) and start its process.
 
     Raises:
-        RunError: no picture, or more than a batch may hold.
+        RunError: there is no picture, or more than a batch may hold.
     """
     pictures = list(unpack(files))
     if not pictures:
-        raise RunError("there is no picture among these files; taken are PNG, JPEG, WebP, GIF, BMP, SVG, and zips of them")
+        raise RunError("there is no picture among these files; accepted are PNG, JPEG, WebP, GIF, BMP, SVG, and zip files of them")
     batch = _claim(home)
     batch.pictures.mkdir()
     for name, data in pictures:
@@ -155,7 +156,7 @@ def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> B
 
 
 def again(home: Path, before: Batch, request: Request) -> Batch:
-    """The same pictures once more, asked for otherwise."""
+    """Process the same pictures again with other options."""
     batch = _claim(home)
     shutil.copytree(before.pictures, batch.pictures)
     _launch(batch, home, request)
@@ -163,7 +164,7 @@ def again(home: Path, before: Batch, request: Request) -> Batch:
 
 
 def all_batches(home: Path) -> list[Batch]:
-    """The newest first."""
+    """All batches, newest first."""
     folder = home / "batches"
     return [Batch(path) for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()] if folder.is_dir() else []
 
@@ -179,7 +180,7 @@ def _claim(home: Path) -> Batch:
         except FileExistsError:
             continue
         return batch
-    raise RunError(f"no free name beside {stamp} in {folder}")
+    raise RunError(f"no free name for a batch in {folder}: {stamp} and its numbered variants are taken")
 
 
 def _launch(batch: Batch, home: Path, request: Request) -> None:

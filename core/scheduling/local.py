@@ -1,8 +1,8 @@
-"""Starts, stops, holds and deletes trainers as processes of their own on this machine.
+"""Starts, stops, pauses and deletes runs whose trainers are processes on this machine.
 
-A trainer gets a session of its own and writes to ``train.log``, never to a pipe: it outlives the browser tab and the
-server. Guarantee: a run that already has a live trainer is not started a second time: the trainer's lock sees to it,
-whoever tries.
+A trainer gets its own session and writes to ``train.log``, never to a pipe, so it outlives the browser tab and the server.
+Guarantee: a run that already has a live trainer is never started a second time; the trainer's lock ensures it, whoever
+tries.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from core.runs.records import (
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, check_idle, run_state
 
-GRACE_S = 10.0  # after which a second stop kills
+GRACE_S = 10.0  # after this, a second stop kills
 _start_lock = threading.Lock()
 
 
 def start(home: Path, config: RunConfig) -> RunDir:
-    """Claim a new run and spawn its trainer at once, without the queue."""
+    """Create a new run and spawn its trainer at once, bypassing the queue."""
     run = claim(home, config)
     spawn(run)
     return run
 
 
 def resume(run: RunDir, checkpoint: str = "") -> None:
-    """Spawn a trainer that goes on at once, without the queue.
+    """Resume a run at once, bypassing the queue.
 
     Raises:
         RunError: the run is live or complete.
@@ -61,7 +61,7 @@ def resume(run: RunDir, checkpoint: str = "") -> None:
 
 
 def spawn(run: RunDir, checkpoint: str = "", cause: str = "") -> None:
-    """Start the trainer of a run that has none: from its first step where it was never started, else where it was."""
+    """Start the trainer of a run that has none: from the first step if it never started, else from where it was."""
     last = next(read_backwards(run.events_file), None)
     arguments = ["--run-dir" if last is None else "--resume", str(run.path), "--after-attempt", str(last.attempt if last else 0)]
     if checkpoint:
@@ -74,54 +74,54 @@ def spawn(run: RunDir, checkpoint: str = "", cause: str = "") -> None:
             command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     write_process(run, Process.of(child.pid))
-    # A zombie looks alive to whoever asks: someone must take the exit code.
+    # A zombie looks alive to others, so someone must collect the exit code.
     threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
 
 
 def trainers(run: RunDir) -> set[Process]:
-    """The live trainers of a run: one, or two for the moment in which one follows the other."""
+    """The live trainers of a run: one, or two while one is taking over from the other."""
     return {found.process for found in (read_process(run), read_heartbeat(run)) if found and found.process.is_alive()}
 
 
 def stop(run: RunDir, force: bool = False) -> None:
-    """Ask the trainer to keep a checkpoint and end; asked again after a grace period, or with ``force``, kill it.
-    Either way it is not started again by itself.
+    """Ask the trainer to save a checkpoint and end; if asked again after a grace period, or with ``force``, kill it.
+    Either way, it is not restarted automatically.
 
     Raises:
-        RunError: no trainer is running, or it was asked a moment ago.
+        RunError: no trainer is running, or it was asked less than the grace period ago.
     """
     alive = trainers(run)
     if not alive:
         raise RunError(f"{run.run_id} has no running trainer; it is {run_state(run).status.value}")
     left = kill_in_s(run)
     if left and not force:
-        raise RunError(f"{run.run_id} was asked to stop and keeps its checkpoint; in {left:.0f} s it can be killed")
+        raise RunError(f"{run.run_id} was asked to stop and is saving a checkpoint; it can be killed in {left:.0f} s")
     write_stop(run)
     for process in alive:
         process.send(signal.SIGKILL if force or left is not None else signal.SIGTERM)
 
 
 def kill_in_s(run: RunDir) -> float | None:
-    """Seconds until a run that was asked to stop may be killed; None where it was not asked."""
+    """Seconds until a run that was asked to stop may be killed; None if it was not asked."""
     asked, spawned = read_stop(run), read_process(run)
     begun = [spawned.ts if spawned and spawned.process == process else process.create_time for process in trainers(run)]
     return max(asked + GRACE_S - time.time(), 0.0) if begun and asked > max(begun) else None
 
 
 def pause(run: RunDir) -> None:
-    """Have a trainer hold after its current step. It keeps its memory, and its place in the queue's count of cores.
+    """Have a trainer pause after its current step. It keeps its memory, and the queue still counts its cores as taken.
 
     Raises:
-        RunError: it does not run.
+        RunError: it is not running.
     """
     state = run_state(run)
     if state.status is not Status.RUNNING:
-        raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be paused")
+        raise RunError(f"{run.run_id} is {state.status.value}; only a RUNNING run can be paused")
     want_pause(run, True)
 
 
 def proceed(run: RunDir) -> None:
-    """Have a paused trainer go on.
+    """Have a paused trainer continue.
 
     Raises:
         RunError: it is not paused.
@@ -132,7 +132,7 @@ def proceed(run: RunDir) -> None:
 
 
 def delete(run: RunDir) -> None:
-    """Remove a run and all its files for good.
+    """Delete a run and all its files permanently.
 
     Raises:
         RunError: it is live.

@@ -1,7 +1,7 @@
-"""The queue: which runs wait to be started, and in which order.
+"""The queue: the runs that are waiting to start, and their order.
 
-A run waits while a ticket lies in its folder, so the queue survives whatever is killed and needs no process of its own;
-core/scheduling/scheduler.py starts what it says.
+A run is queued while its folder holds a queue entry, so the queue survives any kill and needs no process of its own;
+core/scheduling/scheduler.py starts the runs.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs
 from core.runs.status import run_state
 
 _GAP = 0.001
-RESTART_PRIORITY = 1_000_000  # a run that died goes on before new ones begin
+RESTART_PRIORITY = 1_000_000  # a run that died is resumed before new ones start
 Place = Literal["first", "last", "up", "down"]
 
 
 def waiting(home: Path) -> list[tuple[RunDir, QueueEntry]]:
     """The queue, the next run first."""
-    found = [(run, ticket) for run in all_runs(home) if (ticket := read_queue_entry(run)) is not None]
+    found = [(run, entry) for run in all_runs(home) if (entry := read_queue_entry(run)) is not None]
     return sorted(found, key=lambda pair: (pair[1].rank, pair[0].run_id))
 
 
 def submit(home: Path, config: RunConfig, priority: int = 0) -> RunDir:
-    """Make a new run and put it at the end of the queue."""
+    """Create a new run at the end of the queue."""
     run = claim(home, config)
     write_queue_entry(run, QueueEntry(_end(home), priority))
     return run
 
 
 def _end(home: Path) -> float:
-    """An order behind all that wait."""
-    return max([time.time(), *(ticket.order + _GAP for _, ticket in waiting(home) if ticket.priority < RESTART_PRIORITY)])
+    """An order value behind all queued runs."""
+    return max([time.time(), *(entry.order + _GAP for _, entry in waiting(home) if entry.priority < RESTART_PRIORITY)])
 
 
 def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
-    """Put a run at the end of the queue to go on, from its last checkpoint or the one named.
+    """Queue a run, at the end, to resume from its last checkpoint or from the one named.
 
     Raises:
-        RunError: it is live, waiting or complete, or has no such checkpoint.
+        RunError: it is live, queued or complete, or has no such checkpoint.
     """
     state = run_state(run)
     if not state.status.can_resume:
@@ -71,21 +71,21 @@ def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
 
 
 def cancel(run: RunDir) -> None:
-    """Take a run out of the queue; what it has done stays.
+    """Remove a run from the queue; its results so far are kept.
 
     Raises:
-        RunError: it does not wait.
+        RunError: it is not in the queue.
     """
     if not drop_queue_entry(run):
         raise RunError(f"{run.run_id} is not in the queue; it is {run_state(run).status.value}")
-    write_stop(run)  # a restart that was cancelled must not be wished for again
+    write_stop(run)  # a cancelled restart must not be queued again
 
 
 def move(run: RunDir, place: Place) -> None:
-    """Change a run's place in the queue. First and last hold over all priorities.
+    """Move a run in the queue. "first" and "last" apply regardless of priority.
 
     Raises:
-        RunError: it does not wait.
+        RunError: it is not in the queue.
     """
     queue = waiting(run.path.parent)
     at = next((i for i, (other, _) in enumerate(queue) if other.run_id == run.run_id), None)
@@ -94,40 +94,42 @@ def move(run: RunDir, place: Place) -> None:
     rest = [pair for i, pair in enumerate(queue) if i != at]
     to = {"first": 0, "last": len(rest), "up": max(at - 1, 0), "down": min(at + 1, len(rest))}[place]
     before, after = rest[to - 1][1] if to > 0 else None, rest[to][1] if to < len(rest) else None
-    ticket = queue[at][1]
+    entry = queue[at][1]
     if after is None:
-        moved = replace(ticket, priority=before.priority, order=before.order + _GAP) if before else ticket
+        moved = replace(entry, priority=before.priority, order=before.order + _GAP) if before else entry
     elif before is None or before.priority != after.priority:
-        moved = replace(ticket, priority=after.priority, order=after.order - _GAP)
+        moved = replace(entry, priority=after.priority, order=after.order - _GAP)
     else:
-        moved = replace(ticket, priority=after.priority, order=(before.order + after.order) / 2)
+        moved = replace(entry, priority=after.priority, order=(before.order + after.order) / 2)
     write_queue_entry(run, moved)
 
 
 def prioritise(run: RunDir, priority: int) -> None:
-    """Give a waiting run another priority; the highest come first.
+    """Change a queued run's priority; higher priorities start first.
 
     Raises:
-        RunError: it does not wait.
+        RunError: it is not in the queue.
     """
-    ticket = read_queue_entry(run)
-    if ticket is None:
+    entry = read_queue_entry(run)
+    if entry is None:
         raise RunError(f"{run.run_id} is not in the queue; it is {run_state(run).status.value}")
-    write_queue_entry(run, replace(ticket, priority=priority))
+    write_queue_entry(run, replace(entry, priority=priority))
 
 
 def fork(home: Path, parent: RunDir, checkpoint: str, config: RunConfig, is_queued: bool = True) -> RunDir:
-    """Make a new run that goes on from another's checkpoint under changed settings; the parent stays as it is.
+    """Create a run that continues from another's checkpoint with changed settings; the parent is not changed.
 
     Raises:
-        RunError: there is no such checkpoint, or the new run's steps are done already.
+        RunError: there is no such checkpoint, or the new run would already be complete.
     """
     folder = parent.checkpoints / checkpoint
     if checkpoint not in parent.checkpoint_names():
         raise RunError(f"{parent.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(parent.checkpoint_names()) or 'none'}")
     step = checkpoint_step(folder)
     if config.total_timesteps <= step:
-        raise RunError(f"total_timesteps = {config.total_timesteps} ends before step {step} of {checkpoint}; take more than {step}")
+        raise RunError(
+            f"total_timesteps = {config.total_timesteps} is not beyond step {step} of checkpoint {checkpoint}; it must be more than {step}"
+        )
     run = claim(home, config)
     try:
         shutil.copytree(folder, run.checkpoints / PARENT_CHECKPOINT)
@@ -153,8 +155,8 @@ def checkpoint_step(folder: Path) -> int:
 
 
 def fork_config(parent: RunDir, checkpoint: str, settings: list[str] | None = None) -> RunConfig:
-    """A parent's config as a fork begins with it, with changed settings: as many steps beyond the checkpoint as are left, or as the
-    run had. A ``total_timesteps`` among the settings stands as it is.
+    """The config that a fork of ``parent`` starts with, with changed settings. If no steps are left after the checkpoint, it gets as
+    many again as the parent had. A ``total_timesteps`` among the settings is used as it is.
 
     Raises:
         RunError: the checkpoint is missing or damaged.

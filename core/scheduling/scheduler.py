@@ -1,10 +1,9 @@
-"""Starts the runs of the queue, as many at a time as cores and memory allow, and those that died again.
+"""Starts queued runs, as many at a time as cores and memory allow, and restarts those that died.
 
-It lives with the console, or headless as ``python -m core runs serve``. Of several on one home only one acts at a
-time: it holds a lock that the system lets go of when it ends, and another takes over. It keeps nothing in mind that
-the runs' folders do not say, so it may be killed at any moment. Guarantees: runs start in the order of the queue, and
-none passes one that does not fit yet; the workers of all live runs never exceed the cores; a run is never started
-twice.
+It runs in the console, or headless as ``python -m core runs serve``. If several share a home, only one is active: it holds
+a lock that the system releases when it ends, and then another takes over. All its state is in the runs' folders, so it may
+be killed at any moment. Guarantees: runs start in the order of the queue, and none overtakes one that does not fit yet;
+the workers of all live runs never exceed the cores; a run is never started twice.
 """
 
 from __future__ import annotations
@@ -50,22 +49,22 @@ from core.scheduling.queue import RESTART_PRIORITY, waiting
 log = logging.getLogger("tracewright.scheduler")
 TICK_S = 1.0
 LOCK_FILE = "scheduler.lock"
-RECOVER_WITHIN_S = 86_400.0  # a run that died longer ago is left for its owner to decide on
-RETRIED = ("WorkerError", "OSError", "MemoryError", "RuntimeError")  # errors after which a new try may go better
+RECOVER_WITHIN_S = 86_400.0  # if a run died longer ago, its owner decides
+RETRIED = ("WorkerError", "OSError", "MemoryError", "RuntimeError")  # errors after which a restart may succeed
 Launch = Callable[[RunDir, str, str], None]
 
 
 class Scheduler:
-    """Enter it to start its thread. ``launch`` starts a trainer: (run, checkpoint, cause)."""
+    """A context manager that runs the scheduler thread. ``launch``: starts a trainer, given (run, checkpoint, cause)."""
 
     def __init__(self, home: Path, launch: Launch = local.spawn) -> None:
         self.home, self._launch = home, launch
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
         self._lock: IO[str] | None = None
-        self._board: dict[str, str] | None = None
-        self._settled: dict[str, tuple[int, int]] = {}  # runs that ended, by the state of their files
-        self._beats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and since when it is the last
+        self._reasons: dict[str, str] | None = None
+        self._settled: dict[str, tuple[int, int]] = {}  # finished runs, with the state of their files
+        self._heartbeats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and when it was first seen
         self.error = ""
 
     def __enter__(self) -> Self:
@@ -79,11 +78,11 @@ class Scheduler:
         self.release()
 
     def wake(self) -> None:
-        """Look at the queue now rather than within a second."""
+        """Check the queue now rather than within a second."""
         self._wake.set()
 
     def release(self) -> None:
-        """Let another scheduler act."""
+        """Release the lock, so that another scheduler can become active."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -96,15 +95,15 @@ class Scheduler:
                 self.error = ""
             except Exception as error:  # one odd run must not end the thread; the next tick tries again
                 self.error = str(error)
-                log.exception("the scheduler failed; it tries again in %g s", TICK_S)
+                log.exception("the scheduler failed; retrying in %g s", TICK_S)
             self._wake.wait(TICK_S)
 
     def is_acting(self) -> bool:
-        """Whether this scheduler holds the place."""
+        """Whether this scheduler holds the lock."""
         return self._lock is not None
 
     def acts(self) -> bool:
-        """Whether this is the scheduler that acts; takes the place when it is free."""
+        """Whether this is the active scheduler; takes the lock if it is free."""
         if self._lock is None:
             self.home.mkdir(parents=True, exist_ok=True)
             file = (self.home / LOCK_FILE).open("a")
@@ -113,11 +112,11 @@ class Scheduler:
             except OSError:
                 file.close()
                 return False
-            self._lock, self._board = file, None
+            self._lock, self._reasons = file, None
         return True
 
     def tick(self) -> list[str]:
-        """Look at all runs once: restart what died, start what fits. Returns the ids of the runs that were started."""
+        """Check all runs once: restart those that died, start those that fit. Returns the ids of the started runs."""
         if not self.acts():
             return []
         live: list[RunDir] = []
@@ -136,23 +135,23 @@ class Scheduler:
         return self._admit(live)
 
     def _watch(self, run: RunDir) -> None:
-        """Kill a trainer that gives no sign of life. Time in which the machine slept does not count."""
+        """Kill a trainer whose heartbeat has stopped. Time during which the machine slept does not count."""
         beat, now = read_heartbeat(run), time.monotonic()
         if beat is None or not beat.process.is_alive():
             return
-        last, since = self._beats.get(run.run_id, (0.0, now))
-        self._beats[run.run_id] = (beat.ts, now if beat.ts != last else since)
+        last, since = self._heartbeats.get(run.run_id, (0.0, now))
+        self._heartbeats[run.run_id] = (beat.ts, now if beat.ts != last else since)
         config = _config(run)
         if config is None or not config.recovery.enabled or beat.ts != last or now - since < config.recovery.stalled_s:
             return
         if disk_free_mb(self.home) < 1.0:
-            return  # it could not write its heartbeat; it waits for room by itself
-        log.warning("%s gives no sign of life since %.0f s and is killed", run.run_id, now - since)
+            return  # it can't write its heartbeat, and waits for disk space by itself
+        log.warning("%s has had no heartbeat for %.0f s and is killed", run.run_id, now - since)
         beat.process.send(signal.SIGKILL)
-        self._beats.pop(run.run_id, None)
+        self._heartbeats.pop(run.run_id, None)
 
     def _recover(self, run: RunDir, status: Status) -> None:
-        """Put a run that died back into the queue, unless that was tried too often or its owner ended it."""
+        """Queue a run that died again, unless that was tried too often or its owner stopped it."""
         config = _config(run)
         if config is None or not config.recovery.enabled:
             return
@@ -177,39 +176,39 @@ class Scheduler:
         log.warning("%s at step %d: %s in %.0f s", run.run_id, step, cause, pause)
 
     def _admit(self, live: list[RunDir]) -> list[str]:
-        """Start runs from the head of the queue for as long as the next one fits; note why the others wait."""
+        """Start runs from the head of the queue as long as the next one fits; record why the others wait."""
         started: list[str] = []
         reasons: dict[str, str] = {}
         ahead = ""
         settings = self._settings()
-        for run, ticket in waiting(self.home):
+        for run, entry in waiting(self.home):
             if local.trainers(run):
                 spawned = read_process(run)
-                if spawned is not None and spawned.ts > ticket.made:
-                    drop_queue_entry(run)  # its starter was killed before it could
+                if spawned is not None and spawned.ts > entry.made:
+                    drop_queue_entry(run)  # whoever started it was killed before doing this
                 else:
-                    reasons[run.run_id] = "waits for its last attempt to end"  # which holds up nobody else
+                    reasons[run.run_id] = "waits for its previous attempt to end"  # this does not block the others
                 continue
-            if ticket.not_before > time.time():
-                continue  # it holds nobody up
+            if entry.not_before > time.time():
+                continue  # it does not block the others
             why = f"waits behind {ahead}" if ahead else self._obstacle(run, live, settings)
             if why:
                 reasons[run.run_id] = why
                 ahead = ahead or run.run_id
                 continue
             try:
-                self._launch(run, ticket.checkpoint, ticket.cause)
+                self._launch(run, entry.checkpoint, entry.cause)
             except OSError as error:
-                reasons[run.run_id], ahead = f"could not be started, trying again: {error}", run.run_id
+                reasons[run.run_id], ahead = f"could not be started and will be retried: {error}", run.run_id
                 continue
             drop_queue_entry(run)
             live.append(run)
             started.append(run.run_id)
-            log.info("started %s%s", run.run_id, f": {ticket.cause}" if ticket.cause else "")
-        if reasons != self._board:
+            log.info("started %s%s", run.run_id, f": {entry.cause}" if entry.cause else "")
+        if reasons != self._reasons:
             try:
                 write_scheduler_state(self.home, SchedulerState(Process.of(os.getpid()), reasons))
-                self._board = reasons
+                self._reasons = reasons
             except OSError as error:
                 if error.errno not in NO_ROOM:
                     raise
@@ -223,7 +222,7 @@ class Scheduler:
             return Settings()
 
     def _obstacle(self, run: RunDir, live: list[RunDir], settings: Settings) -> str:
-        """Why a run can't be started now; empty where it can."""
+        """Why a run can't be started now; "" if it can."""
         try:
             config = read_config(run)
         except ConfigError as error:
@@ -235,7 +234,7 @@ class Scheduler:
             names = ", ".join(other.run_id for other in live[:3])
             return f"waits for {wanted} free core{'s' if wanted > 1 else ''}: {taken} of {cores} are taken by {names}"
         _, available = memory_mb()
-        # What the live runs will still take of it: they grow to what they were estimated at.
+        # The live runs will still grow to their estimated size.
         growth = sum(max(estimated_memory_mb(c) - _used_mb(other), 0.0) for other in live if (c := _config(other)) is not None)
         needed = estimated_memory_mb(config) + settings.queue.reserve_mb
         if live and needed > available - growth:
@@ -247,7 +246,7 @@ class Scheduler:
 
 
 def _stamp(run: RunDir) -> tuple[int, int]:
-    """Changes with every file that is written in a run's folder, and with its log."""
+    """A value that changes whenever a file in a run's folder is written or its log grows."""
     try:
         log_size = run.events_file.stat().st_size
     except OSError:

@@ -1,4 +1,4 @@
-"""The scheduler without a console: ``python -m core runs serve``."""
+"""Runs the scheduler without a console: ``python -m core runs serve``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LIVE = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
 
 
 def serve(home: Path, until_idle: bool = False) -> int:
-    """Run the scheduler until a signal, or until nothing waits or runs; returns how many runs it started."""
+    """Run the scheduler until a signal, or until no run is queued or live; returns the number of runs it started."""
     signals: list[int] = []
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: signals.append(number))
     scheduler, n_started = Scheduler(home), 0
     notifier = Notifier(home, scheduler.is_acting)
-    log.info("serving %s; %d runs wait", home, len(waiting(home)))
+    log.info("serving %s; %d runs are queued", home, len(waiting(home)))
     try:
         with notifier:
             while not signals:
@@ -34,10 +34,10 @@ def serve(home: Path, until_idle: bool = False) -> int:
                 if until_idle and not any(run_state(run).status in LIVE for run in all_runs(home)):
                     break
                 until = time.monotonic() + TICK_S
-                while not signals and time.monotonic() < until:  # a handler must not touch a lock that a wait holds
+                while not signals and time.monotonic() < until:  # a signal handler must not touch a lock that a wait holds
                     time.sleep(0.05)
         if scheduler.is_acting():
-            notifier.tick()  # what the last runs had to tell
+            notifier.tick()  # send the notices of the last runs
     finally:
         scheduler.release()
     return n_started

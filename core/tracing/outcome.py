@@ -101,6 +101,9 @@ class PerTerm:
 
     def __init__(self, *values: float, **named: float) -> None:
         """Values in order, or by name; what is left out is the term's default weight."""
+        if not named and len(values) == len(TERMS):
+            object.__setattr__(self, "values", values)
+            return
         unknown = set(named) - set(TERM_NAMES)
         if unknown or len(values) > len(TERMS):
             raise TypeError(f"{sorted(unknown) or values} fit none of the terms {', '.join(TERM_NAMES)}")

@@ -250,7 +250,7 @@ def test_networks_that_overflow_are_rolled_back_where_that_is_wanted(home, logos
     (done,) = actions(run)
     assert done[0] == "not_finite"
     assert "restored the networks of best" in done[1]
-    assert "half the learning rate" in done[1]
+    assert "halved the learning rate" in done[1]
     rates = {
         e.step: e.data.values["train/learning_rate"]
         for e in read_events(run.events_file, ["metrics"])

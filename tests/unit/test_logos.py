@@ -48,10 +48,10 @@ def test_transparency_is_flattened_onto_the_background():
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "not a picture"),
+        (b"hello", "not a readable picture"),
         (encoded(draw_logo(1), "PNG")[:120], "broken"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1 pixels; each side needs at least 8"),
-        (encoded(Image.new("RGB", (20, 20), "red"), "PNG"), "one colour only"),
+        (encoded(Image.new("RGB", (20, 20), "red"), "PNG"), "only one colour"),
     ],
 )
 def test_what_is_no_logo_is_refused_with_the_reason(data, reason):
@@ -123,9 +123,9 @@ def test_the_split_of_a_picture_never_changes():
 
 
 def test_a_missing_or_empty_folder_is_told_in_one_line(tmp_path):
-    with pytest.raises(LogosError, match="is no folder"):
+    with pytest.raises(LogosError, match="is not a folder"):
         load_logos(str(tmp_path / "none"))
-    with pytest.raises(LogosError, match="holds no picture"):
+    with pytest.raises(LogosError, match="contains no picture"):
         load_logos(str(tmp_path))
 
 

@@ -151,7 +151,7 @@ def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place
     s = Scheduler(home, launches)
     s.tick()
     assert launches.started == []
-    assert run_state(run).reason == "waits for its last attempt to end"
+    assert run_state(run).reason == "waits for its previous attempt to end"
     gone = run.path / "process.json"
     gone.unlink()
     s.tick()
