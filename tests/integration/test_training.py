@@ -91,11 +91,11 @@ def test_a_folder_with_bad_files_trains_on_the_rest_and_says_so(home, logo_folde
 
 def test_a_run_that_fails_says_why(home, tmp_path):
     run = claim(home, tiny_config(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         train(run)
     state = run_state(run)
     assert state.status is Status.FAILED
-    assert "is no folder" in state.reason
+    assert "is not a folder" in state.reason
 
 
 def test_changed_logos_are_noticed_on_resume(home, logo_folder):

@@ -15,13 +15,7 @@ from tests.support.paths import ROOT
 SOURCES = [path for folder in ("core", "storage", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 # Imported while the logos load, in a thread of its own, or only where a checkpoint is read
-TORCH_AT_IMPORT = {
-    "core.agents.checkpoint",
-    "core.agents.ppo",
-    "core.environment.vec_env",
-    "core.training.boundary",
-    "core.training.callbacks",
-}
+TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.agents.ppo", "core.environment.vec_env", "core.training.callbacks"}
 
 
 def test_imports_point_one_way(monkeypatch, capsys):

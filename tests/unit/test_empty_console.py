@@ -29,7 +29,7 @@ def test_the_form_says_what_is_wrong_and_does_not_start(visit):
     page = visit("new_run")
     assert not page.button(key="start").disabled
     page.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
-    assert "ppo.n_steps * n_envs = 512 is no multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
+    assert "ppo.n_steps * n_envs = 512 is not a multiple of ppo.batch_size = 100; try 500 or 600" in texts(page)
     assert page.button(key="start").disabled
     page.number_input(key="set.preset.quick.ppo.batch_size").set_value(64).run()
     assert not page.button(key="start").disabled
@@ -42,7 +42,7 @@ def test_the_form_says_what_is_wrong_and_does_not_start(visit):
 def test_the_form_names_a_folder_that_is_missing(visit):
     page = visit("new_run")
     page.text_input(key="set.preset.quick.logos.path").set_value("nowhere").run()
-    assert "is no folder" in texts(page)
+    assert "is not a folder" in texts(page)
     assert page.button(key="start").disabled
 
 
@@ -56,7 +56,7 @@ def test_settings_are_saved_checked_and_tried(visit, console):
     assert saved.notify.urls == ["json://127.0.0.1:9/none"]
     page = visit("settings")
     next(b for b in page.button if b.label == "Send a test message").click().run()
-    assert "did not take the message" in texts(page)
+    assert "did not accept the message" in texts(page)
     page.number_input(key="set.settings.queue.cores").set_value(-3).run()
     assert "queue.cores = -3 is not allowed" in texts(page)
     assert next(b for b in page.button if b.label == "Save").disabled
@@ -80,7 +80,7 @@ def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder
         assert not visit("logos", set=str(folder), tab=tab).exception
     page = visit("logos", path=str(console.home / "nowhere"))
     assert not page.exception
-    assert "is no folder" in texts(page)
+    assert "is not a folder" in texts(page)
 
 
 def test_the_workbench_has_something_to_try_before_any_run(visit, console):

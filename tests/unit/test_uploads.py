@@ -23,5 +23,5 @@ def test_zips_are_unpacked_and_names_are_plain_and_differ(monkeypatch):
         with pytest.raises(RunError, match=r"damaged.zip can't be unpacked"):
             list(unpack([("damaged.zip", damaged)]))
     monkeypatch.setattr("core.logos.uploads.MAX_FILES", 2)
-    with pytest.raises(RunError, match="a batch holds 2 files"):
+    with pytest.raises(RunError, match="a batch can hold 2 files"):
         list(unpack([("a.png", b""), ("b.png", b""), ("c.png", b"")]))
