@@ -151,7 +151,7 @@ class Scheduler:
         self._heartbeats.pop(run.run_id, None)
 
     def _recover(self, run: RunDir, status: Status) -> None:
-        """Queue a run that died again, unless that was tried too often or its owner stopped it."""
+        """Put a run that died back into the queue, unless that was tried too often or its owner stopped it."""
         config = _config(run)
         if config is None or not config.recovery.enabled:
             return
