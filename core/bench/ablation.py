@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.bench.preset import settings
 from core.bench.report import Report, say
 from core.config.text import load_config
 from core.errors import BenchError, ConfigError
@@ -18,8 +19,13 @@ from core.runs.events import read_events
 from core.runs.run_dir import RunDir
 
 
-def measure(config: Path, vary: str, settings: list[str], seeds: str, images: str) -> Report:
-    """Train ``config`` under each value of ``vary`` ("a.b=x,y") with each of ``seeds``; gains on its validation logos."""
+def measure(config: Path, vary: str, changes: list[str], seeds: str, images: str, is_short: bool = False) -> Report:
+    """Train ``config`` under each value of ``vary`` ("a.b=x,y") with each of ``seeds``; gains on its validation logos.
+
+    Raises:
+        ConfigError: a setting, a value or a seed that does not exist.
+        BenchError: a training failed.
+    """
     name, _, values = vary.partition("=")
     options = [value for value in values.split(",") if value]
     if not name or len(options) < 2:
@@ -28,7 +34,7 @@ def measure(config: Path, vary: str, settings: list[str], seeds: str, images: st
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise ConfigError(f"--seeds {seeds!r} are not whole numbers with commas between") from None
-    common = [f"logos.path={images}", *settings]
+    common = [*settings(images, is_short), *(["total_timesteps=256"] if is_short else []), *changes]
     for value in options:
         load_config(config, [*common, f"{name}={value}"])  # all are looked at before the first one starts
     gains: dict[str, list[float]] = {}
@@ -39,7 +45,7 @@ def measure(config: Path, vary: str, settings: list[str], seeds: str, images: st
                 run = Path(home) / f"{value}-{seed}"
                 gains.setdefault(value, []).append(_train(config, [*common, f"{name}={value}", f"seed={seed}"], run))
     steps = load_config(config, common).total_timesteps
-    report = Report(f"ablation-{name}", f"Ablation of {name}: {steps:,} steps of {config.name}, {', '.join(settings) or 'as it is'}")
+    report = Report(f"ablation-{name}", f"Ablation of {name}: {steps:,} steps of {config.name}, {', '.join(changes) or 'as it is'}")
     for value, found in gains.items():
         report.add(f"validation gain with {name} = {value}", f"{np.mean(found):.3f}", ", ".join(f"{gain:.3f}" for gain in found))
     one, other = gains[options[0]], gains[options[-1]]
@@ -49,10 +55,10 @@ def measure(config: Path, vary: str, settings: list[str], seeds: str, images: st
     return report
 
 
-def _train(config: Path, settings: list[str], run: Path) -> float:
+def _train(config: Path, changes: list[str], run: Path) -> float:
     """Train in a process of its own; returns the mean of its last three validation gains, because single ones scatter."""
     command = [sys.executable, "-m", "core", "train", "--config", str(config), "--run-dir", str(run), "--json"]
-    for setting in [*settings, "evaluation.keep_svgs=false", "outcome.members=0"]:
+    for setting in [*changes, "evaluation.keep_svgs=false", "outcome.members=0"]:
         command += ["--set", setting]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

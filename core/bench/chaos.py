@@ -9,43 +9,38 @@ what the console says of each run with the trainers that really live.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import random
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from core.bench.report import Report, say
+from core.bench.watched_console import UP_S, Server, Watcher, kill, trainers
 from core.config.config import RunConfig
 from core.config.installation import QueueSettings, Settings, write_settings
 from core.config.text import validate
 from core.errors import BenchError
 from core.logos.dataset import write_logos
-from core.paths import HOME_VARIABLE, PROJECT
+from core.paths import HOME_VARIABLE
 from core.runs.events import parse
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import queue
+from storage.store import Store, database_file
 
 N_LIVE = 3
 DISK_MB = 900
-WRONG_AFTER_S = 15.0  # how long a console may show what is no longer so
 PAUSE_S = 6.0  # between two faults, on average
-UP_S, FINISH_S = 60.0, 300.0
+FINISH_S = 300.0
 
 
 def measure(minutes: float, seed: int = 0) -> Report:
@@ -92,104 +87,6 @@ def _config(logos: Path) -> RunConfig:
             "recovery": {"max_restarts": 1000, "backoff_s": 0.2, "stalled_s": 15},
         }
     )
-
-
-class Server:
-    """The console's server on a home; started again whenever it was killed."""
-
-    def __init__(self, home: Path, log: Path) -> None:
-        self._home, self._log = home, log
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.up_since = 0.0
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true"]
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=PROJECT, env=os.environ | {HOME_VARIABLE: str(self._home)}, stdout=log, stderr=subprocess.STDOUT
-            )
-        deadline = time.monotonic() + UP_S
-        while self.ask("health") is None:
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise BenchError(f"the console did not start:\n{self._log.read_text()[-2000:]}")
-            time.sleep(0.1)
-        self.up_since = time.monotonic()
-
-    def ask(self, what: str) -> dict[str, Any] | None:
-        """An answer of its JSON interface; None while it is down."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{what}", timeout=10) as answer:
-                found: dict[str, Any] = json.load(answer)
-                return found
-        except (OSError, ValueError):
-            return None
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        self.up_since = 0.0
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        self.process.wait(60)
-
-
-class Watcher:
-    """Compares what the console says with the trainers that live; enter it to start."""
-
-    def __init__(self, server: Server, home: Path) -> None:
-        self._server, self._home = server, home
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
-        self.wrong: list[str] = []
-        self.longest_s = 0.0
-        self.n_looks = 0
-
-    def __enter__(self) -> Watcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _watch(self) -> None:
-        since: dict[tuple[str, str], float] = {}
-        told: set[tuple[str, str]] = set()
-        while not self._stop.wait(0.5):
-            up = self._server.up_since
-            answer = self._server.ask("runs") if up else None
-            if answer is None:
-                since.clear()
-                continue
-            self.n_looks += 1
-            alive, now = trainers(self._home), time.monotonic()
-            wrong = {
-                (row["run_id"], row["status"])
-                for row in answer["runs"]
-                if (row["status"] in (Status.RUNNING, Status.PAUSED)) != (row["run_id"] in alive)
-            }
-            since = {key: since.get(key, now) for key in wrong}
-            for key, begun in since.items():
-                lasted = now - max(begun, up)
-                self.longest_s = max(self.longest_s, lasted)
-                if lasted > WRONG_AFTER_S and key not in told:
-                    told.add(key)
-                    self.wrong.append(
-                        f"{key[0]} shown as {key[1]} for {lasted:.0f} s; its trainer {'lives' if key[0] in alive else 'is gone'}"
-                    )
-
-
-def trainers(home: Path) -> dict[str, psutil.Process]:
-    """{run id: its live trainer} by the processes of this machine."""
-    found = {}
-    for process in psutil.process_iter(["cmdline", "status"]):
-        line = process.info["cmdline"] or []
-        if "train" in line and "-m" in line and process.info["status"] != psutil.STATUS_ZOMBIE:
-            for part in line:
-                if part.startswith(f"{home}{os.sep}"):
-                    found[Path(part).name] = process
-    return found
 
 
 class Chaos:
@@ -270,7 +167,7 @@ class Chaos:
         picked = self._pick()
         if picked is None:
             return False
-        _kill(picked[1])
+        kill(picked[1])
         return True
 
     def _kill_worker(self) -> bool:
@@ -278,7 +175,7 @@ class Chaos:
         with suppress(psutil.Error):
             workers = [p for p in picked[1].children() if "spawn_main" in " ".join(p.cmdline())] if picked else []
             if workers:
-                _kill(self.rng.choice(workers))
+                kill(self.rng.choice(workers))
                 return True
         return False
 
@@ -290,7 +187,7 @@ class Chaos:
 
     def _kill_all(self) -> bool:
         for process in trainers(self.home).values():
-            _kill(process)
+            kill(process)
         return self._kill_server()
 
     def _tear(self) -> bool:
@@ -298,7 +195,7 @@ class Chaos:
         picked = self._pick()
         if picked is None or not picked[0].events_file.exists():
             return False
-        _kill(picked[1])
+        kill(picked[1])
         with picked[0].events_file.open("ab") as file:
             file.write(b'{"v":1,"seq":99999999,"attempt":1,"ts":1.0,"kind":"epis')
         return True
@@ -309,7 +206,7 @@ class Chaos:
         if picked is None or not picked[0].events_file.exists():
             return False
         run, process = picked
-        _kill(process)
+        kill(process)
         data = run.events_file.read_bytes()
         kept = max(len(data) - self.rng.randint(1, 6000), 0)
         os.truncate(run.events_file, kept)
@@ -346,7 +243,7 @@ class Chaos:
             drop_queue_entry(run)
         self.server.kill(signal.SIGTERM)
         for process in trainers(self.home).values():
-            _kill(process)
+            kill(process)
 
     def report(self, minutes: float) -> Report:
         statuses = Counter(run_state(run).status for run in self._submitted)
@@ -390,8 +287,6 @@ class Chaos:
 
     def _compare(self) -> tuple[list[str], int]:
         """(events that are not where they should be, how many are there more than once)."""
-        from storage.store import Store, database_file
-
         lost, doubled = [], 0
         with Store(database_file(self.home)) as store:
             for run in all_runs(self.home):
@@ -433,12 +328,6 @@ class Chaos:
             if (not found and not ended) or time.monotonic() > deadline:
                 return found + ended
             time.sleep(0.5)
-
-
-def _kill(process: psutil.Process) -> None:
-    with suppress(psutil.Error):
-        process.kill()
-        process.wait(10)
 
 
 def _n_lines(run: RunDir) -> int:

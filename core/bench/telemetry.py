@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.bench.preset import PRESET, settings
 from core.bench.report import Report, say
+from core.config.config import RunConfig
 from core.config.text import load_config
-from core.paths import PROJECT
 from core.runs.event_types import Metrics, Record
 from core.runs.events import EventWriter
 from core.runs.records import claim
@@ -26,20 +27,19 @@ N_SCALARS = 20_000
 _KEYS = [f"train/value_{i}" for i in range(20)]  # about what an update writes
 
 
-def measure(images: str, n_rollouts: int) -> Report:
-    """Run the benchmark over ``n_rollouts`` rollouts, half of them without events."""
+def measure(images: str, is_short: bool = False) -> Report:
+    """Run the benchmark; half of the rollouts are without events."""
     report = Report("telemetry", "Telemetry")
-    _training(report, images, n_rollouts)
+    _training(report, load_config(PRESET, settings(images, is_short)), 6 if is_short else 40)
     _scalars(report)
     return report
 
 
-def _training(report: Report, images: str, n_rollouts: int) -> None:
+def _training(report: Report, config: RunConfig, n_rollouts: int) -> None:
     from core.training.callbacks import EpisodeLog
     from core.training.session import Extras
     from core.training.trainer import train
 
-    config = load_config(PROJECT / "configs" / "recommended.yaml", [f"logos.path={images}"])
     config = config.model_copy(update={"total_timesteps": n_rollouts * config.rollout_steps})
     config.evaluation.every_steps = config.checkpoint.every_steps = config.total_timesteps + 1
     sides: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}  # processor seconds, seconds, events

@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,83 +70,128 @@ def browser_parts() -> tuple[str, Any]:
     return path, sync_playwright
 
 
-def measure(n_repeats: int, n_points: int, idle_s: float) -> Report:
-    """Run the benchmark: one run of ``n_points`` episodes and 20 of a tenth of that.
+@dataclass(frozen=True)
+class _Size:
+    """How much is measured; ``n_points``: episodes of the large run."""
+
+    n_repeats: int
+    n_points: int = 1_000_000
+    idle_s: float = 30.0
+    settle_s: float = 5.0
+    waits_for_quiet: bool = True
+
+    @property
+    def n_each(self) -> int:
+        """Episodes of each of the small runs."""
+        return self.n_points // 10
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """One run of ``n_points`` episodes, and 20 of a tenth of that."""
+
+    large: RunDir
+    small: list[RunDir]
+
+
+def measure(n_repeats: int, is_short: bool = False) -> Report:
+    """Run the benchmark.
 
     Raises:
         BenchError: no Chromium or no playwright.
     """
+    size = _Size(n_repeats, 20_000, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
     browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        say(f"writing a run of {n_points:,} episodes and 20 of {n_points // 10:,}")
-        many = [claim(home, written(name=f"compared {k:02}")) for k in range(20)]
-        for run in many:
-            write_run(run, n_points // 10 // _N_METRICS, n_points // 10, n_evaluations=_EVALUATIONS)
-        large = claim(home, written(name="large", total_timesteps=2 * n_points))
-        write_run(large, n_points // _N_METRICS, n_points, n_evaluations=_EVALUATIONS)
+        runs = _write_runs(home, size)
         with server_on(home) as (url, server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
             try:
-                for name in ("live", "compare"):  # a server's first visit to a page loads what it is made of
-                    _visit(browser.new_context(viewport=_VIEWPORT), f"{url}/{name}?run={many[0].run_id}&run={many[1].run_id}")
-                cold = [_visit(browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={large.run_id}") for _ in range(n_repeats)]
-                known = browser.new_context(viewport=_VIEWPORT)
-                _visit(known, f"{url}/compare?run={many[0].run_id}&run={many[1].run_id}")
-                others = "&".join(f"with={run.run_id}" for run in many[1:])
-                both = "&".join(f"run={run.run_id}" for run in many)
-                sides = {
-                    f"one run of {n_points:,} episodes and as many metrics": f"{url}/live?run={large.run_id}",
-                    f"20 runs of {n_points // 10:,} each": f"{url}/live?run={many[0].run_id}&{others}",
-                    f"Compare with 20 runs of {n_points // 10:,} each": f"{url}/compare?{both}",
-                }
-                seconds: dict[str, list[float]] = {what: [] for what in sides}
-                for n in range(n_repeats):
-                    for run in (*many, large):  # so that no result that the server keeps can serve
-                        go_on(run, (n_points if run is large else n_points // 10) + n)
-                    _await_read(url, home)
-                    for what, address in sides.items():
-                        seconds[what].append(_visit(known, address))
-                for key, what in zip(("live_chart_1m_s", "live_20_s", "compare_20_s"), sides, strict=True):
-                    report.keys[key] = statistics.median(seconds[what])
-                    received = _bytes_of(known, sides[what])
-                    spread = f"{min(seconds[what]):.2f} to {max(seconds[what]):.2f} s"
-                    size = f"{received / 1e6:.2f} MB over the socket for the whole page"
-                    report.add(f"chart drawn, {what}", f"{report.keys[key]:.2f} s", f"{spread}; {size}")
-                    report.details[what] = {"seconds": seconds[what], "bytes": received}
-                report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
-                say(f"an idle live page for {idle_s:g} s")
-                with alive(large):
-                    page, frames = browser.new_page(), [0]
-                    page.on("websocket", lambda w: w.on("framereceived", lambda frame: frames.__setitem__(0, frames[0] + len(frame))))
-                    page.goto(f"{url}/live?run={large.run_id}")
-                    page.wait_for_function(DRAWN, timeout=120_000)
-                    page.wait_for_timeout(5000)
-                    before, started, frames[0] = _cpu(server), time.monotonic(), 0
-                    page.wait_for_timeout(idle_s * 1000)
-                    share = (_cpu(server) - before) / (time.monotonic() - started)
-                    quiet = frames[0] / idle_s * REFRESH_S
-                    frames[0] = 0
-                    for n in range(int(idle_s / REFRESH_S)):  # something new at each refresh
-                        go_on(large, 2 * n_points + n)
-                        page.wait_for_timeout(1000 * REFRESH_S)
-                    lively = frames[0] / max(int(idle_s / REFRESH_S), 1)
-                report.keys["refresh_kb"] = lively / 1000
-                report.add("a refresh with new data", f"{lively / 1000:.0f} kB", f"over the socket; {quiet / 1000:.1f} kB without any")
-                report.add(
-                    "idle live page", f"{share:.0%} of a core", f"of the server; one visitor, {n_points:,} episodes, updates every 2 s"
-                )
-                report.details["idle_cpu"] = share
+                _measure_visits(report, browser, url, home, runs, size)
+                _measure_idling(report, browser, url, server, runs.large, size)
             finally:
                 browser.close()
     return report
 
 
-def _visit(context: Any, url: str) -> float:
+def _write_runs(home: Path, size: _Size) -> _Runs:
+    say(f"writing a run of {size.n_points:,} episodes and 20 of {size.n_each:,}")
+    small = [claim(home, written(name=f"compared {k:02}")) for k in range(20)]
+    for run in small:
+        write_run(run, size.n_each // _N_METRICS, size.n_each, n_evaluations=_EVALUATIONS)
+    large = claim(home, written(name="large", total_timesteps=2 * size.n_points))
+    write_run(large, size.n_points // _N_METRICS, size.n_points, n_evaluations=_EVALUATIONS)
+    return _Runs(large, small)
+
+
+def _measure_visits(report: Report, browser: Any, url: str, home: Path, runs: _Runs, size: _Size) -> None:
+    def visit(context: Any, address: str) -> float:
+        return _visit(context, address, size.waits_for_quiet)
+
+    large, small = runs.large, runs.small
+    for name in ("live", "compare"):  # a server's first visit to a page loads what it is made of
+        visit(browser.new_context(viewport=_VIEWPORT), f"{url}/{name}?run={small[0].run_id}&run={small[1].run_id}")
+    cold = [visit(browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={large.run_id}") for _ in range(size.n_repeats)]
+    known = browser.new_context(viewport=_VIEWPORT)
+    visit(known, f"{url}/compare?run={small[0].run_id}&run={small[1].run_id}")
+    others = "&".join(f"with={run.run_id}" for run in small[1:])
+    both = "&".join(f"run={run.run_id}" for run in small)
+    sides = {
+        f"one run of {size.n_points:,} episodes and as many metrics": f"{url}/live?run={large.run_id}",
+        f"20 runs of {size.n_each:,} each": f"{url}/live?run={small[0].run_id}&{others}",
+        f"Compare with 20 runs of {size.n_each:,} each": f"{url}/compare?{both}",
+    }
+    seconds: dict[str, list[float]] = {what: [] for what in sides}
+    for n in range(size.n_repeats):
+        for run in (*small, large):  # so that no result that the server keeps can serve
+            go_on(run, (size.n_points if run is large else size.n_each) + n)
+        _await_read(url, home)
+        for what, address in sides.items():
+            seconds[what].append(visit(known, address))
+    for key, what in zip(("live_chart_1m_s", "live_20_s", "compare_20_s"), sides, strict=True):
+        report.keys[key] = statistics.median(seconds[what])
+        received = _bytes_of(known, sides[what])
+        spread = f"{min(seconds[what]):.2f} to {max(seconds[what]):.2f} s"
+        report.add(
+            f"chart drawn, {what}", f"{report.keys[key]:.2f} s", f"{spread}; {received / 1e6:.2f} MB over the socket for the whole page"
+        )
+        report.details[what] = {"seconds": seconds[what], "bytes": received}
+    report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
+    report.details["first_visit_s"] = cold
+
+
+def _measure_idling(report: Report, browser: Any, url: str, server: psutil.Process, run: RunDir, size: _Size) -> None:
+    """What a live page costs that is only looked at: first without, then with new data."""
+    say(f"an idle live page for {size.idle_s:g} s")
+    n_refreshes = int(size.idle_s / REFRESH_S)
+    with alive(run):
+        page, frames = browser.new_page(), [0]
+        page.on("websocket", lambda w: w.on("framereceived", lambda frame: frames.__setitem__(0, frames[0] + len(frame))))
+        page.goto(f"{url}/live?run={run.run_id}")
+        page.wait_for_function(DRAWN, timeout=120_000)
+        page.wait_for_timeout(size.settle_s * 1000)
+        before, started, frames[0] = _cpu(server), time.monotonic(), 0
+        page.wait_for_timeout(size.idle_s * 1000)
+        share = (_cpu(server) - before) / (time.monotonic() - started)
+        quiet = frames[0] / size.idle_s * REFRESH_S
+        frames[0] = 0
+        for n in range(n_refreshes):  # something new at each refresh
+            go_on(run, 2 * size.n_points + n)
+            page.wait_for_timeout(1000 * REFRESH_S)
+        lively = frames[0] / max(n_refreshes, 1)
+    report.keys["refresh_kb"] = lively / 1000
+    report.add("a refresh with new data", f"{lively / 1000:.0f} kB", f"over the socket; {quiet / 1000:.1f} kB without any")
+    report.add("idle live page", f"{share:.0%} of a core", f"of the server; one visitor, {size.n_points:,} episodes, updates every 2 s")
+    report.details |= {"idle_cpu": share, "idle_refresh_kb": quiet / 1000}
+
+
+def _visit(context: Any, url: str, waits_for_quiet: bool) -> float:
     """Seconds to the drawn chart of a visit in a new tab; returns when the page rests."""
     page = context.new_page()
-    _await_quiet()
+    if waits_for_quiet:
+        _await_quiet()
     try:
         say(f"visiting {url.split('&')[0]}")
         started = time.perf_counter()

@@ -12,6 +12,7 @@ import sys
 import typer
 
 from core.cli import data, learn
+from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.logos import app as logos_app
 from core.cli.runs import app as runs_app
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.rebuild, data.bench):
+for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.rebuild, bench):
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")

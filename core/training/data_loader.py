@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from core.config.config import RunConfig
@@ -32,6 +33,19 @@ def load_set(config: RunConfig) -> LogoSet:
     """The logos that a config names."""
     c = config.logos
     return load_logos(c.path, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.n_per_category)
+
+
+def training_logos(config: RunConfig, train: list[Logo], on_phase: Callable[[str], None] = lambda text: None) -> list[Logo]:
+    """What a run learns from: the training logos of its set, built-in ones beside them, and variants of all."""
+    c = config.logos
+    if c.add_builtin and c.path != BUILTIN:
+        known = {logo.digest for logo in train}
+        made = load_logos(BUILTIN, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.add_builtin)
+        train = [*train, *(logo for logo in made.of_split("train") if logo.digest not in known)]
+    if not c.variants:
+        return train
+    on_phase(f"making {c.variants} variants of {len(train)} logos")
+    return [*train, *variants(train, c.variants, config.seed)]
 
 
 class DataLoader:
@@ -120,25 +134,13 @@ class DataLoader:
         if not train:
             raise LogosError(f"{self._config.logos.path} leaves no logo to train on: it holds {len(found.logos)}; add pictures")
         places = spread_over_categories(validation, range(len(validation)), limit)
-        train = self._with_more(train)
+        train = training_logos(self._config, train, self.phase)
         self.pictures = [*train, *(validation[i] for i in places)]
         self.n_train = len(train)
         self.evaluated = list(range(self.n_train, len(self.pictures))) or list(range(min(self.n_train, limit)))
         if not validation:
             text = "no validation logos: evaluations use the training logos and do not show generalisation"
             self._events.write(self._heartbeat.step, WarningGiven(text))
-
-    def _with_more(self, train: list[Logo]) -> list[Logo]:
-        """The training logos, built-in ones beside them, and variants of all."""
-        c = self._config.logos
-        if c.add_builtin and c.path != BUILTIN:
-            known = {logo.digest for logo in train}
-            made = load_logos(BUILTIN, c.work_size, Shares(c.validation_share, c.test_share), c.builtin_seed, c.add_builtin)
-            train = [*train, *(logo for logo in made.of_split("train") if logo.digest not in known)]
-        if not c.variants:
-            return train
-        self.phase(f"making {c.variants} variants of {len(train)} logos")
-        return [*train, *variants(train, c.variants, self._config.seed)]
 
     def _keep_pictures(self) -> None:
         """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""

@@ -1,20 +1,30 @@
 """The benchmarks: that each measures what it says, and that the document keeps what it has."""
 
 import json
+import math
 import random
 import re
 
 import pytest
+from typer.testing import CliRunner
 
 from core.bench import ablation, ingest, report, throughput
+from core.bench.made_up import made_up
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
-from core.config.text import to_yaml
+from core.bench.whole_training import Replay
+from core.cli.app import app
+from core.cli.bench import NAMES
+from core.config.text import load_config, to_yaml
 from core.environment.episode import PreparedLogo
 from core.errors import ConfigError
 from core.logos.dataset import load_logos
+from core.paths import PRESETS
 from core.runs.event_fields import to_data
+from core.runs.event_types import EpisodeEnded
 from core.runs.events import read_events
+from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
+from core.training.data_loader import load_set, training_logos
 from tests.support.runs import tiny_config
 
 
@@ -65,12 +75,52 @@ def test_the_step_and_the_naive_step_do_the_same_work(tmp_path):
     assert (tmp_path / "out.svg").read_text().count("<path ") == pictures[0].by_defaults.trace.n_paths
 
 
-def test_ingest_counts_every_row_and_watches_every_event():
-    found = ingest.measure(1, 2000, 0.5)
-    assert found.keys["ingest_rows_per_s"] > 0
-    assert 0 < found.keys["ingest_lag_p95_s"] < 30
-    assert found.details["lag_16"]["n"] > 0
-    assert json.loads(json.dumps(found.as_dict()))["bench"] == "ingest"
+# benchmark -> the figures that two commits are compared by
+FIGURES = {
+    "throughput": {"step_over_vtracer", "step_over_vtracer_random", "naive_over_step", "pool_over_subproc", "rollout_efficiency"},
+    "telemetry": {"telemetry_overhead"},
+    "ingest": {"ingest_rows_per_s", "ingest_lag_p95_s"},
+    "ui": {"live_chart_1m_s", "live_20_s", "compare_20_s", "refresh_kb"},
+    "heap": {"heap_growth_mb"},
+    "optimize": {"optimize_over_pool"},
+    "ablation": {"curriculum.enabled_true_less_false"},
+}
+
+
+def test_every_benchmark_has_a_short_form_in_the_suite():
+    assert {*FIGURES, "chaos"} == set(NAMES)  # chaos: tests/test_endurance.py
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_benchmark_goes_its_whole_way(name, logo_folder, request):
+    """The command as it is, with smaller numbers: a folder's logos, and the preset's built-in ones and variants of all."""
+    if name in ("ui", "heap"):
+        request.getfixturevalue("chromium")
+    command = ["bench", name, "--short", "--json", "--repeats", "1", "--seeds", "1", "--images", str(logo_folder)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output + str(done.exception)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert FIGURES[name] == found.keys() - {"bench", "details", "machine"}
+    assert found["bench"].startswith(name)
+    assert all(math.isfinite(found[key]) for key in FIGURES[name])
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_replay_knows_every_logo_that_a_preset_trains_on(preset, logo_folder):
+    """The benchmark once ended with a KeyError for a variant's name: it only knew the logos of the set."""
+    config = load_config(preset, [f"logos.path={logo_folder}", "logos.work_size=48", "logos.add_builtin=4"])
+    names = [logo.name for logo in training_logos(config, load_set(config).of_split("train"))]
+    assert any("variant" in name for name in names) == bool(config.logos.variants)
+    assert any(name.startswith("gradient-") for name in names)
+    replay, rng = Replay(config), random.Random(0)
+    episodes = [
+        made_up(EpisodeEnded, rng, logo=name, length=config.env.max_steps, params=list(DEFAULTS.as_dict().values()))
+        for name in names[:: max(len(names) // 20, 1)]
+    ]
+    replay(episodes)
+    assert replay.n_steps == len(episodes) * config.env.max_steps
+    assert replay.seconds > 0
 
 
 def test_machine_facts_name_what_was_measured_with():
@@ -82,9 +132,10 @@ def test_machine_facts_name_what_was_measured_with():
 def test_a_synthetic_episode_holds_what_a_training_writes(recorded):
     """Or the figures of ingest and console would be of something else."""
     run = recorded(total_timesteps=32)
-    real = next(e.data for e in read_events(run.events_file) if e.kind == "episode")
-    made = ingest.episode(random.Random(0), 1)
-    assert {key: type(value) for key, value in to_data(real).items()} == {key: type(value) for key, value in to_data(made).items()}
+    real = next(to_data(e.data) for e in read_events(run.events_file) if isinstance(e.data, EpisodeEnded))
+    made = to_data(ingest.episode(random.Random(0), 1))
+    assert {key: type(value) for key, value in real.items()} == {key: type(value) for key, value in made.items()}
+    assert len(real["params"]) == len(made["params"])
 
 
 def test_an_ablation_trains_each_value_with_each_seed(tmp_path, logo_folder):

@@ -1,0 +1,64 @@
+"""``bench``: what this machine has to tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.common import Json, clear_errors, fail, result
+from core.errors import BenchError, ConfigError
+from core.paths import BENCHMARKS, PRESETS
+
+ABLATED = PRESETS / "recommended.yaml"
+VARIED = "curriculum.enabled=true,false"
+NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "chaos")
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")],
+    images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
+    repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
+    model: Annotated[str, typer.Option(help="optimize: the model that chooses.")] = "default",
+    config: Annotated[Path, typer.Option(help="ablation: the config that is varied.")] = ABLATED,
+    vary: Annotated[str, typer.Option(help="ablation: one setting and its values, for example curriculum.enabled=true,false.")] = VARIED,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting of all runs.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
+    minutes: Annotated[float, typer.Option(help="chaos: how long faults go on; heap: how long the page stays open.", min=0.1)] = 8.0,
+    short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
+    from core.bench import ablation, chaos, heap, ingest, optimizing, telemetry, throughput, ui  # imports torch
+    from core.bench.report import write_section
+
+    with clear_errors():
+        if what not in NAMES:
+            raise ConfigError(f"bench {what!r} is none of {', '.join(NAMES)}")
+        try:
+            match what:
+                case "throughput":
+                    report = throughput.measure(images, repeats, short)
+                case "telemetry":
+                    report = telemetry.measure(images, short)
+                case "ingest":
+                    report = ingest.measure(repeats, short)
+                case "ui":
+                    report = ui.measure(repeats, short)
+                case "heap":
+                    report = heap.measure(0.1 if short else minutes)
+                case "optimize":
+                    report = optimizing.measure(images, model, repeats, short)
+                case "chaos":
+                    report = chaos.measure(0.5 if short else minutes)
+                case _:
+                    report = ablation.measure(config, vary, settings or [], seeds, images, short)
+        except BenchError as error:
+            fail(error, 1)
+        if not short or out is not None:
+            write_section(report, out or BENCHMARKS)
+        result(report.as_dict(), as_json, lambda: print(report.as_text()))
