@@ -49,10 +49,11 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> 
             log.warning("%s: its log is not the one that was read up to byte %d; it is read anew", run_id, at)
             store.forget(run_id)
             at = offsets[run_id] = 0
-        if not new.data:
+        if new.data:
+            n_events += store.take_in(run_id, new.data, at)
+            offsets[run_id] = new.offset
+        if not new.has_more:
             return n_events
-        n_events += store.take_in(run_id, new.data, at)
-        offsets[run_id] = new.offset
 
 
 class _Wake(FileSystemEventHandler):

@@ -213,10 +213,11 @@ def _new_lines(run: RunDir, at: int) -> Iterator[NewLines]:
         if new.was_replaced:
             yield NewLines(b"", _size(run))
             return
-        if not new.data:
+        if new.data:
+            yield new
+            at = new.offset
+        if not new.has_more:
             return
-        yield new
-        at = new.offset
 
 
 def summary(home: Path) -> str:

@@ -175,11 +175,13 @@ class NewLines:
     """What was appended to a log. ``data``: whole lines; ``offset``: the byte behind them.
 
     ``was_replaced``: the log is not the one that was read before (cut, or another run of that name), and ``data`` is its beginning.
+    ``has_more``: there was more than fits; a reader who asks only then is never held by a writer who goes on writing.
     """
 
     data: bytes
     offset: int
     was_replaced: bool = False
+    has_more: bool = False
 
     def events(self, kinds: Collection[str] = ()) -> Iterator[Event]:
         """Its well-formed events, of some kinds only where they are given; lines of others are not even parsed."""
@@ -206,7 +208,7 @@ def read_new_lines(path: Path, offset: int, tail: bytes = b"", max_bytes: int = 
             if end == 0 and len(data) == max_bytes:  # one line that is longer
                 data += file.readline()
                 end = data.rfind(b"\n") + 1
-            return NewLines(data[:end], at + end, was_replaced)
+            return NewLines(data[:end], at + end, was_replaced, has_more=at + len(data) < size)
     except FileNotFoundError:
         return NewLines(b"", offset)
 
@@ -223,10 +225,10 @@ def read_events(path: Path, kinds: Collection[str] = ()) -> Iterator[Event]:
     offset = 0
     while True:
         new = read_new_lines(path, offset)
-        if not new.data:
-            return
         yield from new.events(kinds)
         offset = new.offset
+        if not new.has_more:
+            return
 
 
 def read_backwards(path: Path, block: int = 65536) -> Iterator[Event]:

@@ -134,6 +134,26 @@ def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
         assert catch_up(store, tmp_path, {}) == run.events_file.read_bytes().count(b"\n")
 
 
+def test_a_log_that_is_written_on_and_on_keeps_no_other_waiting(tmp_path):
+    """What comes while a log is taken in waits for the next look."""
+    busy, quiet = write_run(tmp_path), write_run(tmp_path)
+
+    class WrittenMeanwhile(Store):
+        n = 0
+
+        def take_in(self, run_id: str, lines: bytes, at: int) -> int:
+            self.n += 1
+            assert self.n < 10, "the reader never comes to an end"
+            with EventWriter(busy.events_file) as log:
+                log.write(99, record("phase", phase=str(self.n)))
+            return super().take_in(run_id, lines, at)
+
+    with WrittenMeanwhile(None) as store:
+        catch_up(store, tmp_path, {})
+        assert store.n == 2
+        assert queries.counts(store, quiet.run_id)["episodes"] == 20
+
+
 def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monkeypatch):
     """Such as one of an older version: its rows were of other columns."""
     run, path = write_run(tmp_path), tmp_path / "a.duckdb"
