@@ -11,7 +11,6 @@ from tests.support.logos import png
 from tests.support.servers import serving
 
 
-@pytest.mark.browser
 def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, chromium):
     from playwright.sync_api import sync_playwright
 

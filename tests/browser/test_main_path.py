@@ -21,7 +21,7 @@ from tests.support.runs import await_status, await_step, follow, tiny_config
 from tests.support.servers import serving
 
 
-@pytest.mark.browser
+@pytest.mark.timeout(300)
 def test_the_main_path_in_a_browser(home, tmp_path, chromium):
     """Start the quick run with one click, see its curve move, stop it, move the slider, take the CSV home."""
     from playwright.sync_api import expect, sync_playwright
@@ -93,7 +93,7 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
     assert (tmp_path / f"{run.run_id}-episodes.csv").read_text().splitlines() == lines
 
 
-@pytest.mark.browser
+@pytest.mark.timeout(300)
 def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_folder):
     from playwright.sync_api import sync_playwright
 
@@ -124,7 +124,7 @@ def press(page: Any, name: str, run, wanted: Status) -> None:
     pytest.fail(f"{name} did nothing: {run_state(run)}")
 
 
-@pytest.mark.browser
+@pytest.mark.timeout(300)
 def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, chromium, logo_folder):
     """What a person does who comes back in the morning."""
     from playwright.sync_api import expect, sync_playwright

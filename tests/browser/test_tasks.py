@@ -6,6 +6,8 @@ Of what is looked for, the first is taken: while a page is drawn again, what mov
 import os
 import re
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,54 @@ from core.runs.status import Status
 from core.scheduling import local, queue
 from pages.server import start_document
 from tests.support.browsers import keep_picture
-from tests.support.recorded import Recorder
+from tests.support.recorded import Recordings
 from tests.support.runs import await_status, follow, tiny_config
-from tests.support.servers import serving
+from tests.support.servers import Server, serving
 
-pytestmark = pytest.mark.browser
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+# A dozen frames in which nothing moves that will end, and every component has been given its values
+AT_REST = """async () => {
+  for (let quiet = 0; quiet < 12; quiet += 1) {
+    await new Promise((done) => requestAnimationFrame(done));
+    const moving = document.getAnimations().filter((a) => a.playState === "running" && a.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(moving.map((a) => a.finished));
+    if (moving.length || document.querySelector(".handle:not([aria-valuenow])")) quiet = 0;
+  }
+}"""
 STAGES = [
     {"name": n, "categories": c, "target_ssim": 1.0, "required_gain": 5.0, "max_episodes": 1_000_000, "success_threshold": 0.9}
     for n, c in (("first", ["simple"]), ("second", ["simple", "text", "gradient", "complex"]))
 ]
 
 
-@pytest.fixture
-def two_runs(recorded: Recorder) -> list[RunDir]:
+def copied_runs(recordings: Recordings, home: Path) -> list[RunDir]:
     """Two that have ended, one of them with a curriculum."""
     curriculum = {"enabled": True, "window": 8, "min_episodes": 16, "ends_run": False}
     real = {"logos": {"path": BUILTIN, "n_per_category": 10, "work_size": 192}} if os.environ.get("TRACEWRIGHT_PICTURES") else {}
-    return [recorded(name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real) for s in (1, 2)]
+    return [recordings.tiny(home, name=f"seed {s}", seed=s, curriculum=curriculum if s == 1 else {}, **real) for s in (1, 2)]
+
+
+@pytest.fixture
+def two_runs(recordings: Recordings, home: Path) -> list[RunDir]:
+    return copied_runs(recordings, home)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A server with two runs, for tests that start nothing and change nothing that another looks at."""
+
+    server: Server
+    home: Path
+    runs: list[RunDir]
+
+
+@pytest.fixture(scope="module")
+def shared(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    runs = copied_runs(recordings, folder / "home")
+    with serving(folder / "home", folder) as server:
+        read_in(server, runs)
+        yield Shared(server, folder / "home", runs)
 
 
 def read_in(server: Any, runs: list[RunDir]) -> None:
@@ -65,102 +97,96 @@ def test_see_why_a_run_holds_at_a_stage_and_push_it_on(home, tmp_path, browse, l
         keep_picture(page, "task-push-a-stage-on")
 
 
-def test_find_the_logo_that_got_worst_and_see_where(home, tmp_path, browse, two_runs):
-    with serving(home, tmp_path) as server:
-        read_in(server, two_runs)
-        page = browse()
-        page.goto(f"{server.url}/gallery?run={two_runs[0].run_id}&sort=smallest+gain")
-        page.locator(".handle").first.wait_for()
-        page.get_by_role("combobox", name="Lay over").first.click()
-        page.get_by_role("option", name="difference in colour").first.click()
-        over = page.locator(".pane .over")
-        over.wait_for()
-        assert over.evaluate("e => e.naturalWidth") > 0
-        assert "cover=absolute" in page.url
-        page.locator(".opacity").fill("40")
-        assert over.evaluate("e => e.style.opacity") == "0.4"
-        page.locator(".stage").hover()
-        for _ in range(60):
-            page.mouse.wheel(0, -400)
-        assert page.locator(".zoom").inner_text() == "3200 %"
-        page.locator(".tw").focus()
-        page.keyboard.press("0")
-        assert page.locator(".zoom").inner_text() == "100 %"
-        keep_picture(page, "task-find-the-worst-logo")
-        page.get_by_role("tab", name="Over time").first.click()
-        page.locator(".scrub .at").first.wait_for()
-        n = int(page.locator(".scrub .at").get_attribute("max") or 0)
-        assert n >= 2
-        page.locator(".scrub .at").fill("0")
-        assert page.locator(".said").inner_text().startswith("step 0 ")
-        page.get_by_role("button", name="Play").first.click()
-        page.locator(".said").filter(has_text="step 96").first.wait_for()
-        page.get_by_role("tab", name="Trade-off").first.click()
-        page.get_by_role("button", name="Try 40 more settings").first.click()
-        page.get_by_text(re.compile(r"\d+ known conversions")).first.wait_for()
-        page.get_by_text("vtracer.convert_image_to_svg_py").first.wait_for()
+def test_find_the_logo_that_got_worst_and_see_where(shared, browse):
+    page = browse()
+    page.goto(f"{shared.server.url}/gallery?run={shared.runs[0].run_id}&sort=smallest+gain")
+    page.locator(".handle").first.wait_for()
+    page.get_by_role("combobox", name="Lay over").first.click()
+    page.get_by_role("option", name="difference in colour").first.click()
+    over = page.locator(".pane .over")
+    over.wait_for()
+    assert over.evaluate("e => e.naturalWidth") > 0
+    assert "cover=absolute" in page.url
+    page.locator(".opacity").fill("40")
+    assert over.evaluate("e => e.style.opacity") == "0.4"
+    page.locator(".stage").hover()
+    for _ in range(60):
+        page.mouse.wheel(0, -400)
+    assert page.locator(".zoom").inner_text() == "3200 %"
+    page.locator(".tw").focus()
+    page.keyboard.press("0")
+    assert page.locator(".zoom").inner_text() == "100 %"
+    keep_picture(page, "task-find-the-worst-logo")
+    page.get_by_role("tab", name="Over time").first.click()
+    page.locator(".scrub .at").first.wait_for()
+    n = int(page.locator(".scrub .at").get_attribute("max") or 0)
+    assert n >= 2
+    page.locator(".scrub .at").fill("0")
+    assert page.locator(".said").inner_text().startswith("step 0 ")
+    page.get_by_role("button", name="Play").first.click()
+    page.locator(".said").filter(has_text="step 96").first.wait_for()
+    page.get_by_role("tab", name="Trade-off").first.click()
+    page.get_by_role("button", name="Try 40 more settings").first.click()
+    page.get_by_text(re.compile(r"\d+ known conversions")).first.wait_for()
+    page.get_by_text("vtracer.convert_image_to_svg_py").first.wait_for()
 
 
-def test_compare_two_runs_and_export(home, tmp_path, browse, two_runs):
+def test_compare_two_runs_and_export(shared, browse):
     from playwright.sync_api import expect
 
-    with serving(home, tmp_path) as server:
-        read_in(server, two_runs)
-        page = browse()
-        page.goto(f"{server.url}/compare?" + "&".join(f"run={run.run_id}" for run in two_runs))
-        page.get_by_text("What differs in their settings").first.wait_for()
-        keep_picture(page, "task-compare-and-export")
-        page.get_by_role("tab", name="Logo by logo").first.click()
-        page.get_by_text("Wins · ties · losses").first.wait_for()
+    page = browse()
+    page.goto(f"{shared.server.url}/compare?" + "&".join(f"run={run.run_id}" for run in shared.runs))
+    page.get_by_text("What differs in their settings").first.wait_for()
+    keep_picture(page, "task-compare-and-export")
+    page.get_by_role("tab", name="Logo by logo").first.click()
+    page.get_by_text("Wins · ties · losses").first.wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="logos.csv").first.click()
+    assert Path(download.value.path()).read_text().startswith("digest,logo")
+    page.get_by_role("tab", name="Figures and settings").first.click()
+    page.get_by_role("button", name="Show and hide").first.click()
+    page.locator("[data-testid=stPopoverBody]").get_by_text("seed 2", exact=True).first.click()
+    page.wait_for_url("**hide=**")
+    expect(page.get_by_label("Names that match").first).to_be_visible()  # the list stays open for the next
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="figures.csv").first.click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len(lines) == 3
+    page.locator(".st-key-box-gain").get_by_role("button", name="Save").first.click()
+    for name, start in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"run_id"), ("Interactive page", b"<!DOCTYPE")):
         with page.expect_download() as download:
-            page.get_by_role("button", name="logos.csv").first.click()
-        assert Path(download.value.path()).read_text().startswith("digest,logo")
-        page.get_by_role("tab", name="Figures and settings").first.click()
-        page.get_by_role("button", name="Show and hide").first.click()
-        page.locator("[data-testid=stPopoverBody]").get_by_text("seed 2", exact=True).first.click()
-        page.wait_for_url("**hide=**")
-        expect(page.get_by_label("Names that match").first).to_be_visible()  # the list stays open for the next
-        page.keyboard.press("Escape")
-        with page.expect_download() as download:
-            page.get_by_role("button", name="figures.csv").first.click()
-        lines = Path(download.value.path()).read_text().splitlines()
-        assert len(lines) == 3
-        page.locator(".st-key-box-gain").get_by_role("button", name="Save").first.click()
-        for name, start in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"run_id"), ("Interactive page", b"<!DOCTYPE")):
-            with page.expect_download() as download:
-                page.get_by_role("button", name=name, exact=True).first.click()
-            assert Path(download.value.path()).read_bytes().startswith(start)
+            page.get_by_role("button", name=name, exact=True).first.click()
+        assert Path(download.value.path()).read_bytes().startswith(start)
 
 
-def test_zoom_into_a_chart_and_find_it_again_by_its_address(home, tmp_path, browse, two_runs):
-    with serving(home, tmp_path) as server:
-        read_in(server, two_runs)
-        page = browse()
-        page.goto(f"{server.url}/live?run={two_runs[0].run_id}")
-        chart = page.locator(".st-key-box-reward [data-testid=stVegaLiteChart]")
-        chart.locator("canvas, svg.marks").first.wait_for()
-        page.wait_for_selector(SETTLED)
-        for _ in range(3):  # the brush may fall into a redraw
-            box = chart.bounding_box()
-            assert box is not None
-            page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)
-            page.mouse.down()
-            page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 100, steps=8)
-            page.mouse.up()
-            try:
-                page.get_by_text("Zoomed to step").first.wait_for(timeout=8000)
-                break
-            except Exception as error:
-                print(f"again: {error}")
-        assert "zoom=" in page.url
-        page.reload()
-        page.get_by_text("Zoomed to step").first.wait_for()
-        page.get_by_role("button", name="Whole range").first.click()
-        page.get_by_text("Zoomed to step").first.wait_for(state="detached")
-        page.wait_for_selector(SETTLED)
-        page.locator(".st-key-box-reward").get_by_role("button", name="Save").first.click()
-        page.get_by_text("Keep at the top").first.click()
-        page.wait_for_url(re.compile("pin=reward"))
+def test_zoom_into_a_chart_and_find_it_again_by_its_address(shared, browse):
+    page = browse()
+    page.goto(f"{shared.server.url}/live?run={shared.runs[0].run_id}")
+    chart = page.locator(".st-key-box-reward [data-testid=stVegaLiteChart]")
+    chart.locator("canvas, svg.marks").first.wait_for()
+    page.wait_for_selector(SETTLED)
+    for _ in range(3):  # the brush may fall into a redraw
+        box = chart.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 100, steps=8)
+        page.mouse.up()
+        try:
+            page.get_by_text("Zoomed to step").first.wait_for(timeout=8000)
+            break
+        except Exception as error:
+            print(f"again: {error}")
+    assert "zoom=" in page.url
+    page.reload()
+    page.get_by_text("Zoomed to step").first.wait_for()
+    page.get_by_role("button", name="Whole range").first.click()
+    page.get_by_text("Zoomed to step").first.wait_for(state="detached")
+    page.wait_for_selector(SETTLED)
+    page.locator(".st-key-box-reward").get_by_role("button", name="Save").first.click()
+    page.get_by_text("Keep at the top").first.click()
+    page.wait_for_url(re.compile("pin=reward"))
 
 
 def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs):
@@ -184,54 +210,51 @@ def test_clone_a_run_with_another_learning_rate(home, tmp_path, browse, two_runs
         keep_picture(page, "task-clone-with-another-rate")
 
 
-def test_tune_a_logo_by_hand_and_copy_the_command(home, tmp_path, browse, two_runs):
-    with serving(home, tmp_path) as server:
-        read_in(server, two_runs)
-        page = browse()
-        page.goto(f"{server.url}/workbench?run={two_runs[0].run_id}")
-        page.locator(".handle").first.wait_for()
-        slider = page.get_by_role("slider", name="color_precision (bits)")
-        slider.focus()
-        for _ in range(8):
-            slider.press("ArrowLeft")
-        slider.press("ArrowRight")
-        code = page.locator("[data-testid=stCode] code").filter(has_text="convert_image_to_svg_py").first
-        code.filter(has_text="color_precision=2,").wait_for()
-        page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
-        keep_picture(page, "task-tune-by-hand")
-        name = page.get_by_role("textbox", name="Keep as")
-        name.fill("two bits")
-        name.press("Enter")
-        page.get_by_role("button", name="Keep", exact=True).first.click()
-        page.get_by_role("button", name="Forget").first.wait_for()
-        (kept,) = favourites.read(home)
-        assert kept.name == "two bits"
-        assert kept.params[0] == 2
+def test_tune_a_logo_by_hand_and_copy_the_command(shared, browse):
+    page = browse()
+    page.goto(f"{shared.server.url}/workbench?run={shared.runs[0].run_id}")
+    page.locator(".handle").first.wait_for()
+    slider = page.get_by_role("slider", name="color_precision (bits)")
+    slider.focus()
+    for _ in range(8):
+        slider.press("ArrowLeft")
+    slider.press("ArrowRight")
+    code = page.locator("[data-testid=stCode] code").filter(has_text="convert_image_to_svg_py").first
+    code.filter(has_text="color_precision=2,").wait_for()
+    page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
+    keep_picture(page, "task-tune-by-hand")
+    name = page.get_by_role("textbox", name="Keep as")
+    name.fill("two bits")
+    name.press("Enter")
+    page.get_by_role("button", name="Keep", exact=True).first.click()
+    page.get_by_role("button", name="Forget").first.wait_for()
+    (kept,) = favourites.read(shared.home)
+    assert kept.name == "two bits"
+    assert kept.params[0] == 2
 
 
-def test_keys_and_the_tour_lead_through_the_console(home, tmp_path, browse, two_runs):
-    with serving(home, tmp_path) as server:
-        page = browse()
-        page.goto(server.url)
-        page.get_by_role("button", name="Take the tour").first.click()
-        page.get_by_role("heading", name="Better SVGs from logos").first.wait_for()
-        page.get_by_role("button", name="Next").first.click()
-        page.get_by_role("heading", name="Have logos? Optimize").first.wait_for()
-        page.keyboard.press("Escape")
-        page.reload()
-        page.get_by_role("button", name="Tour", exact=True).first.wait_for()
-        assert not page.get_by_role("button", name="Take the tour").first.is_visible()
-        page.keyboard.press("?")
-        page.get_by_role("heading", name="Keyboard shortcuts").first.wait_for()
-        page.keyboard.press("Escape")
-        page.keyboard.press("g")
-        page.keyboard.press("w")
-        page.wait_for_url(re.compile("/workbench"))
-        page.goto(f"{server.url}/runs?find=seed")
-        page.get_by_text("seed 1").first.wait_for()  # the home page by its name
+def test_keys_and_the_tour_lead_through_the_console(shared, browse):
+    page = browse()
+    page.goto(shared.server.url)
+    page.get_by_role("button", name="Take the tour").first.click()
+    page.get_by_role("heading", name="Better SVGs from logos").first.wait_for()
+    page.get_by_role("button", name="Next").first.click()
+    page.get_by_role("heading", name="Have logos? Optimize").first.wait_for()
+    page.keyboard.press("Escape")
+    page.reload()
+    page.get_by_role("button", name="Tour", exact=True).first.wait_for()
+    assert not page.get_by_role("button", name="Take the tour").first.is_visible()
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Keyboard shortcuts").first.wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    page.wait_for_url(re.compile("/workbench"))
+    page.goto(f"{shared.server.url}/runs?find=seed")
+    page.get_by_text("seed 1").first.wait_for()  # the home page by its name
 
 
-def test_nothing_of_the_page_before_stands_below_a_new_title(home, tmp_path, browse):
+def test_nothing_of_the_page_before_stands_below_a_new_title(shared, browse):
     watch = """() => {
       window.mixed = 0; window.frames_seen = 0;
       const look = () => {
@@ -243,20 +266,19 @@ def test_nothing_of_the_page_before_stands_below_a_new_title(home, tmp_path, bro
       };
       look();
     }"""
-    with serving(home, tmp_path) as server:
-        page = browse()
-        page.goto(f"{server.url}/settings")
-        page.get_by_role("heading", name="Notifications").first.wait_for()
-        page.wait_for_selector(SETTLED)
-        page.evaluate(watch)
-        page.get_by_role("link", name="Logos", exact=True).first.click()
-        page.get_by_role("heading", name="Logos", exact=True).first.wait_for()
-        page.wait_for_selector(SETTLED)
-        tabs = page.get_by_role("tablist").first
-        tabs.wait_for()  # seen again
-        assert page.evaluate("() => window.frames_seen") > 2
-        assert page.evaluate("() => window.mixed") <= 2  # frames: nobody sees one
-        assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
+    page = browse()
+    page.goto(f"{shared.server.url}/settings")
+    page.get_by_role("heading", name="Notifications").first.wait_for()
+    page.wait_for_selector(SETTLED)
+    page.evaluate(watch)
+    page.get_by_role("link", name="Logos", exact=True).first.click()
+    page.get_by_role("heading", name="Logos", exact=True).first.wait_for()
+    page.wait_for_selector(SETTLED)
+    tabs = page.get_by_role("tablist").first
+    tabs.wait_for()  # seen again
+    assert page.evaluate("() => window.frames_seen") > 2
+    assert page.evaluate("() => window.mixed") <= 2  # frames: nobody sees one
+    assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
 
 
 def addresses(run: RunDir) -> list[str]:
@@ -282,39 +304,36 @@ def addresses(run: RunDir) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(300)  # some thirty pages
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(home, tmp_path, browse, two_runs, scheme):
+def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(shared, browse, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    with serving(home, tmp_path) as server:
-        read_in(server, two_runs)
-        page = browse(color_scheme=scheme)
-        problems: list[str] = []
-        page.on("console", lambda m: problems.append(f"{page.url}: {m.text}") if m.type == "error" else None)
-        page.on(
-            "request",
-            lambda r: (
-                None
-                if r.url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:"))
-                else problems.append(f"asks {r.url}")
-            ),
-        )
-        axe = Axe()
-        for address in addresses(two_runs[0]):
-            page.goto(f"{server.url}/{address}")
-            page.wait_for_selector(SETTLED)
-            page.locator("h1").first.wait_for()
-            page.wait_for_timeout(700)  # what fades in has its colours only then; there is no event for it
-            assert not page.locator("[data-testid=stException]").count(), address
-            assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == start_document.SIDEBAR, (
-                address
-            )
-            found = axe.run(page).response["violations"]
-            for violation in found:
-                if violation["impact"] in ("serious", "critical"):
-                    example = violation["nodes"][0]
-                    problems.append(f"{address}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
-        assert not problems, "\n".join(problems)
+    page = browse(color_scheme=scheme)
+    problems: list[str] = []
+    page.on("console", lambda m: problems.append(f"{page.url}: {m.text}") if m.type == "error" else None)
+    page.on(
+        "request",
+        lambda r: (
+            None
+            if r.url.startswith((shared.server.url, shared.server.url.replace("http", "ws"), "data:", "blob:"))
+            else problems.append(f"asks {r.url}")
+        ),
+    )
+    axe = Axe()
+    for address in addresses(shared.runs[0]):
+        page.goto(f"{shared.server.url}/{address}")
+        page.wait_for_selector(SETTLED)
+        page.locator("h1").first.wait_for()
+        page.evaluate(AT_REST)  # what fades in has its colours only then
+        assert not page.locator("[data-testid=stException]").count(), address
+        assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == start_document.SIDEBAR, address
+        found = axe.run(page).response["violations"]
+        for violation in found:
+            if violation["impact"] in ("serious", "critical"):
+                example = violation["nodes"][0]
+                problems.append(f"{address}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
+    assert not problems, "\n".join(problems)
 
 
 def test_the_browser_tells_when_a_run_ends(home, tmp_path, browse, logo_folder):
