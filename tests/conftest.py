@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,3 +90,11 @@ def real_logos() -> Path:
     named = os.environ.get("TRACEWRIGHT_LOGOS", "")
     need(named and (Path(named) / "manifest.csv").is_file(), "TRACEWRIGHT_LOGOS, a folder of real logos")
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(found, "Chromium (Debian: apt-get install chromium)")
+    return str(found)
