@@ -8,7 +8,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = PROJECT / "configs"
 MODELS = PROJECT / "models"
-PAGES = PROJECT / "pages"
 BENCHMARKS = PROJECT / "docs" / "benchmarks.md"
 HOME_VARIABLE = "TRACEWRIGHT_HOME"
 

@@ -25,7 +25,7 @@ from storage import export, queries, run_comparison
 N_WORST = 4
 console = begin("Compare")
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
-evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluations")}
+evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
 if len(ids) < 2:
     actions.invite(console, "Comparing takes two runs that have been evaluated. Start one more.")

@@ -32,7 +32,7 @@ MAX_FRAMES, MAX_FRAME_BYTES = 60, 6_000_000  # of the scrubber, all together
 
 console = begin("Gallery")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
-evaluated = {row[0] for row in console.store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
+evaluated = queries.runs_with_pictures(console.store)
 ids = [run.run_id for run in runs if run.run_id in evaluated]
 if not ids:
     actions.invite(console, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")

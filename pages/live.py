@@ -23,7 +23,6 @@ from pages.views.text import duration_text, gain_text
 from storage import queries
 
 REFRESH_S = 2
-MOVING = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
 NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
@@ -57,7 +56,7 @@ if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
     st.query_params["run"] = ids[0]
     st.rerun()
 colours = curves.run_colours(shown, ids)
-is_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
+is_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
 parent = read_parent(run)
 curve_colours, curve_labels = dict(colours), dict(labels)
@@ -234,7 +233,7 @@ def top() -> None:
     show_toasts()
     st.session_state["drawn"] = statuses()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store, [run_id])))
-    now_live = any(run_state(runs[ids.index(i)]).status in MOVING for i in shown)
+    now_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
     now = run_view()

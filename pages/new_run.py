@@ -15,19 +15,15 @@ from core.config.text import load_config, parse_yaml, presets, problems, to_yaml
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
-from core.machine import available_cores
 from core.runs.records import read_config
-from core.runs.requirements import preflight
+from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
 from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin
 from pages.views.text import duration_text
-
-# Measured where nothing is known of this machine yet: steps a second and core at 256 px.
-FALLBACK_RATE = 45.0
-STARTUP_MINUTES = 0.25
+from storage import queries
 
 console = begin("New run")
 
@@ -129,16 +125,12 @@ def centre_choice(data: dict[str, Any], version: str) -> None:
 
 def estimate(config: RunConfig) -> str:
     """How long it will take, from this machine's own runs where there are any."""
-    cores = config.n_workers or available_cores()
-    known = console.store.rows("SELECT median(value) FROM (SELECT value FROM metrics WHERE name = 'time/fps' ORDER BY ts DESC LIMIT 50)")
-    measured = known[0][0] if known and known[0][0] else None
-    rate = float(measured) if measured else FALLBACK_RATE * cores
-    rate *= (256 / config.logos.work_size) ** 2
-    minutes = config.total_timesteps / rate / 60 + STARTUP_MINUTES
+    measured = queries.usual_rate(console.store)
+    rate, minutes = estimated_rate(config, measured), estimated_minutes(config, measured)
     basis = (
-        f"at the {rate:.0f} steps a second of this machine's last runs"
+        f"at the {rate:.0f} steps per second of this machine's last runs"
         if measured
-        else f"at a typical {rate:.0f} steps a second; this machine has no run yet"
+        else f"at a typical {rate:.0f} steps per second; this machine has no run yet"
     )
     return f"About **{duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
 

@@ -13,8 +13,6 @@ from pages.views.text import duration_text, gain_text
 from storage import export, queries
 
 PAGE_SIZE = 15
-LIVE = (Status.RUNNING, Status.PAUSED)
-MOVING = (*LIVE, Status.QUEUED)
 COLUMNS = [2.1, 1.9, 1.1, 1.2, 2.2]
 
 console = begin("Runs")
@@ -67,6 +65,8 @@ def more(row: tables.RunRow) -> None:
         st.caption(row.state.reason)
     if row.n_bad:
         st.caption(f"{row.n_bad} lines of its log could not be read and are left out.")
+    if row.n_newer:
+        st.caption(f"{row.n_newer} events were written by a newer version of Tracewright and are not shown; update to see them.")
     st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
     st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
     st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
@@ -76,7 +76,7 @@ def more(row: tables.RunRow) -> None:
         "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80
     )
     actions.export_buttons(console.store, run, f"runs.{run.run_id}")
-    is_live = row.state.status in LIVE
+    is_live = row.state.status.is_live
     hidden = trash.is_archived(run)
     with st.container(horizontal=True):
         st.button(
@@ -124,7 +124,7 @@ def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
 
 
 first_rows = read_rows(list(all_runs(console.home)))
-is_any_live = any(row.state.status in MOVING for row in first_rows)
+is_any_live = any(row.state.status.is_moving for row in first_rows)
 
 
 @st.fragment(run_every="2s" if is_any_live else None)
@@ -134,7 +134,7 @@ def table() -> None:
     everything = read_rows(list(all_runs(console.home)))
     n_archived = sum(trash.is_archived(row.run) for row in everything)
     rows = [row for row in everything if st.session_state.get("archived") or not trash.is_archived(row.run)]
-    if is_any_live != any(row.state.status in MOVING for row in everything):
+    if is_any_live != any(row.state.status.is_moving for row in everything):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
     if not everything:
         first_visit()
@@ -172,7 +172,7 @@ def table() -> None:
 
 
 def is_moving() -> bool:
-    return any(run_state(run).status in MOVING for run in all_runs(console.home))
+    return any(run_state(run).status.is_moving for run in all_runs(console.home))
 
 
 table()

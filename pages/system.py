@@ -12,7 +12,6 @@ from core.errors import ConfigError
 from core.runs.records import read_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.status import Status
 from core.scheduling import local
 from pages.views import controls, tables
 from pages.views.live.health import megabytes
@@ -20,7 +19,6 @@ from pages.views.shell import begin, path_of, show_toasts
 from storage import queries
 
 REFRESH_S = 2
-LIVE = (Status.RUNNING, Status.PAUSED)
 console = begin("System")
 
 
@@ -59,7 +57,7 @@ def workers_text(run: RunDir) -> str:
 
 
 def live_runs(rows: list[tables.RunRow]) -> None:
-    live = [row for row in rows if row.state.status in LIVE]
+    live = [row for row in rows if row.state.status.is_live]
     cores = settings().queue.cores or machine.available_cores()
     st.subheader("Running")
     if not live:

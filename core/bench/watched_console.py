@@ -95,11 +95,7 @@ class Watcher:
                 continue
             self.n_looks += 1
             alive, now = trainers(self._home), time.monotonic()
-            wrong = {
-                (row["run_id"], row["status"])
-                for row in answer["runs"]
-                if (row["status"] in (Status.RUNNING, Status.PAUSED)) != (row["run_id"] in alive)
-            }
+            wrong = {(row["run_id"], row["status"]) for row in answer["runs"] if Status(row["status"]).is_live != (row["run_id"] in alive)}
             since = {key: since.get(key, now) for key in wrong}
             for key, begun in since.items():
                 lasted = now - max(begun, up)

@@ -16,6 +16,8 @@ TRAINER_MB, WORKER_MB = 430.0, 110.0
 CHECKPOINT_MB = 1.2  # of a checkpoint with networks of the default size, without environments
 SVG_MB = 0.007  # of an SVG of a logo, on average
 EPISODE_MB = 0.00048  # a line of the event log
+TYPICAL_RATE = 45.0  # steps per second and core at 256 px, where nothing is known of this machine yet
+STARTUP_MINUTES = 0.25
 MIN_DISK_MB = 50.0  # with less nothing is started
 
 
@@ -81,3 +83,14 @@ def estimated_disk_mb(config: RunConfig) -> float:
     checkpoints = (config.checkpoint.keep + 3) * CHECKPOINT_MB
     log = config.total_timesteps / config.env.max_steps * EPISODE_MB
     return min(svgs + checkpoints + log, config.checkpoint.disk_budget_mb)
+
+
+def estimated_rate(config: RunConfig, measured: float | None) -> float:
+    """Steps per second at the config's work size. ``measured``: this machine's own at 256 px; None where nothing is known of it."""
+    rate = measured or TYPICAL_RATE * workers_of(config)
+    return float(rate * (256 / config.logos.work_size) ** 2)
+
+
+def estimated_minutes(config: RunConfig, measured: float | None) -> float:
+    """How long a run is going to take."""
+    return config.total_timesteps / estimated_rate(config, measured) / 60 + STARTUP_MINUTES

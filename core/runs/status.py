@@ -43,7 +43,23 @@ class Status(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        return self not in (Status.QUEUED, Status.RUNNING, Status.PAUSED)
+        """An attempt ended, one way or another."""
+        return not self.is_moving
+
+    @property
+    def is_live(self) -> bool:
+        """A trainer works on it, or holds."""
+        return self in (Status.RUNNING, Status.PAUSED)
+
+    @property
+    def is_moving(self) -> bool:
+        """Live, or waiting to be."""
+        return self.is_live or self is Status.QUEUED
+
+    @property
+    def has_died(self) -> bool:
+        """It ended without being asked to."""
+        return self in (Status.INTERRUPTED, Status.FAILED)
 
     @property
     def can_resume(self) -> bool:
@@ -184,5 +200,5 @@ def overview(run: RunDir) -> dict[str, Any]:
 
 def check_idle(run: RunDir) -> None:
     """Raise :class:`RunError` where a run is live."""
-    if run_state(run).status in (Status.RUNNING, Status.PAUSED):
+    if run_state(run).status.is_live:
         raise RunError(f"{run.run_id} is running; stop it first")

@@ -125,10 +125,10 @@ class Scheduler:
             if self._settled.get(run.run_id) == stamp:
                 continue
             state = run_state(run)
-            if state.status in (Status.RUNNING, Status.PAUSED):
+            if state.status.is_live:
                 live.append(run)
                 self._watch(run)
-            elif state.status in (Status.INTERRUPTED, Status.FAILED):
+            elif state.status.has_died:
                 self._recover(run, state.status)
             if state.status.is_finished and read_queue_entry(run) is None:
                 self._settled[run.run_id] = stamp

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from core.notifications.notifier import Notifier
 from core.runs.run_dir import all_runs
-from core.runs.status import Status, run_state
+from core.runs.status import run_state
 from core.scheduling.queue import waiting
 from core.scheduling.scheduler import TICK_S, Scheduler
 
 log = logging.getLogger("tracewright.scheduler")
-LIVE = (Status.RUNNING, Status.PAUSED, Status.QUEUED)
 
 
 def serve(home: Path, until_idle: bool = False) -> int:
@@ -31,7 +30,7 @@ def serve(home: Path, until_idle: bool = False) -> int:
         with notifier:
             while not signals:
                 n_started += len(scheduler.tick())
-                if until_idle and not any(run_state(run).status in LIVE for run in all_runs(home)):
+                if until_idle and not any(run_state(run).status.is_moving for run in all_runs(home)):
                     break
                 until = time.monotonic() + TICK_S
                 while not signals and time.monotonic() < until:  # a signal handler must not touch a lock that a wait holds

@@ -16,10 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from core.paths import PAGES
+from pages.server.registry import HOME, PAGES
 
-HOME = "runs"  # the page that is there without a path
-WITH_CHARTS = frozenset({"live", "compare", "curriculum", "logos", "gallery", "system"})
 _PARTS = ("Html", "PageLink", "BidiComponent", "Selectbox")  # as Streamlit calls its modules
 _CHART_PARTS = ("Multiselect", "Slider", "Popover", "Tabs", "ArrowVegaLiteChart", "loadVegaEmbed")
 _IMPORT = re.compile(r"""(?:from|import)"\./([\w.~-]+\.js)\"""")
@@ -75,7 +73,9 @@ def _modules(folder: Path, parts: tuple[str, ...], known: set[str]) -> list[str]
 
 
 async def index(request: Request) -> HTMLResponse:
-    return HTMLResponse(document(request.url.path.strip("/") in WITH_CHARTS), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(
+        document(any(page.has_charts and page.name == request.url.path.strip("/") for page in PAGES)), headers={"Cache-Control": "no-cache"}
+    )
 
 
 async def home(request: Request) -> RedirectResponse:
@@ -90,5 +90,5 @@ async def start(_request: Request) -> Response:
 
 def routes() -> list[Route]:
     """The home page, every page by its name, and the start script."""
-    names = sorted(path.stem for path in PAGES.glob("*.py") if path.stem != "__init__")
-    return [Route("/", index), *(Route(f"/{name}", home if name == HOME else index) for name in names), Route("/api/start.js", start)]
+    own = [Route(f"/{page.name}", home if page.name == HOME else index) for page in PAGES]
+    return [Route("/", index), *own, Route("/api/start.js", start)]

@@ -23,7 +23,7 @@ def checkpoint_name(name: str) -> str:
 def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = False) -> None:
     """The next thing one would do with a run, large on its own page."""
     run, status = row.run, row.state.status
-    if status in (Status.RUNNING, Status.PAUSED):
+    if status.is_live:
         if status is Status.PAUSED:
             st.button("Continue", key=f"{key}continue", on_click=actions.proceed, args=(run,), icon=":material/play_arrow:", type="primary")
         elif is_large:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-KEYS = {  # after g; Runs is the home page, which has no path
-    "o": "optimize", "r": "", "n": "new_run", "l": "live", "u": "curriculum", "d": "logos", "g": "gallery", "w": "workbench",
-    "c": "compare", "a": "alerts", "s": "system", "e": "settings",
-}  # fmt: skip
+from pages.server.registry import HOME, PAGES
+
+KEYS = {page.shortcut: "" if page.name == HOME else page.name for page in PAGES}  # after g; the home page has no path
 SHORTCUTS = (
     ("?", "this list"),
     ("/", "the page's first search field"),
-    *((f"g {key}", f"go to {(path or 'runs').replace('_', ' ').capitalize()}") for key, path in KEYS.items()),
+    *((f"g {page.shortcut}", f"go to {page.title}") for page in PAGES),
     ("[ ]", "the logo or picture before, after"),
     ("← →", "move the divider (Shift: faster)"),
     ("+ - 0", "zoom in, zoom out, fit"),

@@ -13,17 +13,12 @@ from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.server import service, start_document
+from pages.server.registry import HOME, sections
 from pages.views import guide
 from pages.views.components.mount import keys
 from pages.views.tables import display_name
 from storage import queries
 
-SECTIONS = {
-    "Use": {"optimize": "Optimize"},
-    "Train": {"runs": "Runs", "new_run": "New run", "live": "Live", "curriculum": "Curriculum", "logos": "Logos"},
-    "Inspect": {"gallery": "Gallery", "workbench": "Workbench", "compare": "Compare", "alerts": "Alerts"},
-    "Machine": {"system": "System", "settings": "Settings"},
-}
 STYLES = Path(__file__).with_name("components")
 PRODUCT = "Tracewright"
 MARK = Path(__file__).with_name("mark.svg")
@@ -46,8 +41,8 @@ def navigation() -> st.Page:  # type: ignore[valid-type]
     """Declare the pages and return the one that the visitor asked for."""
     return st.navigation(
         {
-            section: [st.Page(path_of(name), title=title, default=name == start_document.HOME) for name, title in pages.items()]
-            for section, pages in SECTIONS.items()
+            section: [st.Page(path_of(page.name), title=page.title, icon=page.icon, default=page.name == HOME) for page in pages]
+            for section, pages in sections().items()
         }
     )
 
@@ -134,7 +129,7 @@ def notices(console: service.Console) -> list[Notice]:
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
     states = [(run, run_state(run).status) for run in all_runs(console.home)]
-    live = [run for run, status in states if status in (Status.RUNNING, Status.PAUSED)]
+    live = [run for run, status in states if status.is_live]
     n_waiting = sum(status is Status.QUEUED for _, status in states)
     found = notices(console)
     with st.container():

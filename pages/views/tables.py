@@ -45,6 +45,7 @@ class RunRow:
     last_gain: float | None
     started_ts: float | None
     n_bad: int
+    n_newer: int
 
     @property
     def progress(self) -> float:
@@ -101,6 +102,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         last_gain=_number(known.get("last_gain")),
         started_ts=_number(known.get("started_ts")),
         n_bad=int(_number(known.get("n_bad")) or 0),
+        n_newer=int(_number(known.get("n_newer")) or 0),
     )
 
 

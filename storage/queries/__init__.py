@@ -14,9 +14,9 @@ from storage.queries.episodes import (
     reward_histogram,
     success_by,
 )
-from storage.queries.evaluations import baselines, evaluated_logos, evaluations, picture_history
+from storage.queries.evaluations import baselines, evaluated_logos, evaluated_runs, evaluations, picture_history, runs_with_pictures
 from storage.queries.events import TimedEvent, events_of, notable_events
-from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals
+from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals, usual_rate
 from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "episode_outcomes",
     "episode_series",
     "evaluated_logos",
+    "evaluated_runs",
     "evaluations",
     "events_of",
     "gain_by_value",
@@ -51,6 +52,8 @@ __all__ = [
     "reward_histogram",
     "run_overview",
     "run_totals",
+    "runs_with_pictures",
     "stage_spans",
     "success_by",
+    "usual_rate",
 ]

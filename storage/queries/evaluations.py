@@ -64,3 +64,13 @@ def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
         f"WHERE kind = 'baseline' AND run_id IN ({marks(runs)}) GROUP BY ALL ORDER BY ALL",
         list(runs),
     )
+
+
+def evaluated_runs(store: Store) -> set[str]:
+    """The runs that have an evaluation."""
+    return {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluations")}
+
+
+def runs_with_pictures(store: Store) -> set[str]:
+    """The runs of which single logos were evaluated."""
+    return {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluated")}

@@ -12,7 +12,7 @@ from storage.store import Store
 
 def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
     """One row a run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
-    n_bad, n_attempts, ended_status."""
+    n_bad (lines of its log that are no events), n_newer (events of a newer version), n_attempts."""
     where = "" if runs is None else f"WHERE run_id IN ({marks(runs)})"
     return store.query(
         f"""
@@ -24,7 +24,7 @@ def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
              t AS (SELECT run, arg_max((data->>'total_timesteps')::BIGINT, attempt) AS total_timesteps FROM events
                    WHERE kind = 'attempt_started' GROUP BY 1)
         SELECT r.run_id, a.started_ts, a.last_ts, a.minutes, a.n_attempts, greatest(coalesce(e.step, 0), coalesce(v.step, 0)) AS step,
-               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad
+               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad, s.n_newer
         FROM runs r LEFT JOIN e USING (run_id) LEFT JOIN v USING (run_id) LEFT JOIN a USING (run) LEFT JOIN t USING (run)
              LEFT JOIN sources s USING (run) {where} ORDER BY a.started_ts DESC NULLS FIRST
         """,
@@ -71,3 +71,9 @@ def counts(store: Store, run: str) -> dict[str, int]:
         table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0])
         for table in ("episodes", "metrics", "evaluated", "evaluations", "events")
     }
+
+
+def usual_rate(store: Store, last: int = 50) -> float | None:
+    """Steps per second of this machine's runs: the median of the last rollouts; None before there were any."""
+    found = store.rows("SELECT median(value) FROM (SELECT value FROM metrics WHERE name = 'time/fps' ORDER BY ts DESC LIMIT ?)", [last])
+    return float(found[0][0]) if found and found[0][0] else None

@@ -13,12 +13,11 @@ from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 from core.scheduling import local
-from pages.server import service
-from pages.views.shell import SECTIONS
+from pages.server import registry, service
 from storage import queries
 from tests.support.runs import tiny_config
 
-PAGES = {name: title for section in SECTIONS.values() for name, title in section.items()}
+PAGES = {page.name: page.title for page in registry.PAGES}
 
 
 def caught_up(console: service.Console, run: RunDir, timeout: float = 30.0) -> None:

@@ -9,7 +9,7 @@ import grimp
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from pages.views import shell
+from pages.server.registry import PAGES
 from tests.support.paths import ROOT
 
 SOURCES = [path for folder in ("core", "storage", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -77,5 +77,6 @@ def test_no_room_has_one_module():
 
 
 def test_every_page_file_is_declared():
-    declared = {name for section in shell.SECTIONS.values() for name in section}
+    declared = {page.name for page in PAGES}
+    assert len({page.shortcut for page in PAGES}) == len(declared) == len(PAGES)
     assert declared == {path.stem for path in (ROOT / "pages").glob("*.py")} - {"__init__"}

@@ -18,6 +18,7 @@ from core.tracing.picture import Picture
 from pages.server.service import Console
 from pages.views import chart_box
 from pages.views.charts import plots
+from pages.views.charts.pareto import front_of
 from pages.views.shell import room_for
 from pages.views.viewer import inspect
 from pages.views.viewer.versions import METHOD1, Version, Versions, measured, version_of
@@ -72,13 +73,6 @@ def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[
 def _setting(values: Iterable[float]) -> tuple[float, ...]:
     """The seven, to be told apart from others."""
     return tuple(round(float(v), 6) for v in values)
-
-
-def front_of(points: pd.DataFrame) -> pd.DataFrame:
-    """The points that none is better than in both: fewer bytes and less error (Pareto)."""
-    ordered = points.sort_values(["bytes", "error"], kind="stable")
-    best = ordered["error"].cummin()
-    return ordered[ordered["error"] <= best][["bytes", "error"]].drop_duplicates()
 
 
 def explore(picture: Picture, digest: str, around: Params, n_before: int) -> list[tuple[float, ...]]:
