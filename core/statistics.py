@@ -1,6 +1,6 @@
 """What a comparison of methods says: centre and interval, differences on the same logos, worth in conversions of TPE.
 
-Pure functions of arrays of gains, one value a logo. Guarantee: the same values give the same figures; the bootstrap
+Pure functions of arrays of gains, one value per logo. Guarantee: the same values give the same figures; the bootstrap
 draws logos from a generator of a fixed seed. Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993;
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021 (interquartile mean).
 """

@@ -117,7 +117,7 @@ def figures(row: tables.RunRow) -> None:
         )
         st.metric("Latest gain", gain_text(row.last_gain))
         st.metric("Episodes", f"{row.episodes:,}")
-        st.metric("Steps a second", f"{rate:.0f}" if rate else "–")
+        st.metric("Steps per second", f"{rate:.0f}" if rate else "–")
         st.metric("Training time", duration_text(row.minutes) if row.minutes else "–")
 
 

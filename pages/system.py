@@ -77,20 +77,20 @@ def live_runs(rows: list[tables.RunRow]) -> None:
         memory = sum(machine.tree_memory_mb(process.pid) for process in local.trainers(row.run))
         disk = machine.folder_mb(row.run.path)
         budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
-        rate_text = f"{rate:.0f} steps a second" if rate else "getting ready"
+        rate_text = f"{rate:.0f} steps per second" if rate else "getting ready"
         figures.caption(f"{workers_text(row.run)} · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             controls.buttons(console, row, f"system.{row.run.run_id}.", is_large=True)
 
 
 def scheduler_note() -> None:
-    board = read_scheduler_state(console.home)
+    scheduler = read_scheduler_state(console.home)
     if console.scheduler.error:
         st.error(f"The scheduler meets a problem and goes on trying: {console.scheduler.error}")
     elif console.scheduler.is_acting():
         st.caption("This console starts what is queued, and starts again what died.")
-    elif board is not None:
-        st.caption(f"Another process (pid {board.process.pid}) starts what is queued; this console takes over when it ends.")
+    elif scheduler is not None:
+        st.caption(f"Another process (pid {scheduler.process.pid}) starts what is queued; this console takes over when it ends.")
     else:
         st.caption("The scheduler is starting.")
 

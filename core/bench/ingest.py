@@ -1,4 +1,4 @@
-"""Ingest: rows a second while catching up, and the lag from write to query at 1, 4 and 16 writers."""
+"""Ingest: rows per second while catching up, and the lag from write to query at 1, 4 and 16 writers."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
                     assert found == rows[kind], f"{found} rows of {rows[kind]} arrived"
     rate = {kind: statistics.median(values) for kind, values in rates.items()}
     report.keys["ingest_rows_per_s"] = rate["both"]
-    report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"a row a scalar; {N_RUNS} logs")
+    report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"one row per scalar; {N_RUNS} logs")
     columns = len(table_columns(EpisodeEnded))
     report.add(
         "catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}"

@@ -60,14 +60,16 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
     ratio = float(np.median(rates["optimize"]) / np.median(rates["pool"]))
     report = Report("optimize", f"optimize on {len(logos)} logos, {BUDGET} conversions each, one broken and one huge file among them")
     report.keys["optimize_over_pool"] = ratio
-    report.add("conversions a second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing")
-    report.add("conversions a second of a running pool", f"{np.median(rates['pool']):.0f}", "the chosen parameters again and again")
+    report.add(
+        "conversions per second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing"
+    )
+    report.add("conversions per second of a running pool", f"{np.median(rates['pool']):.0f}", "the chosen parameters again and again")
     report.add("files skipped with a reason", "2")
     return report
 
 
 def _pool_rate(logos: list[Logo], params: list[Params]) -> float:
-    """Conversions a second of a pool that runs already, each picture as often as the search had it."""
+    """Conversions per second of a pool that runs already, each picture as often as the search had it."""
     store = PictureStore.create(logos)
     pool = WorkerPool(store)
     try:

@@ -88,10 +88,10 @@ def evaluate(
         str,
         typer.Option(help=f"Comma-separated: {', '.join(BASELINES)}, random, tpe, policy, policy_search."),
     ] = "default,method1,single,policy",
-    budgets: Annotated[str, typer.Option(help="Conversions a logo, comma-separated.")] = "1,5,10,20,50,100",
+    budgets: Annotated[str, typer.Option(help="Conversions per logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
     seed: Annotated[int, typer.Option(help="Of the searches.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for a CSV with a row a logo, method and budget, and the SVGs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches, each with the same conversions on the same logos."""

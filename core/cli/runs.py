@@ -83,7 +83,7 @@ def queue_run(
             run = queue.submit(home, wanted, priority)
             result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} waits: {run_state(run).reason}"))
             return
-        rows = [{"run_id": run.run_id, "priority": ticket.priority, "reason": run_state(run).reason} for run, ticket in queue.waiting(home)]
+        rows = [{"run_id": run.run_id, "priority": entry.priority, "reason": run_state(run).reason} for run, entry in queue.waiting(home)]
         result(
             {"queue": rows},
             as_json,
@@ -261,7 +261,7 @@ def notify(
 def compare_runs(
     first: RunName,
     second: Annotated[str, typer.Argument(help="The run that is held against it.")],
-    out: Annotated[Path | None, typer.Option(help="A CSV with a row a logo.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A CSV with one row per logo.")] = None,
     as_json: Json = False,
 ) -> None:
     """Two runs on the logos that both evaluated: mean difference, wins, ties, losses, and a paired test."""

@@ -71,7 +71,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._earlier, self._earlier_share = np.asarray(earlier), earlier_share if len(earlier) else 0.0
 
     def has_choice(self, quarantined: set[int]) -> bool:
-        """Whether a logo is left to draw beside those put aside."""
+        """Whether a logo is left to draw beside those in quarantine."""
         return any(int(i) not in quarantined for i in self._eligible)  # an earlier one is drawn again as long as it takes
 
     def reseed(self, seed: int) -> None:

@@ -20,7 +20,7 @@ log = logging.getLogger("tracewright")
 
 
 class Preparations:
-    """One place a logo, in the order of the pool's store; None until it is prepared.
+    """One place per logo, in the order of the pool's store; None until it is prepared.
 
     The SVG under the defaults is kept for the logos of ``shown`` only.
     """
@@ -51,7 +51,7 @@ class Preparations:
             self._prepared[index] = PreparedLogo(logo.name, logo.category, logo.digest, result.features, result.outcome, result.svg)
 
     def prepare(self, pool: WorkerPool, indices: Sequence[int], on_progress: Callable[[int], None] = lambda n_done: None) -> list[int]:
-        """Prepare these now; returns those that are. The others are put aside."""
+        """Prepare these now; returns those that are. The others are to be quarantined."""
         results = pool.measure([self.job(i) for i in indices], on_progress)
         for index, result in zip(indices, results, strict=True):
             self.take(index, result)

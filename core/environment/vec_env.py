@@ -68,7 +68,7 @@ class PoolVecEnv(VecEnv):
         earlier_share: float = 0.0,
     ) -> None:
         """Draw from these logos from each environment's next episode on, and for a share of them from ``earlier`` ones;
-        from ``otherwise`` where all were put aside."""
+        from ``otherwise`` where all were quarantined."""
         self._otherwise = otherwise
         for env in self.envs:
             env.set_eligible(indices, earlier, earlier_share)
@@ -147,12 +147,14 @@ class PoolVecEnv(VecEnv):
             self.observations[row] = episode.observation()
 
     def _begin(self, row: int) -> None:
-        """Begin an episode on the logo drawn, now or once it is prepared. One that was put aside is drawn again."""
+        """Begin an episode on the logo drawn, now or once it is prepared. One that was quarantined is drawn again."""
         env, quarantined = self.envs[row], self.pool.quarantined
         if env.index in quarantined and not env.has_choice(quarantined):
             left = np.array([i for i in self._otherwise if i not in quarantined], dtype=np.int64)
             if not len(left):
-                raise WorkerError(f"no logo is left to train on: {len(quarantined)} were put aside, each cost its worker again and again")
+                raise WorkerError(
+                    f"no logo is left to train on: {len(quarantined)} were quarantined, each killed its workers again and again"
+                )
             env.set_eligible(left)
         while env.index in quarantined:
             env.draw()

@@ -299,7 +299,7 @@ def _complete(
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """``comparison.csv`` with a row a logo, method and budget, and each SVG as ``<method>-<budget>/<logo>.svg``."""
+    """``comparison.csv`` with one row per logo, method and budget, and each SVG as ``<method>-<budget>/<logo>.svg``."""
     rows: list[dict[str, Any]] = []
     for method, columns in comparison.columns.items():
         for budget, column in columns.items():

@@ -55,7 +55,7 @@ def evaluate_policy(pool: WorkerPool, logos: Logos, indices: Sequence[int], spec
 
 
 def evaluate_settings(pool: WorkerPool, logos: Logos, indices: Sequence[int], choose: Callable[[PreparedLogo], Params]) -> list[LogoResult]:
-    """The outcome of one chosen setting a logo."""
+    """The outcome of one chosen setting per logo."""
     chosen = [choose(logos[i]) for i in indices]
     results = pool.measure([Job(i, params, keep_svg=True) for i, params in zip(indices, chosen, strict=True)])
     return [

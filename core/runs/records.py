@@ -25,7 +25,17 @@ from core.config.text import parse_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, write_aside
 from core.machine import Process
-from core.runs.run_dir import BOARD_FILE, COMMANDS, COMMANDS_FILE, PARENT_FILE, PAUSE_FILE, RECOVERY_FILE, STOP_FILE, TICKET_FILE, RunDir
+from core.runs.run_dir import (
+    COMMANDS,
+    COMMANDS_FILE,
+    PARENT_FILE,
+    PAUSE_FILE,
+    QUEUE_ENTRY_FILE,
+    RECOVERY_FILE,
+    SCHEDULER_FILE,
+    STOP_FILE,
+    RunDir,
+)
 
 
 @dataclass(frozen=True)
@@ -153,21 +163,21 @@ def read_heartbeat(run: RunDir) -> Heartbeat | None:
 
 def read_queue_entry(run: RunDir) -> QueueEntry | None:
     """The run's place in the queue; None where it is not in it."""
-    raw = _read_json(run.path / TICKET_FILE)
+    raw = _read_json(run.path / QUEUE_ENTRY_FILE)
     try:
         return QueueEntry(**{key: kind(raw[key]) for key, kind in _TICKET.items()})
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def write_queue_entry(run: RunDir, ticket: QueueEntry) -> None:
-    write_aside(run.path / TICKET_FILE, json.dumps({"v": 1} | asdict(ticket)).encode())
+def write_queue_entry(run: RunDir, entry: QueueEntry) -> None:
+    write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry)).encode())
 
 
 def drop_queue_entry(run: RunDir) -> bool:
     """Take the run out of the queue; returns whether it was there."""
     try:
-        (run.path / TICKET_FILE).unlink()
+        (run.path / QUEUE_ENTRY_FILE).unlink()
     except FileNotFoundError:
         return False
     return True
@@ -320,15 +330,15 @@ def claim_path(path: Path, config: RunConfig) -> RunDir:
     return run
 
 
-def write_scheduler_state(home: Path, board: SchedulerState) -> None:
-    write_aside(home / BOARD_FILE, json.dumps({"v": 1} | asdict(board)).encode())
+def write_scheduler_state(home: Path, state: SchedulerState) -> None:
+    write_aside(home / SCHEDULER_FILE, json.dumps({"v": 1} | asdict(state)).encode())
 
 
 def read_scheduler_state(home: Path) -> SchedulerState | None:
     """None where no scheduler lives."""
-    raw = _read_json(home / BOARD_FILE)
+    raw = _read_json(home / SCHEDULER_FILE)
     try:
-        board = SchedulerState(Process(int(raw["process"]["pid"]), float(raw["process"]["create_time"])), dict(raw["reasons"]))
+        state = SchedulerState(Process(int(raw["process"]["pid"]), float(raw["process"]["create_time"])), dict(raw["reasons"]))
     except (KeyError, TypeError, ValueError):
         return None
-    return board if board.process.is_alive() else None
+    return state if state.process.is_alive() else None

@@ -10,8 +10,8 @@ from pathlib import Path
 from core.errors import RunError
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
-COMMANDS_FILE, TICKET_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
-RECOVERY_FILE, PARENT_FILE, BOARD_FILE = "recovery.json", "parent.json", "scheduler.json"
+COMMANDS_FILE, QUEUE_ENTRY_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
+RECOVERY_FILE, PARENT_FILE, SCHEDULER_FILE = "recovery.json", "parent.json", "scheduler.json"
 PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one before last, and what a fork began with
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 EVENTS_FILE = "events.jsonl"

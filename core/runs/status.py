@@ -92,7 +92,7 @@ def run_state(run: RunDir, now: float | None = None) -> RunState:
 
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     """``last``: the log's last event; an attempt that ended says so there."""
-    ticket = read_queue_entry(run)  # first: a scheduler writes the process before it takes the ticket away
+    entry = read_queue_entry(run)  # first: a scheduler writes the process before it takes the queue entry away
     spawned, beat = read_process(run), read_heartbeat(run)
     ended = last.data if last is not None and isinstance(last.data, Ended) else None
     if ended is not None and last is not None and spawned is not None and spawned.ts > last.ts and spawned.process.is_alive():
@@ -103,8 +103,8 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
             return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=now - beat.ts > FRESH_S)
         if spawned is not None and spawned.process.is_alive():
             return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
-    if ticket is not None:
-        return RunState(Status.QUEUED, waiting_reason(run, ticket, now))
+    if entry is not None:
+        return RunState(Status.QUEUED, waiting_reason(run, entry, now))
     if ended is not None:
         return RunState(Status(ended.status), ended.reason)
     if last is None and spawned is None and beat is None:
@@ -143,14 +143,14 @@ def run_limit(run: RunDir) -> int:
     return recovery.max_restarts if recovery.enabled else 0
 
 
-def waiting_reason(run: RunDir, ticket: QueueEntry, now: float) -> str:
+def waiting_reason(run: RunDir, entry: QueueEntry, now: float) -> str:
     """Why a queued run waits."""
-    if ticket.not_before > now:
-        return f"{ticket.cause}, in {ticket.not_before - now:.0f} s"
-    board = read_scheduler_state(run.path.parent)
-    if board is None:
+    if entry.not_before > now:
+        return f"{entry.cause}, in {entry.not_before - now:.0f} s"
+    scheduler = read_scheduler_state(run.path.parent)
+    if scheduler is None:
         return "no console and no 'python -m core runs serve' is there to start it"
-    return board.reasons.get(run.run_id, "next in the queue")
+    return scheduler.reasons.get(run.run_id, "next in the queue")
 
 
 def check_resumable(run: RunDir) -> None:

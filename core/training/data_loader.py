@@ -72,7 +72,7 @@ class DataLoader:
     def open(self, digest: str = "", quarantined: list[str] | None = None) -> None:
         """Load the logos and start the workers.
 
-        ``digest``: what the logos must be, where a run goes on; ``aside``: digests of pictures that were put aside.
+        ``digest``: what the logos must be, where a run goes on; ``quarantined``: digests of pictures that are left out.
 
         Raises:
             LogosError: they can't be read, differ, or none is left to train on or to evaluate.
@@ -108,7 +108,7 @@ class DataLoader:
         log.info("%s", text)
 
     def quarantined(self) -> list[str]:
-        """Digests of the pictures that were put aside."""
+        """Digests of the pictures that were quarantined."""
         return [self.pictures[i].digest for i in sorted(self.pool.quarantined)]
 
     def _load(self, digest: str) -> LogoSet:
@@ -168,6 +168,6 @@ class DataLoader:
         log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
         self._events.write(self._heartbeat.step, lost)
         if loss.is_quarantined and loss.job is not None:
-            text = f"{self.pictures[loss.job.index].name} is put aside: it cost {self._config.workers.max_losses} workers"
+            text = f"{self.pictures[loss.job.index].name} is quarantined: it killed {self._config.workers.max_losses} workers"
             log.warning("%s", text)
             self._events.write(self._heartbeat.step, WarningGiven(text))

@@ -19,7 +19,7 @@ HEARTBEAT_S = 2.0
 
 
 class HeartbeatWriter:
-    """Writes the trainer's pulse every two seconds from a thread of its own."""
+    """Writes the trainer's heartbeat every two seconds from a thread of its own."""
 
     def __init__(self, run: RunDir) -> None:
         self._run, self._process = run, Process.of(os.getpid())

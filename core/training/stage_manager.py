@@ -97,7 +97,7 @@ class StageManager:
         return {"at_promotion": self._at_promotion, "n_obeyed": self._n_applied}
 
     def restore(self, state: dict[str, Any], is_same_run: bool = True, is_newest: bool = True) -> None:
-        """Where a run goes on from its newest checkpoint, commands which that one does not know are obeyed again; where an
+        """Where a run goes on from its newest checkpoint, commands which that one does not know are applied again; where an
         older one was chosen, they are past."""
         self._at_promotion = dict(state.get("at_promotion", {}))
         if is_same_run:

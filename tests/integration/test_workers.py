@@ -191,7 +191,7 @@ def test_no_environment_is_left_without_a_logo_unnoticed(open_pool):
     envs = environments(pool, logos, n_envs=1)
     for i in range(12):
         pool.quarantine(i)
-    with pytest.raises(WorkerError, match="no logo is left to train on: 12 were put aside"):
+    with pytest.raises(WorkerError, match="no logo is left to train on: 12 were quarantined"):
         envs.step(np.zeros((1, N_PARAMS), np.float32))
 
 

@@ -1,6 +1,6 @@
 """Tidy DataFrame -> Altair chart: what every curve has in common. Pure: no Streamlit, no SQL, no files.
 
-Every chart takes the columns that its docstring lists. Colours: one a run, the same on every page; categories and
+Every chart takes the columns that its docstring lists. Colours: one per run, the same on every page; categories and
 terms have colours of their own. A series has mean, low and high per point; the band shows what thinning hid. An
 interval selection named :data:`ZOOM` lets whoever draws the chart read the data again at the range that was brushed.
 """

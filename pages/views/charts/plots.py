@@ -257,7 +257,7 @@ def trade_off(points: pd.DataFrame, front: pd.DataFrame) -> Chart:
 
 
 def spread(values: pd.DataFrame, title: str) -> Chart:
-    """Values by category, a tick a logo. ``values``: logo, category, split, value."""
+    """Values by category, one tick per logo. ``values``: logo, category, split, value."""
     base = alt.Chart(values).encode(y=alt.Y("category:N", title=None))
     scale = alt.Scale(domain=list(CATEGORY_COLOURS), range=list(CATEGORY_COLOURS.values()))
     ticks = base.mark_tick(thickness=2, opacity=0.55, height=22).encode(

@@ -1,4 +1,4 @@
-"""What the doctor says of a run: a light a rule, what was found with its remedy, and what the machine did meanwhile."""
+"""What the doctor says of a run: one indicator per rule, what was found with its remedy, and what the machine did meanwhile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MACHINE = {
     "system/memory_mb": "memory of the run",
     "system/memory_free_mb": "memory left, MB",
     "system/disk_free_mb": "disk left, MB",
-    "time/step_rate": "steps a second",
+    "time/step_rate": "steps per second",
 }
 
 
