@@ -31,10 +31,11 @@ test: setup-dev  ## all tests: two at a time, and apart from them what kills and
 	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/integration tests/unit
 	$(PY) -m pytest tests/endurance
 
-check: setup-dev  ## what CI runs: format, lint, types, tests
+check: setup-dev  ## what CI runs: format, lint, types, imports, tests
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
 	$(MAKE) test
 
 bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
