@@ -27,6 +27,7 @@ from core.workers.worker import Job
 from tests.support.runs import tiny_config
 
 IS_FULL = bool(os.environ.get("TRACEWRIGHT_SLOW"))
+pytestmark = pytest.mark.timeout(1800 if IS_FULL else 300)
 N_SETS = 20_000 if IS_FULL else 1_500
 N_STEPS, KILL_EVERY_S = (25_600, 5.0) if IS_FULL else (1_024, 1.5)
 
@@ -100,7 +101,7 @@ def test_every_step_returns_and_memory_stays(real_logos, capsys):
 def logos_of_environments(episodes: list[dict]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for episode in episodes:
-        found.setdefault(episode["env"], []).append(episode["logo"])
+        found.setdefault(episode.env, []).append(episode.logo)
     return found
 
 
@@ -137,7 +138,7 @@ def test_a_run_whose_workers_are_killed_completes(home, real_logos, capsys):
     events = list(read_events(run.events_file))
     episodes = [e.data for e in events if e.kind == "episode"]
     lost = [e.data for e in events if e.kind == "worker_lost"]
-    failed = [e for e in episodes if e["end"] in ("crashed", "timeout", "memory")]
+    failed = [e for e in episodes if e.end_reason in ("crashed", "timeout", "memory")]
     with capsys.disabled():
         seconds = events[-1].ts - events[0].ts
         print(
@@ -146,22 +147,22 @@ def test_a_run_whose_workers_are_killed_completes(home, real_logos, capsys):
     assert ending.status is Status.COMPLETED
     assert len(kills) >= 3
     assert len(kills) - 2 <= len(lost) <= len(kills)  # one or two may fall into the start or the end
-    assert {loss["reason"] for loss in lost} == {"killed by signal 9"}
+    assert {loss.reason for loss in lost} == {"killed by signal 9"}
     assert len(failed) <= len(lost)
-    assert all(e["reward"] == -3.0 for e in failed)
-    assert [e["episode"] for e in episodes] == list(range(1, N_STEPS + 1))
+    assert all(e.training_gain == -3.0 for e in failed)
+    assert [e.episode for e in episodes] == list(range(1, N_STEPS + 1))
     # Every environment drew the logos that it would have drawn
     calm = [e.data for e in read_events(undisturbed.events_file) if e.kind == "episode"]
     assert logos_of_environments(episodes) == logos_of_environments(calm)
     # and until the first loss everything is the same
     first = next((i for i, e in enumerate(episodes) if e in failed), len(episodes))
     same = [
-        (a["logo"], a["params"], a["gain"]) == (b["logo"], b["params"], b["gain"]) for a, b in zip(episodes[:first], calm, strict=False)
+        (a.logo, a.params, a.headline_gain) == (b.logo, b.params, b.headline_gain) for a, b in zip(episodes[:first], calm, strict=False)
     ]
     assert all(same)
     metrics = [e.data.values["trace/workers_lost"] for e in events if isinstance(e.data, Metrics) and "trace/workers_lost" in e.data.values]
     assert metrics == sorted(metrics)
-    assert all((run.path / loss["case"]).is_file() for loss in lost if "case" in loss)
+    assert all((run.path / loss.case).is_file() for loss in lost if loss.case)
     assert all("resource_tracker" in " ".join(p.cmdline()) for p in psutil.Process().children())
 
 

@@ -25,7 +25,6 @@ from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 from core.training.session import Extras
 from core.training.trainer import train
-from tests.support.logos import draw_logo
 from tests.support.paths import ASSETS
 from tests.support.runs import tiny_config, update_values, values
 
@@ -88,31 +87,20 @@ FOUND_IN = {
 }
 
 
-@pytest.fixture(scope="module")
-def logos(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("doctor") / "logos"
-    for i in range(12):
-        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw_logo(i).save(path)
-    return folder
+@pytest.fixture
+def logos(recordings) -> Path:
+    return recordings.logos
 
 
-@pytest.fixture(scope="module")
-def trained(logos) -> Callable[[str], RunDir]:
-    """A training by the name of its sickness, made when first asked for."""
-    known: dict[str, RunDir] = {}
-
-    def get(name: str) -> RunDir:
-        if name not in known:
-            known[name] = claim(logos.parent / "home", broken_config(logos, name=name, **SICK[name]))
-            train(known[name])
-        return known[name]
-
-    return get
+@pytest.fixture
+def trained(recordings) -> Callable[[str], RunDir]:
+    """A training by the name of its sickness, recorded when first asked for."""
+    return lambda name: recordings.original(broken_config(recordings.logos, name=name, **SICK[name]))
 
 
-@pytest.mark.parametrize(("rule", "sickness"), FOUND_IN.items())
+@pytest.mark.parametrize(
+    ("rule", "sickness"), [pytest.param(rule, found, marks=pytest.mark.xdist_group(found)) for rule, found in FOUND_IN.items()]
+)
 def test_a_rule_fires_in_a_real_training_that_has_it(trained, rule, sickness):
     run = trained(sickness)
     told = [e for e in read_events(run.events_file) if e.kind == "alert" and e.data.rule == rule]
@@ -232,13 +220,12 @@ def actions(run: RunDir) -> list[tuple[str, str]]:
     return [(e.data.rule, e.data.text) for e in read_events(run.events_file) if e.kind == "action"]
 
 
-def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos):
+def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos, recordings):
     run = claim(home, broken_config(logos, total_timesteps=1280))
     with pytest.raises(TrainingError, match="no numbers any more since step 640; the last checkpoint is whole"):
         train(run, extras=overflow_at(640))
     assert run_state(run).status is Status.FAILED
-    undisturbed = claim(home, broken_config(logos, total_timesteps=1280))
-    train(undisturbed)
+    undisturbed = recordings.original(broken_config(logos, total_timesteps=1280))
     train(run, resume=True)
     assert values(run, beyond=576, attempt=2) == values(undisturbed, beyond=576)
 

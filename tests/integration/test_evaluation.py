@@ -16,37 +16,28 @@ from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
 from core.evaluation.comparison import Request, compare, write_comparison
 from core.evaluation.optimize import PREFERENCES, find_pictures, optimize
-from core.runs.records import claim
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
-from core.training.trainer import train
 from tests.support.logos import draw_logo
 from tests.support.paths import ROOT
 from tests.support.runs import tiny_config
+
+pytestmark = pytest.mark.xdist_group("evaluation")  # they share a home
 
 
 def quiet(what: str, n_done: int, n_all: int) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[Path, Path, RunDir]:
+@pytest.fixture
+def trained(recordings) -> tuple[Path, Path, RunDir]:
     """(home, logos, run) of an agent with an outcome model: 1,280 conversions of twelve logos and their variants."""
-    folder = tmp_path_factory.mktemp("logos")
-    for i in range(12):
-        path = folder / ("simple", "text", "gradient", "complex")[i % 4] / f"logo {i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw_logo(i).save(path)
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRACEWRIGHT_HOME", str(home))
-        changes = {"n_envs": 64, "logos": {"variants": 1}, "outcome": {"members": 2, "units": 32, "epochs": 4}}
-        run = claim(home, tiny_config(folder, total_timesteps=1280, evaluation={"every_steps": 640}, **changes))
-        train(run)
-    return home, folder, run
+    changes = {"n_envs": 64, "logos": {"variants": 1}, "outcome": {"members": 2, "units": 32, "epochs": 4}}
+    run = recordings.original(tiny_config(recordings.logos, total_timesteps=1280, evaluation={"every_steps": 640}, **changes))
+    return run.path.parent, recordings.logos, run
 
 
 def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(trained, tmp_path):

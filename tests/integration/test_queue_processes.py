@@ -35,6 +35,7 @@ def serve(home, *flags: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_ten_runs_on_two_cores_complete_in_order_though_the_server_is_killed(home, logo_folder):
     write_settings(home, Settings.model_validate({"queue": {"cores": 2}}))
     runs = [queue.submit(home, named(logo_folder, f"n{i}", total_timesteps=640)) for i in range(10)]
@@ -60,6 +61,7 @@ def test_ten_runs_on_two_cores_complete_in_order_though_the_server_is_killed(hom
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_trainer_that_hangs_is_shown_then_killed_and_started_again(home, logo_folder, monkeypatch):
     monkeypatch.setattr("core.runs.status.FRESH_S", 4.0)
     config = named(logo_folder, "a", total_timesteps=100_000, recovery={"enabled": True, "backoff_s": 0, "stalled_s": 10})

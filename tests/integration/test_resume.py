@@ -42,6 +42,7 @@ STAGES = {
     ],
 }
 N_COMPARED = 2000
+UNTROUBLED = {"total_timesteps": 1600, "checkpoint": {"every_steps": 100_000}}  # recorded once, for two tests
 
 
 def long_config(folder, **changes):
@@ -58,6 +59,7 @@ def whole(recordings):
     return recordings.original(long_config(recordings.logos)), recordings.logos
 
 
+@pytest.mark.xdist_group("whole run")
 @pytest.mark.parametrize("place", ["inside a stage", "at a promotion", "automatic restart"])
 def test_a_run_goes_on_exactly_as_if_it_had_never_stopped(home, whole, place):
     run_of_whole, folder = whole
@@ -209,10 +211,10 @@ def test_a_fork_that_does_not_fit_says_so(home, recorded):
     assert run_state(fork).status is Status.FAILED
 
 
-def test_pause_and_continue_change_nothing_but_the_clock(home, logo_folder):
-    config = tiny_config(logo_folder, total_timesteps=1600)
-    undisturbed = claim(home, config)
-    train(undisturbed)
+@pytest.mark.xdist_group("untroubled")
+def test_pause_and_continue_change_nothing_but_the_clock(home, recordings):
+    config = tiny_config(recordings.logos, **UNTROUBLED)
+    undisturbed = recordings.original(config)
     run = local.start(home, config)
     follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
     local.pause(run)
@@ -337,10 +339,10 @@ def fill(path):
                 return
 
 
-def test_a_full_disk_makes_a_run_wait_and_loses_nothing(small_disk, home, logo_folder, monkeypatch):
-    config = tiny_config(logo_folder, total_timesteps=2400, checkpoint={"every_steps": 100_000})
-    undisturbed = claim(home, config)
-    train(undisturbed)
+@pytest.mark.xdist_group("untroubled")
+def test_a_full_disk_makes_a_run_wait_and_loses_nothing(small_disk, recordings):
+    config = tiny_config(recordings.logos, **UNTROUBLED)
+    undisturbed = recordings.original(config)
     run = local.start(small_disk / "runs", config)
     follow(run, lambda e: e.kind == "metrics" and e.step >= 64)
     filler = small_disk / "filler"

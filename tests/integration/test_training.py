@@ -18,7 +18,7 @@ from core.logos.dataset import load_logos
 from core.runs.event_types import EpisodeEnded, Record, StageDecision, StageEvaluation
 from core.runs.events import read_events
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
-from core.runs.run_dir import RunDir, find_run
+from core.runs.run_dir import find_run
 from core.runs.status import Status, run_state
 from core.scheduling import local
 from core.tracing.outcome import Weights, gain
@@ -234,7 +234,7 @@ def test_stop_kill_and_resume_of_a_process(home, logo_folder):
 
 def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder, monkeypatch):
     run = claim(home, tiny_config(logo_folder))
-    monkeypatch.setattr("core.runs.run_dir.RunDir.training_lock", functools.partialmethod(RunDir.training_lock, patience_s=0.1))
+    monkeypatch.setattr("core.training.trainer.training_lock", functools.partial(training_lock, patience_s=0.1))
     with training_lock(run), pytest.raises(RunError, match="being trained by another process"):
         train(run)
 
