@@ -1,7 +1,9 @@
 """Store, ingest, queries, export: exactly once, whatever is killed."""
 
+import itertools
 import json
 import time
+from collections.abc import Callable
 from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -28,6 +30,13 @@ from tests.support.runs import tiny_config
 GOLDEN = ASSETS / "events_v1.jsonl"
 
 
+@pytest.fixture(params=["in memory", "in a file"])
+def new_store(request, tmp_path) -> Callable[[], Store]:
+    """Opens a store; whatever holds of one kind holds of the other."""
+    names = (tmp_path / f"index-{n}.duckdb" for n in itertools.count())
+    return lambda: Store(None if request.param == "in memory" else next(names))
+
+
 def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
     run = claim(home, tiny_config(home))
     for attempt in range(attempts):
@@ -41,9 +50,9 @@ def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
     return run
 
 
-def test_a_log_is_taken_in_whole(tmp_path):
+def test_a_log_is_taken_in_whole(tmp_path, new_store):
     run = write_run(tmp_path)
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         assert queries.counts(store, run.run_id) == {"episodes": 20, "metrics": 8, "evaluated": 0, "evaluations": 1, "events": 1}
         frame = export.episodes(store, run.run_id)
@@ -53,35 +62,35 @@ def test_a_log_is_taken_in_whole(tmp_path):
         assert metrics.loc[metrics["name"] == "time/fps", "value"].isna().all()
 
 
-def test_a_torn_last_line_waits_for_the_next_read(tmp_path):
+def test_a_torn_last_line_waits_for_the_next_read(tmp_path, new_store):
     run = write_run(tmp_path, 5)
     whole = run.events_file.read_bytes()
     run.events_file.write_bytes(whole[:-30])
     offsets: dict[str, int] = {}
-    with Store(None) as store:
+    with new_store() as store:
         first = catch_up(store, tmp_path, offsets)
         run.events_file.write_bytes(whole)
         assert first + catch_up(store, tmp_path, offsets) == whole.count(b"\n")
         assert catch_up(store, tmp_path, offsets) == 0
 
 
-def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path):
+def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path, new_store):
     run = write_run(tmp_path, 5)
     with run.events_file.open("ab") as file:
         file.write(b'nonsense\n{"seq": 1}\n\xff\xfe\n[1]\n')
     with EventWriter(run.events_file) as log:
         log.write(6, PhaseStarted(phase="x"))
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         overview = queries.run_overview(store)
         assert overview["n_bad"][0] == 4
         assert queries.counts(store, run.run_id)["episodes"] == 5
 
 
-def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path):
+def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path, new_store):
     run, kept = write_run(tmp_path, 8), write_run(tmp_path, 5)
     offsets: dict[str, int] = {}
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, offsets)
         run.events_file.unlink()
         with EventWriter(run.events_file) as log:
@@ -93,9 +102,9 @@ def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path
         assert list(queries.run_overview(store)["run_id"]) == [kept.run_id]
 
 
-def test_what_a_resumed_attempt_does_again_is_there_once(tmp_path):
+def test_what_a_resumed_attempt_does_again_is_there_once(tmp_path, new_store):
     run = write_run(tmp_path, 20, attempts=2)  # the second goes on from step 10 to 30
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         frame = export.episodes(store, run.run_id)
         assert list(frame["step"]) == list(range(1, 31))
@@ -105,13 +114,13 @@ def test_what_a_resumed_attempt_does_again_is_there_once(tmp_path):
         assert (minutes.diff().dropna() >= 0).all()
 
 
-def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_path):
+def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_path, new_store):
     run = claim(tmp_path, tiny_config(tmp_path))
     for gain in (0.1, 0.2):
         with EventWriter(run.events_file) as log:
             log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
             log.write(0, record("evaluation", gain=gain))
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         assert list(queries.evaluations(store, [run.run_id])["gain"]) == [0.2]
 
@@ -127,10 +136,10 @@ def test_rebuilding_gives_the_same_rows(tmp_path):
     pd.testing.assert_frame_equal(*frames)
 
 
-def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
+def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch, new_store):
     monkeypatch.setattr("storage.ingest.CHUNK_BYTES", 64)
     run = write_run(tmp_path, 3)
-    with Store(None) as store:
+    with new_store() as store:
         assert catch_up(store, tmp_path, {}) == run.events_file.read_bytes().count(b"\n")
 
 
@@ -171,7 +180,7 @@ def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monk
         assert store.offsets() == {run.run_id: run.events_file.stat().st_size}
 
 
-def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatch):
+def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatch, new_store):
     """Adding one, at any place, needs no other change and shifts no other column's values."""
     before = event_fields.table_columns(EpisodeEnded)
     for place in (0, 7, 12, len(fields(EpisodeEnded))):
@@ -189,7 +198,7 @@ def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatc
         with EventWriter(run.events_file) as log:
             log.write(0, AttemptStarted(0, 10))
             log.write(3, new(**told, n_nodes=77))
-        with Store(None) as store:
+        with new_store() as store:
             catch_up(store, home, {})
             (row,) = export.episodes(store, run.run_id).to_dict("records")
         assert row["n_nodes"] == 77
@@ -199,11 +208,11 @@ def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatc
         assert list(row)[3 : 3 + len(before) + 1] == list(event_fields.table_columns(new))
 
 
-def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path):
+def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path, new_store):
     run = claim(tmp_path, tiny_config(tmp_path))
     run.events_file.write_bytes(GOLDEN.read_bytes())
     raw = {line["kind"]: line["data"] for line in map(json.loads, GOLDEN.read_text().splitlines())}
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         (found,) = export.episodes(store, run.run_id).to_dict("records")
         (evaluated,) = export.evaluations(store, run.run_id).to_dict("records")
@@ -227,7 +236,7 @@ def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path)
     assert (ended.status, ended.reason, ended.gain, ended.best_gain) == tuple(raw["ended"].values())
 
 
-def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path):
+def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path, new_store):
     run = write_run(tmp_path, 4)
     with run.events_file.open("ab") as file:
         file.write(
@@ -235,7 +244,7 @@ def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path):
         )
         file.write(b'{"v":0,"seq":100,"attempt":1,"ts":1.0,"kind":"episode","step":6,"data":{}}\n')
     before = run.events_file.read_bytes()
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         assert queries.counts(store, run.run_id)["episodes"] == 4
         assert store.rows("SELECT n_newer, n_bad FROM sources") == [(1, 1)]
@@ -257,10 +266,10 @@ def test_the_ingest_thread_follows_a_growing_log(tmp_path):
         assert queries.counts(store, run.run_id)["episodes"] == 199
 
 
-def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path):
+def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path, new_store):
     run = claim(tmp_path, tiny_config(tmp_path))
     rng, offsets = np.random.default_rng(0), {}
-    with Store(None) as store, EventWriter(run.events_file) as log:
+    with new_store() as store, EventWriter(run.events_file) as log:
         log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
         values = rng.normal(size=3000)
         values[1234] = 50.0
@@ -279,9 +288,9 @@ def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path):
         np.testing.assert_allclose(after["mean"][:n], before["mean"][:n])
 
 
-def test_every_query_answers_for_a_run_without_rows(tmp_path):
+def test_every_query_answers_for_a_run_without_rows(tmp_path, new_store):
     run = claim(tmp_path, tiny_config(tmp_path))
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         r = run.run_id
         empty = [
@@ -298,9 +307,9 @@ def test_every_query_answers_for_a_run_without_rows(tmp_path):
         assert queries.metric_names(store, []) == []
 
 
-def test_histogram_and_heatmap_count_every_episode(tmp_path):
+def test_histogram_and_heatmap_count_every_episode(tmp_path, new_store):
     run = write_run(tmp_path, 100)
-    with Store(None) as store:
+    with new_store() as store:
         catch_up(store, tmp_path, {})
         cells = queries.param_density(store, run.run_id, "layer_difference", 0, 128)
         assert int(cells["n"].sum()) == 100
@@ -311,8 +320,8 @@ def test_histogram_and_heatmap_count_every_episode(tmp_path):
         assert int(queries.success_by(store, run.run_id, "category")["n"].sum()) == 100
 
 
-def test_names_that_are_no_column_are_refused(tmp_path):
-    with Store(None) as store:
+def test_names_that_are_no_column_are_refused(tmp_path, new_store):
+    with new_store() as store:
         for bad in ("reward; DROP TABLE episodes", "seq"):
             with pytest.raises(ValueError, match="is none of"):
                 queries.episode_series(store, ["x"], bad)
@@ -333,10 +342,10 @@ def test_the_export_equals_the_log(tmp_path):
     assert frame["headline_gain"].to_list() == logged
 
 
-def test_store_error_is_raised_for_bytes_out_of_order(tmp_path):
+def test_store_error_is_raised_for_bytes_out_of_order(tmp_path, new_store):
     run = write_run(tmp_path, 2)
     data = run.events_file.read_bytes()
-    with Store(None) as store:
+    with new_store() as store:
         store.take_in(run.run_id, data, 0)
         with pytest.raises(StoreError, match="are due"):
             store.take_in(run.run_id, data, 0)
