@@ -69,7 +69,7 @@ def test_episodes_do_not_depend_on_the_number_of_workers(open_pool, max_steps):
         rng, seen = np.random.default_rng(0), [envs.observations.copy()]
         for _ in range(6):
             envs.step(rng.uniform(-1, 1, (4, N_PARAMS)).astype(np.float32))
-            columns = [COLUMN[c] for c in ("logo", "done", "reward", "ssim", "bytes", "gain")]
+            columns = [COLUMN[c] for c in ("logo", "done", "step_reward", "ssim", "bytes", "headline_gain")]
             seen += [envs.observations.copy(), envs.records[:, columns].copy()]
         runs.append(seen)
     for a, b in zip(*runs, strict=True):
