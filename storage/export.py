@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from core.config.config import CurriculumConfig
+from core.csv_files import guarded
 from core.files import write_aside
 from core.runs.event_types import StageDecision, StageEnded, StageEvaluation
 from core.runs.records import read_config, read_label
@@ -131,14 +132,18 @@ def curriculum_report(store: Store, run: str, config: CurriculumConfig) -> dict[
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8 CSV; floats as their shortest exact text. Text that a spreadsheet would run as a formula is quoted with '."""
-    safe = frame.copy()
-    for column in safe.columns:
-        if safe[column].dtype == object or pd.api.types.is_string_dtype(safe[column]):
-            safe[column] = safe[column].map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" and v else v)
+    """UTF-8 CSV; floats as their shortest exact text. Text that a spreadsheet would run as a formula is guarded (core/csv_files.py)."""
+    safe = frame.rename(columns=guarded)
+    for place, kind in enumerate(safe.dtypes):
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind)):
+            safe.isetitem(place, safe.iloc[:, place].astype(object).map(_cell))
     buffer = io.StringIO()
     safe.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    return guarded(value.replace("\r\n", "\n").replace("\r", "\n")) if isinstance(value, str) else value
 
 
 def to_json(frame: pd.DataFrame) -> bytes:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from core.agents.loading import load_model
 from core.agents.model import Model
 from core.config.config import RunConfig
+from core.csv_files import write_csv
 from core.environment.preparation import Preparations
 from core.errors import ConfigError, LogosError
-from core.files import write_aside, write_csv
+from core.files import write_aside
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.paths import trace_cache_file
 from core.search.baselines import BASELINES

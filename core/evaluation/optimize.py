@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from core.agents.model import Model
+from core.csv_files import write_csv
 from core.environment.preparation import Preparations
 from core.environment.spec import worker_limits
 from core.errors import PictureError
-from core.files import write_aside, write_csv
+from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import FORMATS, read_picture
 from core.paths import trace_cache_file

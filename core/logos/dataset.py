@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.csv_files import unguarded, write_csv
 from core.errors import LogosError, PictureError
-from core.files import write_csv
 from core.logos.classify import classify
 from core.logos.pictures import FORMATS, decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
@@ -158,12 +159,13 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
 
 def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> Iterable[_Entry]:
     try:
-        rows = list(csv.DictReader(manifest.read_text(encoding="utf-8-sig").splitlines()))
+        text = manifest.read_bytes().decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LogosError(f"{manifest} can't be read: {error}") from error
     listed: dict[Path, set[str]] = {}
     for number, row in enumerate(rows, start=2):
-        name, category = (row.get("name") or "").strip(), (row.get("category") or "").strip().lower()
+        name, category = unguarded((row.get("name") or "").strip()), (row.get("category") or "").strip().lower()
         where = f"{manifest}:{number}"
         if not name:
             skipped.append(Skipped(where, "this row has no name"))
@@ -179,7 +181,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
-        brand = (row.get("brand") or "").strip()
+        brand = unguarded((row.get("brand") or "").strip())
         yield _Entry(name, category or None, split, brand, str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from core.csv_files import write_csv
 from core.errors import LogosError
-from core.files import write_csv
 from core.logos.classify import classify
 from core.logos.dataset import SPLITS, Logo, LogoSet, load_logos, write_logos
 from core.logos.pictures import FORMATS

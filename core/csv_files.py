@@ -1,0 +1,43 @@
+"""The one way out for tables: CSV that no spreadsheet runs.
+
+A text that begins like a formula is written with an apostrophe before it, which spreadsheets take for text. :func:`unguarded` takes
+exactly that apostrophe off again, so what is written for ourselves reads back as it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.files import write_aside
+
+_FORMULA = "=+-@\t\r\n＝＋－＠"  # a spreadsheet takes the wide ones for the narrow
+
+
+def _is_formula(text: str) -> bool:
+    return text.lstrip("' ")[:1] in tuple(_FORMULA)
+
+
+def guarded(value: Any) -> Any:
+    """A cell as it is written: text that begins like a formula (after apostrophes and spaces) gets one apostrophe more."""
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def unguarded(text: str) -> str:
+    """What :func:`guarded` was given."""
+    return text[1:] if text.startswith("'") and _is_formula(text) else text
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV of rows that share their keys, at least one, written aside first."""
+    lines = [_line(list(rows[0])), *(_line([row[key] for key in rows[0]]) for row in rows)]
+    write_aside(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _line(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(guarded(value) for value in values)  # quotes what holds any of its own line's end
+    return text.getvalue().removesuffix("\r\n")
