@@ -27,10 +27,12 @@ from core.errors import StoreError
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
 from core.runs import trash
+from core.runs.records import problems
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
 from pages.server import start_document
+from pages.server.guard import Guard
 from storage.ingest import Ingest
 from storage.store import Store, open_store
 
@@ -153,10 +155,14 @@ async def health(_request: Request) -> JSONResponse:
 
 async def runs(_request: Request) -> JSONResponse:
     """For scripts and tests: every run with its status, as the pages show it."""
-    found = [(run.run_id, run_state(run)) for run in all_runs(console().home)]
+    found = [(run, run_state(run)) for run in all_runs(console().home)]
     rows = [
-        {"run_id": run_id, "status": state.status.value, "reason": state.reason, "is_stalled": state.is_stalled} for run_id, state in found
-    ]
+        {
+            "run_id": run.run_id, "status": state.status.value, "reason": state.reason, "is_stalled": state.is_stalled,
+            "problems": problems(run),
+        }
+        for run, state in found
+    ]  # fmt: skip
     return JSONResponse({"ts": time.time(), "runs": rows})
 
 
@@ -173,10 +179,11 @@ class SecurityHeaders:
                 headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
+                headers["Cross-Origin-Resource-Policy"] = "same-origin"
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
 
 ROUTES = [Route("/api/health", health), Route("/api/runs", runs), *start_document.routes()]
-MIDDLEWARE = [Middleware(SecurityHeaders)]
+MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Guard)]
