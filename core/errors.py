@@ -46,6 +46,10 @@ class CheckpointError(TracewrightError, ValueError):
     """Raised when a checkpoint is missing, damaged or does not fit."""
 
 
+class DamagedFileError(TracewrightError, ValueError):
+    """Raised when a file is there and can't be read as what it should be; the text says which file and why."""
+
+
 class BenchError(TracewrightError, RuntimeError):
     """Raised when a benchmark lacks what it needs; the text says what to do."""
 

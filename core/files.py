@@ -1,22 +1,38 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and small ones that may be damaged in any way."""
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
+import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from core.errors import DamagedFileError
+
+MAX_SMALL_BYTES = 4_000_000  # of a file that is read whole; ours are below 100 kB
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # what a full disk, or a quota that is used up, says
 
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Write next to ``path`` and rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def make_folder(folder: Path, within: Path | None = None) -> None:
+    """Make a folder and those above it; ``within``: a folder that must be there already, or it is a FileNotFoundError."""
+    if within is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    at = within
+    for part in folder.relative_to(within).parts:
+        at = at / part
+        at.mkdir(exist_ok=True)
+
+
+def write_aside(path: Path, data: bytes, within: Path | None = None) -> None:
+    """Write next to ``path`` and rename over it.
+
+    ``within``: no folder above this one is made: a run that was deleted must not come back with one of its files.
+    """
+    make_folder(path.parent, within)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         aside.write_bytes(data)
@@ -25,10 +41,68 @@ def write_aside(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A CSV of rows that share their keys, at least one, written aside first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_aside(path, text.getvalue().encode())
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that what is in it is not lost when it is written anew; returns its new path."""
+    n, aside = 1, path.with_name(f"{path.name}.damaged")
+    while os.path.lexists(aside):
+        n, aside = n + 1, path.with_name(f"{path.name}.damaged-{n + 1}")
+    os.replace(path, aside)
+    return aside
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read it. What is no file (a folder, a pipe, which would hold the reader for good, a device) is an OSError."""
+    file = cast(BinaryIO, open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)))  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return file
+
+
+def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes | None:
+    """The content of a small file, at most ``max_bytes``; None where there is none.
+
+    Raises:
+        DamagedFileError: it is no file, too large for what it should be, or can't be read.
+    """
+    try:
+        with open_file(path) as file:
+            data = file.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{path.name} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > max_bytes:
+        raise DamagedFileError(f"{path.name} is larger than {max_bytes // 1_000_000} MB, which is not what belongs there")
+    return data
+
+
+def read_text(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> str | None:
+    """The UTF-8 text of a small file; None where there is none.
+
+    Raises:
+        DamagedFileError: as :func:`read_small`, or it is not UTF-8.
+    """
+    data = read_small(path, max_bytes)
+    try:
+        return None if data is None else data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path.name} is not UTF-8 text (byte {error.start})") from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a small file; None where there is none.
+
+    Raises:
+        DamagedFileError: as :func:`read_text`, or it is not a JSON object.
+    """
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path.name} is not valid JSON: {str(error)[:120]}") from error
+    if not isinstance(found, dict):
+        raise DamagedFileError(f"{path.name} holds a {type(found).__name__}, not a JSON object")
+    return found

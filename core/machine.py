@@ -10,9 +10,10 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
+from pydantic import Field
 
 MB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
@@ -168,8 +169,8 @@ psutil.cpu_percent(percpu=True)  # the first call measures nothing; from here on
 class Process:
     """A process that can't be mistaken for a later one with the same pid."""
 
-    pid: int
-    create_time: float
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    create_time: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # seconds since 1970
 
     @classmethod
     def of(cls, pid: int) -> Process:

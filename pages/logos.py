@@ -24,8 +24,9 @@ from core.tracing.picture import encode_png
 from pages.views import chart_box
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
-from pages.views.links import choose
+from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say
+from pages.views.text import plain
 from storage import export
 
 PER_PAGE = 36
@@ -52,7 +53,7 @@ def sources() -> dict[str, str]:
 def stamp(path: str) -> int:
     """Changes with what is in a folder."""
     folder = Path(path)
-    return 0 if path == BUILTIN or not folder.is_dir() else max(p.stat().st_mtime_ns for p in (folder, *folder.iterdir()))
+    return 0 if path == BUILTIN or not folder.is_dir() else max(p.lstat().st_mtime_ns for p in (folder, *folder.iterdir()))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
@@ -202,6 +203,23 @@ def left_out(found: Loaded) -> None:
     st.dataframe([{"file": Path(s.source).name, "reason": s.reason, "where": s.source} for s in skipped], hide_index=True)
 
 
+def show_instead(path: str) -> None:
+    """Show another set in the next run of the page, from its start."""
+    st.session_state["logos.show"] = path
+    st.rerun()
+
+
+def take_up() -> None:
+    """What :func:`show_instead` asked for, before any widget is drawn: only then may their values change."""
+    wanted = st.session_state.pop("logos.show", None)
+    if wanted is not None:
+        for key, value in {"path": "", "find": "", "category": [], "split": [], "tab": "Logos"}.items():
+            if key in st.session_state:
+                st.session_state[key] = value
+        drop_parameters("logo")
+        st.query_params["set"] = wanted
+
+
 def made(make: Any, what: str) -> None:
     """Make a set and show it, or say why not."""
     try:
@@ -209,10 +227,8 @@ def made(make: Any, what: str) -> None:
     except (LogosError, RunError, OSError) as error:
         st.error(str(error))
         return
-    st.query_params.clear()
-    st.query_params["set"] = str(folder)
     say(f"{what} {folder.name}")
-    st.rerun()
+    show_instead(str(folder))
 
 
 def maker(path: str) -> None:
@@ -240,10 +256,13 @@ def maker(path: str) -> None:
             if own:
                 sure = st.checkbox(f"Delete {Path(path).name} with its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
-                    sets.delete(console.home, path)
-                    st.query_params.clear()
-                    say(f"Deleted {Path(path).name}")
-                    st.rerun()
+                    try:
+                        sets.delete(console.home, path)
+                    except (LogosError, OSError) as error:
+                        st.error(plain(str(error)))
+                    else:
+                        say(f"Deleted {Path(path).name}")
+                        show_instead(BUILTIN)
         with cells.cell():
             st.subheader("Procedural")
             called = st.text_input("Name of the new set", key="made.name")
@@ -263,6 +282,7 @@ def maker(path: str) -> None:
                     made(lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
 
 
+take_up()
 known = sources()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     chosen_path = choose("Set", list(known), "set", show=lambda p: known[p], width=420)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from core.tracing.picture import encode_png, fit
 from core.tracing.tracer import trace
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
-from pages.views.links import choose
+from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say, show_toasts
-from pages.views.text import bytes_text, duration_text, gain_text
+from pages.views.text import bytes_text, duration_text, gain_text, plain
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
@@ -48,7 +49,7 @@ def begin_batch(make: Any) -> None:
     except (RunError, OSError) as error:
         st.error(str(error))
         return
-    st.query_params.clear()
+    drop_parameters("batch", "picture")
     st.query_params["batch"] = made.batch_id
     st.rerun()
 
@@ -61,7 +62,7 @@ def samples() -> list[tuple[str, bytes]]:
 
 def delete(which: Batch) -> None:
     which.delete()
-    st.query_params.pop("batch", None)
+    drop_parameters("batch", "picture")
     say("Deleted")
 
 
@@ -113,10 +114,13 @@ if shown is None:
 
 def batch_label(batch_id: str) -> str:
     found = Batch(console.home / "batches" / batch_id)
-    asked, result = found.request(), found.result()
-    when = datetime.strptime(batch_id[:15], "%Y%m%d-%H%M%S")
+    asked, result, when = found.request(), found.result(), batch_id
+    if found.problem_with_files():
+        return f"{batch_id} · damaged"
+    with contextlib.suppress(ValueError):  # a folder that was renamed
+        when = f"{datetime.strptime(batch_id[:15], '%Y%m%d-%H%M%S'):%b %d, %H:%M}"
     n = f"{result['n_done']} pictures" if result else found.status().value.lower()
-    return f"{when:%b %d, %H:%M} · {n} · {asked.budget} conversions, {PREFERENCES.get(asked.prefer, asked.prefer)}"
+    return f"{when} · {n} · {asked.budget} conversions, {PREFERENCES.get(asked.prefer, asked.prefer)}"
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -209,10 +213,10 @@ def one(which: Batch, table: pd.DataFrame) -> None:
     row = table.iloc[at]
     grid = st.grid(3, min_column_width=230, gap="medium")
     picture, facts = grid.cell(column_span=2), grid.cell()
-    svg_file = Path(row["svg"])
+    svg_file, picture_file = which.out / Path(row["svg"]).name, which.pictures / Path(row["file"]).name  # nothing outside the batch
     with picture:
         try:
-            png, default_svg, width, height = faces(row["file"], Path(row["file"]).stat().st_mtime, which.request().max_side)
+            png, default_svg, width, height = faces(str(picture_file), picture_file.stat().st_mtime, which.request().max_side)
             sides = {"original": png_url(png), "defaults": svg_url(default_svg.encode()), "best": svg_url(svg_file.read_bytes())}
         except (OSError, PictureError) as error:
             st.warning(f"{name}: nothing to show, {error}.")
@@ -241,10 +245,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     batch_id = choose("Batch", [b.batch_id for b in batches[:N_RECENT]] or [shown.batch_id], "batch", show=batch_label, width=460)
 shown = next(b for b in batches if b.batch_id == batch_id)
 status = shown.status()
-if status is BatchStatus.WORKING:
+if problem := shown.problem_with_files():
+    st.error(plain(problem), icon=":material/broken_image:")
+    st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
+elif status is BatchStatus.WORKING:
     working(shown)
 elif status is BatchStatus.FAILED:
-    st.error(f"This batch failed: {shown.problem() or 'it was killed before it was done'}")
+    st.error(plain(f"This batch failed: {shown.problem() or 'it was killed before it was done'}"))
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
 elif status is BatchStatus.CANCELLED:
     st.info("This batch was cancelled.")

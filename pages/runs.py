@@ -9,7 +9,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, controls, tables
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
-from pages.views.text import duration_text, gain_text
+from pages.views.text import duration_text, gain_text, plain
 from storage import export, queries
 
 PAGE_SIZE = 15
@@ -46,6 +46,8 @@ def run_row(row: tables.RunRow) -> None:
     with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
+        if row.problems:
+            st.badge("damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
     steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{gain_text(row.best_gain)}**")
@@ -59,8 +61,8 @@ def run_row(row: tables.RunRow) -> None:
 def more(row: tables.RunRow) -> None:
     """Everything else that can be done with a run."""
     run = row.run
-    if row.config_error:
-        st.warning(row.config_error)
+    for problem in row.problems:
+        st.warning(plain(problem), icon=":material/broken_image:")
     if row.state.reason:
         st.caption(row.state.reason)
     if row.n_bad:

@@ -24,15 +24,29 @@ from storage.store import Store
 
 log = logging.getLogger("tracewright.ingest")
 SCAN_S = 1.0
+UNREADABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)  # of a value in a line, not of the disk
 MIN_PAUSE_S = 0.05  # bursts of appends become one transaction
 
 
-def catch_up(store: Store, home: Path, offsets: dict[str, int]) -> int:
-    """Take in all whole lines that are new; ``offsets`` is kept up to date. Returns the number of events."""
+def catch_up(store: Store, home: Path, offsets: dict[str, int], failed: dict[str, str] | None = None) -> int:
+    """Take in all whole lines that are new; ``offsets`` is kept up to date. Returns the number of events.
+
+    ``failed``: {run id: why its log can't be read}, kept up to date; one such run does not hold the others.
+    """
     n_events, seen = 0, set()
+    failed = {} if failed is None else failed
     for run in all_runs(home):
         seen.add(run.run_id)
-        n_events += read_new(store, run.run_id, run.events_file, offsets)
+        try:
+            n_events += read_new(store, run.run_id, run.events_file, offsets)
+            failed.pop(run.run_id, None)
+        except OSError as error:
+            problem = f"{EVENTS_FILE} can't be read: {error.strerror or error}; the run's figures are those read before"
+            if failed.get(run.run_id) != problem:
+                log.warning("%s: %s", run.run_id, problem)
+            failed[run.run_id] = problem
+    for gone in set(failed) - seen:
+        del failed[gone]
     for gone in set(offsets) - seen:
         store.forget(gone)
         del offsets[gone]
@@ -50,10 +64,23 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> 
             store.forget(run_id)
             at = offsets[run_id] = 0
         if new.data:
-            n_events += store.take_in(run_id, new.data, at)
+            n_events += _take_in(store, run_id, new.data, at)
             offsets[run_id] = new.offset
         if not new.has_more:
             return n_events
+
+
+def _take_in(store: Store, run_id: str, lines: bytes, at: int) -> int:
+    """Take in whole lines; where DuckDB refuses a value among them, all but the lines that it refuses, which are counted as bad."""
+    try:
+        return store.take_in(run_id, lines, at)
+    except UNREADABLE as error:
+        half = lines.rfind(b"\n", 0, len(lines) // 2) + 1 or lines.find(b"\n") + 1
+        if half == len(lines):
+            log.warning("%s: the line at byte %d can't be taken in and is left out: %s", run_id, at, str(error)[:200])
+            store.leave_out(run_id, lines, at)
+            return 0
+        return _take_in(store, run_id, lines[:half], at) + _take_in(store, run_id, lines[half:], at + half)
 
 
 class _Wake(FileSystemEventHandler):
@@ -76,6 +103,7 @@ class Ingest:
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._observer: BaseObserver | None = None
         self._watched: set[str] = set()
+        self.failed: dict[str, str] = {}  # {run id: why its log can't be read}
         self.error = ""
 
     def __enter__(self) -> Self:
@@ -119,7 +147,7 @@ class Ingest:
             self._wake.clear()
             try:
                 self._watch_new_runs()
-                catch_up(self._store, self._home, self._offsets)
+                catch_up(self._store, self._home, self._offsets, self.failed)
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again
                 if str(error) != self.error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -24,6 +25,7 @@ import pyarrow as pa
 from core.errors import StoreError
 from core.runs.event_fields import OLDEST_VERSION, columns_of, old_name
 from core.runs.event_types import EVENT_VERSION, Metrics, Record
+from core.runs.events import LIMITS
 from storage.schema import EVENT_TABLES, KEYS, RECORD_TABLES, TABLES, prepare, quoted
 
 log = logging.getLogger("tracewright")
@@ -32,6 +34,7 @@ _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 TAIL_BYTES = 64
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
+_PROBE_BYTES = 1_000_000
 Parameters = list[Any] | dict[str, Any]
 LINE_TYPES = {"v": "INTEGER", "seq": "BIGINT", "attempt": "INTEGER", "ts": "DOUBLE", "kind": "VARCHAR", "step": "BIGINT", "data": "JSON"}
 
@@ -45,6 +48,7 @@ def _json_type(kind: str) -> str:
 
 
 _LINE = _struct(LINE_TYPES)
+_IN_RANGE = " AND ".join(f"e.{name} >= 0 AND e.{name} < {limit:.0f}" for name, limit in LIMITS.items())
 
 
 def _insert_statement(table: str, record: type[Record], version: int) -> str:
@@ -215,6 +219,18 @@ class Store:
         self._changed(run_id)
         return n_events
 
+    def leave_out(self, run_id: str, line: bytes, at: int) -> None:
+        """Count a line that starts at byte ``at`` as bad, without taking it in."""
+        tail = (self.tail(run_id) + line[-TAIL_BYTES:])[-TAIL_BYTES:]
+        with self._connection.cursor() as cursor:
+            run = self._run_key(cursor, run_id)
+            cursor.execute(
+                "UPDATE sources SET read_bytes = ?, n_bad = n_bad + 1, tail = ? WHERE run = ? AND read_bytes = ?",
+                [at + len(line), tail.hex(), run, at],
+            )
+        self._tails[run_id] = tail
+        self._changed(run_id)
+
     def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> tuple[int, int]:
         """(events taken in, events of a newer version, which stay in the log until this version can read them)."""
         cursor.register("lines", table)
@@ -223,7 +239,7 @@ class Store:
             "CREATE OR REPLACE TEMP TABLE batch AS WITH parsed AS MATERIALIZED (SELECT json_transform(line, "
             f"'{_LINE}') AS e FROM lines WHERE json_valid(line)) "
             f"SELECT e.* REPLACE (coalesce(e.v, {EVENT_VERSION}) AS v) FROM parsed "
-            f"WHERE e.seq IS NOT NULL AND e.kind IS NOT NULL AND e.attempt IS NOT NULL AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION}"
+            f"WHERE e.kind IS NOT NULL AND starts_with(e.data, '{{') AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION} AND {_IN_RANGE}"
         )
         cursor.unregister("lines")
         newer = cursor.execute("SELECT count(*) FROM batch WHERE v > ?", [EVENT_VERSION]).fetchall()[0][0]
@@ -285,14 +301,53 @@ def database_file(home: Path) -> Path:
     return home / DATABASE
 
 
+# What DuckDB says where the disk, not the file, is at fault
+_NOT_DAMAGE = (
+    "no space",
+    "disk full",
+    "disk quota",
+    "read-only",
+    "permission denied",
+    "too many open files",
+    "input/output error",
+    "out of memory",
+)
+
+
+def _obstacle(path: Path, error: duckdb.Error) -> str:
+    """What keeps a healthy database from being opened; "" where the file itself is damaged."""
+    said = str(error).lower()
+    if isinstance(error, duckdb.OutOfMemoryException) or any(part in said for part in _NOT_DAMAGE):
+        return f"{path} can't be opened: {str(error).splitlines()[0]}"
+    if "version number" in said:
+        return f"{path} was written by another version of DuckDB: {str(error).splitlines()[0]}"
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as problem:
+        return f"{path.parent} can't be written to: {problem.strerror}"
+    return ""
+
+
 def open_store(home: Path) -> Store:
-    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth."""
+    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth.
+
+    Raises:
+        StoreError: another process has it open, the disk is full or read-only, or a newer DuckDB wrote it.
+    """
     path = database_file(home)
     try:
         return Store(path)
     except duckdb.Error as error:
+        if obstacle := _obstacle(path, error):
+            raise StoreError(f"{obstacle}; nothing was changed. See to that, then start again") from error
         aside = path.with_name(f"{path.name}.damaged")
         log.warning("%s is damaged and is made again from the event logs; it is kept as %s: %s", path, aside.name, error)
         os.replace(path, aside)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    try:
         return Store(path)
+    except duckdb.Error as error:
+        raise StoreError(f"{path} can't be made: {str(error).splitlines()[0]}") from error

@@ -59,7 +59,7 @@ def copy_checkpoint(source: Path, folder: Path, keep_old_as: str = "") -> None:
 
 def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -> None:
     """Have a folder written aside, sealed with checksums, and put in its place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)  # never the run's own folder, which would bring a deleted run back
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     aside.mkdir()
     try:

@@ -8,12 +8,15 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from core.bench.made_up import made_up
 from core.bench.report import Report, percentile, say
 from core.config.config import RunConfig
+from core.errors import BenchError
 from core.runs.event_fields import table_columns
 from core.runs.event_types import AttemptStarted, EpisodeEnded, EvaluationEnded, LogoEvaluated, Metrics
 from core.runs.events import EventWriter
@@ -25,6 +28,7 @@ from storage.store import Store
 
 N_RUNS = 4
 WRITERS = (1, 4, 16)
+PATIENCE_S = 120.0  # for sixteen writers to start on a busy machine
 EVENTS_PER_S = 100  # of each writer: about what a training on eight cores writes
 _KNOWN = (
     "train/value_loss", "train/policy_gradient_loss", "train/entropy_loss", "train/approx_kl", "train/clip_fraction", "train/explained_variance",
@@ -138,7 +142,7 @@ def _lag(report: Report, seconds: float) -> None:
                 for writer in writers:
                     writer.start()
                 try:
-                    lags = _watch(store, seconds, n_writers)
+                    lags = _watch(store, seconds, writers)
                 finally:
                     stop.set()
                     for writer in writers:
@@ -166,17 +170,25 @@ def _write(path: str, stop: Event) -> None:
             stop.wait(max(started + n / EVENTS_PER_S - time.monotonic(), 0))
 
 
-def _watch(store: Store, seconds: float, n_writers: int) -> list[float]:
-    """Lag of every episode, from the writer's clock to the first query that shows it; begins once all writers write."""
+def _watch(store: Store, seconds: float, writers: Sequence[BaseProcess]) -> list[float]:
+    """Lag of every episode, from the writer's clock to the first query that shows it; begins once all writers write.
+
+    Raises:
+        BenchError: a writer ended, or its first event did not arrive.
+    """
     lags: list[float] = []
     seen: dict[int, int] = {}
-    until = None
+    until, give_up = None, time.monotonic() + PATIENCE_S
     while until is None or time.monotonic() < until:
+        if gone := [writer.exitcode for writer in writers if writer.exitcode is not None]:
+            raise BenchError(f"{len(gone)} of {len(writers)} writers ended with {gone[0]} while their lag was measured; run it again")
+        if until is None and time.monotonic() > give_up:
+            raise BenchError(f"the first events of {len(writers)} writers did not arrive in {PATIENCE_S:.0f} s; is the disk full?")
         rows = store.rows("SELECT run, max(seq) FROM episodes GROUP BY run")
         now = time.time()
         if until is None:
             seen = {int(run): int(seq) for run, seq in rows}
-            if len(rows) == n_writers:
+            if len(rows) == len(writers):
                 until = time.monotonic() + seconds
             continue
         for run, seq in rows:

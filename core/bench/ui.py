@@ -33,8 +33,9 @@ from core.errors import BenchError
 from core.machine import Process
 from core.paths import PROJECT
 from core.runs.events import EventWriter
-from core.runs.records import Heartbeat, claim, write_heartbeat
+from core.runs.records import claim, write_heartbeat
 from core.runs.run_dir import RunDir, all_runs
+from core.runs.small_files import Heartbeat
 
 _N_METRICS = len(_METRICS)
 REFRESH_S = 2.0  # of the live page

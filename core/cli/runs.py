@@ -16,14 +16,14 @@ from core.config.text import load_config
 from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.logos.dataset import load_logos
-from core.notifications.notices import KINDS, notice_of
+from core.notifications.notices import KINDS, Notice, notice_of
 from core.notifications.notifier import masked, send
 from core.paths import runs_home
 from core.runs import trash
 from core.runs.events import read_events
 from core.runs.records import read_config, write_command
 from core.runs.requirements import check_preflight, preflight
-from core.runs.run_dir import COMMANDS, all_runs, find_run
+from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run
 from core.runs.status import check_steerable, overview, run_state
 from core.scheduling import local, queue
 
@@ -39,7 +39,10 @@ def list_runs(as_json: Json = False) -> None:
         def text() -> None:
             for row in rows:
                 gain = "" if row["best_gain"] is None else f"gain {row['best_gain']:.3f}"
-                print(f"{row['run_id']:<45} {row['status']:<12} {row['step']:>9} / {row['total_timesteps']:<9} {gain}")
+                total = "?" if row["total_timesteps"] is None else row["total_timesteps"]
+                print(f"{row['run_id']:<45} {row['status']:<12} {row['step']:>9} / {total:<9} {gain}")
+                for problem in row["problems"]:
+                    print(f"    damaged: {problem}")
             if not rows:
                 print("no runs yet: python -m core train --config configs/quick.yaml")
 
@@ -213,6 +216,15 @@ def health_of_run(run: RunName, as_json: Json = False) -> None:
         result({"run": found.run_id, "findings": findings}, as_json, text)
 
 
+def _notices(run: RunDir) -> list[Notice]:
+    """The notices of a run; one whose log can't be read is named on stderr, and does not hold the others."""
+    try:
+        return [notice for event in read_events(run.events_file, KINDS) if (notice := notice_of(run.run_id, event))]
+    except OSError as error:
+        print(f"{run.run_id} is left out: {run.events_file.name} can't be read: {error.strerror}", file=sys.stderr)
+        return []
+
+
 @app.command("alerts")
 def list_alerts(
     at_least: Annotated[str, typer.Option(help="info, warning or severe.")] = "warning",
@@ -223,12 +235,7 @@ def list_alerts(
     with clear_errors():
         if at_least not in SEVERITIES:
             raise ConfigError(f"--at-least {at_least!r} is none of {', '.join(SEVERITIES)}")
-        found = [
-            notice
-            for run in all_runs(runs_home())
-            for event in read_events(run.events_file, KINDS)
-            if (notice := notice_of(run.run_id, event))
-        ]
+        found = [notice for run in all_runs(runs_home()) for notice in _notices(run)]
         found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]  # type: ignore[arg-type]
         found = sorted(found, key=lambda notice: -notice.ts)[:limit]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.config.text import parse_yaml, problems
+from core.config.text import problems, read_yaml
 from core.errors import ConfigError
 from core.files import write_aside
 
@@ -63,13 +63,7 @@ def read_settings(home: Path) -> Settings:
         ConfigError: the file can't be read, or is not valid.
     """
     path = home / SETTINGS_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Settings()
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
-    return check_settings(parse_yaml(text, str(path)), str(path))
+    return check_settings(read_yaml(path), str(path)) if os.path.lexists(path) else Settings()
 
 
 def check_settings(data: dict[str, Any], source: str = "settings") -> Settings:

@@ -14,9 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.config.config import RunConfig, range_text
-from core.errors import ConfigError
+from core.errors import ConfigError, DamagedFileError
+from core.files import read_text
 from core.paths import PRESETS
 
+MAX_DEPTH = 40  # of a YAML file; ours have four levels
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader in C, where PyYAML was built with it
 
 
@@ -30,6 +32,8 @@ def validate(data: Any) -> RunConfig:
         raise ConfigError(f"a config must be a mapping of settings, not {type(data).__name__}")
     try:
         return RunConfig.model_validate(data)
+    except RecursionError as error:
+        raise ConfigError("the config is nested too deeply, or refers to itself") from error
     except ValidationError as error:
         raise ConfigError("\n".join(problem for _, problem in problems(error))) from error
 
@@ -80,6 +84,15 @@ def _range_text(loc: tuple[str | int, ...], root: type[BaseModel]) -> str:
     return f" (allowed: {text})" if text else ""
 
 
+def _check_depth(text: str) -> None:
+    """Raise ValueError before the loader would take minutes, or all of the stack, for what is nested without end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+
+
 def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
     """Parse YAML into plain data.
 
@@ -87,8 +100,9 @@ def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
         ConfigError: the text is not valid YAML, or not a mapping.
     """
     try:
+        _check_depth(text)
         data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:  # 2026-13-45 is a ValueError of its date
         raise ConfigError(f"{where} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
     if data is None:
         return {}
@@ -97,17 +111,28 @@ def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
     return data
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The plain data in a YAML file.
+
+    Raises:
+        ConfigError: it is missing, can't be read, is not UTF-8, not valid YAML, or not a mapping.
+    """
+    try:
+        text = read_text(path)
+    except DamagedFileError as error:
+        raise ConfigError(f"{path.parent}: {error}") from error
+    if text is None:
+        raise ConfigError(f"{path} can't be read: there is no such file")
+    return parse_yaml(text, str(path))
+
+
 def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
     """Read a YAML file and apply ``a.b=value`` settings.
 
     Raises:
         ConfigError: the file can't be read, is not valid YAML, or has a value that is not allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
-    data = parse_yaml(text, str(path))
+    data = read_yaml(path)
     data.setdefault("name", path.stem)
     return validate(apply_settings(data, settings or []))
 
@@ -148,7 +173,7 @@ def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
 def _yaml_value(text: str) -> Any:
     try:
         value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
         return text
     if isinstance(value, str):  # YAML 1.1 reads 3e-4 as a string
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from core.config.config import CurriculumConfig, RunConfig
-from core.config.text import parse_yaml, validate
+from core.config.text import read_yaml, validate
 from core.errors import ConfigError
 from core.files import write_aside
 
@@ -21,15 +21,15 @@ def folder_of(home: Path) -> Path:
 
 def names(home: Path) -> list[str]:
     """The names of the saved curricula, in alphabetical order."""
-    return sorted(path.stem for path in folder_of(home).glob("*.yaml"))
+    try:
+        return sorted(path.stem for path in folder_of(home).iterdir() if path.suffix == ".yaml" and _NAME.fullmatch(path.stem))
+    except OSError:  # none was saved yet, or it is no folder
+        return []
 
 
 def read_file(path: Path) -> CurriculumConfig:
     """The curriculum in a file; raises :class:`ConfigError` if it can't be read or is not valid."""
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from error
+    data = read_yaml(path)
     if "curriculum" not in data:
         raise ConfigError(f"{path} contains no curriculum; it must have a section 'curriculum:'")
     return validate({"curriculum": data["curriculum"]}).curriculum

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from core.files import write_aside
+from pydantic import Field, TypeAdapter, ValidationError
 
+from core.errors import DamagedFileError
+from core.files import read_json, set_aside, write_aside
+from core.tracing.params import NAMES
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_FAVOURITES = 500
 
 
@@ -20,11 +26,15 @@ class Favourite:
     name: str
     digest: str
     logo: str
-    params: tuple[float, ...]
+    params: Annotated[tuple[Finite, ...], Field(min_length=len(NAMES), max_length=len(NAMES))]
     filter_speckle: int
     mode: str
-    gain: float
-    ts: float = 0.0
+    gain: Finite
+    ts: Finite = 0.0
+
+
+_ROWS: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+_FAVOURITE: TypeAdapter[Favourite] = TypeAdapter(Favourite)
 
 
 def _file(home: Path) -> Path:
@@ -33,20 +43,26 @@ def _file(home: Path) -> Path:
 
 def read(home: Path, digest: str = "") -> list[Favourite]:
     """All favourites, or those of one picture; unreadable ones are left out."""
+    return [favourite for favourite in _read(home)[0] if not digest or favourite.digest == digest]
+
+
+def _read(home: Path) -> tuple[list[Favourite], bool]:
+    """(favourites, whether anything in the file could not be read)."""
     try:
-        rows: list[dict[str, Any]] = json.loads(_file(home).read_text(encoding="utf-8"))["favourites"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        raw = read_json(_file(home))
+        rows = _ROWS.validate_python((raw or {"favourites": []})["favourites"])
+    except (DamagedFileError, KeyError, ValidationError):
+        return [], True
     found = []
     for row in rows:
-        try:
-            found.append(Favourite(**(row | {"params": tuple(float(v) for v in row["params"])})))
-        except (TypeError, KeyError, ValueError):
-            continue
-    return [favourite for favourite in found if not digest or favourite.digest == digest]
+        with contextlib.suppress(ValidationError):
+            found.append(_FAVOURITE.validate_python(row))
+    return found, len(found) < len(rows)
 
 
 def _write(home: Path, favourites: list[Favourite]) -> None:
+    if _read(home)[1]:
+        set_aside(_file(home))
     data = {"v": 1, "favourites": [asdict(favourite) for favourite in favourites[:MAX_FAVOURITES]]}
     write_aside(_file(home), json.dumps(data, ensure_ascii=False, indent=1).encode())
 

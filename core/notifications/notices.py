@@ -21,6 +21,7 @@ from core.runs.event_types import (
     WorkerLost,
 )
 from core.runs.events import Event
+from core.runs.small_files import Moment, read_or_none
 from core.runs.status import Status
 
 READ_FILE = "alerts_read.json"
@@ -88,10 +89,8 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
 
 def last_read_ts(home: Path) -> float:
     """When the alerts were last marked as read, as a Unix time in seconds."""
-    try:
-        return float(json.loads((home / READ_FILE).read_text(encoding="utf-8"))["ts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+    found = read_or_none(home / READ_FILE, Moment)
+    return found.ts if found else 0.0
 
 
 def mark_read(home: Path, ts: float) -> None:

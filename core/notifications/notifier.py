@@ -7,6 +7,7 @@ same run is sent once per pause, not on each event; a failing target is retried 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -15,14 +16,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from core.config.installation import SEVERITIES, NotifySettings, Settings, read_settings
-from core.errors import ConfigError
-from core.files import write_aside
+from core.errors import ConfigError, DamagedFileError
+from core.files import set_aside, write_aside
 from core.notifications.notices import KINDS, Notice, notice_of
 from core.runs.events import NewLines, read_new_lines
 from core.runs.run_dir import RunDir, all_runs
+from core.runs.small_files import Seconds, read
 from core.runs.status import Status, overview
 
 log = logging.getLogger("tracewright.alerts")
@@ -58,8 +62,26 @@ class OutboxMessage:
     url: str
     title: str
     text: str
-    not_before: float
+    not_before: Seconds
     n_tries: int = 0
+
+
+@dataclass
+class _Failure:
+    ts: Seconds
+    title: str
+    problem: str
+
+
+@dataclass
+class _State:
+    """What is kept of a notifier."""
+
+    offsets: dict[str, Annotated[int, Field(ge=0)]]
+    outbox: list[OutboxMessage]
+    sent: dict[str, Seconds]
+    last_summary: Seconds
+    failures: list[_Failure]
 
 
 class Notifier:
@@ -115,7 +137,7 @@ class Notifier:
         is_changed = False
         for run in all_runs(self.home):
             at = self._offsets.get(run.run_id, 0)
-            for new in _new_lines(run, at):
+            for new in _readable(run, at):
                 self._offsets[run.run_id] = new.offset
                 is_changed = True
                 for event in new.events(KINDS):
@@ -126,7 +148,7 @@ class Notifier:
 
     def _note(self, notice: Notice, settings: NotifySettings, now: float) -> None:
         key = f"{notice.run_id} {notice.cause}"
-        if now - self._sent.get(key, -math.inf) < settings.pause_minutes * 60:
+        if 0 <= now - self._sent.get(key, -math.inf) < settings.pause_minutes * 60:
             return
         self._sent[key] = now
         title = f"{notice.title}: {notice.run_id}"
@@ -134,7 +156,7 @@ class Notifier:
 
     def _summarise(self, settings: NotifySettings, now: float) -> bool:
         every = SUMMARY_S.get(settings.summaries)
-        if every is None or not settings.urls or now - self._last_summary < every:
+        if every is None or not settings.urls or 0 <= now - self._last_summary < every:
             return False
         self._last_summary = now
         title = f"Tracewright: {settings.summaries} summary"
@@ -158,13 +180,17 @@ class Notifier:
 
     def _load(self, now: float) -> None:
         """Continue where an earlier process stopped; on a home without saved state, start with events from now on."""
+        state = None
         try:
-            raw = json.loads((self.home / STATE_FILE).read_text(encoding="utf-8"))
-            self._offsets = {str(key): int(value) for key, value in raw["offsets"].items()}
-            self._outbox = [OutboxMessage(**message) for message in raw["outbox"]]
-            self._sent = {str(key): float(value) for key, value in raw["sent"].items()}
-            self._last_summary, self.failures = float(raw["last_summary"]), list(raw["failures"])
-        except (OSError, ValueError, KeyError, TypeError):
+            state = read(self.home / STATE_FILE, _State)
+        except DamagedFileError as error:
+            log.warning(
+                "%s; it is kept as %s, and notifications begin with what happens from now on", error, set_aside(self.home / STATE_FILE)
+            )
+        if state is not None:
+            self._offsets, self._outbox, self._sent = dict(state.offsets), list(state.outbox), dict(state.sent)
+            self._last_summary, self.failures = state.last_summary, [asdict(failure) for failure in state.failures]
+        else:
             self._offsets = {run.run_id: _size(run) for run in all_runs(self.home)}
             self._last_summary = now
             self._save()
@@ -218,6 +244,12 @@ def _new_lines(run: RunDir, at: int) -> Iterator[NewLines]:
             at = new.offset
         if not new.has_more:
             return
+
+
+def _readable(run: RunDir, at: int) -> Iterator[NewLines]:
+    """As :func:`_new_lines`; a log that can't be read holds nobody, and is named where the runs are listed."""
+    with contextlib.suppress(OSError):
+        yield from _new_lines(run, at)
 
 
 def summary(home: Path) -> str:

@@ -18,17 +18,20 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from core.files import open_file
 from core.runs.event_fields import from_data, to_data
-from core.runs.event_types import EVENT_VERSION, LogRepaired, Record
+from core.runs.event_types import EVENT_VERSION, Ended, LogRepaired, Record
 
 Listener = Callable[[int, Record], None]
 CHUNK_BYTES = 8_000_000  # of whole lines that a reader is given at once
+MAX_LINE_BYTES = 16_000_000  # our longest, an SVG's, is below 4 MB
+LIMITS = {"seq": 2**62, "attempt": 2**31, "ts": 1e11, "step": 2**62}  # of an event's numbers, all from 0 on; ts in seconds since 1970
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line. ``ts``: seconds since 1970; ``step``: num_timesteps."""
+    """One line. ``ts``: seconds since 1970 by the clock as the attempt began, counted on evenly; ``step``: num_timesteps."""
 
     seq: int
     attempt: int
@@ -51,6 +54,7 @@ class EventWriter:
         self.on_error = on_error or _raise
         self._listeners: list[Listener] = []
         tail = repair(path)
+        self._clock_s = time.time() - time.monotonic()  # of this attempt: its elapsed times survive a clock that is set
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._seq = tail.seq
         self.attempt = tail.attempt + 1
@@ -65,7 +69,7 @@ class EventWriter:
                 "v": EVENT_VERSION,
                 "seq": self._seq,
                 "attempt": self.attempt,
-                "ts": round(time.time(), 4),
+                "ts": round(self._clock_s + time.monotonic(), 4),
                 "kind": record.kind,
                 "step": step,
                 "data": to_data(record),
@@ -159,15 +163,26 @@ def _last_newline(file: Any, size: int) -> int:
 
 def parse(line: bytes) -> Event | None:
     """One line to an event; None where it is none (a reader counts those)."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
     try:
         return _event(orjson.loads(line))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
 
 
 def _event(raw: Any) -> Event:
-    record = from_data(str(raw["kind"]), dict(raw["data"]), int(raw.get("v", EVENT_VERSION)))
-    return Event(int(raw["seq"]), int(raw["attempt"]), float(raw["ts"]), int(raw["step"]), record)
+    numbers = int(raw["seq"]), int(raw["attempt"]), float(raw["ts"]), int(raw["step"])
+    if not all(0 <= number < limit for number, limit in zip(numbers, LIMITS.values(), strict=True)):
+        raise ValueError(f"{numbers} are none of an event")
+    kind, data, version = str(raw["kind"]), dict(raw["data"]), int(raw.get("v", EVENT_VERSION))
+    try:
+        record = from_data(kind, data, version)
+    except ValueError as error:
+        if kind != Ended.kind:
+            raise
+        record = Ended("", f"its last line can't be read: {error}")  # that it ended is known, and it must not be restarted
+    return Event(*numbers, record)
 
 
 @dataclass(frozen=True)
@@ -198,7 +213,7 @@ def read_new_lines(path: Path, offset: int, tail: bytes = b"", max_bytes: int = 
     ``tail``: the bytes before the offset as they were read, by which a log that was cut and grew again is told apart.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             size = file.seek(0, os.SEEK_END)
             was_replaced = offset > 0 and not _is_same(file, size, offset, tail)
             at = 0 if was_replaced else offset
@@ -209,7 +224,7 @@ def read_new_lines(path: Path, offset: int, tail: bytes = b"", max_bytes: int = 
                 data += file.readline()
                 end = data.rfind(b"\n") + 1
             return NewLines(data[:end], at + end, was_replaced, has_more=at + len(data) < size)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return NewLines(b"", offset)
 
 
@@ -234,11 +249,11 @@ def read_events(path: Path, kinds: Collection[str] = ()) -> Iterator[Event]:
 def read_backwards(path: Path, block: int = 65536) -> Iterator[Event]:
     """Events from the last to the first, reading the file from its end."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             at = file.seek(0, os.SEEK_END)
             rest = b""
             while at > 0:
-                start = max(at - block, 0)
+                start = max(at - max(block, len(rest)), 0)  # doubles within a long line, so that its bytes are not copied again and again
                 file.seek(start)
                 chunk = file.read(at - start) + rest
                 at = start
@@ -248,5 +263,5 @@ def read_backwards(path: Path, block: int = 65536) -> Iterator[Event]:
                     event = parse(line) if line else None
                     if event is not None:
                         yield event
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return

@@ -15,13 +15,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from core.config.config import RunConfig
-from core.config.text import parse_yaml, to_yaml, validate
+from core.config.text import read_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, write_aside
 from core.machine import Process
@@ -36,107 +35,43 @@ from core.runs.run_dir import (
     STOP_FILE,
     RunDir,
 )
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What the trainer says of itself every two seconds."""
-
-    process: Process
-    ts: float
-    step: int
-    phase: str
-    is_paused: bool = False
-
-
-@dataclass(frozen=True)
-class QueueEntry:
-    """A place in the queue: the wish that a run be started, or gone on with from ``checkpoint``.
-
-    Runs of a higher ``priority`` come first, then those of a lower ``order``. Not before ``not_before`` (seconds since
-    1970); ``cause`` says why a restart was wanted, empty for a wish of the user's; ``made``: when it was wished for.
-    """
-
-    order: float
-    priority: int = 0
-    checkpoint: str = ""
-    not_before: float = 0.0
-    cause: str = ""
-    made: float = field(default_factory=time.time)
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        return -self.priority, self.order
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """Automatic restarts in a row, and how far the run was at the last of them."""
-
-    n_restarts: int
-    step: int
-
-
-@dataclass(frozen=True)
-class Parent:
-    """Where a run was forked from."""
-
-    run_id: str
-    checkpoint: str
-    step: int
-
-
-@dataclass(frozen=True)
-class Spawned:
-    """The process that a launcher started, and when by the wall clock (a process's own start time is too coarse to
-    be ordered against events)."""
-
-    process: Process
-    ts: float
-
-
-@dataclass(frozen=True)
-class SchedulerState:
-    """What the scheduler of a home says: its process, and why each queued run waits."""
-
-    process: Process
-    reasons: dict[str, str]
-
+from core.runs.small_files import Heartbeat, Label, Moment, Parent, QueueEntry, Recovery, SchedulerState, Spawned, damage, read_or_none
 
 _HEARTBEAT_BYTES = 400
-_TICKET = {"order": float, "priority": int, "checkpoint": str, "not_before": float, "cause": str, "made": float}
 LOCK_PATIENCE_S = 10.0
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return data if isinstance(data, dict) else {}
-    except (OSError, ValueError):
-        return {}
 
 
 def read_config(run: RunDir) -> RunConfig:
     """Raises :class:`core.errors.ConfigError` where the file is missing or not valid."""
     try:
         stat = run.config_file.stat()
-        return _read_config(run.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)
-    except OSError as error:
-        raise ConfigError(f"{run.config_file} can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{run.config_file} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    return _read_config(run.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)
 
 
 def write_config(run: RunDir, config: RunConfig) -> None:
-    write_aside(run.config_file, to_yaml(config).encode())
+    write_aside(run.config_file, to_yaml(config).encode(), within=run.path)
 
 
 def read_label(run: RunDir) -> dict[str, str]:
     """Name and note as last edited: {"name": ..., "note": ...}, empty where never edited."""
-    found = _read_json(run.label_file)
-    return {key: str(found[key]) for key in ("name", "note") if key in found}
+    label = read_or_none(run.label_file, Label) or Label()
+    return {key: value for key, value in asdict(label).items() if value is not None}
+
+
+def problems(run: RunDir) -> list[str]:
+    """What is wrong with the files of a run, one line each with what to do; empty for a healthy one."""
+    found = []
+    try:
+        read_config(run)
+    except ConfigError as error:
+        found.append(f"{run.config_file.name}: {str(error).splitlines()[0]}; mend it by hand, or put a copy of it back")
+    return [*found, *damage(run)]
 
 
 def write_label(run: RunDir, name: str, note: str = "") -> None:
-    write_aside(run.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode())
+    write_aside(run.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode(), within=run.path)
 
 
 def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
@@ -144,7 +79,7 @@ def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
     told = asdict(beat)
     data = json.dumps({"v": 1} | told.pop("process") | told).ljust(_HEARTBEAT_BYTES).encode()
     try:
-        write_aside(run.heartbeat_file, data)
+        write_aside(run.heartbeat_file, data, within=run.path)
     except OSError as error:
         if error.errno not in NO_ROOM or not run.heartbeat_file.exists():
             raise
@@ -153,25 +88,16 @@ def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
 
 
 def read_heartbeat(run: RunDir) -> Heartbeat | None:
-    raw = _read_json(run.heartbeat_file)
-    try:
-        process = Process(int(raw["pid"]), float(raw["create_time"]))
-        return Heartbeat(process, float(raw["ts"]), int(raw["step"]), str(raw["phase"]), bool(raw.get("is_paused")))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return read_or_none(run.heartbeat_file, Heartbeat)
 
 
 def read_queue_entry(run: RunDir) -> QueueEntry | None:
     """The run's place in the queue; None where it is not in it."""
-    raw = _read_json(run.path / QUEUE_ENTRY_FILE)
-    try:
-        return QueueEntry(**{key: kind(raw[key]) for key, kind in _TICKET.items()})
-    except (KeyError, TypeError, ValueError):
-        return None
+    return read_or_none(run.path / QUEUE_ENTRY_FILE, QueueEntry)
 
 
 def write_queue_entry(run: RunDir, entry: QueueEntry) -> None:
-    write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry)).encode())
+    write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry)).encode(), within=run.path)
 
 
 def drop_queue_entry(run: RunDir) -> bool:
@@ -185,11 +111,20 @@ def drop_queue_entry(run: RunDir) -> bool:
 
 def read_stop(run: RunDir) -> float:
     """When the user last asked the run to stop, in seconds since 1970; 0 for never."""
-    return float(_read_json(run.path / STOP_FILE).get("ts", 0.0))
+    found = read_or_none(run.path / STOP_FILE, Moment)
+    return found.ts if found else 0.0
 
 
 def write_stop(run: RunDir) -> None:
-    write_aside(run.path / STOP_FILE, json.dumps({"v": 1, "ts": time.time()}).encode())
+    write_aside(run.path / STOP_FILE, json.dumps({"v": 1, "ts": moment(run)}).encode(), within=run.path)
+
+
+def moment(run: RunDir, after: float = 0.0) -> float:
+    """Now in seconds since 1970, and later than whatever happened to the run before (its start, stop, wish to be queued, or ``after``),
+    even where the clock was set back meanwhile: their order is what counts."""
+    spawned, entry = read_process(run), read_queue_entry(run)
+    before = max(after, read_stop(run), spawned.ts if spawned else 0.0, entry.made if entry else 0.0)
+    return max(time.time(), before + 0.001)
 
 
 def is_pause_wanted(run: RunDir) -> bool:
@@ -205,39 +140,30 @@ def want_pause(run: RunDir, is_wanted: bool) -> None:
 
 
 def read_recovery(run: RunDir) -> Recovery:
-    raw = _read_json(run.path / RECOVERY_FILE)
-    return Recovery(int(raw.get("n_restarts", 0)), int(raw.get("step", -1)))
+    return read_or_none(run.path / RECOVERY_FILE, Recovery) or Recovery(0, -1)
 
 
 def write_recovery(run: RunDir, recovery: Recovery) -> None:
-    write_aside(run.path / RECOVERY_FILE, json.dumps({"v": 1} | asdict(recovery)).encode())
+    write_aside(run.path / RECOVERY_FILE, json.dumps({"v": 1} | asdict(recovery)).encode(), within=run.path)
 
 
 def read_parent(run: RunDir) -> Parent | None:
     """Where the run was forked from; None for one that began at its first step."""
-    raw = _read_json(run.path / PARENT_FILE)
-    try:
-        return Parent(str(raw["run_id"]), str(raw["checkpoint"]), int(raw["step"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return read_or_none(run.path / PARENT_FILE, Parent)
 
 
 def write_parent(run: RunDir, parent: Parent) -> None:
-    write_aside(run.path / PARENT_FILE, json.dumps({"v": 1} | asdict(parent)).encode())
+    write_aside(run.path / PARENT_FILE, json.dumps({"v": 1} | asdict(parent)).encode(), within=run.path)
 
 
-def write_process(run: RunDir, process: Process) -> None:
-    """The process that a launcher spawned; stands in until the first heartbeat."""
-    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": time.time()}
-    write_aside(run.process_file, json.dumps(data).encode())
+def write_process(run: RunDir, process: Process, after: float = 0.0) -> None:
+    """The process that a launcher spawned after the log's last event, of ``after``; stands in until the first heartbeat."""
+    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after)}
+    write_aside(run.process_file, json.dumps(data).encode(), within=run.path)
 
 
 def read_process(run: RunDir) -> Spawned | None:
-    raw = _read_json(run.process_file)
-    try:
-        return Spawned(Process(int(raw["pid"]), float(raw["create_time"])), float(raw["ts"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return read_or_none(run.process_file, Spawned)
 
 
 def read_commands(run: RunDir) -> list[str]:
@@ -297,7 +223,7 @@ def delete_run(run: RunDir) -> None:
 @lru_cache(maxsize=2000)
 def _read_config(path: Path, mtime_ns: int, size: int, inode: int) -> RunConfig:
     """A config by the state of its file, since pages ask for all of them again and again."""
-    return validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+    return validate(read_yaml(path))
 
 
 def claim(home: Path, config: RunConfig, now: float | None = None) -> RunDir:
@@ -336,9 +262,5 @@ def write_scheduler_state(home: Path, state: SchedulerState) -> None:
 
 def read_scheduler_state(home: Path) -> SchedulerState | None:
     """None where no scheduler lives."""
-    raw = _read_json(home / SCHEDULER_FILE)
-    try:
-        state = SchedulerState(Process(int(raw["process"]["pid"]), float(raw["process"]["create_time"])), dict(raw["reasons"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return state if state.process.is_alive() else None
+    state = read_or_none(home / SCHEDULER_FILE, SchedulerState)
+    return state if state is not None and state.process.is_alive() else None

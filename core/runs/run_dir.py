@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ COMMANDS_FILE, QUEUE_ENTRY_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket
 RECOVERY_FILE, PARENT_FILE, SCHEDULER_FILE = "recovery.json", "parent.json", "scheduler.json"
 PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one before last, and what a fork began with
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
-EVENTS_FILE = "events.jsonl"
+CONFIG_FILE, EVENTS_FILE = "config.yaml", "events.jsonl"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -30,7 +31,7 @@ class RunDir:
 
     @property
     def config_file(self) -> Path:
-        return self.path / "config.yaml"
+        return self.path / CONFIG_FILE
 
     @property
     def events_file(self) -> Path:
@@ -111,11 +112,19 @@ class RunDir:
 
 
 def all_runs(home: Path) -> Iterator[RunDir]:
-    """Every run of a home, oldest name first."""
-    if home.is_dir():
-        for path in sorted(home.iterdir()):
-            if path.is_dir() and _ID.fullmatch(path.name) and (path / "config.yaml").is_file():
-                yield RunDir(path)
+    """Every run of a home, oldest name first; a run that lost its config or its log is one still."""
+    try:
+        paths = sorted(home.iterdir())
+    except OSError:  # it is not there yet, or no folder
+        return
+    for path in paths:
+        if _ID.fullmatch(path.name) and _is_run(path):
+            yield RunDir(path)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's: it holds a config or a log, of whatever kind."""
+    return os.path.isdir(path) and any(os.path.lexists(path / name) for name in (CONFIG_FILE, EVENTS_FILE))
 
 
 def find_run(name: str, home: Path) -> RunDir:
@@ -124,9 +133,9 @@ def find_run(name: str, home: Path) -> RunDir:
     Raises:
         RunError: no such run; the text lists the newest that exist.
     """
-    if _ID.fullmatch(name) and (home / name / "config.yaml").is_file():
+    if _ID.fullmatch(name) and _is_run(home / name):
         return RunDir((home / name).resolve())
-    if (Path(name) / "config.yaml").is_file():
+    if "\0" not in name and _is_run(Path(name)):
         return RunDir(Path(name).resolve())
     known = [run.run_id for run in all_runs(home)][-3:]
     hint = f"; newest are {', '.join(known)}" if known else "; there are no runs yet"

@@ -6,17 +6,17 @@ Terminal event > live process with a fresh heartbeat > otherwise INTERRUPTED.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from core.errors import ConfigError, RunError
-from core.runs.event_types import AttemptStarted, Ended, EvaluationEnded
+from core.runs.event_types import EVENT_VERSION, AttemptStarted, Ended, EvaluationEnded, Unknown
 from core.runs.events import Event, read_backwards
 from core.runs.records import (
-    QueueEntry,
-    Spawned,
     is_pause_wanted,
+    problems,
     read_config,
     read_heartbeat,
     read_process,
@@ -26,6 +26,7 @@ from core.runs.records import (
     read_stop,
 )
 from core.runs.run_dir import RunDir
+from core.runs.small_files import QueueEntry, Spawned
 
 FRESH_S = 30.0
 STARTUP_S = 30.0
@@ -40,6 +41,11 @@ class Status(StrEnum):
     FAILED = "FAILED"
     INTERRUPTED = "INTERRUPTED"
     PRUNED = "PRUNED"
+    UNKNOWN = "UNKNOWN"  # what a newer version wrote, or what can't be read
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status:
+        return cls.UNKNOWN
 
     @property
     def is_finished(self) -> bool:
@@ -85,9 +91,12 @@ def check_steerable(run: RunDir) -> None:
 
 
 def run_state(run: RunDir, now: float | None = None) -> RunState:
-    """Derive the state from the log's last event, the processes and the heartbeat. Reads a few kB."""
-    last = next(read_backwards(run.events_file), None)
-    return derive(run, last, time.time() if now is None else now)
+    """Derive the state from the log's last event, the processes and the heartbeat. Reads a few kB; never raises."""
+    try:
+        last = next(read_backwards(run.events_file), None)
+        return derive(run, last, time.time() if now is None else now)
+    except OSError as error:
+        return RunState(Status.UNKNOWN, f"{run.path} can't be read: {error.strerror or error}; see to its permissions and its disk")
 
 
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
@@ -100,13 +109,17 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     if ended is None:
         if beat is not None and beat.process.is_alive():
             status = Status.PAUSED if beat.is_paused else Status.RUNNING
-            return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=now - beat.ts > FRESH_S)
+            return RunState(status, _phase(run, beat.phase, beat.ts), is_stalled=abs(now - beat.ts) > FRESH_S)
         if spawned is not None and spawned.process.is_alive():
-            return RunState(Status.RUNNING, "starting", is_stalled=now - spawned.ts > STARTUP_S)
+            return RunState(Status.RUNNING, "starting", is_stalled=abs(now - spawned.ts) > STARTUP_S)
     if entry is not None:
         return RunState(Status.QUEUED, waiting_reason(run, entry, now))
     if ended is not None:
-        return RunState(Status(ended.status), ended.reason)
+        return _end(ended)
+    if last is not None and isinstance(last.data, Unknown) and last.data.version > EVENT_VERSION:
+        return RunState(
+            Status.UNKNOWN, f"its log ends with an event of a newer version of Tracewright ({last.data.kind!r}); update to go on with it"
+        )
     if last is None and spawned is None and beat is None:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and read_stop(run) > spawned.ts:
@@ -114,6 +127,17 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
     if last is None and beat is None:
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
     return RunState(Status.INTERRUPTED, _death(run, spawned))
+
+
+def _end(ended: Ended) -> RunState:
+    status = Status(ended.status)
+    if status in (Status.UNKNOWN, Status.QUEUED, Status.RUNNING, Status.PAUSED):
+        return RunState(
+            Status.UNKNOWN,
+            f"its log ends with the status {ended.status[:40]!r}, which is none that this version knows (a newer version?); "
+            "update Tracewright, or fork it from a checkpoint",
+        )
+    return RunState(status, ended.reason)
 
 
 def _phase(run: RunDir, phase: str, now: float) -> str:
@@ -145,8 +169,8 @@ def run_limit(run: RunDir) -> int:
 
 def waiting_reason(run: RunDir, entry: QueueEntry, now: float) -> str:
     """Why a queued run waits."""
-    if entry.not_before > now:
-        return f"{entry.cause}, in {entry.not_before - now:.0f} s"
+    if (left := entry.left_s(now)) > 0:
+        return f"{entry.cause}, in {left:.0f} s"
     scheduler = read_scheduler_state(run.path.parent)
     if scheduler is None:
         return "no console and no 'python -m core runs serve' is there to start it"
@@ -179,11 +203,12 @@ def overview(run: RunDir) -> dict[str, Any]:
     """A line of a list of runs, from the end of its log; a run whose config is broken is shown as that rather than
     hiding the rest."""
     state, step, best = run_state(run), 0, None
-    for event in read_backwards(run.events_file):
-        step = max(step, event.step)
-        if isinstance(event.data, Ended | EvaluationEnded | AttemptStarted):
-            best = _gain_of(event.data)
-            break
+    with suppress(OSError):
+        for event in read_backwards(run.events_file):
+            step = max(step, event.step)
+            if isinstance(event.data, Ended | EvaluationEnded | AttemptStarted):
+                best = _gain_of(event.data)
+                break
     try:
         total: int | None = read_config(run).total_timesteps
     except ConfigError:
@@ -195,6 +220,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         "step": step,
         "total_timesteps": total,
         "best_gain": best,
+        "problems": problems(run),
     }
 
 

@@ -22,13 +22,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from core.errors import RunError
-from core.files import write_aside
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import DamagedFileError, RunError
+from core.files import read_text, write_aside
 from core.logos.uploads import unpack
 from core.machine import Process
 from core.paths import HOME_VARIABLE, PROJECT
+from core.runs.small_files import read, read_or_none
+
+MAX_RESULT_BYTES = 200_000_000  # a batch of many thousand pictures
 
 
 class BatchStatus(StrEnum):
@@ -43,9 +48,16 @@ class Request:
     """The options of a batch; see ``python -m core optimize --help``."""
 
     model: str = "default"
-    budget: int = 10
+    budget: Annotated[int, Field(ge=1, le=10_000)] = 10
     prefer: str = ""
-    max_side: int = 1024
+    max_side: Annotated[int, Field(ge=16, le=8192)] = 1024
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The process of a batch."""
+
+    process: Process
 
 
 @dataclass(frozen=True)
@@ -53,9 +65,41 @@ class Progress:
     """``left_s``: estimated seconds left, None while unknown."""
 
     what: str = "getting ready"
-    n_done: int = 0
-    n_all: int = 0
-    left_s: float | None = None
+    n_done: Annotated[int, Field(ge=0)] = 0
+    n_all: Annotated[int, Field(ge=0)] = 0
+    left_s: Annotated[float, Field(ge=0, le=1e9)] | None = None
+
+
+class _Row(BaseModel):
+    """What ``optimize --json`` says of one picture, as far as it must be there."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    file: str
+    svg: str
+    gain: float
+    ssim: float
+    ssim_default: float
+    bytes: int
+    bytes_default: int
+    n_conversions: int
+    is_default: bool
+
+
+class _Left(BaseModel):
+    file: str
+    reason: str
+
+
+class _Result(BaseModel):
+    """What ``optimize --json`` says in the end."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    results: list[_Row]
+    skipped: list[_Left]
+    n_done: int
+    mean_gain: float | None
+    bytes: int
+    bytes_default: int
 
 
 @dataclass(frozen=True)
@@ -77,15 +121,25 @@ class Batch:
         return self.path / "out"
 
     def request(self) -> Request:
-        return Request(**{key: value for key, value in _read(self.path / "request.json").items() if key != "v"})
+        """What was asked for; the defaults where that can't be read."""
+        return read_or_none(self.path / "request.json", Request) or Request()
+
+    def problem_with_files(self) -> str:
+        """What is wrong with the batch's own files, and what to do; "" for a healthy one."""
+        try:
+            if read(self.path / "request.json", Request) is None:
+                return f"{self.batch_id} is no batch: it has no request.json; move it out of the folder batches, or delete it"
+            read(self.path / "process.json", Launched)
+        except DamagedFileError as error:
+            return f"{error}; delete the batch and start it again"
+        return ""
 
     def result(self) -> dict[str, Any] | None:
         """The output of ``optimize --json``; None until it is done."""
         try:
-            lines = (self.path / "result.json").read_text(encoding="utf-8").strip().splitlines()
-            found = json.loads(lines[-1])
-            return found if isinstance(found, dict) else None
-        except (OSError, ValueError, IndexError):
+            lines = (read_text(self.path / "result.json", MAX_RESULT_BYTES) or "").strip().splitlines()
+            return _Result.model_validate_json(lines[-1]).model_dump() if lines else None
+        except (DamagedFileError, ValueError):
             return None
 
     def status(self) -> BatchStatus:
@@ -98,10 +152,7 @@ class Batch:
         return BatchStatus.CANCELLED if (self.path / "cancelled").exists() else BatchStatus.FAILED
 
     def progress(self) -> Progress:
-        try:
-            return Progress(**_read(self.path / "progress.json"))
-        except TypeError:
-            return Progress()
+        return read_or_none(self.path / "progress.json", Progress) or Progress()
 
     def problem(self) -> str:
         """The last line of its log, which says why it failed."""
@@ -131,11 +182,8 @@ class Batch:
         return buffer.getvalue()
 
     def _process(self) -> Process | None:
-        raw = _read(self.path / "process.json")
-        try:
-            return Process(int(raw["pid"]), float(raw["create_time"]))
-        except (KeyError, TypeError, ValueError):
-            return None
+        found = read_or_none(self.path / "process.json", Launched)
+        return found.process if found else None
 
 
 def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> Batch:
@@ -165,8 +213,10 @@ def again(home: Path, before: Batch, request: Request) -> Batch:
 
 def all_batches(home: Path) -> list[Batch]:
     """All batches, newest first."""
-    folder = home / "batches"
-    return [Batch(path) for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()] if folder.is_dir() else []
+    try:
+        return [Batch(path) for path in sorted((home / "batches").iterdir(), reverse=True) if path.is_dir()]
+    except OSError:  # none was made yet, or it is no folder
+        return []
 
 
 def _claim(home: Path) -> Batch:
@@ -200,11 +250,3 @@ def _launch(batch: Batch, home: Path, request: Request) -> None:
 
 def _environment(home: Path) -> dict[str, str]:
     return os.environ | {HOME_VARIABLE: str(home)}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}

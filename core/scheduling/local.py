@@ -73,7 +73,7 @@ def spawn(run: RunDir, checkpoint: str = "", cause: str = "") -> None:
         child = subprocess.Popen(
             command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-    write_process(run, Process.of(child.pid))
+    write_process(run, Process.of(child.pid), after=last.ts if last else 0.0)
     # A zombie looks alive to others, so someone must collect the exit code.
     threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
 
@@ -105,7 +105,7 @@ def kill_in_s(run: RunDir) -> float | None:
     """Seconds until a run that was asked to stop may be killed; None if it was not asked."""
     asked, spawned = read_stop(run), read_process(run)
     begun = [spawned.ts if spawned and spawned.process == process else process.create_time for process in trainers(run)]
-    return max(asked + GRACE_S - time.time(), 0.0) if begun and asked > max(begun) else None
+    return min(max(asked + GRACE_S - time.time(), 0.0), GRACE_S) if begun and asked > max(begun) else None
 
 
 def pause(run: RunDir) -> None:

@@ -17,10 +17,9 @@ from core.config.config import RunConfig
 from core.config.text import changed
 from core.errors import RunError
 from core.runs.records import (
-    Parent,
-    QueueEntry,
     claim,
     drop_queue_entry,
+    moment,
     read_config,
     read_label,
     read_queue_entry,
@@ -30,6 +29,7 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs
+from core.runs.small_files import Parent, QueueEntry
 from core.runs.status import run_state
 
 _GAP = 0.001
@@ -67,7 +67,7 @@ def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
     if checkpoint and checkpoint not in run.checkpoint_names():
         raise RunError(f"{run.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(run.checkpoint_names()) or 'none'}")
     want_pause(run, False)
-    write_queue_entry(run, QueueEntry(_end(run.path.parent), priority, checkpoint))
+    write_queue_entry(run, QueueEntry(_end(run.path.parent), priority, checkpoint, made=moment(run)))
 
 
 def cancel(run: RunDir) -> None:

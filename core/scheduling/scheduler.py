@@ -26,10 +26,8 @@ from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree
 from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.records import (
-    QueueEntry,
-    Recovery,
-    SchedulerState,
     drop_queue_entry,
+    moment,
     read_config,
     read_heartbeat,
     read_process,
@@ -42,6 +40,7 @@ from core.runs.records import (
 )
 from core.runs.requirements import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
 from core.runs.run_dir import RunDir, all_runs
+from core.runs.small_files import QueueEntry, Recovery, SchedulerState
 from core.runs.status import Status, run_state
 from core.scheduling import local
 from core.scheduling.queue import RESTART_PRIORITY, waiting
@@ -124,15 +123,25 @@ class Scheduler:
             stamp = _stamp(run)
             if self._settled.get(run.run_id) == stamp:
                 continue
-            state = run_state(run)
-            if state.status.is_live:
+            try:
+                is_live = self._look_after(run)
+            except OSError as error:  # of one run, which must not hold the others
+                log.warning("%s can't be looked after: %s", run.run_id, error)
+                continue
+            if is_live:
                 live.append(run)
-                self._watch(run)
-            elif state.status.has_died:
-                self._recover(run, state.status)
-            if state.status.is_finished and read_queue_entry(run) is None:
+            elif run_state(run).status.is_finished and read_queue_entry(run) is None:
                 self._settled[run.run_id] = stamp
         return self._admit(live)
+
+    def _look_after(self, run: RunDir) -> bool:
+        """Kill what hangs, queue again what died. Returns whether the run is live."""
+        status = run_state(run).status
+        if status.is_live:
+            self._watch(run)
+        elif status.has_died:
+            self._recover(run, status)
+        return status.is_live
 
     def _watch(self, run: RunDir) -> None:
         """Kill a trainer whose heartbeat has stopped. Time during which the machine slept does not count."""
@@ -172,7 +181,8 @@ class Scheduler:
         pause = config.recovery.backoff_s * 2 ** (n - 1)
         cause = f"automatic restart {n} of {config.recovery.max_restarts} ({reason[:200]})"
         write_recovery(run, Recovery(n, step))
-        write_queue_entry(run, QueueEntry(time.time(), RESTART_PRIORITY, not_before=time.time() + pause, cause=cause))
+        made = moment(run)
+        write_queue_entry(run, QueueEntry(made, RESTART_PRIORITY, not_before=made + pause, cause=cause, made=made))
         log.warning("%s at step %d: %s in %.0f s", run.run_id, step, cause, pause)
 
     def _admit(self, live: list[RunDir]) -> list[str]:
@@ -189,7 +199,7 @@ class Scheduler:
                 else:
                     reasons[run.run_id] = "waits for its previous attempt to end"  # this does not block the others
                 continue
-            if entry.not_before > time.time():
+            if entry.left_s(time.time()) > 0:
                 continue  # it does not block the others
             why = f"waits behind {ahead}" if ahead else self._obstacle(run, live, settings)
             if why:
@@ -208,10 +218,11 @@ class Scheduler:
         if reasons != self._reasons:
             try:
                 write_scheduler_state(self.home, SchedulerState(Process.of(os.getpid()), reasons))
-                self._reasons = reasons
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
+            except OSError as error:  # the queue goes on without saying why runs wait; on a full disk it says so once there is room
+                if error.errno in NO_ROOM:
+                    return started
+                log.warning("why queued runs wait can't be written: %s", error)
+            self._reasons = reasons
         return started
 
     def _settings(self) -> Settings:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.files import NO_ROOM, write_aside
+from core.runs.run_dir import RunDir
 from core.training.heartbeat import HeartbeatWriter, StopFlag
 
 log = logging.getLogger("tracewright")
@@ -18,8 +19,8 @@ RETRY_S = 1.0
 class DiskGuard:
     """Waits for room while the disk is full, and shows it; a stop ends the waiting with the error."""
 
-    def __init__(self, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
-        self._heartbeat, self._stop = heartbeat, stop
+    def __init__(self, run: RunDir, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
+        self._run, self._heartbeat, self._stop = run, heartbeat, stop
 
     def wait(self, error: OSError) -> None:
         """Return when it is time to try again.
@@ -43,5 +44,5 @@ class DiskGuard:
                 self.wait(error)
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write a file whole."""
-        self.keep(lambda: write_aside(path, data))
+        """Write a file of the run whole."""
+        self.keep(lambda: write_aside(path, data, within=self._run.path))

@@ -11,52 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.machine import Process
-from core.runs.records import Heartbeat, write_heartbeat
+from core.runs.records import write_heartbeat
 from core.runs.run_dir import RunDir
+from core.runs.small_files import Heartbeat
 
 log = logging.getLogger("tracewright")
 HEARTBEAT_S = 2.0
-
-
-class HeartbeatWriter:
-    """Writes the trainer's heartbeat every two seconds from a thread of its own."""
-
-    def __init__(self, run: RunDir) -> None:
-        self._run, self._process = run, Process.of(os.getpid())
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self.step, self.phase, self.is_paused = 0, "starting", False
-
-    def __enter__(self) -> HeartbeatWriter:
-        self._write()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S):
-            self._write()
-
-    @contextmanager
-    def busy_with(self, phase: str, is_paused: bool = False) -> Iterator[None]:
-        """Show ``phase`` at once, and afterwards what was shown before."""
-        before = self.phase
-        self.phase, self.is_paused = phase, is_paused
-        self._write()
-        try:
-            yield
-        finally:
-            self.phase, self.is_paused = before, False
-            self._write()
-
-    def _write(self) -> None:
-        try:
-            write_heartbeat(self._run, Heartbeat(self._process, time.time(), self.step, self.phase, self.is_paused))
-        except OSError as error:  # the run goes on, the next beat tries again
-            log.warning("heartbeat not written: %s", error)
 
 
 class StopFlag:
@@ -93,3 +53,49 @@ class StopFlag:
             os._exit(130)
         self.reason = f"asked to stop ({signal.Signals(number).name})"
         log.info("stopping: %s", self.reason)
+
+
+class HeartbeatWriter:
+    """Writes the trainer's heartbeat every two seconds from a thread of its own; a run whose config is gone is stopped."""
+
+    def __init__(self, run: RunDir, stop: StopFlag | None = None) -> None:
+        self._run, self._process, self._stop_flag = run, Process.of(os.getpid()), stop
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.step, self.phase, self.is_paused = 0, "starting", False
+
+    def __enter__(self) -> HeartbeatWriter:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _beat(self) -> None:
+        n_missing = 0
+        while not self._stop.wait(HEARTBEAT_S):
+            self._write()
+            n_missing = 0 if self._run.exists() else n_missing + 1
+            if n_missing == 2 and self._stop_flag is not None:  # twice: an editor may take a file away before it puts the new one there
+                self._stop_flag.reason = f"{self._run.config_file} is gone: the run was deleted or moved"
+                log.warning("stopping: %s", self._stop_flag.reason)
+
+    @contextmanager
+    def busy_with(self, phase: str, is_paused: bool = False) -> Iterator[None]:
+        """Show ``phase`` at once, and afterwards what was shown before."""
+        before = self.phase
+        self.phase, self.is_paused = phase, is_paused
+        self._write()
+        try:
+            yield
+        finally:
+            self.phase, self.is_paused = before, False
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            write_heartbeat(self._run, Heartbeat(self._process, time.time(), self.step, self.phase, self.is_paused))
+        except OSError as error:  # the run goes on, the next beat tries again
+            log.warning("heartbeat not written: %s", error)

@@ -78,13 +78,15 @@ def train(
             raise RunError(f"{run.run_id} was started by another process meanwhile (attempt {last.attempt})")
         config = read_config(run)
         check_preflight(config, run.path.parent)
-        with EventWriter(run.events_file) as events, HeartbeatWriter(run) as heartbeat, stop.listening():
+        with EventWriter(run.events_file) as events, HeartbeatWriter(run, stop) as heartbeat, stop.listening():
             for listener in extras.listeners:
                 events.listen(listener)
             context = _context(run, config, events, heartbeat, extras)
             try:
                 ending = Trainer(context, extras).run_to_end(resume, checkpoint, cause)
             except Exception as error:
+                if not run.exists():
+                    raise RunError(f"{run.path} was deleted or moved while it was trained; the training ended") from error
                 reason = str(error) or type(error).__name__
                 events.write(heartbeat.step, Ended(Status.FAILED, reason[:500], error=type(error).__name__))
                 events.sync()
@@ -96,7 +98,7 @@ def train(
 
 
 def _context(run: RunDir, config: RunConfig, events: EventWriter, heartbeat: HeartbeatWriter, extras: Extras) -> Context:
-    spec, disk_guard = env_spec(config), DiskGuard(heartbeat, extras.stop)
+    spec, disk_guard = env_spec(config), DiskGuard(run, heartbeat, extras.stop)
     events.on_error = disk_guard.wait
     data = DataLoader(run, config, spec, events, heartbeat, disk_guard)
     return Context(

@@ -5,10 +5,12 @@ Streamlit's own binding writes what an option is shown as; two runs may be calle
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 
 def choose(label: str, options: Sequence[str], parameter: str, default: str = "", show: Callable[[str], str] = str, **more: Any) -> str:
@@ -23,6 +25,13 @@ def choose_many(label: str, options: Sequence[str], parameter: str, show: Callab
     """The same for any number of options."""
     st.session_state[parameter] = [value for value in st.query_params.get_all(parameter) if value in options]
     return list(st.multiselect(label, options, format_func=show, key=parameter, on_change=_write, args=(parameter, None), **more))
+
+
+def drop_parameters(*parameters: str) -> None:
+    """Take parameters out of the address; what a widget of this page is bound to stays, since only the widget may change it."""
+    for parameter in parameters:
+        with contextlib.suppress(StreamlitAPIException):
+            st.query_params.pop(parameter, None)
 
 
 def _write(parameter: str, default: str | None) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import read_config, read_label
+from core.runs.records import problems, read_config, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
 
@@ -24,6 +24,7 @@ STATUS_COLOURS = {
     Status.FAILED: "red",
     Status.INTERRUPTED: "orange",
     Status.PRUNED: "gray",
+    Status.UNKNOWN: "red",
 }
 
 
@@ -46,6 +47,7 @@ class RunRow:
     started_ts: float | None
     n_bad: int
     n_newer: int
+    problems: list[str]
 
     @property
     def progress(self) -> float:
@@ -103,6 +105,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         started_ts=_number(known.get("started_ts")),
         n_bad=int(_number(known.get("n_bad")) or 0),
         n_newer=int(_number(known.get("n_newer")) or 0),
+        problems=problems(run),
     )
 
 

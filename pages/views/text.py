@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
+
+_MARKDOWN = re.compile(r"([\\\\`*_{}\[\]()#+\-!|<>$~:])")
+
+
+def plain(text: str) -> str:
+    """Text from a file or a person, for where Markdown is read: nothing in it is formatted, linked or shown as a picture."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def gain_text(gain: float | None) -> str:

@@ -60,17 +60,17 @@ def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
     if not runs:
         return pd.DataFrame(columns=["run_id", "method", "gain"])
     return store.query(
-        f"SELECT run_id, data->>'method' AS method, any_value((data->>'gain')::DOUBLE) AS gain FROM current_events "
+        f"SELECT run_id, data->>'method' AS method, any_value(TRY_CAST(data->>'gain' AS DOUBLE)) AS gain FROM current_events "
         f"WHERE kind = 'baseline' AND run_id IN ({marks(runs)}) GROUP BY ALL ORDER BY ALL",
         list(runs),
     )
 
 
 def evaluated_runs(store: Store) -> set[str]:
-    """The runs that have an evaluation."""
-    return {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluations")}
+    """The runs that have an evaluation with a gain."""
+    return {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluations WHERE isfinite(gain)")}
 
 
 def runs_with_pictures(store: Store) -> set[str]:
-    """The runs of which single logos were evaluated."""
-    return {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluated")}
+    """The runs that have an evaluation with its single logos; in the middle of the first one a run has only some of these."""
+    return evaluated_runs(store) & {str(run) for (run,) in store.rows("SELECT DISTINCT run_id FROM current_evaluated")}

@@ -61,5 +61,5 @@ def _record(kind: str, text: Any, version: int | None) -> Record | None:
     try:
         data = json.loads(text)
         return from_data(kind, data) if version is None else from_data(kind, data, version)
-    except ValueError:
+    except (TypeError, ValueError, RecursionError):
         return None

@@ -21,7 +21,7 @@ def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
                           max(step) AS step FROM current_evaluations {where} GROUP BY 1),
              a AS (SELECT run, min(started_ts) AS started_ts, max(last_ts) AS last_ts, sum(last_ts - started_ts) / 60 AS minutes,
                           count(*) AS n_attempts FROM attempts GROUP BY 1),
-             t AS (SELECT run, arg_max((data->>'total_timesteps')::BIGINT, attempt) AS total_timesteps FROM events
+             t AS (SELECT run, arg_max(TRY_CAST(data->>'total_timesteps' AS BIGINT), attempt) AS total_timesteps FROM events
                    WHERE kind = 'attempt_started' GROUP BY 1)
         SELECT r.run_id, a.started_ts, a.last_ts, a.minutes, a.n_attempts, greatest(coalesce(e.step, 0), coalesce(v.step, 0)) AS step,
                coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad, s.n_newer

@@ -3,9 +3,11 @@
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import psutil
@@ -339,3 +341,15 @@ def test_a_short_run_on_real_logos_beats_the_defaults(home, real_logos):
     told = next(e for e in read_events(run.events_file) if e.kind == "logos_loaded").data
     assert told.skipped == []
     assert sum(e.data.n_logos for e in read_events(run.events_file) if e.kind == "evaluation") == 3 * 24
+
+
+def test_a_run_whose_folder_is_deleted_ends_and_does_not_come_back(home, logo_folder):
+    run = local.start(home, tiny_config(logo_folder, total_timesteps=500_000))
+    follow(run, lambda e: e.kind == "metrics")
+    alive = local.trainers(run)
+    shutil.rmtree(run.path)
+    deadline = time.monotonic() + 60
+    while any(process.is_alive() for process in alive):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not run.path.exists()

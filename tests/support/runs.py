@@ -13,7 +13,7 @@ from core.config.config import RunConfig
 from core.config.text import validate
 from core.runs.event_fields import to_data
 from core.runs.event_types import Metrics
-from core.runs.events import Event, read_events
+from core.runs.events import Event, read_events, read_new_lines
 from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
@@ -63,15 +63,20 @@ def update_values(run: RunDir, beyond: int = -1, attempt: int | None = None) -> 
 
 
 def follow(run: RunDir, wanted: Callable[[Event], bool], timeout: float = 60.0) -> Event:
-    """Wait for an event of a run, reading its log; fails with the log's tail."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        for event in read_events(run.events_file):
+    """Wait for an event of a run, reading its log on; fails with the log's tail."""
+    deadline, offset, state = time.monotonic() + timeout, 0, run_state(run)
+    while True:
+        is_over = not state.status.is_moving
+        new = read_new_lines(run.events_file, offset)
+        offset = new.offset
+        for event in new.events():
             if wanted(event):
                 return event
-        assert run_state(run).status in (Status.RUNNING, Status.QUEUED), "\n".join(read_log_tail(run, 30))
-        time.sleep(0.05)
-    pytest.fail("the event did not come:\n" + "\n".join(read_log_tail(run, 30)))
+        if not new.has_more:
+            assert not is_over, "\n".join(read_log_tail(run, 30))  # what it wrote before it was over has been read
+            assert time.monotonic() < deadline, "the event did not come:\n" + "\n".join(read_log_tail(run, 30))
+            time.sleep(0.05)
+            state = run_state(run)
 
 
 def await_end(run: RunDir, timeout: float = 60.0) -> Status:
@@ -95,7 +100,4 @@ def await_status(run: RunDir, *wanted: Status, timeout: float = 60.0) -> None:
 
 def await_step(run: RunDir, step: int) -> None:
     """Wait until a run's log tells of metrics at ``step`` or beyond."""
-    deadline = time.monotonic() + 60
-    while not any(e.kind == "metrics" and e.step >= step for e in read_events(run.events_file)):
-        assert time.monotonic() < deadline, read_log_tail(run)
-        time.sleep(0.05)
+    follow(run, lambda event: event.kind == "metrics" and event.step >= step)

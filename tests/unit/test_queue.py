@@ -11,7 +11,6 @@ from core.machine import Process
 from core.runs.event_types import AttemptStarted, Ended
 from core.runs.events import EventWriter
 from core.runs.records import (
-    QueueEntry,
     read_config,
     read_queue_entry,
     read_scheduler_state,
@@ -21,6 +20,7 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import RunDir
+from core.runs.small_files import QueueEntry
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue, scheduler
 from core.scheduling.scheduler import Scheduler

@@ -9,8 +9,8 @@ from functools import cached_property
 import pandas as pd
 
 from core.runs.event_types import ActionTaken, AlertRaised, AttemptStarted, Record, StageDecision, WorkerLost
-from core.runs.records import Parent
 from core.runs.run_dir import RunDir
+from core.runs.small_files import Parent
 from pages.server.service import Console
 from pages.views.charts import curves
 from pages.views.charts.curves import View

@@ -1,0 +1,173 @@
+"""What may have happened to a folder of runs: each small file of a run, each kind and field of an event, each file of the installation."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from core.runs.event_fields import columns_of
+from core.runs.event_types import EVENT_VERSION, RECORDS, Ended, Metrics
+from core.runs.events import EventWriter
+from core.runs.run_dir import RunDir
+from tests.support.events import record
+
+Damage = Callable[[Path], None]
+
+
+def _write(path: Path, data: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def _folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def _loop(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(path)
+
+
+def _texts(**texts: bytes | str) -> dict[str, Damage]:
+    return {name.replace("_", " "): functools.partial(_write, data=data) for name, data in texts.items()}
+
+
+OF_ANY_FILE: dict[str, Damage] = {
+    **_texts(not_utf8=b"\xff\xfe\x00{}", nested=b"[" * 100_000, zeros=bytes(4096), a_list=b"[1, 2]", cut=b'{"a": [1, '),
+    "large": functools.partial(_write, data=b" " * 5_000_000),
+    "a folder": _folder,
+    "a pipe": _pipe,
+    "a link to itself": _loop,
+}
+_NUMBERS = ("1e400", "NaN", '"soon"', "[]", "null")
+SMALL_FILES: dict[str, dict[str, Any]] = {
+    "heartbeat.json": {"pid": 1, "create_time": 1.0, "ts": 1.0, "step": 5, "phase": "training"},
+    "process.json": {"pid": 1, "create_time": 1.0, "ts": 1.0},
+    "ticket.json": {"order": 1.0, "priority": 0, "checkpoint": "", "not_before": 0.0, "cause": "", "made": 1.0},
+    "stop.json": {"ts": 1.0},
+    "recovery.json": {"n_restarts": 1, "step": 5},
+    "parent.json": {"run_id": "a", "checkpoint": "last", "step": 5},
+    "label.json": {"name": "a", "note": ""},
+}
+
+
+def _field(name: str, field: str, value: str) -> Damage:
+    """A small file in which one field has another value, as JSON text."""
+    parts = [f"{json.dumps(key)}: {value if key == field else json.dumps(known)}" for key, known in SMALL_FILES[name].items()]
+    return functools.partial(_write, data=f"{{{', '.join(parts)}}}")
+
+
+def of_small_files() -> dict[str, tuple[str, Damage]]:
+    """{what: (file, how it is done)}, each of which must be said."""
+    found = {f"{name}: {what}": (name, do) for name in SMALL_FILES for what, do in OF_ANY_FILE.items()}
+    for name, fields in SMALL_FILES.items():
+        for field, known in fields.items():
+            value = '{"x": []}' if isinstance(known, str) else _NUMBERS[len(field) % len(_NUMBERS)]
+            found[f"{name}: {field} = {value}"] = (name, _field(name, field, value))
+    found["ticket.json: priority = 1e400"] = ("ticket.json", _field("ticket.json", "priority", "1e400"))
+    found |= {f"config.yaml: {what}": ("config.yaml", do) for what, do in OF_ANY_FILE.items() if what != "zeros"}
+    configs = _texts(
+        a_date="name: 2026-13-45\n", a_tab="name:\n\t- a\n", a_text="just text\n", wrong_type="total_timesteps: many\n", huge="seed: 1e400\n",
+        unhashable="{[1]: 2}\n", refers_to_itself="&a {b: *a}\n", unknown="colour: red\n", laughs="a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n",
+    )  # fmt: skip
+    return found | {f"config.yaml: {what}": ("config.yaml", do) for what, do in configs.items()}
+
+
+def _append(log: Path, line: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(line)
+
+
+def _line(**changes: Any) -> bytes:
+    raw = {"v": EVENT_VERSION, "seq": 10**6, "attempt": 1, "ts": 2e9, "kind": "warning", "step": 20, "data": {"text": "a"}} | changes
+    return json.dumps(raw).encode().replace(b'"HUGE"', b"1e400") + b"\n"
+
+
+def _cut(log: Path) -> None:
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+
+
+def of_logs() -> dict[str, Damage]:
+    """{what: how it is done to a log}."""
+    lines: dict[str, bytes] = {
+        "torn": b'{"v": 2, "seq": 7, "att', "not json": b"hello\n", "not utf8": b'{"kind": "\xff\xfe"}\n', "nested": b"[" * 100_000 + b"\n",
+        "zeros": bytes(1000) + b"\n", "a number": b"5\n", "null": b"null\n", "a list": b"[1]\n", "empty lines": b"\n\n\n",
+        "a long line": b'{"kind": "' + b"x" * 17_000_000 + b'"}\n', "a long torn line": b"y" * 20_000_000,
+        "not utf8 inside": _line().replace(b'"a"', b'"\xff\xfe"'),
+        "newer version": _line(v=99, kind="miracle"), "unknown kind": _line(kind="miracle"), "no version": _line(v=None),
+    }  # fmt: skip
+    for key in ("v", "seq", "attempt", "ts", "kind", "step", "data"):
+        for value in ("x", [], {"a": 1}, "HUGE", -1, None, 10**30):
+            lines[f"{key} = {str(value)[:12]}"] = _line(**{key: value})
+    for kind in RECORDS:
+        fields = ["train/loss"] if kind == Metrics.kind else [name for column in columns_of(RECORDS[kind]) for name in (column.name,)]
+        for field in fields:
+            for value in ("x", {"a": [1]}, "HUGE"):
+                known = orjson.loads(orjson.dumps(_plain_data(kind), option=orjson.OPT_SERIALIZE_NUMPY))
+                lines[f"{kind}.{field} = {str(value)[:12]}"] = _line(kind=kind, data=known | {field: value})
+        lines[f"{kind} without data"] = _line(kind=kind, data={})
+    lines["ended with an unknown status"] = _line(kind=Ended.kind, data={"status": "ASCENDED", "reason": "a"})
+    found: dict[str, Damage] = {what: functools.partial(_append, line=line) for what, line in lines.items()}
+    return found | {"cut": _cut, "empty": functools.partial(_write, data=b""), "gone": Path.unlink, "a folder": _folder, "a pipe": _pipe,
+                    "a link to itself": _loop}  # fmt: skip
+
+
+def _plain_data(kind: str) -> dict[str, Any]:
+    from core.runs.event_fields import to_data
+
+    return dict(to_data(record(kind, **({"values": {"train/loss": 1.0}} if kind == Metrics.kind else {}))))
+
+
+def of_installation() -> dict[str, Callable[[Path], None]]:
+    """{what: how it is done to a home}: each file beside the runs."""
+    files = ["settings.yaml", "scheduler.json", "notifications.json", "alerts_read.json", "favourites.json", "curricula/mine.yaml",
+             "logos/mine/manifest.csv", "batches/20260101-000000/request.json", "batches/20260101-000000/result.json",
+             "batches/20260101-000000/process.json", "batches/20260101-000000/progress.json"]  # fmt: skip
+
+    def at(name: str, do: Damage) -> Callable[[Path], None]:
+        def act(home: Path) -> None:
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            do(home / name)
+
+        return act
+
+    found = {f"{name}: {what}": at(name, do) for name in files for what, do in OF_ANY_FILE.items()}
+    for stray in ("batches/stray", "logos/stray", "curricula/stray", "stray", ".stray", "20260101-000000-empty"):
+        found[f"a stray folder {stray}"] = at(stray, _folder)
+        found[f"a stray file {stray}.txt"] = at(f"{stray}.txt", functools.partial(_write, data=b"a"))
+    for name in ("batches", "logos", "curricula"):
+        found[f"{name} is a file"] = functools.partial(lambda home, name: _write(home / name, b"a"), name=name)
+    found["a curriculum with another name"] = at("curricula/[x] *y*.yaml", functools.partial(_write, data=b"a: b"))
+    return found
+
+
+def healthy_log(run: RunDir, n_episodes: int = 12) -> None:
+    """The log of a small run that ended well."""
+    from tests.support.events import episode
+
+    with EventWriter(run.events_file) as events:
+        events.write(0, record("attempt_started", from_step=0))
+        for i in range(n_episodes):
+            events.write(i + 1, episode(i))
+        events.write(n_episodes, Ended("COMPLETED", "reached total_timesteps", 0.1, 0.1))
+
+
+def remove(path: Path) -> None:
+    """Whatever it is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()
