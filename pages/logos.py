@@ -216,7 +216,7 @@ def take_up() -> None:
         for key, value in {"path": "", "find": "", "category": [], "split": [], "tab": "Logos"}.items():
             if key in st.session_state:
                 st.session_state[key] = value
-        drop_parameters("logo")
+        drop_parameters("logo", "path", "find", "category", "split", "tab")  # of widgets that were not drawn
         st.query_params["set"] = wanted
 
 

@@ -170,3 +170,17 @@ def test_live_follows_the_latest_run_and_hides_others(visit, console, ended):
     page = visit("live", run="zzz", match="^aaa$|20")
     page.button(key="match.add").click().run()
     assert sorted(page.multiselect(key="with").value) == sorted(["aaa", ended.run_id])
+
+
+def test_a_set_that_was_made_is_shown_whatever_was_chosen_before(visit):
+    page = visit("logos", tab="Make a set", find="x", category="text")
+    page.text_input(key="made.name").set_value("fresh set")
+    page.number_input(key="made.n").set_value(4)
+    page = page.run()
+    page.button(key="made.go").click()
+    page = page.run()
+    assert not page.exception
+    assert not page.error
+    assert str(page.query_params["set"]).rstrip("']").endswith("fresh set")
+    assert "find" not in page.query_params
+    assert page.selectbox[0].value.endswith("fresh set")
