@@ -87,7 +87,10 @@ with right:
         help="What counts more: fewer bytes, or likeness. Unless smaller is preferred, no result is visibly less like its picture than the defaults'.",
     )  # fmt: skip
     request = Request(str(model), int(budget), str(prefer))
-    shown = next((b for b in batches if b.batch_id == st.query_params.get("batch")), batches[0] if batches else None)
+    shown = next(
+        (b for b in batches if b.batch_id == st.query_params.get("batch")),
+        next((b for b in batches if not b.problem_with_files()), batches[0] if batches else None),
+    )
     with st.container(horizontal=True):
         if st.button("Optimize", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
             begin_batch(lambda: batch.start(console.home, [(f.name, f.getvalue()) for f in files], request))

@@ -47,7 +47,7 @@ def run_row(row: tables.RunRow) -> None:
         st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
         if row.problems:
-            st.badge("damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
+            st.badge("Damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
     steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{gain_text(row.best_gain)}**")

@@ -76,6 +76,8 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
             return "warning", "A worker was replaced", record.reason, "worker_lost", False
         case Ended():
             text = record.reason + (f"; validation gain {record.gain:+.3f}" if record.gain is not None else "")
+            if Status(record.status) is Status.UNKNOWN:
+                return "warning", "Run ended with an unknown status", text, "ended", True
             return _ENDED.get(record.status, "info"), f"Run {record.status.lower()}", text, "ended", True
         case StageEnded():
             text = f"{record.name}: {record.why or record.reason}"
