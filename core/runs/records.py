@@ -22,7 +22,7 @@ from pathlib import Path
 from core.config.config import RunConfig
 from core.config.text import read_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
-from core.files import NO_ROOM, write_aside
+from core.files import NO_ROOM, open_file, write_aside
 from core.machine import Process
 from core.runs.run_dir import (
     COMMANDS,
@@ -169,7 +169,8 @@ def read_process(run: RunDir) -> Spawned | None:
 def read_commands(run: RunDir) -> list[str]:
     """All that was given by hand to the run's curriculum, in order."""
     try:
-        lines = (run.path / COMMANDS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        with open_file(run.path / COMMANDS_FILE) as file:
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return []
     return [line for line in lines if line in COMMANDS]
@@ -184,7 +185,7 @@ def write_command(run: RunDir, command: str) -> None:
 def read_log_tail(run: RunDir, n_lines: int = 200) -> list[str]:
     """The last lines of the trainer's output."""
     try:
-        with run.log_file.open("rb") as file:
+        with open_file(run.log_file) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - 64 * 1024, 0))
             return file.read().decode(errors="replace").splitlines()[-n_lines:]

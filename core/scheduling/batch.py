@@ -27,7 +27,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import DamagedFileError, RunError
-from core.files import read_text, write_aside
+from core.files import open_file, read_text, write_aside
 from core.logos.uploads import unpack
 from core.machine import Process
 from core.paths import HOME_VARIABLE, PROJECT
@@ -157,7 +157,8 @@ class Batch:
     def problem(self) -> str:
         """The last line of its log, which says why it failed."""
         try:
-            lines = (self.path / "optimize.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            with open_file(self.path / "optimize.log") as file:
+                lines = file.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
         return lines[-1].removeprefix("error: ") if lines else ""

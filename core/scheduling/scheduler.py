@@ -124,24 +124,24 @@ class Scheduler:
             if self._settled.get(run.run_id) == stamp:
                 continue
             try:
-                is_live = self._look_after(run)
+                status = self._look_after(run)
             except OSError as error:  # of one run, which must not hold the others
                 log.warning("%s can't be looked after: %s", run.run_id, error)
                 continue
-            if is_live:
+            if status.is_live:
                 live.append(run)
-            elif run_state(run).status.is_finished and read_queue_entry(run) is None:
+            elif status.is_finished and read_queue_entry(run) is None:
                 self._settled[run.run_id] = stamp
         return self._admit(live)
 
-    def _look_after(self, run: RunDir) -> bool:
-        """Kill what hangs, queue again what died. Returns whether the run is live."""
+    def _look_after(self, run: RunDir) -> Status:
+        """Kill what hangs, queue again what died. Returns the status that it was found in."""
         status = run_state(run).status
         if status.is_live:
             self._watch(run)
         elif status.has_died:
             self._recover(run, status)
-        return status.is_live
+        return status
 
     def _watch(self, run: RunDir) -> None:
         """Kill a trainer whose heartbeat has stopped. Time during which the machine slept does not count."""
