@@ -31,8 +31,8 @@ console = begin("Workbench")
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the picture …")
-def uploaded_picture(data: bytes, is_svg: bool, side: int) -> Picture:
-    return Picture(fit(decode_picture(data, is_svg=is_svg, svg_side=2 * side), side))
+def uploaded_picture(data: bytes, side: int) -> Picture:
+    return Picture(fit(decode_picture(data, svg_side=2 * side), side))
 
 
 def key_of(name: str) -> str:
@@ -53,7 +53,7 @@ def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
         name = choose("Logo", list(names), "sample", show=lambda n: n)
         side = longest_side()
     made = make_logo(BUILTIN_SEED, *names[name])
-    picture = uploaded_picture(made.svg.encode(), True, side)
+    picture = uploaded_picture(made.svg.encode(), side)
     return picture, digest_of(picture.pixels), name, {}
 
 
@@ -72,7 +72,7 @@ def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
         )
         return None
     try:
-        picture = uploaded_picture(file.getvalue(), file.name.lower().endswith(".svg"), side)
+        picture = uploaded_picture(file.getvalue(), side)
     except PictureError as error:
         st.error(f"{file.name} can't be used: {error}")
         return None

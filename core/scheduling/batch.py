@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import DamagedFileError, RunError
 from core.files import open_file, read_text, write_aside
+from core.logos.pictures import FORMATS
 from core.logos.uploads import unpack
 from core.machine import Process
 from core.paths import HOME_VARIABLE, PROJECT
@@ -178,8 +179,8 @@ class Batch:
         """A zip file of all SVGs and the CSV."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(self.out.glob("*")):
-                archive.write(path, path.name)
+            for path in sorted(path for path in self.out.rglob("*") if path.is_file()):
+                archive.write(path, path.relative_to(self.out).as_posix())
         return buffer.getvalue()
 
     def _process(self) -> Process | None:
@@ -195,7 +196,9 @@ def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> B
     """
     pictures = list(unpack(files))
     if not pictures:
-        raise RunError("there is no picture among these files; accepted are PNG, JPEG, WebP, GIF, BMP, SVG, and zip files of them")
+        raise RunError(
+            f"there is no picture among these files; accepted are {', '.join(sorted(set(FORMATS.values())))}, and zip files of them"
+        )
     batch = _claim(home)
     batch.pictures.mkdir()
     for name, data in pictures:

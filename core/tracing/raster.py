@@ -76,20 +76,44 @@ class Rasterizer:
         Raises:
             RasterError: the SVG can't be parsed, or the size is out of range.
         """
+        with self._lock:
+            return cv2.cvtColor(self._drawn(svg, width, height, background), cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
+
+    def draw_rgba(self, svg: bytes, width: int, height: int) -> NDArray[np.uint8]:
+        """The same on nothing; returns RGBA, shape (height, width, 4), colours as they are, not weighted by their alpha.
+
+        Raises:
+            RasterError: as :meth:`draw`.
+        """
+        with self._lock:
+            drawn = self._drawn(svg, width, height, 0).copy()
+        alpha = drawn[..., 3:].astype(np.uint16)
+        drawn[..., :3] = np.minimum((drawn[..., :3].astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1), 255)
+        return drawn
+
+    def draw_over(self, svg: bytes, width: int, height: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The same over white and over black, drawn once: two of RGB, shape (height, width, 3)."""
+        with self._lock:
+            drawn = self._drawn(svg, width, height, 0)
+            black: NDArray[np.uint8] = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)  # type: ignore[assignment]
+            clear = 255 - drawn[..., 3:]
+        return cv2.add(black, np.repeat(clear, 3, axis=2)), black  # type: ignore[return-value]
+
+    def _drawn(self, svg: bytes, width: int, height: int, background: int) -> NDArray[np.uint8]:
+        """The shared surface, colours weighted by their alpha; the lock must be held."""
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise RasterError(f"a picture of {width} x {height} pixels can't be drawn; sides are 1 to {MAX_SIDE}")
         library = self._library
-        with self._lock:
-            surface = self._surface(width, height)
-            picture = self._load(svg)
-            library.tvg_picture_set_size(picture, width, height)
-            surface.pixels.fill(background)
-            library.tvg_canvas_add(surface.canvas, picture)
-            library.tvg_canvas_update(surface.canvas)
-            library.tvg_canvas_draw(surface.canvas, False)
-            library.tvg_canvas_sync(surface.canvas)
-            library.tvg_canvas_remove(surface.canvas, picture)
-            return cv2.cvtColor(surface.pixels, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
+        surface = self._surface(width, height)
+        picture = self._load(svg)
+        library.tvg_picture_set_size(picture, width, height)
+        surface.pixels.fill(background)
+        library.tvg_canvas_add(surface.canvas, picture)
+        library.tvg_canvas_update(surface.canvas)
+        library.tvg_canvas_draw(surface.canvas, False)
+        library.tvg_canvas_sync(surface.canvas)
+        library.tvg_canvas_remove(surface.canvas, picture)
+        return surface.pixels
 
     def size(self, svg: bytes) -> tuple[float, float]:
         """Width and height that the SVG asks for, in pixels."""
@@ -135,3 +159,9 @@ def rasterizer() -> Rasterizer:
 def without_references(svg: bytes) -> bytes:
     """The SVG with every reference to something outside itself removed."""
     return _EXTERNAL.sub(b"", svg)
+
+
+def over(pixels: NDArray[np.uint8], ground: int) -> NDArray[np.uint8]:
+    """RGBA pixels laid over a grey ``ground`` in [0, 255]: RGB of the same shape."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + np.uint16(ground) * (255 - alpha) + 127) // 255).astype(np.uint8)
