@@ -144,6 +144,8 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
 def overview(found: Loaded) -> None:
     """Figures, then the pictures."""
     counts(found.logos, found.pairs)
+    for note in found.logos.notes:
+        st.warning(plain(note), icon=":material/swap_horiz:")
     browse(found.path, found.logos, found.features)
 
 

@@ -49,11 +49,12 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
                 print(f"  {category:<10} " + ", ".join(f"{n} {split}" for split, n in splits.items() if n))
             for item in skipped:
                 print(f"  left out {item['source']}: {item['reason']}")
-
+            for note in found.notes:
+                print(f"  {note}")
             for pair in pairs:
                 print(f"  {pair.ssim:.0%} alike: {pair.a.name} ({pair.a.split}) and {pair.b.name} ({pair.b.split})")
 
-        data = {"path": path, "logos": len(found.logos), "counts": found.counts(), "skipped": skipped}
+        data = {"path": path, "logos": len(found.logos), "counts": found.counts(), "skipped": skipped, "notes": list(found.notes)}
         alike = [{"a": p.a.name, "b": p.b.name, "ssim": p.ssim, "crosses_splits": p.crosses_splits} for p in pairs]
         result(data | {"near_duplicates": alike}, as_json, text)
 

@@ -6,9 +6,7 @@ nor a copy of it under another name, is in two splits.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.csv_files import unguarded, write_csv
+from core.csv_files import write_csv
 from core.errors import LogosError, PictureError
 from core.logos.classify import classify
+from core.logos.manifest import read_manifest
 from core.logos.pictures import FORMATS, decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
 from core.tracing.features import picture_features
@@ -56,11 +55,12 @@ class Skipped:
 
 @dataclass(frozen=True)
 class LogoSet:
-    """Logos in a fixed order (by name), and the files that were left out."""
+    """Logos in a fixed order (by name), the files that were left out, and what was done against the manifest."""
 
     path: str
     logos: tuple[Logo, ...]
     skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = ()
 
     def of_split(self, split: str) -> list[Logo]:
         return [logo for logo in self.logos if logo.split == split]
@@ -116,7 +116,14 @@ def load_logos(
     if not logos:
         reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
         raise LogosError(f"{path} contains no picture that can be traced" + (f" ({reasons})" if reasons else ""))
-    return LogoSet(path, tuple(_with_both_splits(logos)), tuple(sorted(skipped, key=lambda s: s.source)))
+    assigned = {entry.source for entry in entries if entry.split}
+    moved = _with_both_splits(logos)
+    notes = [
+        f"{after.name} is used for {after.split}, though the manifest says {before.split}: no other logo was for {after.split}"
+        for before, after in zip(logos, moved, strict=True)
+        if before.split != after.split and before.source in assigned
+    ]
+    return LogoSet(path, tuple(moved), tuple(sorted(skipped, key=lambda s: s.source)), tuple(notes))
 
 
 def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
@@ -127,7 +134,7 @@ def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
             _builtin_split(seed, made),
             "",
             f"{BUILTIN}:{made.name}",
-            lambda side, svg=made.svg: decode_picture(svg.encode(), is_svg=True, svg_side=side),  # type: ignore[misc]
+            lambda side, svg=made.svg: decode_picture(svg.encode(), svg_side=side),  # type: ignore[misc]
         )
         for made in make_logos(seed, n_per_category)
     ]
@@ -158,14 +165,10 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
 
 
 def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> Iterable[_Entry]:
-    try:
-        text = manifest.read_bytes().decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LogosError(f"{manifest} can't be read: {error}") from error
+    rows = read_manifest(manifest)
     listed: dict[Path, set[str]] = {}
     for number, row in enumerate(rows, start=2):
-        name, category = unguarded((row.get("name") or "").strip()), (row.get("category") or "").strip().lower()
+        name, category = row["name"], row["category"].lower()
         where = f"{manifest}:{number}"
         if not name:
             skipped.append(Skipped(where, "this row has no name"))
@@ -173,7 +176,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if category and category not in CATEGORIES:
             skipped.append(Skipped(where, f"category {category!r} is not one of {', '.join(CATEGORIES)}"))
             continue
-        split = (row.get("split") or "").strip().lower() or None
+        split = row["split"].lower() or None
         if split is not None and split not in SPLITS:
             skipped.append(Skipped(where, f"split {split!r} is not one of {', '.join(SPLITS)}"))
             continue
@@ -181,8 +184,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
-        brand = unguarded((row.get("brand") or "").strip())
-        yield _Entry(name, category or None, split, brand, str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
+        yield _Entry(name, category or None, split, row["brand"], str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
@@ -260,7 +262,7 @@ def write_logos(folder: Path, seed: int = 7, n_per_category: int = 60, longest_s
     made = make_logos(seed, n_per_category)
     rows = []
     for logo in made:
-        pixels = fit(decode_picture(logo.svg.encode(), is_svg=True, svg_side=2 * longest_side), longest_side)
+        pixels = fit(decode_picture(logo.svg.encode(), svg_side=2 * longest_side), longest_side)
         for path, data in (
             (folder / logo.category / f"{logo.name}.png", encode_png(pixels)),
             (folder / "svg" / logo.category / f"{logo.name}.svg", logo.svg.encode()),

@@ -82,7 +82,7 @@ def _read_all(folder: Path) -> LogoSet:
         replace(logo, category=named[logo.name].category, split=named[logo.name].split) if logo.name in named else logo
         for logo in found.logos
     )
-    return LogoSet(found.path, logos, found.skipped)
+    return LogoSet(found.path, logos, found.skipped, found.notes)
 
 
 def write_manifest(folder: Path, logos: Iterable[Logo]) -> None:

@@ -121,6 +121,9 @@ class DataLoader:
         skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
         for item in skipped:
             log.warning("left out %s: %s", item["source"], item["reason"])
+        for note in found.notes:
+            log.warning("%s", note)
+            self._events.write(self._heartbeat.step, WarningGiven(note))
         self.digest = found.digest()
         self._events.write(
             self._heartbeat.step, LogosLoaded(self._config.logos.path, found.counts(), skipped, self.digest, len(found.logos))

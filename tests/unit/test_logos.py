@@ -31,7 +31,7 @@ def test_every_raster_format_is_read(form):
 
 def test_svg_is_drawn_and_a_gif_gives_its_first_frame():
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10"><rect width="9" height="10" fill="#00f"/></svg>'
-    assert decode_picture(svg, is_svg=True, svg_side=100).shape == (50, 100, 3)
+    assert decode_picture(svg, svg_side=100).shape == (50, 100, 3)
     gif = encoded(draw_logo(1), "GIF", save_all=True, append_images=[draw_logo(2)])
     np.testing.assert_array_equal(decode_picture(gif), decode_picture(encoded(draw_logo(1), "GIF")))
 
@@ -174,3 +174,62 @@ def test_a_path_with_odd_characters_is_read(tmp_path):
     path.parent.mkdir()
     draw_logo(1).save(path)
     assert read_picture(path).shape == (48, 48, 3)
+
+
+HEADERS = {
+    "semicolons": ("Name;Category;Split;Brand", ";", "utf-8"),
+    "tabs": ("name\tcategory\tsplit\tbrand", "\t", "utf-8"),
+    "capitals": ("NAME,CATEGORY,SPLIT,BRAND", ",", "utf-8"),
+    "a mark": ("name,category,split,brand", ",", "utf-8-sig"),
+    "UTF-16 with a mark": ("name,category,split,brand", ",", "utf-16"),
+    "UTF-16 without one": ("name;category;split;brand", ";", "utf-16-le"),
+    "UTF-16, the other way": ("name;category;split;brand", ";", "utf-16-be"),
+    "quotes": ('"name","category","split","brand"', ",", "utf-8"),
+    "another order": ("id,Split,brand,colour,Name,category", ",", "utf-8"),
+    "an empty line first": ("\nname,category,split,brand", ",", "utf-8"),
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_a_manifest_is_read_however_it_was_saved(tmp_path, what):
+    header, separator, encoding = HEADERS[what]
+    names = [name.strip('"\n').lower() for name in header.split(separator)]
+    rows = [header]
+    for i in range(6):
+        draw_logo(i).save(tmp_path / f"é{i}.png")
+        values = {"name": f"é{i}", "category": "Simple", "split": "TRAIN" if i < 4 else "Validation", "brand": f"b{i}"}
+        rows.append(separator.join(values.get(name, "x") for name in names))
+    (tmp_path / "manifest.csv").write_bytes("\r\n".join(rows).encode(encoding))
+    found = load_logos(str(tmp_path), 48)
+    assert [(logo.name, logo.category, logo.split, logo.brand) for logo in found.logos] == [
+        (f"é{i}", "simple", "train" if i < 4 else "validation", f"b{i}") for i in range(6)
+    ]
+    assert found.skipped == found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"picture,kind\na,simple\n", "its first line is 'picture,kind'; expected are the columns name"),
+        (b"", "expected are the columns name"),
+        (b"name,category\n\xff\xfe\xfa,simple\n", "neither UTF-8 nor UTF-16"),
+    ],
+)
+def test_a_manifest_that_can_not_be_used_is_one_clear_line(tmp_path, data, told):
+    draw_logo(1).save(tmp_path / "a.png")
+    (tmp_path / "manifest.csv").write_bytes(data)
+    with pytest.raises(LogosError, match=told) as caught:
+        load_logos(str(tmp_path), 48)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_logo_that_is_moved_against_the_manifest_is_said(tmp_path):
+    rows = ["name,split"]
+    for i in range(4):
+        draw_logo(i).save(tmp_path / f"n{i}.png")
+        rows.append(f"n{i},train")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    (note,) = load_logos(str(tmp_path), 48).notes
+    assert "is used for validation, though the manifest says train" in note
+    (tmp_path / "manifest.csv").unlink()
+    assert load_logos(str(tmp_path), 48).notes == ()
