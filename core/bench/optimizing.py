@@ -14,7 +14,8 @@ from PIL import Image
 from core.agents.loading import load_model
 from core.bench.report import Report, say
 from core.errors import BenchError
-from core.evaluation.optimize import find_pictures, optimize
+from core.evaluation.files import find_pictures
+from core.evaluation.optimize import optimize
 from core.logos.dataset import Logo, load_logos
 from core.tracing.params import Params
 from core.tracing.picture import encode_png

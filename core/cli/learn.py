@@ -121,13 +121,14 @@ def optimize(
 ) -> None:
     """Make the best SVG of each picture that the agent finds."""
     from core.agents.loading import load_model
-    from core.evaluation.optimize import PREFERENCES, find_pictures
+    from core.evaluation.files import find_pictures
+    from core.evaluation.optimize import PREFERENCES
     from core.evaluation.optimize import optimize as optimize_all
 
     with clear_errors():
         if prefer not in PREFERENCES:
             raise ConfigError(f"--prefer {prefer!r} is none of {', '.join(name for name in PREFERENCES if name)}")
-        files, missing = find_pictures(pictures)
+        files, missing = find_pictures(pictures, out)
         if not files:
             raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; taken are {', '.join(sorted(FORMATS))}")
         out.mkdir(parents=True, exist_ok=True)

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from core.agents.model import Model
-from core.csv_files import write_csv
 from core.environment.preparation import Preparations
 from core.environment.spec import worker_limits
 from core.errors import PictureError
+from core.evaluation.files import OutNames, Source
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import FORMATS, read_picture
+from core.logos.pictures import read_picture
 from core.paths import trace_cache_file
 from core.search.parallel import Trajectory, search_in_parallel
 from core.search.searchers import Searcher
@@ -101,22 +101,8 @@ class Optimized:
         return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{mean}"])
 
 
-def find_pictures(paths: Sequence[Path]) -> tuple[list[Path], list[Skipped]]:
-    """The files that are meant: each file given, and every picture in each folder given; in order, each once."""
-    found: dict[Path, None] = {}
-    skipped = []
-    for path in paths:
-        if path.is_dir():
-            found |= dict.fromkeys(sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in FORMATS))
-        elif path.is_file():
-            found[path] = None
-        else:
-            skipped.append(Skipped(str(path), "no such file or folder"))
-    return list(found), skipped
-
-
 def optimize(
-    files: Sequence[Path],
+    files: Sequence[Source],
     model: Model,
     budget: int,
     prefer: str,
@@ -129,7 +115,7 @@ def optimize(
     """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``."""
     began = time.monotonic()
     done = Optimized()
-    names: set[str] = set()
+    names = OutNames(out, files)
     n_before = 0
     for group in _groups(files, max_side, done.skipped):
         prepared_for = f"optimizing ({len(files)} files)"
@@ -138,15 +124,15 @@ def optimize(
         def progress(share: float, first: int = first, n: int = len(group), what: str = prepared_for) -> None:
             on_progress(what, first + round(share * n), len(files))
 
-        _search(group, model, budget, prefer, out, home, names, done, progress, seed)
+        _search(group, model, budget, prefer, home, names, done, progress, seed)
         n_before += len(group)
-        _write_table(done, out)
+        names.write_table([result.as_dict() for result in done.results])
     on_progress("done", len(files), len(files))
     done.seconds = time.monotonic() - began
     return done
 
 
-def _groups(files: Sequence[Path], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
+def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
     with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
@@ -178,12 +164,12 @@ def _groups(files: Sequence[Path], max_side: int, skipped: list[Skipped]) -> Ite
                 yield group
 
 
-def _read(file: Path, max_side: int) -> Logo | Skipped:
+def _read(file: Source, max_side: int) -> Logo | Skipped:
     try:
-        pixels = fit(read_picture(file, svg_side=max_side), max_side)
+        pixels = fit(read_picture(file.path, svg_side=max_side), max_side)
     except (PictureError, MemoryError) as error:
-        return Skipped(str(file), str(error) or "it takes more memory than there is")
-    return Logo(file.stem, "", "", "", str(file), pixels, digest_of(pixels))
+        return Skipped(str(file.path), str(error) or "it takes more memory than there is")
+    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels))
 
 
 def _search(
@@ -191,9 +177,8 @@ def _search(
     model: Model,
     budget: int,
     prefer: str,
-    out: Path,
     home: Path,
-    names: set[str],
+    names: OutNames,
     done: Optimized,
     on_progress: Callable[[float], None],
     seed: int,
@@ -224,26 +209,16 @@ def _search(
     done.n_conversions += len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
     done.search_s += time.monotonic() - began
     for i, trajectory in zip(places, trajectories, strict=True):
-        done.results.append(_keep(group[i], trajectory, out, names))
+        done.results.append(_keep(group[i], trajectory, names))
 
 
-def _keep(logo: Logo, trajectory: Trajectory, out: Path, names: set[str]) -> Result:
+def _keep(logo: Logo, trajectory: Trajectory, names: OutNames) -> Result:
     best, svg = trajectory.best(len(trajectory.conversions)), trajectory.best_svg
     is_default = best.gain <= 0 or not svg
     if is_default:
         svg = trajectory.logo.default_svg
     outcome, params = (trajectory.logo.defaults, DEFAULTS) if is_default else (best.outcome, best.params)
-    name, number = logo.name, 2
-    while f"{name}.svg".lower() in names or (out / f"{name}.svg").resolve() == Path(logo.source).resolve():
-        name, number = f"{logo.name}-{number}", number + 1
-    names.add(f"{name}.svg".lower())
-    path = out / f"{name}.svg"
+    path = names.of(logo.name, Path(logo.source))
     write_aside(path, svg.encode())
     headline = gain(outcome, trajectory.logo.defaults, HEADLINE).total
     return Result(logo.source, str(path), headline, outcome, trajectory.logo.defaults, params, len(trajectory.conversions), is_default)
-
-
-def _write_table(done: Optimized, out: Path) -> None:
-    if not done.results:
-        return
-    write_csv(out / "optimized.csv", [result.as_dict() for result in done.results])

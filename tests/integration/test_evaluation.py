@@ -15,7 +15,8 @@ from core.agents.loading import SCATTER, find_checkpoint, load_model
 from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
 from core.evaluation.comparison import Request, compare, write_comparison
-from core.evaluation.optimize import PREFERENCES, find_pictures, optimize
+from core.evaluation.files import find_pictures
+from core.evaluation.optimize import PREFERENCES, optimize
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
 from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
@@ -149,8 +150,8 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
     done = optimize(files, load_model(str(run.path), home), 4, "", 64, tmp_path / "out", home, lambda what, n, of: told.append(n))
     assert sorted(Path(s.source).name for s in done.skipped) == ["broken.png", "empty.jpg", "huge.png"]
     assert all(s.reason for s in done.skipped)
-    assert sorted(p.name for p in (tmp_path / "out").glob("*.svg")) == [
-        "logo 0.svg", "logo 1-2.svg", "logo 1.svg", "logo 2.svg", "logo 3.svg",
+    assert sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.svg")) == [
+        "logo 0.svg", "logo 1.svg", "logo 2.svg", "logo 3.svg", "other/logo 1.svg",
     ]  # fmt: skip
     assert told == sorted(told)
     for result in done.results:
