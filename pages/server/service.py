@@ -185,5 +185,6 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-ROUTES = [Route("/api/health", health), Route("/api/runs", runs), *start_document.routes()]
+_BASE = start_document.base_path()
+ROUTES = [Route(f"{_BASE}/api/health", health), Route(f"{_BASE}/api/runs", runs), *start_document.routes()]
 MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Guard)]

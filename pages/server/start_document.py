@@ -11,10 +11,12 @@ import importlib.util
 import re
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+from streamlit import config
 
 from pages.server.registry import HOME, PAGES
 
@@ -28,7 +30,7 @@ _STYLE = f"""<style>
       @media (min-width: 768px) {{ [data-testid="stSidebar"][style*="width: 300px"] {{ width: {SIDEBAR}px !important; }} }}
     </style>"""
 _START = """window.prerenderReady = false;
-window.__streamlit = { BACKEND_BASE_URL: location.origin + "/", MAIN_PAGE_BASE_URL: location.origin + "/" };
+window.__streamlit = { BACKEND_BASE_URL: location.origin + "BASE/", MAIN_PAGE_BASE_URL: location.origin + "BASE/" };
 
 // For screen readers: Streamlit puts a div between its list of pages and the items, and as links in a navigation they need
 // no list; a chart is one picture with its title, since thousands of marks without names help nobody.
@@ -43,6 +45,13 @@ new MutationObserver(() => { if (!due) due = requestAnimationFrame(() => { due =
 
 
 @cache
+def base_path() -> str:
+    """What every address of the console begins with, "" or "/a/b": Streamlit's ``server.baseUrlPath``."""
+    parts = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{quote(parts)}" if parts else ""
+
+
+@cache
 def document(has_charts: bool = False) -> str:
     """Streamlit's index.html with our start instead of its inline script, and with what pages are made of named at once:
     the browser loads it while the server still makes the page. ``has_charts``: also what draws charts."""
@@ -54,9 +63,11 @@ def document(has_charts: bool = False) -> str:
     last = ""
     known = set(re.findall(r"static/js/([^\"]+)", text))
     for name in _modules(static / "static" / "js", _PARTS + (_CHART_PARTS if has_charts else ()), known):
-        last += f'    <link rel="modulepreload" crossorigin fetchpriority="low" href="./static/js/{name}">\n'
+        last += f'    <link rel="modulepreload" crossorigin fetchpriority="low" href="{base_path()}/static/js/{name}">\n'
     last += f"    {_STYLE}\n"
-    text = text.replace("<head>", '<head>\n    <script src="/api/start.js"></script>', 1).replace("</head>", f"{last}  </head>", 1)
+    text = text.replace("<head>", f'<head>\n    <script src="{base_path()}/api/start.js"></script>', 1).replace(
+        "</head>", f"{last}  </head>", 1
+    )
     return text.replace("<title>Streamlit</title>", "<title>Tracewright</title>")
 
 
@@ -74,21 +85,24 @@ def _modules(folder: Path, parts: tuple[str, ...], known: set[str]) -> list[str]
 
 async def index(request: Request) -> HTMLResponse:
     return HTMLResponse(
-        document(any(page.has_charts and page.name == request.url.path.strip("/") for page in PAGES)), headers={"Cache-Control": "no-cache"}
+        document(any(page.has_charts and page.name == request.url.path.rstrip("/").rpartition("/")[2] for page in PAGES)),
+        headers={"Cache-Control": "no-cache"},
     )
 
 
 async def home(request: Request) -> RedirectResponse:
     """The home page by its name."""
     query = request.url.query
-    return RedirectResponse("/" + (f"?{query}" if query else ""))
+    return RedirectResponse(f"{base_path()}/" + (f"?{query}" if query else ""))
 
 
 async def start(_request: Request) -> Response:
-    return Response(_START, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+    return Response(_START.replace("BASE", base_path()), media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 def routes() -> list[Route]:
     """The home page, every page by its name, and the start script."""
-    own = [Route(f"/{page.name}", home if page.name == HOME else index) for page in PAGES]
-    return [Route("/", index), *own, Route("/api/start.js", start)]
+    base = base_path()
+    own = [Route(f"{base}/{page.name}", home if page.name == HOME else index) for page in PAGES]
+    above = [Route(base, home)] if base else []
+    return [Route(f"{base}/", index), *own, *above, Route(f"{base}/api/start.js", start)]

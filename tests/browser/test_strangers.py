@@ -1,6 +1,8 @@
 """Pages from elsewhere in a real Chromium: another local port, a frame, a name that was pointed at this machine."""
 
+import contextlib
 import http.server
+import socket
 import threading
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -9,10 +11,12 @@ import pytest
 
 from core.runs.records import claim
 from tests.support.browsers import FLAGS
+from tests.support.requirements import need
 from tests.support.runs import tiny_config
 from tests.support.servers import serving
 
 STRANGER = "stranger.example"
+OPERATORS = "logos.example"  # a name that the operator gave the console
 # What a page can try: it tells in `tried` what came of each
 ATTACK = """<!doctype html><title>elsewhere</title><body><script>
 window.tried = {};
@@ -60,7 +64,7 @@ def foreign(chromium):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        rules = f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1"
+        rules = f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1, MAP {OPERATORS} 127.0.0.1"
         browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, rules])
         yield browser.new_page()
         browser.close()
@@ -89,11 +93,97 @@ def test_nothing_is_read_written_or_opened_from_elsewhere(home, tmp_path, foreig
         assert foreign.goto(f"http://{STRANGER}:{port}/api/runs").status == 421
         opened = "new Promise(done => { const s = new WebSocket(`ws://${location.host}/_stcore/stream`);"
         assert foreign.evaluate(f"{opened} s.onopen = () => done('open'); s.onerror = () => done('refused'); }})") == "refused"
+        speaks_to_itself_only(server)
+
+
+def speaks_to_itself_only(server):
+    """Whatever Host and Origin said: no look-up and no packet to anything but this machine."""
+    told = server.addresses()
+    assert told, "nothing was recorded"
+    own = ("'127.0.0.1'", "'::1'", "'localhost'", "('127.0.0.1', ", "('::1', ", "'/", "b'127.0.0.1'")
+    assert not {(event, address) for event, address in told if not address.startswith(own)}
+
+
+def opens(page, url):
+    """A page of the console, live through its websocket: what it shows comes over that."""
+    sockets = []
+    page.on("websocket", lambda found: sockets.append(found.url))
+    page.goto(url)
+    page.get_by_role("heading", name="Runs").wait_for()
+    page.get_by_role("link", name="Settings", exact=True).first.click()
+    page.get_by_role("heading", name="Settings").first.wait_for()
+    assert sockets
 
 
 def test_the_console_works_under_each_of_its_own_names(home, tmp_path, foreign):
     with serving(home, tmp_path) as server:
         port = urlsplit(server.url).port
         for name in ("localhost", "127.0.0.1"):
-            foreign.goto(f"http://{name}:{port}/")
-            foreign.get_by_role("heading", name="Runs").wait_for()
+            opens(foreign, f"http://{name}:{port}/")
+        speaks_to_itself_only(server)
+
+
+def test_the_console_works_at_the_newer_address_of_this_machine(home, tmp_path, foreign):
+    with contextlib.closing(socket.socket(socket.AF_INET6)) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            need(None, "IPv6 on this machine's loopback")
+    with serving(home, tmp_path, "--server.address", "::1", host="[::1]") as server:
+        opens(foreign, server.url)
+        speaks_to_itself_only(server)
+
+
+def test_the_console_works_under_a_base_path(home, tmp_path, foreign):
+    with serving(home, tmp_path, "--server.baseUrlPath", "logos/console", base="/logos/console") as server:
+        opens(foreign, f"{server.url}/logos/console/")
+        answer = foreign.goto(f"http://{STRANGER}:{urlsplit(server.url).port}/logos/console/")
+        assert answer.status == 421
+        speaks_to_itself_only(server)
+
+
+@contextmanager
+def proxy_to(port: int):
+    """What passes bytes on and leaves the Host as the browser said it, as nginx is set up for websockets; yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads, ends = [], []
+
+    def pass_on(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", port))
+                ends.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threads.append(threading.Thread(target=pass_on, args=pair, daemon=True))
+                    threads[-1].start()
+
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        for thread in (accepting, *threads):
+            thread.join(10)
+
+
+def test_the_console_works_behind_a_proxy_that_the_operator_names(home, tmp_path, foreign):
+    with serving(home, tmp_path, environment={"TRACEWRIGHT_HOSTS": OPERATORS}) as server, proxy_to(urlsplit(server.url).port) as port:
+        opens(foreign, f"http://{OPERATORS}:{port}/")
+        assert foreign.goto(f"http://{STRANGER}:{port}/").status == 421
+        speaks_to_itself_only(server)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
-    """One ``streamlit run`` on a folder of runs."""
+WATCHED = Path(__file__).parent / "watched"
 
-    def __init__(self, home: Path, output: Path) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
+
+class Server:
+    """One ``streamlit run`` on a folder of runs. ``flags``: of Streamlit; ``environment``: what is set beside the home; ``base``: its
+    base path.
+
+    ``addresses``: what the server and its children asked for or spoke to, as (event, address) in Python's terms.
+    """
+
+    def __init__(
+        self, home: Path, output: Path, *flags: str, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1", base: str = ""
+    ) -> None:
+        self.url = f"http://{host}:{(port := free_port())}"
+        self._base = base
         self.output = output
-        environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+        self._addresses = output.with_suffix(".addresses")
+        environment = os.environ | {
+            "TRACEWRIGHT_HOME": str(home),
+            "TRACEWRIGHT_ADDRESSES": str(self._addresses),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(WATCHED), os.environ.get("PYTHONPATH", "")])),
+            **(environment or {}),
+        }
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *flags]
         with output.open("ab") as file:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
         self._await_up()
+
+    def addresses(self) -> set[tuple[str, str]]:
+        return {tuple(json.loads(line)) for line in self._addresses.read_text().splitlines()} if self._addresses.exists() else set()
 
     def _await_up(self) -> None:
         deadline = time.monotonic() + 60
@@ -53,7 +72,7 @@ class Server:
                 time.sleep(0.1)
 
     def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/api/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}{self._base}/api/health", timeout=5) as answer:
             assert answer.headers["content-security-policy"] == service.CONTENT_SECURITY_POLICY
             found: dict[str, Any] = json.load(answer)
             return found
@@ -71,8 +90,8 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, tmp_path: Path) -> Iterator[Server]:
-    server = Server(home, tmp_path / "server.log")
+def serving(home: Path, tmp_path: Path, *flags: str, **more: Any) -> Iterator[Server]:
+    server = Server(home, tmp_path / "server.log", *flags, **more)
     try:
         yield server
     finally:
