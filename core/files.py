@@ -36,9 +36,26 @@ def write_aside(path: Path, data: bytes, within: Path | None = None) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         aside.write_bytes(data)
-        os.replace(aside, path)
+        try:
+            os.replace(aside, path)
+        except IsADirectoryError:  # a folder took the file's place: it is kept beside it
+            set_aside(path)
+            os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> bool:
+    """Take a file away; returns whether there was one. A folder in its place is kept beside it, under another name."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except (IsADirectoryError, PermissionError):  # the second is what some systems say of a folder
+        if not path.is_dir():
+            raise
+        set_aside(path)
+    return True
 
 
 def set_aside(path: Path) -> Path:

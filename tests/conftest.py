@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.server import service
 from pages.views import chart_box
+from tests.support.disks import mounted
 from tests.support.logos import write_logos
 from tests.support.paths import ROOT
 from tests.support.recorded import Recorder, Recordings, shared_folder
@@ -61,6 +62,13 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
 def recorded(recordings: Recordings, home: Path) -> Recorder:
     """``recorded(**changes)``: a trained tiny run in ``home``, a copy of the session's one recording of that config."""
     return functools.partial(recordings.tiny, home)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 80 MB; skipped where nothing may be mounted."""
+    with mounted(tmp_path / "small") as folder:
+        yield folder
 
 
 @pytest.fixture

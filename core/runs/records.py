@@ -22,7 +22,7 @@ from pathlib import Path
 from core.config.config import RunConfig
 from core.config.text import read_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
-from core.files import NO_ROOM, open_file, write_aside
+from core.files import NO_ROOM, open_file, remove, write_aside
 from core.machine import Process
 from core.runs.run_dir import (
     COMMANDS,
@@ -102,11 +102,7 @@ def write_queue_entry(run: RunDir, entry: QueueEntry) -> None:
 
 def drop_queue_entry(run: RunDir) -> bool:
     """Take the run out of the queue; returns whether it was there."""
-    try:
-        (run.path / QUEUE_ENTRY_FILE).unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    return remove(run.path / QUEUE_ENTRY_FILE)
 
 
 def read_stop(run: RunDir) -> float:
@@ -136,7 +132,7 @@ def want_pause(run: RunDir, is_wanted: bool) -> None:
     if is_wanted:
         (run.path / PAUSE_FILE).touch()
     else:
-        (run.path / PAUSE_FILE).unlink(missing_ok=True)
+        remove(run.path / PAUSE_FILE)
 
 
 def read_recovery(run: RunDir) -> Recovery:

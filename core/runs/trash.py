@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
+from core.files import remove
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir
 from core.runs.status import check_idle
@@ -73,7 +74,7 @@ def archive(run: RunDir, is_archived: bool = True) -> None:
     if is_archived:
         (run.path / ARCHIVED_FILE).touch()
     else:
-        (run.path / ARCHIVED_FILE).unlink(missing_ok=True)
+        remove(run.path / ARCHIVED_FILE)
 
 
 def is_archived(run: RunDir) -> bool:

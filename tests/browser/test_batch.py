@@ -42,3 +42,54 @@ def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, 
         browser.close()
     (which,) = batch.all_batches(home)
     assert json.loads((which.path / "request.json").read_text())["budget"] == 10
+
+
+def test_a_batch_after_a_look_at_compare_starts_once(home, tmp_path, browse):
+    """Compare's widget is bound to the address: clearing the address raised, and the batch started all the same."""
+    picture = tmp_path / "mine.png"
+    picture.write_bytes(png(1, 64))
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(f"{server.url}/optimize")
+        page.locator("input[type=file]").set_input_files(str(picture))
+        page.get_by_text("mine.png").first.wait_for()
+        page.get_by_role("button", name="Optimize").first.click()
+        page.locator(".handle").first.wait_for()
+        page.locator(".st-key-pair").get_by_text("original | best").first.click()
+        page.wait_for_function("() => location.search.includes('pair=')")
+        page.get_by_role("button", name="Optimize").first.click()
+        page.wait_for_function(
+            "(first) => location.search.includes('batch=') && !location.search.includes(first)", arg=batch.all_batches(home)[0].batch_id
+        )
+        page.locator(".handle").first.wait_for()
+        assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count()
+    assert len(batch.all_batches(home)) == 2
+
+
+def test_pictures_become_a_set_by_clicks(home, tmp_path, browse):
+    """From a set that is shown, filtered and looked into, to a new one: nothing of the way there is in the way."""
+    files = []
+    for i in range(6):
+        files.append(tmp_path / f"mine {i}.png")
+        files[-1].write_bytes(png(i, 64))
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(server.url)
+        page.get_by_role("link", name="Logos", exact=True).first.click()
+        page.get_by_role("tab", name="Make a set").first.click()
+        page.get_by_role("textbox", name="Name of the set").fill("brands")
+        page.locator("input[type=file]").first.set_input_files([str(path) for path in files])
+        page.get_by_text("mine 5.png").first.wait_for()
+        page.get_by_role("textbox", name="Name of the set").press("Tab")
+        page.get_by_role("button", name="Put them in").first.click()
+        page.wait_for_function("() => location.search.includes('brands')")
+        page.get_by_text("mine 5").first.wait_for()
+        page.get_by_role("tab", name="Make a set").first.click()
+        page.get_by_role("textbox", name="Name of the new set").fill("drawn")
+        page.get_by_role("spinbutton", name="Logos a category").fill("4")
+        page.get_by_role("spinbutton", name="Logos a category").press("Tab")
+        page.get_by_role("button", name="Make it").first.click()
+        page.wait_for_function("() => location.search.includes('drawn')")
+        page.get_by_text("complex-0").first.wait_for()
+        assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count()
+    assert sorted(path.name for path in (home / "logos").iterdir()) == ["brands", "drawn"]

@@ -1,6 +1,5 @@
 """One damaged file fells nothing: a table of damages to a run's files, its log and the installation, beside a healthy run."""
 
-import contextlib
 import json
 
 import pytest
@@ -19,26 +18,12 @@ from core.scheduling.scheduler import Scheduler
 from storage.ingest import catch_up
 from storage.store import Store
 from tests.support import damages
+from tests.support.damages import N_EPISODES, grouped, made, ruins
 from tests.support.pages import PAGES, caught_up
 from tests.support.runs import tiny_config
 
 SMALL, LOGS, INSTALLATION = damages.of_small_files(), damages.of_logs(), damages.of_installation()
-N_EPISODES = 12
 COMMANDS = typer.main.get_command(app)  # built once: that takes longer than most commands
-
-
-def grouped(names) -> dict[str, list[str]]:
-    """Damages of one file, or of one kind of event: each is done to a run of its own, in one home."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(name.split(":")[0].split(".")[0].split(" ")[0], []).append(name)
-    return found
-
-
-def made(home, name):
-    run = claim(home, tiny_config("builtin", name=name))
-    damages.healthy_log(run, N_EPISODES)
-    return run
 
 
 @pytest.fixture
@@ -155,30 +140,9 @@ def test_a_run_without_its_config_is_listed_still(home):
     assert overview(run)["status"] == "COMPLETED"
 
 
-@pytest.fixture
-def ruins(home):
-    """Every damage at once: a home in which each hits a run of its own, and all that lies beside the runs."""
-    healthy = made(home, "healthy")
-    hurt = {}
-    for what, (name, damage) in SMALL.items():
-        run = hurt[what] = made(home, "hurt")
-        damages.remove(run.path / name)
-        damage(run.path / name)
-    for group, names in grouped(LOGS).items():  # all lines of a group into one log
-        run = hurt[group] = made(home, "hurt")
-        for what in names:
-            if run.events_file.is_file() and "long" not in what:
-                LOGS[what](run.events_file)
-    for what, damage in INSTALLATION.items():
-        if " is a file" not in what and "alerts_read" not in what:
-            with contextlib.suppress(OSError):  # there is one thing only in each place
-                damage(home)
-    return healthy, hurt
-
-
 @pytest.mark.timeout(300)
-def test_every_page_opens_on_ruins(ruins, console, visit):
-    healthy, hurt = ruins
+def test_every_page_opens_on_ruins(home, console, visit):
+    healthy, hurt = ruins(home)
     caught_up(console, healthy)
     fallen = {}
 

@@ -25,6 +25,7 @@ from core.training.checkpoint_manager import find_start
 from core.training.heartbeat import StopFlag
 from core.training.session import Extras
 from core.training.trainer import train
+from tests.support.disks import fill
 from tests.support.paths import ROOT
 from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
@@ -313,30 +314,6 @@ def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, mon
     assert len(waits) == 2
     assert [e.data.phase for e in read_events(path)] == ["a", "b"]
     assert path.read_bytes().count(b"\n") == 2
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 80 MB; skipped where nothing may be mounted."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(path):
-    """Take all the room there is."""
-    with path.open("wb", buffering=0) as file:
-        while True:
-            try:
-                file.write(b"0" * 65536)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                return
 
 
 @pytest.mark.xdist_group("untroubled")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import orjson
 from core.runs.event_fields import columns_of
 from core.runs.event_types import EVENT_VERSION, RECORDS, Ended, Metrics
 from core.runs.events import EventWriter
+from core.runs.records import claim
 from core.runs.run_dir import RunDir
 from tests.support.events import record
+from tests.support.runs import tiny_config
 
 Damage = Callable[[Path], None]
+N_EPISODES = 12  # of a healthy run
 
 
 def _write(path: Path, data: bytes | str) -> None:
@@ -171,3 +175,40 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         path.unlink()
+
+
+def grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    """Damages of one file, or of one kind of event: each is done to a run of its own, in one home."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.split(":")[0].split(".")[0].split(" ")[0], []).append(name)
+    return found
+
+
+def made(home: Path, name: str) -> RunDir:
+    """A run that has completed."""
+    run = claim(home, tiny_config("builtin", name=name))
+    healthy_log(run, N_EPISODES)
+    return run
+
+
+def ruins(home: Path) -> tuple[RunDir, dict[str, RunDir]]:
+    """Every damage at once: a home in which each hits a run of its own, and all that lies beside the runs; the healthy run, and the
+    others by what was done to them."""
+    healthy = made(home, "healthy")
+    hurt = {}
+    for what, (name, damage) in of_small_files().items():
+        run = hurt[what] = made(home, "hurt")
+        remove(run.path / name)
+        damage(run.path / name)
+    logs = of_logs()
+    for group, names in grouped(logs).items():  # all lines of a group into one log
+        run = hurt[group] = made(home, "hurt")
+        for what in names:
+            if run.events_file.is_file() and "long" not in what:
+                logs[what](run.events_file)
+    for what, damage in of_installation().items():
+        if " is a file" not in what and "alerts_read" not in what:
+            with contextlib.suppress(OSError):  # there is one thing only in each place
+                damage(home)
+    return healthy, hurt

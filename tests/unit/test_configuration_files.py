@@ -1,5 +1,6 @@
 """The files that configure the server."""
 
+from core.files import remove, write_aside
 from tests.support.paths import ROOT
 
 
@@ -9,3 +10,17 @@ def test_the_server_answers_only_this_machine():
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "127.0.0.1"
     assert settings["browser"]["gatherUsageStats"] is False
+
+
+def test_a_folder_in_the_place_of_a_file_is_kept_beside_it(tmp_path):
+    place = tmp_path / "ticket.json"
+    (place / "of mine").mkdir(parents=True)
+    assert remove(place)
+    assert not place.exists()
+    place.mkdir()
+    write_aside(place, b"{}")
+    assert place.read_bytes() == b"{}"
+    assert remove(place)
+    assert not remove(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ticket.json.damaged", "ticket.json.damaged-2"]
+    assert (tmp_path / "ticket.json.damaged" / "of mine").is_dir()
