@@ -73,10 +73,11 @@ def browser_parts() -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class _Size:
-    """How much is measured; ``n_points``: episodes of the large run."""
+    """How much is measured; ``n_points``: episodes of the large run; ``n_small``: other runs, at least two."""
 
     n_repeats: int
     n_points: int = 1_000_000
+    n_small: int = 20
     idle_s: float = 30.0
     settle_s: float = 5.0
     waits_for_quiet: bool = True
@@ -89,7 +90,7 @@ class _Size:
 
 @dataclass(frozen=True)
 class _Runs:
-    """One run of ``n_points`` episodes, and 20 of a tenth of that."""
+    """One run of ``n_points`` episodes, and ``n_small`` of a tenth of that."""
 
     large: RunDir
     small: list[RunDir]
@@ -101,7 +102,7 @@ def measure(n_repeats: int, is_short: bool = False) -> Report:
     Raises:
         BenchError: no Chromium or no playwright.
     """
-    size = _Size(n_repeats, 20_000, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
+    size = _Size(n_repeats, 20_000, 3, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
     browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -118,8 +119,8 @@ def measure(n_repeats: int, is_short: bool = False) -> Report:
 
 
 def _write_runs(home: Path, size: _Size) -> _Runs:
-    say(f"writing a run of {size.n_points:,} episodes and 20 of {size.n_each:,}")
-    small = [claim(home, written(name=f"compared {k:02}")) for k in range(20)]
+    say(f"writing a run of {size.n_points:,} episodes and {size.n_small} of {size.n_each:,}")
+    small = [claim(home, written(name=f"compared {k:02}")) for k in range(size.n_small)]
     for run in small:
         write_run(run, size.n_each // _N_METRICS, size.n_each, n_evaluations=_EVALUATIONS)
     large = claim(home, written(name="large", total_timesteps=2 * size.n_points))
@@ -141,8 +142,8 @@ def _measure_visits(report: Report, browser: Any, url: str, home: Path, runs: _R
     both = "&".join(f"run={run.run_id}" for run in small)
     sides = {
         f"one run of {size.n_points:,} episodes and as many metrics": f"{url}/live?run={large.run_id}",
-        f"20 runs of {size.n_each:,} each": f"{url}/live?run={small[0].run_id}&{others}",
-        f"Compare with 20 runs of {size.n_each:,} each": f"{url}/compare?{both}",
+        f"{size.n_small} runs of {size.n_each:,} each": f"{url}/live?run={small[0].run_id}&{others}",
+        f"Compare with {size.n_small} runs of {size.n_each:,} each": f"{url}/compare?{both}",
     }
     seconds: dict[str, list[float]] = {what: [] for what in sides}
     for n in range(size.n_repeats):
