@@ -18,6 +18,10 @@ class RasterError(TracewrightError, ValueError):
     """Raised when an SVG can't be parsed or has no size."""
 
 
+class EngineError(TracewrightError, RuntimeError):
+    """Raised when the version of VTracer that is asked for is unknown or not installed."""
+
+
 class LogosError(TracewrightError, ValueError):
     """Raised when a folder of logos is missing or holds no picture that can be traced."""
 

@@ -18,8 +18,7 @@ from core.runs.status import overview
 from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.params import DEFAULTS, NAMES
-from core.tracing.picture import encode_png, fit
-from core.tracing.tracer import trace
+from core.tracing.picture import Picture, fit
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
 from pages.views.links import choose, drop_parameters
@@ -130,8 +129,8 @@ def batch_label(batch_id: str) -> str:
 def faces(path: str, mtime: float, max_side: int) -> tuple[bytes, str, int, int]:
     """(PNG of the picture at work size, SVG under VTracer's defaults, width, height)."""
     pixels = fit(read_picture(Path(path), svg_side=max_side), max_side)
-    png = encode_png(pixels)
-    return png, trace(png, DEFAULTS).svg, pixels.shape[1], pixels.shape[0]
+    picture = Picture(pixels)
+    return picture.png, picture.by_defaults.trace.svg, pixels.shape[1], pixels.shape[0]
 
 
 @st.fragment(run_every="1s" if shown.status() is BatchStatus.WORKING else None)

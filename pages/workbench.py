@@ -14,9 +14,9 @@ from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
 from core.search.baselines import BASELINES
-from core.tracing.params import NAMES, SPECS, Params
+from core.tracing.params import FILTER_SPECKLE, NAMES, SPECS, Params
 from core.tracing.picture import Picture, fit
-from core.tracing.tracer import FILTER_SPECKLE, MODES, Mode
+from core.tracing.pipeline import MODES, Mode
 from pages.views import tables
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for, say

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vtracer
 from PIL import Image
 
 from core.bench.preset import settings
@@ -31,12 +30,13 @@ from core.environment.vec_env import PoolVecEnv
 from core.errors import BenchError
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
+from core.tracing.engines import engine
 from core.tracing.outcome import HEADLINE
-from core.tracing.params import DEFAULTS, N_PARAMS, SPECS, ActionMap, Params
+from core.tracing.params import DEFAULTS, N_PARAMS, ActionMap, Params
 from core.tracing.picture import Picture
+from core.tracing.pipeline import settings as told
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import Reference
-from core.tracing.tracer import FILTER_SPECKLE, trace
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 
@@ -95,7 +95,10 @@ def _steps(report: Report, pictures: list[Picture], prepared: list[PreparedLogo]
                     env.step(action)
 
                 sides: dict[str, Callable[[], None]] = {
-                    "VTracer alone": lambda picture=picture, params=params: (trace(picture.png, params), None)[1],  # type: ignore[misc]
+                    "VTracer alone": lambda picture=picture, params=params: (
+                        engine().trace(picture.canvas.pixels, told(params, 1.0)),
+                        None,
+                    )[1],  # type: ignore[misc]
                     "our step": step,
                     "naive step": lambda picture=picture, params=params: naive(picture, params),  # type: ignore[misc]
                 }
@@ -123,7 +126,7 @@ class NaiveStep:
 
     def __call__(self, picture: Picture, params: Params) -> None:
         self._in.write_bytes(picture.png)
-        vtracer.convert_image_to_svg_py(str(self._in), str(self._out), filter_speckle=FILTER_SPECKLE, **_whole(params))
+        engine().trace_file(str(self._in), str(self._out), told(params, 1.0))
         svg = self._out.read_text()
         png = self._resvg.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
         drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
@@ -134,10 +137,6 @@ def scikit_ssim(a: Any, b: Any) -> float:
     from skimage.metrics import structural_similarity
 
     return float(structural_similarity(a, b, channel_axis=2, data_range=255))  # type: ignore[no-untyped-call]
-
-
-def _whole(params: Params) -> dict[str, Any]:
-    return {spec.argument: (int if spec.is_integer else float)(getattr(params, spec.name)) for spec in SPECS}
 
 
 def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> None:

@@ -16,7 +16,8 @@ from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
 from core.logos.uploads import unpack
 from core.paths import runs_home
-from core.tracing.tracer import FILTER_SPECKLE, MODES
+from core.tracing.params import FILTER_SPECKLE
+from core.tracing.pipeline import MODES
 
 app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
 
@@ -126,7 +127,7 @@ def trace_logo(
             raise LogosError(f"{picture}: {error}") from error
         if mode not in MODES:
             raise ConfigError(f"--mode {mode!r} is none of {', '.join(MODES)}")
-        measured = found.measure(chosen, filter_speckle, mode)
+        measured = found.measure(chosen.with_values(filter_speckle=filter_speckle), mode)
         if out is not None and measured.trace.svg:
             write_aside(out, measured.trace.svg.encode())
         outcome = measured.outcome

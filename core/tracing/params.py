@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -140,12 +140,16 @@ N_PARAMS = len(SPECS)
 LOW = np.array([spec.low for spec in SPECS])
 HIGH = np.array([spec.high for spec in SPECS])
 
+FILTER_SPECKLE = 4  # VTracer's default: areas below 4 x 4 pixels are dropped
+
 
 @dataclass(frozen=True)
 class Params:
-    """One setting of the seven. The defaults are VTracer's own.
+    """One setting: the seven, and what else VTracer 1.0 can be told, which is fixed so far. The defaults are VTracer's own.
 
-    Values may lie outside the ranges (a baseline shows what such values do): call :meth:`check` on what users give.
+    ``simplify``: pixels that a curve may leave its outline by, so that it needs fewer nodes; ``filter_speckle``: areas below its square are
+    dropped; ``hierarchical``: 0 stacks shapes on each other, 1 cuts them out of each other. Lengths are in pixels of the picture, whatever
+    the size at which it is traced. Values may lie outside the ranges (a baseline shows what such values do): call :meth:`check` on what users give.
     """
 
     color_precision: int = 6
@@ -155,6 +159,9 @@ class Params:
     max_iterations: int = 10
     splice_threshold: int = 45
     path_precision: int = 2
+    simplify: float = 0.0
+    filter_speckle: float = FILTER_SPECKLE
+    hierarchical: int = 0
 
     @classmethod
     def from_values(cls, values: NDArray[np.floating[Any]] | list[float]) -> Params:
@@ -199,13 +206,20 @@ class Params:
         return _values(self)
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """The seven by name."""
+        return dict(zip(NAMES, _values(self), strict=True))
+
+    def with_values(self, **changes: float) -> Params:
+        """The same with some parameters changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 _values = attrgetter(*NAMES)
 DEFAULTS = Params()
 # The best single setting for all logos: found by TPE over 50 training logos (about 80 conversions of each).
 BEST_SINGLE = Params(4, 53, 40, 9.5, 9, 42, 0)
+# One setting for all logos where edges are cleaned and fills fitted.
+REFINED = Params(5, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
 
 
 class ActionMap:

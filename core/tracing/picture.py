@@ -1,4 +1,4 @@
-"""A picture at work size with everything that tracing it again and again needs, prepared once.
+"""A picture at work size with everything that converting it again and again needs, prepared once.
 
 Guarantee: measuring the same parameters twice gives the same outcome to the bit, CPU seconds apart.
 """
@@ -18,28 +18,14 @@ from core.errors import RasterError
 from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
+from core.tracing.pipeline import PLAIN, Canvas, Mode, Trace, convert
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import WINDOW, Reference
-from core.tracing.tracer import FILTER_SPECKLE, Mode, Trace, trace
-
-MIN_SIDE = 8
-
-
-def fit(pixels: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
-    """Shrink so that the longest side is ``longest_side`` pixels; smaller pictures stay, short sides reach 8."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, longest_side / max(height, width))
-    new_w, new_h = max(round(width * scale), 1), max(round(height * scale), 1)
-    if (new_w, new_h) != (width, height):
-        pixels = np.asarray(Image.fromarray(pixels).resize((new_w, new_h), Image.Resampling.LANCZOS))
-    pad_w, pad_h = max(MIN_SIDE - new_w, 0), max(MIN_SIDE - new_h, 0)
-    if pad_w or pad_h:  # the SSIM window needs 7 pixels each way
-        pixels = np.pad(pixels, ((0, pad_h), (0, pad_w), (0, 0)), mode="edge")
-    return np.ascontiguousarray(pixels)
+from core.tracing.sizes import fit as fit
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Lossless opaque PNG of RGB pixels. Level 3: VTracer takes bytes one by one, so that smaller is faster to trace."""
+    """Lossless opaque PNG of RGB pixels."""
     ok, buffer = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 3])
     if not ok:
         raise ValueError(f"a picture of shape {pixels.shape} can't be encoded as PNG")
@@ -65,11 +51,19 @@ class Measured:
 class Picture:
     """RGB pixels, uint8, shape (height, width, 3), both sides at least 8."""
 
-    def __init__(self, pixels: NDArray[np.uint8], png: bytes | None = None) -> None:
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape[:2]) < WINDOW:
             raise ValueError(f"a picture of shape {pixels.shape} can't be traced; it needs (height, width, 3), sides >= {WINDOW}")
         self.pixels = pixels
-        self.png = encode_png(pixels) if png is None else png
+
+    @cached_property
+    def png(self) -> bytes:
+        return encode_png(self.pixels)
+
+    @cached_property
+    def canvas(self) -> Canvas:
+        """What VTracer is given of it."""
+        return Canvas.of(self.pixels, PLAIN)
 
     @cached_property
     def reference(self) -> Reference:
@@ -93,9 +87,9 @@ class Picture:
     def _is_varied(self) -> bool:
         return _is_varied(self.pixels)
 
-    def measure(self, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Measured:
+    def measure(self, params: Params, mode: Mode = "spline") -> Measured:
         """Trace, draw and compare."""
-        traced = trace(self.png, params, filter_speckle, mode)
+        traced = convert(self.canvas, self.pixels, params, PLAIN, mode=mode)
         failure: str | None = traced.failure
         similarity = 0.0
         if failure is None:

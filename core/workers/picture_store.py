@@ -1,7 +1,6 @@
 """The pictures of a run in one unlinked file that every worker maps, so they are prepared and held in memory only once.
 
-Pixels are written at the start, each PNG by the first worker that needs it. Guarantee: nothing is left on disk, however a
-process ends, because the file has no name.
+Guarantee: nothing is left on disk, however a process ends, because the file has no name.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.logos.dataset import Logo
-from core.tracing.picture import Picture, encode_png
+from core.tracing.picture import Picture
 
 MAX_OPEN = 96  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
 
@@ -32,8 +31,6 @@ class Slot:
     pixels_at: int
     height: int
     width: int
-    png_at: int  # eight bytes with its size, zero until it is written; then the PNG
-    png_room: int
 
 
 @dataclass(frozen=True)
@@ -63,18 +60,14 @@ class PictureStore:
 
     @classmethod
     def create(cls, logos: Sequence[Logo]) -> PictureStore:
-        """Write the logos' pixels to a new unnamed file, with room for their PNGs."""
+        """Write the logos' pixels to a new unnamed file."""
         slots, at = [], 0
         with tempfile.TemporaryFile() as file:
             for logo in logos:
                 height, width = logo.pixels.shape[:2]
-                n = logo.pixels.nbytes
-                png_at = -(-(at + n) // 8) * 8
-                slots.append(Slot(logo.digest, at, height, width, png_at, n + n // 64 + 4096))
-                file.seek(at)
+                slots.append(Slot(logo.digest, at, height, width))
                 file.write(logo.pixels.tobytes())
-                at = -(-(png_at + 8 + slots[-1].png_room) // 8) * 8
-            file.truncate(at)  # unwritten parts take no space on disk
+                at += logo.pixels.nbytes
             file.flush()
             return cls(StoreHandle(os.dup(file.fileno()), at, tuple(slots)))
 
@@ -91,25 +84,12 @@ class PictureStore:
         pixels.flags.writeable = False
         return pixels
 
-    def png(self, index: int) -> bytes:
-        """The picture as PNG, encoded here if no worker has done so yet. Two workers that do so at once write the same bytes."""
-        slot = self.handle.slots[index]
-        size = self._bytes[slot.png_at : slot.png_at + 8].view(np.int64)
-        at, n = slot.png_at + 8, int(size[0])
-        if n:
-            return self._bytes[at : at + n].tobytes()
-        png = encode_png(self.pixels(index))
-        if len(png) <= slot.png_room:
-            self._bytes[at : at + len(png)] = np.frombuffer(png, dtype=np.uint8)
-            size[0] = len(png)  # written last, so whoever sees a size sees the whole PNG
-        return png
-
     def picture(self, index: int) -> Picture:
         """The picture, kept open while it is among the most recently used."""
         if index in self._open:
             self._open.move_to_end(index)
         else:
-            self._open[index] = Picture(self.pixels(index), self.png(index))
+            self._open[index] = Picture(self.pixels(index))
             if len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)
         return self._open[index]

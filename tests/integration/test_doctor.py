@@ -64,8 +64,8 @@ OUT_OF_REACH = {"target_ssim": 1.0, "required_gain": 9}
 STUCK = {"enabled": True, "window": 20, "min_episodes": 50, "probe": False, "on_failure": "advance",
          "stages": [{"name": "a", "max_episodes": 1500} | OUT_OF_REACH, {"name": "b", "max_episodes": 50_000} | OUT_OF_REACH]}  # fmt: skip
 SICK = {
-    "much too fast": {"ppo": {"learning_rate": 0.3, "n_epochs": 10}},
-    "overflowing": {"total_timesteps": 1280, "ppo": {"learning_rate": 1.0, "max_grad_norm": 100, "n_epochs": 20}},
+    "much too fast": {"seed": 2, "ppo": {"learning_rate": 0.3, "n_epochs": 10}},
+    "out of all ranges": {"seed": 3, "ppo": {"learning_rate": 0.3, "n_epochs": 10}},
     "paid for small files": {"total_timesteps": 4800, "reward": {"quality": 0.0, "size": 1.0}, "ppo": {"learning_rate": 5e-4}},
     "not learning": {"ppo": {"learning_rate": 1e-9}},
     "wide": {"total_timesteps": 640, "ppo": {"log_std_init": 2.0}, "env": {"centre": None}},
@@ -78,8 +78,8 @@ FOUND_IN = {
     "entropy_collapse": "much too fast",
     "gain_fall": "much too fast",
     "clipped_actions": "wide",
-    "failed_traces": "overflowing",
-    "most_traces_fail": "overflowing",
+    "failed_traces": "out of all ranges",
+    "most_traces_fail": "out of all ranges",
     "hacked_reward": "paid for small files",
     "reward_fall": "paid for small files",
     "plateau": "not learning",

@@ -44,4 +44,4 @@ def test_a_newcomer_gets_svgs_with_it(tmp_path, logo_folder):
     data = json.loads(done.stdout.splitlines()[-1])
     assert data["n_done"] == 12
     assert data["mean_gain"] > 0
-    assert len(list((tmp_path / "svgs").glob("*.svg"))) == 12
+    assert len(list((tmp_path / "svgs").rglob("*.svg"))) == 12

@@ -19,10 +19,11 @@ from core.runs import trash
 from core.runs.records import claim, read_config
 from core.runs.run_dir import all_runs
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
-from core.tracing.picture import Picture
+from core.tracing.picture import Picture, decode_png
+from core.tracing.pipeline import MODES
 from core.tracing.raster import rasterizer
+from core.tracing.snippets import as_command, as_python
 from core.tracing.svg_stats import DIFFERENCES, difference, outlines, svg_stats
-from core.tracing.tracer import MODES, as_command, as_python, trace
 from tests.support.logos import draw_logo
 from tests.support.runs import tiny_config
 
@@ -81,16 +82,15 @@ def test_a_difference_is_clear_where_pictures_agree(kind):
 def test_the_python_call_to_copy_gives_the_same_svg(tmp_path, mode):
     data = png(2)
     (tmp_path / "logo.png").write_bytes(data)
-    params = Params(4, 53, 40, 9.5, 9, 42, 1)
+    params = Params(4, 53, 40, 9.5, 9, 42, 1, filter_speckle=6)
     code = (
-        as_python(params, 6, mode)
+        as_python(params, mode)
         .replace('"logo.png"', repr(str(tmp_path / "logo.png")))
         .replace('"logo.svg"', repr(str(tmp_path / "logo.svg")))
     )
     exec(compile(code, "copied", "exec"), {})
-    assert (tmp_path / "logo.svg").read_text() == trace(data, params, 6, mode).svg
-    assert "--gradient_step 53" in as_command(params, 6, mode)
-    assert trace(data, DEFAULTS).svg == trace(data, DEFAULTS, 4, "spline").svg
+    assert (tmp_path / "logo.svg").read_text() == Picture(decode_png(data)).measure(params, mode).trace.svg
+    assert "--gradient_step 53" in as_command(params, mode)
 
 
 def test_near_duplicates_are_found_and_others_are_not(tmp_path):

@@ -16,9 +16,9 @@ from core.tracing.features import N_FEATURES, all_features, feature_vector, pict
 from core.tracing.outcome import EPSILON, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, SPECS, Params
 from core.tracing.picture import Picture, decode_png, encode_png, fit
+from core.tracing.pipeline import PLAIN, Canvas, convert
 from core.tracing.raster import rasterizer, without_references
 from core.tracing.similarity import Reference, ssim
-from core.tracing.tracer import trace
 from tests.support.logos import draw_logo
 
 
@@ -72,16 +72,11 @@ def test_a_precision_that_wraps_round_is_seen_as_blank():
 
 
 def test_an_oversized_svg_is_an_outcome(monkeypatch):
-    monkeypatch.setattr("core.tracing.tracer.MAX_SVG_BYTES", 100)
-    traced = trace(encode_png(pixels()), DEFAULTS)
+    monkeypatch.setattr("core.tracing.pipeline.MAX_SVG_BYTES", 100)
+    traced = convert(Canvas.of(pixels(), PLAIN), pixels(), DEFAULTS, PLAIN)
     assert traced.failure == "oversized"
     assert not traced.svg
     assert traced.n_bytes > 100
-
-
-@pytest.mark.parametrize("bad", [b"", b"no png"])
-def test_bytes_that_are_no_picture_do_not_raise(bad):
-    assert trace(bad, DEFAULTS).failure == "panic"
 
 
 def test_measuring_twice_gives_the_same_to_the_bit():

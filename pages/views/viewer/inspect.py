@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.params import DEFAULTS, FILTER_SPECKLE, NAMES, Params
 from core.tracing.picture import Picture
+from core.tracing.pipeline import Mode
+from core.tracing.snippets import as_command, as_python
 from core.tracing.svg_stats import SvgStats
-from core.tracing.tracer import FILTER_SPECKLE, Mode, as_command, as_python
 from pages.views.components.mount import before_after
 from pages.views.links import choose
 from pages.views.text import bytes_text, gain_text
@@ -88,9 +89,9 @@ def commands(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = 
     """The same trace elsewhere, to copy."""
     python, shell = st.tabs(["Python", "VTracer's command line"])
     with python:
-        st.code(as_python(params, filter_speckle, mode), language="python")
+        st.code(as_python(params.with_values(filter_speckle=filter_speckle), mode), language="python")
     with shell:
-        st.code(as_command(params, filter_speckle, mode), language="bash", wrap_lines=True)
+        st.code(as_command(params.with_values(filter_speckle=filter_speckle), mode), language="bash", wrap_lines=True)
         st.caption("VTracer's own command line has no max_iterations; everything else is the same.")
 
 

@@ -15,11 +15,11 @@ from core.logos import favourites
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
 from core.tracing.outcome import gain as gain_of
-from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
+from core.tracing.params import BEST_SINGLE, DEFAULTS, FILTER_SPECKLE, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png
+from core.tracing.pipeline import Mode
 from core.tracing.raster import rasterizer
 from core.tracing.svg_stats import SvgStats, difference, outlines, svg_stats
-from core.tracing.tracer import FILTER_SPECKLE, Mode
 from pages.server.service import Console
 from pages.views.charts.svg import Side, png_url, svg_url
 from storage import queries
@@ -54,7 +54,7 @@ class Version:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _picture(path: str, mtime_ns: int) -> Picture:
     data = Path(path).read_bytes()
-    return Picture(decode_png(data), data)
+    return Picture(decode_png(data))
 
 
 def picture_of(path: Path) -> Picture | None:
@@ -67,7 +67,7 @@ def picture_of(path: Path) -> Picture | None:
 
 @st.cache_data(max_entries=400, show_spinner=False)
 def _measured(_picture: Picture, digest: str, params: tuple[float, ...], filter_speckle: int, mode: Mode) -> Measured:
-    return _picture.measure(Params.from_values(list(params)), filter_speckle, mode)
+    return _picture.measure(Params.from_values(list(params)).with_values(filter_speckle=filter_speckle), mode)
 
 
 def measured(picture: Picture, digest: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Measured:
