@@ -9,6 +9,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = PROJECT / "configs"
 MODELS = PROJECT / "models"
 BENCHMARKS = PROJECT / "docs" / "benchmarks.md"
+PICTURES = PROJECT / "docs" / "pictures.md"
 HOME_VARIABLE = "TRACEWRIGHT_HOME"
 
 

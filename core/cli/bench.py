@@ -9,11 +9,11 @@ import typer
 
 from core.cli.common import Json, clear_errors, fail, result
 from core.errors import BenchError, ConfigError
-from core.paths import BENCHMARKS, PRESETS
+from core.paths import BENCHMARKS, PICTURES, PRESETS
 
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
-NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "chaos")
+NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "chaos")
 
 
 def bench(
@@ -28,12 +28,13 @@ def bench(
     ] = None,
     seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
     minutes: Annotated[float, typer.Option(help="chaos: how long faults go on; heap: how long the page stays open.", min=0.1)] = 8.0,
+    work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
     short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
     out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
-    from core.bench import ablation, chaos, heap, ingest, optimizing, telemetry, throughput, ui  # imports torch
+    from core.bench import ablation, chaos, heap, ingest, optimizing, pictures, telemetry, throughput, ui  # imports torch
     from core.bench.report import write_section
 
     with clear_errors():
@@ -53,6 +54,8 @@ def bench(
                     report = heap.measure(0.1 if short else minutes)
                 case "optimize":
                     report = optimizing.measure(images, model, repeats, short)
+                case "pictures":
+                    report = pictures.measure(images, work_size=work_size, is_short=short)
                 case "chaos":
                     report = chaos.measure(0.5 if short else minutes)
                 case _:
@@ -60,5 +63,8 @@ def bench(
         except BenchError as error:
             fail(error, 1)
         if not short or out is not None:
-            write_section(report, out or BENCHMARKS)
+            if what == "pictures":
+                pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
+            else:
+                write_section(report, out or BENCHMARKS)
         result(report.as_dict(), as_json, lambda: print(report.as_text()))

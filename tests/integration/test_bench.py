@@ -84,6 +84,7 @@ FIGURES = {
     "heap": {"heap_growth_mb"},
     "optimize": {"optimize_over_pool"},
     "ablation": {"curriculum.enabled_true_less_false"},
+    "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
 }
 
 
@@ -97,7 +98,18 @@ def test_a_benchmark_goes_its_whole_way(name, logo_folder, request, tmp_path):
     """The command as it is, with smaller numbers: a folder's logos, and the preset's built-in ones and variants of all."""
     if name in ("ui", "heap"):
         request.getfixturevalue("chromium")
-    command = ["bench", name, "--short", "--json", "--repeats", "1", "--seeds", "1", "--images", str(logo_folder)]
+    command = [
+        "bench",
+        name,
+        "--short",
+        "--json",
+        "--repeats",
+        "1",
+        "--seeds",
+        "1",
+        "--images",
+        "builtin" if name == "pictures" else str(logo_folder),
+    ]
     command += ["--out", str(tmp_path / "benchmarks.md")]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output + str(done.exception)

@@ -1,0 +1,263 @@
+"""``bench pictures``: what each pipeline makes of logos whose vectors are known, on clean and on degraded pictures.
+
+Every result is drawn large by another rasterizer and held against the vector itself. Needs the logos' source SVGs, in
+``svg/<category>/<name>.svg`` beside their pictures. Writes docs/pictures.md with a sheet of before and after.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.bench.report import Report, say, write_section
+from core.errors import BenchError, RasterError
+from core.files import write_aside
+from core.logos.dataset import BUILTIN, Logo, load_logos
+from core.logos.pictures import decode_picture
+from core.logos.procedural import CATEGORIES, make_logos
+from core.machine import available_cores
+from core.tracing.params import DEFAULTS, REFINED, Params
+from core.tracing.picture import fit
+from core.tracing.pipeline import PLAIN, Canvas, Pipeline, Trace, convert
+from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge, draw_with_resvg
+
+Pixels = NDArray[np.uint8]
+_SHEET_SEED = 2026
+PLAIN_NAME = "VTracer's defaults"
+OURS = "one setting, traced at 6x"  # whose figures are this benchmark's keys
+FINE = REFINED.with_values(layer_difference=16, path_precision=1, simplify=0.0)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from a picture to an SVG; ``None`` where it can't."""
+
+    name: str
+    convert: Callable[[Pixels], Trace | None]
+
+
+def _ours(name: str, params: Params, pipeline: Pipeline) -> Method:
+    return Method(name, lambda pixels: convert(Canvas.of(pixels, pipeline), pixels, params, pipeline))
+
+
+def _program(name: str, command: Sequence[str]) -> Method:
+    """A program that turns ``in.ppm`` into ``out.svg`` in its folder."""
+
+    def run(pixels: Pixels) -> Trace | None:
+        with tempfile.TemporaryDirectory() as folder:
+            Image.fromarray(pixels).save(Path(folder) / "in.ppm")
+            subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+            out = Path(folder) / "out.svg"
+            if not out.is_file():
+                return None
+            svg = out.read_text(encoding="utf-8", errors="replace")
+            return Trace(svg, len(svg), svg.count("<path"), 0, 0.0)
+
+    return Method(name, run)
+
+
+def methods() -> list[Method]:
+    """VTracer's defaults first; programs where they are installed."""
+    found = [
+        Method(PLAIN_NAME, lambda pixels: convert(Canvas.of(pixels, PLAIN), pixels, DEFAULTS, PLAIN)),
+        _ours("fills alone", DEFAULTS, Pipeline(trace_size=0, sharpens=False)),
+        *(_ours(f"one setting, traced at {factor}x", REFINED, Pipeline(trace_size=factor * 256)) for factor in (2, 4, 6)),
+        _ours("a finer one, traced at 6x", FINE, Pipeline(trace_size=6 * 256)),
+    ]
+    if shutil.which("potrace"):
+        found.append(_program("potrace (black and white)", ["potrace", "-s", "-o", "out.svg", "in.ppm"]))
+    if shutil.which("autotrace"):
+        found.append(_program("autotrace", ["autotrace", "-output-format", "svg", "-output-file", "out.svg", "in.ppm"]))
+    return found
+
+
+def jpeg(pixels: Pixels, quality: int = 70) -> Pixels:
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type, return-value]
+
+
+def halved(pixels: Pixels) -> Pixels:
+    """Half the size and enlarged again."""
+    height, width = pixels.shape[:2]
+    small = cv2.resize(pixels, (max(width // 2, 8), max(height // 2, 8)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
+
+
+DEGRADED: dict[str, Callable[[Pixels], Pixels]] = {
+    "JPEG, quality 70": jpeg,
+    "blur of 1 px": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 1.0),  # type: ignore[dict-item, return-value]
+    "half size, enlarged": halved,
+    "64 px": lambda pixels: fit(pixels, 64),
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One method's result on one logo."""
+
+    method: str
+    category: str
+    errors: VectorErrors | None
+    n_bytes: int
+    n_nodes: int
+    cpu_s: float
+
+
+def sources(images: str, work_size: int, split: str) -> list[tuple[Logo, str]]:
+    """Logos whose vectors are known, each with its SVG: of a folder with ``svg/<category>/<name>.svg``, or built-in ones."""
+    logos = load_logos(images, work_size).of_split(split)
+    if images == BUILTIN:
+        made = {logo.name: logo.svg for logo in make_logos(7, 60)}
+        return [(logo, made[logo.name]) for logo in logos]
+    found = []
+    for logo in logos:
+        path = Path(images) / "svg" / logo.category / f"{logo.name}.svg"
+        if path.is_file():
+            found.append((logo, path.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def _judge(job: tuple[Logo, str, str, int]) -> list[Judged]:
+    """Every method on one logo, in a process of its own; nothing where the picture is not one of its source."""
+    logo, source, degrading, drawn_side = job
+    cv2.setNumThreads(1)
+    try:
+        judge = VectorJudge(source, logo.pixels, "#{:02x}{:02x}{:02x}".format(*logo.pixels[0, 0]), drawn_side)
+    except RasterError:
+        return []
+    pixels = DEGRADED[degrading](logo.pixels) if degrading else logo.pixels
+    found = []
+    for method in methods():
+        if degrading and method.name not in (PLAIN_NAME, OURS):
+            continue
+        trace = method.convert(pixels)
+        errors = None
+        if trace is not None and trace.failure is None:
+            try:
+                errors = judge.errors(trace.svg, with_flip=not degrading)
+            except RasterError:
+                errors = None
+        n_bytes, n_nodes, cpu_s = (trace.n_bytes, trace.n_nodes, trace.cpu_s) if trace else (0, 0, 0.0)
+        found.append(Judged(method.name, logo.category, errors, n_bytes, n_nodes, cpu_s))
+    return found
+
+
+def measure(images: str, split: str = "validation", work_size: int = 256, is_short: bool = False) -> Report:
+    """Run the benchmark.
+
+    Raises:
+        BenchError: no logos with their vectors.
+    """
+    logos = sources(images, work_size, split)
+    logos = logos[:: max(len(logos) // 2, 1)][:2] if is_short else logos
+    drawn_side = work_size if is_short else LONGEST_SIDE
+    if not logos:
+        raise BenchError(f"{images} holds no logos of {split} with their vectors in svg/<category>/<name>.svg")
+    report = Report("pictures", "Pictures")
+    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
+        for degrading in ("", *DEGRADED):
+            say(f"{len(logos)} logos{f', {degrading}' if degrading else ''}")
+            judged = [found for found in pool.map(_judge, [(logo, source, degrading, drawn_side) for logo, source in logos]) if found]
+            if not judged:
+                raise BenchError(f"none of the logos of {images} is a picture of its source")
+            _tell(report, judged, degrading)
+    return report
+
+
+def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
+    plain = [row[0] for row in judged]
+    for place, name in enumerate(found.method for found in judged[0]):
+        pairs = [(row[place], base) for row, base in zip(judged, plain, strict=True) if row[place].errors and base.errors]
+        if not pairs:
+            report.add(f"{name}{f', {degrading}' if degrading else ''}", "nothing", "no result")
+            continue
+        gains = [math.log(base.errors.visual / own.errors.visual) for own, base in pairs if own.errors and base.errors]
+        by_bytes = sum(own.n_bytes for own, _ in pairs) / sum(base.n_bytes for _, base in pairs)
+        nodes = sum(own.n_nodes for own, _ in pairs) / max(sum(base.n_nodes for _, base in pairs), 1)
+        categories = sorted({own.category for own, _ in pairs})
+        by_category = {
+            c: float(np.mean([gain for gain, (own, _) in zip(gains, pairs, strict=True) if own.category == c])) for c in categories
+        }
+        remark = f"{by_bytes:.2f} of the bytes, {nodes:.2f} of the nodes; " + ", ".join(f"{c} {g:+.2f}" for c, g in by_category.items())
+        flips = [(own.errors.flip, base.errors.flip) for own, base in pairs if own.errors and base.errors]
+        if not degrading and not math.isnan(flips[0][0]):
+            worse = float(np.mean([own > 1.1 * base for own, base in flips]))
+            if name == OURS:
+                report.keys["flip_worse_share"] = worse
+            remark += f"; FLIP {np.mean([math.log(base / own) for own, base in flips]):+.2f}, worse by over 10 % on {worse:.0%}"
+        key = f"{name}{f', {degrading}' if degrading else ''}"
+        report.add(f"visual gain, {key}", f"{np.mean(gains):+.3f}", remark)
+        if name == OURS:
+            told = report.keys
+            if degrading:
+                told["visual_gain_degraded"] = min(told.get("visual_gain_degraded", math.inf), float(np.mean(gains)))
+            else:
+                told |= {"visual_gain": float(np.mean(gains)), "bytes_share": by_bytes, "nodes_share": nodes}
+                told["visual_gain_worst_category"] = min(by_category.values())
+        report.details[key] = {
+            "gain": float(np.mean(gains)),
+            "bytes": by_bytes,
+            "nodes": nodes,
+            "by_category": by_category,
+            "n": len(pairs),
+        }
+
+
+_HEAD = """# Pictures
+
+What each pipeline makes of logos at 256 px that it was not tuned on, drawn at 1,024 px by resvg and held against the vectors that they come
+from (`python -m core bench pictures --images FOLDER`). The visual gain is ln of the error of VTracer's defaults over that of the result: 0.69
+is half the error. Bytes and nodes are shares of the defaults'.
+
+![Built-in logos at four times their size: the vector, VTracer's defaults, one setting with clean edges and fitted fills](pictures/before_after.png)
+"""
+_ZOOM, _CUT, _EDGE = 4, 80, 6  # enlargement; side of what is shown, in pixels of the picture; between two of them
+
+
+def write_document(report: Report, path: Path, sheet: Path) -> None:
+    """The report as a document of its own, and its sheet, of built-in logos."""
+    if not path.exists():
+        write_aside(path, _HEAD.encode())
+    write_section(report, path)
+    data = io.BytesIO()
+    before_and_after().save(data, "PNG", optimize=True)
+    write_aside(sheet, data.getvalue())
+
+
+def before_and_after(n_per_category: int = 2) -> Image.Image:
+    """The middle of built-in logos at four times their size, a row per logo: the vector, VTracer's defaults, ours."""
+    rows = []
+    pipeline = Pipeline(trace_size=6 * 256)
+    for category in CATEGORIES:
+        for made in [made for made in make_logos(_SHEET_SEED, n_per_category) if made.category == category]:
+            pixels = fit(decode_picture(made.svg.encode(), svg_side=512), 256)
+            plain = convert(Canvas.of(pixels, PLAIN), pixels, DEFAULTS, PLAIN)
+            ours = convert(Canvas.of(pixels, pipeline), pixels, REFINED, pipeline)
+            rows.append([_middle(svg, pixels.shape[:2]) for svg in (made.svg, plain.svg, ours.svg)])
+    side = _CUT * _ZOOM
+    sheet = Image.new("RGB", (3 * side + 2 * _EDGE, len(rows) * (side // 2 + _EDGE) - _EDGE), "white")
+    for k, row in enumerate(rows):
+        for n, picture in enumerate(row):
+            sheet.paste(picture, (n * (side + _EDGE), k * (side // 2 + _EDGE)))
+    return sheet
+
+
+def _middle(svg: str, shape: tuple[int, int]) -> Image.Image:
+    height, width = shape
+    drawn = Image.fromarray(draw_with_resvg(svg, width * _ZOOM, height * _ZOOM))
+    wide, high = _CUT * _ZOOM, _CUT * _ZOOM // 2
+    left, top = (drawn.width - wide) // 2, int((drawn.height - high) * 0.4)
+    return drawn.crop((left, top, left + wide, top + high))

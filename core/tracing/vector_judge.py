@@ -1,0 +1,190 @@
+"""Results held against the vector that a picture came from: what no reward sees, drawn large by another rasterizer (resvg).
+
+FLIP, where ``flip-evaluator`` is installed, is a judge of its own (Andersson et al., "FLIP: A Difference Evaluator for Alternating
+Images", 2020). Pure functions of SVGs.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.errors import RasterError
+from core.tracing.colours import ColourReference
+from core.tracing.edges import EdgeReference
+from core.tracing.outcome import visual_error
+from core.tracing.raster import rasterizer
+from core.tracing.similarity import Reference
+
+LONGEST_SIDE = 1024  # pixels at which both are drawn
+
+
+@dataclass(frozen=True)
+class VectorErrors:
+    """The three errors of the score and the mean of FLIP, in [0, 1]; NaN where that is not installed."""
+
+    structure: float
+    colour: float
+    edge: float
+    flip: float = math.nan
+
+    @property
+    def visual(self) -> float:
+        """The three as one; the ln of two errors' ratio is a visual gain."""
+        return visual_error(self.structure, self.colour, self.edge)
+
+
+def draw_with_resvg(svg: str, width: int, height: int, background: str = "#ffffff") -> NDArray[np.uint8]:
+    """RGB, shape (height, width, 3).
+
+    Raises:
+        RasterError: resvg is not installed, or the SVG can't be parsed.
+    """
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise RasterError("resvg is not installed; run make setup") from error
+    try:
+        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width, height=height, background=background))
+        image = Image.open(io.BytesIO(png)).convert("RGB")
+    except (ValueError, OSError) as error:
+        raise RasterError(f"resvg can't draw this SVG: {error}") from error
+    if image.size != (width, height):  # it keeps the ratio of sides, to a pixel
+        image = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a source's own view lies in the picture that was made of it: pixels of the picture. ``difference``: mean, in levels of 256."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    difference: float
+
+
+_ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
+_PLACED = re.compile(r"""\s(?:x|y|width|height|preserveAspectRatio)\s*=\s*(?:"[^"]*"|'[^']*')""")
+_VIEW = re.compile(r"""\sviewBox\s*=\s*["']([^"']*)["']""")
+_STANDS_OUT = 12  # levels from the ground from which on a pixel belongs to the drawing
+MAX_DIFFERENCE = 8.0  # of a picture that was made of the source
+
+
+def placed(source: str, place: Place, size: tuple[int, int]) -> str:
+    """An SVG of ``size`` (the picture's width and height) that shows the source where the picture has it.
+
+    Raises:
+        RasterError: the source has no root.
+    """
+    root = _ROOT.search(source)
+    if root is None:
+        raise RasterError("the source has no <svg>")
+    tag = _PLACED.sub("", root.group())
+    found = _VIEW.search(tag)
+    if found is None:
+        width, height = rasterizer().size(source.encode())
+        view = (0.0, 0.0, width, height)
+    else:
+        try:
+            left, top, width, height = (float(value) for value in re.split(r"[\s,]+", found.group(1).strip()))
+        except ValueError as error:
+            raise RasterError(f"the source's viewBox {found.group(1)[:40]!r} is not four numbers") from error
+        view = (left, top, width, height)
+        tag = tag.replace(found.group(), "")
+    x_unit, y_unit = view[2] / place.width, view[3] / place.height  # of the source, per pixel
+    shown = (view[0] - place.x * x_unit, view[1] - place.y * y_unit, size[0] * x_unit, size[1] * y_unit)
+    own = f' width="{size[0]}" height="{size[1]}" viewBox="{" ".join(f"{value:.5f}" for value in shown)}" preserveAspectRatio="none"'
+    return f"{source[: root.start()]}{tag.replace('<svg', f'<svg{own}', 1)}{source[root.end() :]}"
+
+
+def find_place(source: str, pixels: NDArray[np.uint8], background: str = "#ffffff") -> Place:
+    """Where the picture has the source: from the bounds of both drawings, then by a search for the smallest difference.
+
+    Raises:
+        RasterError: the source can't be drawn, or the picture was not made of it.
+    """
+    height, width = pixels.shape[:2]
+    ground = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)])
+    own_width, own_height = rasterizer().size(source.encode())
+    scale = 1024 / max(own_width, own_height)
+    whole = draw_with_resvg(source, round(own_width * scale), round(own_height * scale), background)
+    left, top, right, bottom = (bound / scale for bound in _bounds(whole, ground))
+    bounds = _bounds(pixels, ground)
+    first = max(bounds[2] - bounds[0], 1) / max(right - left, 1e-6), max(bounds[3] - bounds[1], 1) / max(bottom - top, 1e-6)
+    start_scale = first[0] if right - left > bottom - top else first[1]
+    middle = ((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+
+    def place(values: NDArray[np.float64]) -> Place:
+        by = start_scale * math.exp(values[0])
+        x = middle[0] + values[1] - by * (left + right) / 2
+        y = middle[1] + values[2] - by * (top + bottom) / 2
+        return Place(x, y, by * own_width, by * own_height, 0.0)
+
+    def difference(values: NDArray[np.float64]) -> float:
+        drawn = rasterizer().draw_rgba(placed(source, place(values), (width, height)).encode(), width, height)
+        alpha = drawn[..., 3:].astype(np.float32) / 255
+        return float(np.abs(drawn[..., :3] * alpha + ground * (1 - alpha) - pixels).mean())
+
+    from scipy.optimize import minimize
+
+    simplex = np.array([[0, 0, 0], [0.01, 0, 0], [0, 0.7, 0], [0, 0, 0.7]], dtype=np.float64)
+    found = minimize(
+        difference, np.zeros(3), method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-3, "maxfev": 120}
+    )
+    best = place(found.x)
+    if found.fun > MAX_DIFFERENCE:
+        raise RasterError(f"the picture was not made of this source: they differ by {found.fun:.0f} levels of 256")
+    return Place(best.x, best.y, best.width, best.height, float(found.fun))
+
+
+def _bounds(pixels: NDArray[np.uint8], ground: NDArray[np.int_]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what stands out, in pixels; the whole where nothing does."""
+    stands_out = np.abs(pixels.astype(np.int16) - ground).max(axis=2) > _STANDS_OUT
+    columns, rows = np.flatnonzero(stands_out.any(axis=0)), np.flatnonzero(stands_out.any(axis=1))
+    if not len(columns):
+        return 0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+class VectorJudge:
+    """One source that many results are held against. ``pixels``: a picture that was made of it, opaque, as it is before it is degraded."""
+
+    def __init__(self, source: str, pixels: NDArray[np.uint8], background: str = "#ffffff", longest_side: int = LONGEST_SIDE) -> None:
+        height, width = pixels.shape[:2]
+        scale = longest_side / max(height, width)
+        self._size = (max(round(width * scale), 8), max(round(height * scale), 8))
+        self._background = background
+        self.place = find_place(source, pixels, background)
+        self.pixels = draw_with_resvg(placed(source, self.place, (width, height)), *self._size, background)
+        self._structure, self._colour, self._edge = Reference(self.pixels), ColourReference(self.pixels), EdgeReference(self.pixels)
+
+    def drawn(self, svg: str) -> NDArray[np.uint8]:
+        """As it is judged.
+
+        Raises:
+            RasterError: it can't be drawn.
+        """
+        return draw_with_resvg(svg, *self._size, self._background)
+
+    def errors(self, svg: str, with_flip: bool = True) -> VectorErrors:
+        """Of a result; raises as :meth:`drawn`."""
+        drawn = self.drawn(svg)
+        flip = _flip(self.pixels, drawn) if with_flip else math.nan
+        return VectorErrors(1 - self._structure.ssim(drawn), self._colour.error(drawn), self._edge.error(drawn), flip)
+
+
+def _flip(reference: NDArray[np.uint8], test: NDArray[np.uint8]) -> float:
+    try:
+        import flip_evaluator
+    except ImportError:
+        return math.nan
+    scaled = [np.ascontiguousarray(pixels.astype(np.float32) / 255) for pixels in (reference, test)]
+    return float(flip_evaluator.evaluate(scaled[0], scaled[1], "LDR", applyMagma=False, computeMeanError=True)[1])
