@@ -27,7 +27,14 @@ from pages.views.text import bytes_text, duration_text, gain_text, plain
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
-TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the agent's best"}
+MAKERS = {"agent": "agent", "refined": "clean edges and fills", "defaults": "VTracer's defaults"}
+MADE_BY = {
+    "agent": "The agent's choice looks best.",
+    "refined": "Edges cleaned before VTracer, colours and gradients fitted after it, under one setting for all pictures: this looks better than "
+    "the agent's choice.",
+    "defaults": "Nothing that was tried looks better than VTracer's defaults; this is what they give.",
+}
+TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the result"}
 N_RECENT = 8
 N_SAMPLES, SAMPLE_SEED = 8, 11
 console = begin("Optimize")
@@ -158,12 +165,15 @@ def results(which: Batch) -> None:
         return
     table = pd.DataFrame(rows)
     table["picture"] = [Path(file).name for file in table["file"]]
+    table["made by"] = [MAKERS.get(maker, maker) for maker in table["made_by"]]
+    shown_gains = ["visual_gain", "gain"] if table["visual_gain"].notna().all() else ["gain"]
     with st.grid(4, min_column_width=130):
         st.metric("Pictures", f"{len(table)}", border=True, height="stretch")
+        seen = result.get("mean_visual_gain")
         st.metric(
-            "Mean gain",
-            gain_text(result["mean_gain"]),
-            help="Over VTracer's defaults; 0 is as good, 0.69 is half the error.",
+            "Mean visual gain" if seen is not None else "Mean gain",
+            gain_text(seen if seen is not None else result["mean_gain"]),
+            help="Over VTracer's defaults, in structure, colour and edges; 0 is as good, 0.69 is half the error that one sees.",
             border=True,
             height="stretch",
         )
@@ -184,16 +194,18 @@ def results(which: Batch) -> None:
         st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="These pictures and their SVGs.")
     one(which, table)
     st.dataframe(
-        table[["picture", "gain", "ssim_default", "ssim", "bytes_default", "bytes", "is_default"]].sort_values("gain", ascending=False),
+        table[["picture", "made by", *shown_gains, "ssim_default", "ssim", "bytes_default", "bytes"]].sort_values(
+            shown_gains[0], ascending=False
+        ),
         hide_index=True,
         placeholder="–",
         column_config={
-            "gain": st.column_config.NumberColumn("gain", format="%+.3f"),
+            "visual_gain": st.column_config.NumberColumn("visual gain", format="%+.3f", help="Structure, colour and edges together."),
+            "gain": st.column_config.NumberColumn("gain", format="%+.3f", help="What the agent is trained for: SSIM and bytes."),
             "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
             "bytes_default": st.column_config.NumberColumn("bytes, defaults", format="localized"),
             "bytes": st.column_config.NumberColumn("bytes", format="localized"),
-            "is_default": st.column_config.CheckboxColumn("nothing better", help="The result is what VTracer's defaults give."),
         },
     )
 
@@ -201,7 +213,7 @@ def results(which: Batch) -> None:
 def one(which: Batch, table: pd.DataFrame) -> None:
     """One picture under the slider."""
     names = list(table["picture"])
-    gains = dict(zip(names, table["gain"], strict=True))
+    gains = dict(zip(names, table["visual_gain"].fillna(table["gain"]), strict=True))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = choose("Picture", names, "picture", show=lambda n: f"{n}  ({gains[n]:+.3f})", width=360)
         at = names.index(name)
@@ -227,12 +239,12 @@ def one(which: Batch, table: pd.DataFrame) -> None:
             before_after(f"{which.batch_id}/{name}", Side(TITLES[a], sides[a]), Side(TITLES[b], sides[b]), width, height, key="slider")
     with facts:
         with st.grid(2, min_column_width=110):
-            st.metric("Gain", gain_text(row["gain"]))
+            has_looks = pd.notna(row["visual_gain"])
+            st.metric("Visual gain" if has_looks else "Gain", gain_text(row["visual_gain"] if has_looks else row["gain"]))
             st.metric("SSIM", f"{row['ssim']:.4f}", f"{row['ssim'] - row['ssim_default']:+.4f}")
             st.metric("Bytes", bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse")
             st.metric("Conversions", f"{row['n_conversions']}")
-        if row["is_default"]:
-            st.caption("Nothing that was tried is better than VTracer's defaults; this is what they give.")
+        st.caption(MADE_BY.get(row["made_by"], ""))
         lines = ["| parameter | defaults | chosen |", "| --- | ---: | ---: |"]
         lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True)]
         st.markdown("\n".join(lines))

@@ -77,6 +77,7 @@ def _pool_rate(logos: list[Logo], params: list[Params]) -> float:
         pool.measure([Job(i) for i in range(len(logos))])
         # a little off each time, so that the cache knows none of them
         jobs = [Job(i, replace(p, length_threshold=3.5 + 0.01 * k)) for k in range(BUDGET) for i, p in enumerate(params)]
+        jobs += [Job(i, is_refined=True) for i in range(len(logos))]
         started = time.perf_counter()
         pool.measure(jobs)
         return len(jobs) / (time.perf_counter() - started)

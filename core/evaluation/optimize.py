@@ -1,9 +1,9 @@
 """``optimize``: pictures in, the best SVG found of each out.
 
-Works through any number of files in groups: while one is searched on all cores, the next is read. Guarantee: a file
-that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
-the search finds nothing better, the result is what VTracer's defaults give; and unless small files are preferred, no result is
-visibly less like its picture than theirs (SSIM lower by more than 0.01).
+Works through any number of files in groups: while one is searched on all cores, the next is read. The agent's best of each picture
+is held against a conversion with clean edges and fitted fills; what looks better is the result. Guarantee: a file that can't be read or
+traced is reported and skipped; nothing that is there is overwritten but earlier results; where nothing is better, the result is what
+VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than theirs in structure, colour or edges.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from core.agents.model import Model
 from core.environment.preparation import Preparations
 from core.environment.spec import worker_limits
 from core.errors import PictureError
+from core.evaluation import finalists
 from core.evaluation.files import OutNames, Source
+from core.evaluation.finalists import Finalist
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import read_picture
@@ -28,10 +30,11 @@ from core.search.parallel import Trajectory, search_in_parallel
 from core.search.searchers import Searcher
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
-from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.params import DEFAULTS, NAMES, REFINED, Params
 from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
+from core.workers.worker import Job, JobResult
 
 PREFERENCES = {"": HEADLINE, "smaller": Weights(0.5, 1.0), "faithful": Weights(1.0, 0.1)}
 REFUSED = 10.0  # taken off what must not be the result: more than any gain
@@ -42,7 +45,8 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """The best SVG of a file. ``gain``: the headline gain over VTracer's defaults; ``is_default``: nothing was better."""
+    """The best SVG of a file. ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: that of what one sees;
+    ``made_by``: "agent", "refined" (clean edges and fitted fills), or "defaults", where nothing was better."""
 
     file: str
     svg: str
@@ -51,7 +55,12 @@ class Result:
     defaults: Outcome
     params: Params
     n_conversions: int
-    is_default: bool
+    made_by: str
+    visual_gain: float
+
+    @property
+    def is_default(self) -> bool:
+        return self.made_by == finalists.DEFAULTS
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -64,6 +73,8 @@ class Result:
             "bytes_default": self.defaults.n_bytes,
             "n_conversions": self.n_conversions,
             "is_default": self.is_default,
+            "made_by": self.made_by,
+            "visual_gain": self.visual_gain,
         } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
 
 
@@ -84,6 +95,7 @@ class Optimized:
             "n_skipped": len(self.skipped),
             "n_conversions": self.n_conversions,
             "mean_gain": sum(r.gain for r in self.results) / n if n else None,
+            "mean_visual_gain": sum(r.visual_gain for r in self.results) / n if n else None,
             "bytes": sum(r.outcome.n_bytes for r in self.results),
             "bytes_default": sum(r.defaults.n_bytes for r in self.results),
             "results": [r.as_dict() for r in self.results],
@@ -95,7 +107,9 @@ class Optimized:
         for r in self.results:
             smaller = 1 - r.outcome.n_bytes / max(r.defaults.n_bytes, 1)
             likeness = f"SSIM {r.defaults.ssim:.3f} to {r.outcome.ssim:.3f}"
-            lines.append(f"{r.svg}  gain {r.gain:+.2f}  {likeness}  {r.outcome.n_bytes} bytes ({-smaller:+.0%})")
+            lines.append(
+                f"{r.svg}  visual gain {r.visual_gain:+.2f}  gain {r.gain:+.2f}  {likeness}  {r.outcome.n_bytes} bytes ({-smaller:+.0%})"
+            )
         n = len(self.results)
         mean = f", mean gain {sum(r.gain for r in self.results) / n:.3f}" if n else ""
         return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{mean}"])
@@ -188,7 +202,7 @@ def _search(
     pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
     began = time.monotonic()
     try:
-        n_all = len(group) * (budget + 1)
+        n_all = len(group) * (budget + 2)
         prepared = Preparations(group, range(len(group)))
         places = prepared.prepare(pool, range(len(group)), lambda n: on_progress(n / n_all))
         done.skipped += [Skipped(group[i].source, "it can't be traced; see the log") for i in range(len(group)) if not prepared.is_ready(i)]
@@ -203,22 +217,28 @@ def _search(
         trajectories = search_in_parallel(
             pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), worth, keep_svg=True
         )
+        n_before = len(group) * (budget + 1)
+        jobs = [Job(i, REFINED, keep_svg=True, is_refined=True) for i in places]
+        refined = pool.measure(jobs, lambda n: on_progress((n_before + n) / n_all))
     finally:
         pool.close()
         store.close()
-    done.n_conversions += len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
+    done.n_conversions += 2 * len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
     done.search_s += time.monotonic() - began
-    for i, trajectory in zip(places, trajectories, strict=True):
-        done.results.append(_keep(group[i], trajectory, names))
+    for i, trajectory, other in zip(places, trajectories, refined, strict=True):
+        done.results.append(_keep(group[i], trajectory, other, prefer, names))
 
 
-def _keep(logo: Logo, trajectory: Trajectory, names: OutNames) -> Result:
-    best, svg = trajectory.best(len(trajectory.conversions)), trajectory.best_svg
-    is_default = best.gain <= 0 or not svg
-    if is_default:
-        svg = trajectory.logo.default_svg
-    outcome, params = (trajectory.logo.defaults, DEFAULTS) if is_default else (best.outcome, best.params)
+def _keep(logo: Logo, trajectory: Trajectory, refined: JobResult, prefer: str, names: OutNames) -> Result:
+    best, defaults = trajectory.best(len(trajectory.conversions)), trajectory.logo.defaults
+    candidates = [
+        Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, defaults, DEFAULTS),
+        Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params),
+        Finalist(finalists.REFINED, refined.svg, refined.outcome, REFINED),
+    ]
+    chosen, visual_gain = finalists.choose(logo.pixels, candidates, prefer)
     path = names.of(logo.name, Path(logo.source))
-    write_aside(path, svg.encode())
-    headline = gain(outcome, trajectory.logo.defaults, HEADLINE).total
-    return Result(logo.source, str(path), headline, outcome, trajectory.logo.defaults, params, len(trajectory.conversions), is_default)
+    write_aside(path, chosen.svg.encode())
+    headline = gain(chosen.outcome, defaults, HEADLINE).total
+    n_conversions = len(trajectory.conversions) + 1
+    return Result(logo.source, str(path), headline, chosen.outcome, defaults, chosen.params, n_conversions, chosen.made_by, visual_gain)

@@ -84,6 +84,8 @@ class _Row(BaseModel):
     bytes_default: int
     n_conversions: int
     is_default: bool
+    made_by: str = "agent"  # of batches before there was another way
+    visual_gain: float | None = None
 
 
 class _Left(BaseModel):
@@ -99,6 +101,7 @@ class _Result(BaseModel):
     skipped: list[_Left]
     n_done: int
     mean_gain: float | None
+    mean_visual_gain: float | None = None
     bytes: int
     bytes_default: int
 

@@ -219,7 +219,7 @@ DEFAULTS = Params()
 # The best single setting for all logos: found by TPE over 50 training logos (about 80 conversions of each).
 BEST_SINGLE = Params(4, 53, 40, 9.5, 9, 42, 0)
 # One setting for all logos where edges are cleaned and fills fitted.
-REFINED = Params(5, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
+REFINED = Params(4, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
 
 
 class ActionMap:

@@ -17,8 +17,8 @@ from PIL import Image
 from core.errors import RasterError
 from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
-from core.tracing.params import DEFAULTS, Params
-from core.tracing.pipeline import PLAIN, Canvas, Mode, Trace, convert
+from core.tracing.params import DEFAULTS, REFINED, Params
+from core.tracing.pipeline import PLAIN, Canvas, Mode, Pipeline, Trace, convert
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import WINDOW, Reference
 from core.tracing.sizes import fit as fit
@@ -88,8 +88,15 @@ class Picture:
         return _is_varied(self.pixels)
 
     def measure(self, params: Params, mode: Mode = "spline") -> Measured:
-        """Trace, draw and compare."""
-        traced = convert(self.canvas, self.pixels, params, PLAIN, mode=mode)
+        """Trace as VTracer does by itself, draw and compare."""
+        return self._compared(convert(self.canvas, self.pixels, params, PLAIN, mode=mode))
+
+    def refined(self, params: Params = REFINED, pipeline: Pipeline = Pipeline()) -> Measured:
+        """The same with clean edges and fitted fills."""
+        height, width = self.pixels.shape[:2]
+        return self._compared(convert(Canvas.of(self.pixels, pipeline), self.pixels, params, pipeline, (width, height)))
+
+    def _compared(self, traced: Trace) -> Measured:
         failure: str | None = traced.failure
         similarity = 0.0
         if failure is None:

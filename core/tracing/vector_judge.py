@@ -129,9 +129,8 @@ def find_place(source: str, pixels: NDArray[np.uint8], background: str = "#fffff
         return Place(x, y, by * own_width, by * own_height, 0.0)
 
     def difference(values: NDArray[np.float64]) -> float:
-        drawn = rasterizer().draw_rgba(placed(source, place(values), (width, height)).encode(), width, height)
-        alpha = drawn[..., 3:].astype(np.float32) / 255
-        return float(np.abs(drawn[..., :3] * alpha + ground * (1 - alpha) - pixels).mean())
+        drawn = draw_with_resvg(placed(source, place(values), (width, height)), width, height, background)
+        return float(np.abs(drawn.astype(np.int16) - pixels).mean())
 
     from scipy.optimize import minimize
 

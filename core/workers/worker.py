@@ -21,19 +21,28 @@ from core.tracing.params import DEFAULTS, N_PARAMS, Params
 from core.workers.picture_store import PictureStore, StoreHandle
 
 READY = b"ready"
-_JOB = struct.Struct(f"<i??{N_PARAMS}d")
+_JOB = struct.Struct(f"<i???{N_PARAMS}d")
 _FLAG = struct.Struct("<?")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One conversion of the store's picture ``index``."""
+    """One conversion of the store's picture ``index``.
+
+    ``is_refined``: with clean edges and fitted fills, under the one setting of that pipeline, whatever ``params`` are.
+    """
 
     index: int
     params: Params = DEFAULTS
     keep_svg: bool = False
     with_features: bool = False
+    is_refined: bool = False
+
+    @property
+    def cache_key(self) -> str:
+        """What tells conversions of one picture apart beside their parameters."""
+        return "+refined" if self.is_refined else ""
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,12 @@ class JobResult:
 
 
 def pack_job(job: Job) -> bytes:
-    return _JOB.pack(job.index, job.keep_svg, job.with_features, *job.params.as_tuple())
+    return _JOB.pack(job.index, job.keep_svg, job.with_features, job.is_refined, *job.params.as_tuple())
 
 
 def unpack_job(data: bytes) -> Job:
-    index, keep_svg, with_features, *values = _JOB.unpack(data)
-    return Job(index, Params.from_values(values), keep_svg, with_features)
+    index, keep_svg, with_features, is_refined, *values = _JOB.unpack(data)
+    return Job(index, Params.from_values(values), keep_svg, with_features, is_refined)
 
 
 def pack_result(result: JobResult) -> bytes:
@@ -72,7 +81,7 @@ def unpack_result(data: bytes) -> JobResult:
 def perform(store: PictureStore, job: Job) -> JobResult:
     """Perform a job in this process."""
     picture = store.picture(job.index)
-    measured = picture.measure(job.params)
+    measured = picture.refined() if job.is_refined else picture.measure(job.params)
     return JobResult(measured.outcome, measured.trace.svg if job.keep_svg else "", picture.features if job.with_features else None)
 
 
