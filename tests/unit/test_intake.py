@@ -176,7 +176,11 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/19
 BOX = '<rect width="20" height="20" fill="#06c"/>'
 
 
-@pytest.mark.parametrize("pack", [lambda d: d, gzip.compress, lambda d: b"\xef\xbb\xbf" + d, lambda d: b"\n <!-- a -->" + d])
+@pytest.mark.parametrize(
+    "pack",
+    [lambda d: d, gzip.compress, lambda d: b"\xef\xbb\xbf" + d, lambda d: b"\n <!-- a -->" + d],
+    ids=["plain", "packed", "mark", "comment"],
+)
 def test_svgs_packed_or_not_whatever_their_name(pack, tmp_path):
     data = pack(SVG.format(BOX).encode())
     found = decode_picture(data, None, 80)
@@ -219,6 +223,7 @@ def test_an_empty_text_is_no_live_text():
         gzip.compress(SVG.format(BOX).encode())[:-12],
         b"\x1f\x8b" + b"no gzip",
     ],
+    ids=["entities", "another root", "packed text", "cut", "no gzip"],
 )
 def test_what_is_no_svg_is_refused(data):
     with pytest.raises(PictureError):
