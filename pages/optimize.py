@@ -272,5 +272,5 @@ elif status is BatchStatus.CANCELLED:
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
 else:
     results(shown)
-st.caption("An agent trained on logos like yours does better:")
+st.caption("Agents learn from logos like yours:")
 st.page_link(path_of("new_run"), label="Train one", icon=":material/tune:")

@@ -30,7 +30,7 @@ _STYLE = f"""<style>
       @media (min-width: 768px) {{ [data-testid="stSidebar"][style*="width: 300px"] {{ width: {SIDEBAR}px !important; }} }}
     </style>"""
 _START = """window.prerenderReady = false;
-window.__streamlit = { BACKEND_BASE_URL: location.origin + "BASE/", MAIN_PAGE_BASE_URL: location.origin + "BASE/" };
+window.__streamlit = { BACKEND_BASE_URL: location.origin + "@PATH@/", MAIN_PAGE_BASE_URL: location.origin + "@PATH@/" };
 
 // For screen readers: Streamlit puts a div between its list of pages and the items, and as links in a navigation they need
 // no list; a chart is one picture with its title, since thousands of marks without names help nobody.
@@ -97,7 +97,7 @@ async def home(request: Request) -> RedirectResponse:
 
 
 async def start(_request: Request) -> Response:
-    return Response(_START.replace("BASE", base_path()), media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+    return Response(_START.replace("@PATH@", base_path()), media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 def routes() -> list[Route]:
