@@ -6,6 +6,7 @@ Every result is drawn large by another rasterizer and held against the vector it
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import shutil
@@ -130,29 +131,30 @@ def sources(images: str, work_size: int, split: str) -> list[tuple[Logo, str]]:
     return found
 
 
-def _judge(job: tuple[Logo, str, str, int]) -> list[Judged]:
-    """Every method on one logo, in a process of its own; nothing where the picture is not one of its source."""
-    logo, source, degrading, drawn_side = job
+def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
+    """Every method on one logo, clean and degraded, in a process of its own; nothing where the picture is not one of its source."""
+    logo, source, drawn_side = job
     cv2.setNumThreads(1)
     try:
         judge = VectorJudge(source, logo.pixels, "#{:02x}{:02x}{:02x}".format(*logo.pixels[0, 0]), drawn_side)
     except RasterError:
-        return []
-    pixels = DEGRADED[degrading](logo.pixels) if degrading else logo.pixels
-    found = []
-    for method in methods():
-        if degrading and method.name not in (PLAIN_NAME, OURS):
-            continue
-        trace = method.convert(pixels)
-        errors = None
-        if trace is not None and trace.failure is None:
-            try:
-                errors = judge.errors(trace.svg, with_flip=not degrading)
-            except RasterError:
-                errors = None
-        n_bytes, n_nodes, cpu_s = (trace.n_bytes, trace.n_nodes, trace.cpu_s) if trace else (0, 0, 0.0)
-        found.append(Judged(method.name, logo.category, errors, n_bytes, n_nodes, cpu_s))
+        return {}
+    found = {"": [_judged(method, logo.pixels, logo.category, judge, with_flip=True) for method in methods()]}
+    for degrading, degrade in DEGRADED.items():
+        pixels = degrade(logo.pixels)
+        chosen = [method for method in methods() if method.name in (PLAIN_NAME, OURS)]
+        found[degrading] = [_judged(method, pixels, logo.category, judge, with_flip=False) for method in chosen]
     return found
+
+
+def _judged(method: Method, pixels: Pixels, category: str, judge: VectorJudge, with_flip: bool) -> Judged:
+    trace = method.convert(pixels)
+    errors = None
+    if trace is not None and trace.failure is None:
+        with contextlib.suppress(RasterError):
+            errors = judge.errors(trace.svg, with_flip)
+    n_bytes, n_nodes, cpu_s = (trace.n_bytes, trace.n_nodes, trace.cpu_s) if trace else (0, 0, 0.0)
+    return Judged(method.name, category, errors, n_bytes, n_nodes, cpu_s)
 
 
 def measure(images: str, split: str = "validation", work_size: int = 256, is_short: bool = False) -> Report:
@@ -167,13 +169,16 @@ def measure(images: str, split: str = "validation", work_size: int = 256, is_sho
     if not logos:
         raise BenchError(f"{images} holds no logos of {split} with their vectors in svg/<category>/<name>.svg")
     report = Report("pictures", "Pictures")
+    judged: list[dict[str, list[Judged]]] = []
     with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
-        for degrading in ("", *DEGRADED):
-            say(f"{len(logos)} logos{f', {degrading}' if degrading else ''}")
-            judged = [found for found in pool.map(_judge, [(logo, source, degrading, drawn_side) for logo, source in logos]) if found]
-            if not judged:
-                raise BenchError(f"none of the logos of {images} is a picture of its source")
-            _tell(report, judged, degrading)
+        for n, found in enumerate(pool.map(_judge, [(logo, source, drawn_side) for logo, source in logos]), start=1):
+            judged += [found] if found else []
+            say(f"{n} of {len(logos)} logos")
+    if not judged:
+        raise BenchError(f"none of the logos of {images} is a picture of its source")
+    report.add("logos", f"{len(judged)}", f"of {split}, at {work_size} px, drawn at {drawn_side} px")
+    for degrading in ("", *DEGRADED):
+        _tell(report, [found[degrading] for found in judged], degrading)
     return report
 
 

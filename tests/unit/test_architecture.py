@@ -55,6 +55,19 @@ def test_torch_is_imported_where_it_is_used():
     assert found == TORCH_AT_IMPORT
 
 
+def test_vtracer_is_imported_behind_its_adapter_alone():
+    found = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
+            if isinstance(node, ast.Import | ast.ImportFrom) and any(name.split(".")[0] == "vtracer" for name in names):
+                found.add(module_of(path))
+            if isinstance(node, ast.Constant) and node.value == "vtracer" and path.name != "report.py":
+                found.add(module_of(path))
+    assert found <= {"core.tracing.engines", "core.tracing.cache", "core.agents.onnx_export", "core.training.checkpoint_state"}
+    assert "core.tracing.engines" in found  # the others read its version
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
 def test_a_source_says_what_it_owns_and_stays_readable(path):
     text = path.read_text(encoding="utf-8")
