@@ -63,6 +63,19 @@ def blended(colours: Floats) -> Flags:
     return found
 
 
+def _steep(colours: Floats) -> Flags:
+    """Which pixels have a neighbour of another colour, blended or not: edges there are stairs unless they are interpolated."""
+    found = np.zeros(colours.shape[:2], bool)
+    for ours, theirs in (
+        (np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]), (np.s_[1:, 1:], np.s_[:-1, :-1]), (np.s_[1:, :-1], np.s_[:-1, 1:])
+    ):  # fmt: skip
+        off = colours[ours] - colours[theirs]
+        differs = (off * off).sum(axis=2) > CONTRAST * CONTRAST
+        found[ours] |= differs
+        found[theirs] |= differs
+    return found
+
+
 def enlarge(pixels: Bytes, factor: int) -> Bytes:
     """Every pixel as a square of ``factor`` x ``factor``."""
     return pixels if factor == 1 else np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
@@ -76,7 +89,7 @@ def sharpen(pixels: Bytes, factor: int = 1) -> Bytes:
     pixels = np.ascontiguousarray(pixels)
     colours = blendable(pixels)
     is_blended = blended(colours)
-    near = cv2.dilate(is_blended.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_)
+    near = cv2.dilate(is_blended.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_) | _steep(colours)
     out = np.ascontiguousarray(enlarge(pixels, factor)).copy()
     rows, columns = np.nonzero(near)
     if not len(rows):

@@ -246,3 +246,16 @@ def test_neighbours_of_one_colour_share_a_group_where_that_is_shorter():
     assert "<g" not in document([shape], [red], (9, 9), (9, 9))
     svg = '<svg><path d="M0" fill="#112233"/><g fill="#AABBCC">\n<path d="M1"/>\n<path d="M2"/>\n</g>\n<path d="M3" fill="#445566"/></svg>'
     assert [s.fill for s in shapes_of(svg)] == ["#112233", "#aabbcc", "#aabbcc", "#445566"]
+
+
+def test_hard_edges_are_no_stairs_when_enlarged():
+    """An edge without any soft pixel, and one with a hair between: both are lines, not steps as wide as a pixel."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    hard = np.where((columns > rows)[..., None], (30, 160, 170), (10, 230, 140)).astype(np.uint8)
+    hair = hard.copy()
+    hair[rows == columns] = (120, 200, 190)
+    for pixels in (hard, hair):
+        clean = sharpen(pixels, 4)
+        border = (clean == clean[2, -3]).all(axis=2).argmax(axis=1)  # the first pixel of the colour on the right, per row
+        steps = np.diff(border[40:-40])
+        assert steps.max() <= 2
