@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import read_config
+from core.runs.records import peek_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, tables
@@ -47,7 +47,7 @@ figures = run_comparison.figures(console.store, shown)
 
 def settings_of(run_id: str) -> dict[str, Any]:
     try:
-        return tables.flat(read_config(runs[run_id]))
+        return tables.flat(peek_config(runs[run_id]))
     except ConfigError:
         return {}
 

@@ -14,7 +14,7 @@ from core.curriculum import library
 from core.curriculum.replay import replay
 from core.errors import ConfigError
 from core.runs.event_types import StageEvaluation
-from core.runs.records import read_config
+from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, forms, tables
 from pages.views.charts import curves, plots
@@ -33,19 +33,19 @@ names = tables.names_of(list(runs.values()))
 
 def has_stages(run_id: str) -> bool:
     try:
-        return read_config(runs[run_id]).curriculum.enabled
+        return peek_config(runs[run_id]).curriculum.enabled
     except ConfigError:
         return False
 
 
 def report(run_id: str) -> None:
     """What happened, stage by stage."""
-    found = export.curriculum_report(console.store, run_id, read_config(runs[run_id]).curriculum)
+    found = export.curriculum_report(console.store, run_id, peek_config(runs[run_id]).curriculum)
     if not found["stages"]:
         st.info("This run has not begun its first stage.")
         return
     is_over = actions.is_over(runs[run_id])
-    stage_figures(found, read_config(runs[run_id]).curriculum, is_over)
+    stage_figures(found, peek_config(runs[run_id]).curriculum, is_over)
     stage_table(run_id, found["stages"], is_over)
     stage_charts(run_id)
 
@@ -153,7 +153,7 @@ def rules() -> None:
         base = (
             library.read(console.home, which)
             if kind == "file"
-            else read_config(runs[which]).curriculum
+            else peek_config(runs[which]).curriculum
             if kind == "run"
             else CurriculumConfig()
         )

@@ -17,7 +17,7 @@ from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
 from core.logos.uploads import unpack
-from core.runs.records import read_config
+from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
@@ -39,7 +39,7 @@ def sources() -> dict[str, str]:
     found = {BUILTIN: "built-in logos"} | {str(path): f"{path.name} (own set)" for path in sets.all_sets(console.home)}
     for run in all_runs(console.home):
         try:
-            path = read_config(run).logos.path
+            path = peek_config(run).logos.path
         except ConfigError:
             continue
         if path not in found and Path(path).is_dir():

@@ -9,7 +9,7 @@ import streamlit as st
 from core import machine
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
-from core.runs.records import read_config, read_scheduler_state
+from core.runs.records import peek_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
 from core.scheduling import local
@@ -50,7 +50,7 @@ def show_machine() -> None:
 
 def workers_text(run: RunDir) -> str:
     try:
-        n = workers_of(read_config(run))
+        n = workers_of(peek_config(run))
     except ConfigError:
         return "unknown workers"
     return f"{n} worker{'s' if n > 1 else ''}"

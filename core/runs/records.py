@@ -41,13 +41,22 @@ _HEARTBEAT_BYTES = 400
 LOCK_PATIENCE_S = 10.0
 
 
-def read_config(run: RunDir) -> RunConfig:
-    """Raises :class:`core.errors.ConfigError` where the file is missing or not valid."""
+def peek_config(run: RunDir) -> RunConfig:
+    """The config to be looked at and not changed: whoever asks gets the same one. For lists of runs, where copies cost most.
+
+    Raises:
+        ConfigError: the file is missing or not valid.
+    """
     try:
         stat = run.config_file.stat()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{run.config_file} can't be read: {getattr(error, 'strerror', None) or error}") from error
-    return _read_config(run.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino).model_copy(deep=True)
+    return _read_config(run.config_file, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def read_config(run: RunDir) -> RunConfig:
+    """A config of the caller's own; raises as :func:`peek_config`."""
+    return peek_config(run).model_copy(deep=True)
 
 
 def write_config(run: RunDir, config: RunConfig) -> None:
@@ -64,7 +73,7 @@ def problems(run: RunDir) -> list[str]:
     """What is wrong with the files of a run, one line each with what to do; empty for a healthy one."""
     found = []
     try:
-        read_config(run)
+        peek_config(run)
     except ConfigError as error:
         found.append(f"{run.config_file.name}: {str(error).splitlines()[0]}; mend it by hand, or put a copy of it back")
     return [*found, *damage(run)]

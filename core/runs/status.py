@@ -16,8 +16,8 @@ from core.runs.event_types import EVENT_VERSION, AttemptStarted, Ended, Evaluati
 from core.runs.events import Event, read_backwards
 from core.runs.records import (
     is_pause_wanted,
+    peek_config,
     problems,
-    read_config,
     read_heartbeat,
     read_process,
     read_queue_entry,
@@ -86,7 +86,7 @@ def check_steerable(run: RunDir) -> None:
     state = run_state(run)
     if state.status is not Status.RUNNING:
         raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be steered")
-    if not read_config(run).curriculum.enabled:
+    if not peek_config(run).curriculum.enabled:
         raise RunError(f"{run.run_id} trains without a curriculum; there is no stage to steer")
 
 
@@ -161,7 +161,7 @@ def _death(run: RunDir, spawned: Spawned | None) -> str:
 def run_limit(run: RunDir) -> int:
     """Automatic restarts in a row that a run allows; 0 where they are off or its config is broken."""
     try:
-        recovery = read_config(run).recovery
+        recovery = peek_config(run).recovery
     except ConfigError:
         return 0
     return recovery.max_restarts if recovery.enabled else 0
@@ -210,7 +210,7 @@ def overview(run: RunDir) -> dict[str, Any]:
                 best = _gain_of(event.data)
                 break
     try:
-        total: int | None = read_config(run).total_timesteps
+        total: int | None = peek_config(run).total_timesteps
     except ConfigError:
         total = None
     return {

@@ -28,7 +28,7 @@ from core.runs.events import read_backwards
 from core.runs.records import (
     drop_queue_entry,
     moment,
-    read_config,
+    peek_config,
     read_heartbeat,
     read_process,
     read_queue_entry,
@@ -235,7 +235,7 @@ class Scheduler:
     def _obstacle(self, run: RunDir, live: list[RunDir], settings: Settings) -> str:
         """Why a run can't be started now; "" if it can."""
         try:
-            config = read_config(run)
+            config = peek_config(run)
         except ConfigError as error:
             return f"its config is not valid: {str(error).splitlines()[0]}"
         cores = settings.queue.cores or available_cores()
@@ -270,7 +270,7 @@ def _stamp(run: RunDir) -> tuple[int, int]:
 
 def _config(run: RunDir) -> RunConfig | None:
     try:
-        return read_config(run)
+        return peek_config(run)
     except ConfigError:
         return None
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import problems, read_config, read_label
+from core.runs.records import peek_config, problems, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
 
@@ -64,7 +64,7 @@ def state_of(run: RunDir) -> RunState:
 def display_name(run: RunDir) -> str:
     """What a run is called: as renamed, else as its config names it, else its id."""
     try:
-        return read_label(run).get("name") or read_config(run).name or run.run_id
+        return read_label(run).get("name") or peek_config(run).name or run.run_id
     except ConfigError:
         return run.run_id
 
@@ -85,7 +85,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
     config: RunConfig | None = None
     problem = ""
     try:
-        config = read_config(run)
+        config = peek_config(run)
     except ConfigError as error:
         problem = str(error)
     label = read_label(run)

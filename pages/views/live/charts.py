@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from core.runs.records import read_config
+from core.runs.records import peek_config
 from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import NAMES, SPECS
 from pages.views import chart_box
@@ -111,7 +111,7 @@ def gate(run_view: RunView) -> None:
     if shares.empty or run_view.stages.empty:
         st.caption("A gate is there where a run goes through stages.")
         return
-    stages = {stage.name: stage for stage in read_config(run_view.run).curriculum.stages}
+    stages = {stage.name: stage for stage in peek_config(run_view.run).curriculum.stages}
     spans = run_view.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in run_view.stages["name"]])
     spans = spans[spans["threshold"].notna()]
     decided = spans[spans["is_over"] & spans["success_share"].notna()]
