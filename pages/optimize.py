@@ -135,7 +135,7 @@ def batch_label(batch_id: str) -> str:
 @st.cache_data(max_entries=200, show_spinner=False)
 def faces(path: str, mtime: float, max_side: int) -> tuple[bytes, str, int, int]:
     """(PNG of the picture at work size, SVG under VTracer's defaults, width, height)."""
-    pixels = fit(read_picture(Path(path), svg_side=max_side), max_side)
+    pixels = fit(read_picture(Path(path), None, svg_side=max_side), max_side)
     picture = Picture(pixels)
     return picture.png, picture.by_defaults.trace.svg, pixels.shape[1], pixels.shape[0]
 

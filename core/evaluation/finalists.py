@@ -18,7 +18,7 @@ from core.tracing.colours import ColourReference
 from core.tracing.edges import EdgeReference
 from core.tracing.outcome import Outcome, visual_error
 from core.tracing.params import Params
-from core.tracing.raster import rasterizer
+from core.tracing.raster import over, rasterizer
 from core.tracing.similarity import Reference
 from core.tracing.sizes import fit
 
@@ -58,17 +58,25 @@ class Looks:
 
 
 def looks(pixels: NDArray[np.uint8], svgs: Sequence[str]) -> list[Looks | None]:
-    """Of each SVG beside the picture, opaque RGB; None for one that is empty or can't be drawn."""
+    """Of each SVG beside the picture, RGB or RGBA; None for one that is empty or can't be drawn.
+
+    Over white, and where anything is clear over black too: the means of both, so that a ground that is not in the picture counts.
+    """
     pixels = fit(pixels, LONGEST_SIDE)
     height, width = pixels.shape[:2]
-    structure, colour, edge = Reference(pixels), ColourReference(pixels), EdgeReference(pixels)
+    grounds = [pixels] if pixels.shape[2] == 3 else [over(pixels, 255), over(pixels, 0)]
+    references = [(Reference(flat), ColourReference(flat), EdgeReference(flat)) for flat in grounds]
     found: list[Looks | None] = []
     for svg in svgs:
         try:
-            drawn = rasterizer().draw(svg.encode(), width, height) if svg else None
+            drawn = rasterizer().draw_over(svg.encode(), width, height) if svg else None
         except RasterError:
             drawn = None
-        found.append(None if drawn is None else Looks(1 - structure.ssim(drawn), colour.error(drawn), edge.error(drawn)))
+        if drawn is None:
+            found.append(None)
+            continue
+        errors = [(1 - s.ssim(flat), c.error(flat), e.error(flat)) for (s, c, e), flat in zip(references, drawn, strict=False)]
+        found.append(Looks(*(sum(values) / len(errors) for values in zip(*errors, strict=True))))
     return found
 
 

@@ -180,7 +180,7 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
 
 def _read(file: Source, max_side: int) -> Logo | Skipped:
     try:
-        pixels = fit(read_picture(file.path, svg_side=max_side), max_side)
+        pixels = fit(read_picture(file.path, None, svg_side=max_side), max_side)
     except (PictureError, MemoryError) as error:
         return Skipped(str(file.path), str(error) or "it takes more memory than there is")
     return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels))

@@ -19,7 +19,7 @@ from core.tracing.engines import engine
 from core.tracing.fills import Shape, fitted
 from core.tracing.finish import document
 from core.tracing.params import Params
-from core.tracing.raster import over
+from core.tracing.raster import ground_of, over
 from core.tracing.sharpen import sharpen
 from core.tracing.sizes import fit
 
@@ -107,20 +107,22 @@ def _for_vtracer(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     """RGBA that VTracer reads as it is meant.
 
     It knows clear and opaque only, and takes alpha for meant where a fifth of five rows, the last among them, is clear: so a clear row is
-    added at the bottom. What is half clear is laid over the ground, white or black, from which it stands out more.
+    added at the bottom. Areas that are half clear are laid over the ground, white or black, that they stand out from more; the half clear
+    pixels of edges are either.
     """
     if pixels.shape[2] == 3 or bool((pixels[..., 3] >= _SOLID).all()):
         return np.dstack([pixels[..., :3], np.full(pixels.shape[:2], 255, np.uint8)]), False
     alpha = pixels[..., 3]
-    soft = (alpha >= _CLEAR) & (alpha < _SOLID)
+    half = ((alpha >= _CLEAR) & (alpha < _SOLID)).astype(np.uint8)
+    kernel = np.ones((3, 3), np.uint8)
+    soft = (np.asarray(cv2.dilate(cv2.erode(half, kernel), kernel)) & half).astype(bool)
+    shown = np.where(soft, alpha >= _CLEAR, alpha >= 128)
     out = pixels.copy()
     if soft.any():
-        chosen = pixels[soft][None]
-        ground = max((255, 0), key=lambda level: float(np.abs(chosen[..., :3].astype(int) - level).mean()))
-        out[soft, :3] = over(chosen, ground)[0]
+        out[soft, :3] = over(pixels, ground_of(pixels))[soft]
     if all((out[..., :3] == colour).all(axis=2).any() for colour in _PRIMARIES):  # one must be free for VTracer to mark what is clear
         out[(out[..., :3] == _PRIMARIES[-1]).all(axis=2), 0] = 254
-    out[..., 3] = np.where(alpha >= _CLEAR, 255, 0)
+    out[..., 3] = np.where(shown, 255, 0)
     out[out[..., 3] == 0] = 0
     return np.concatenate([out, np.zeros((1, out.shape[1], 4), np.uint8)]), bool(soft.mean() > _SOFT_SHARE)
 
@@ -187,6 +189,8 @@ def convert(
     if not shapes:
         return Trace(traced, len(traced), 0, 0, time.thread_time() - started, "blank", "no path in the SVG")
     svg = traced
+    if canvas.pixels.shape[0] > canvas.view[1]:  # without the row that was added at the bottom
+        svg = traced.replace(f'height="{canvas.pixels.shape[0]}"', f'height="{canvas.view[1]}"', 1)
     if pipeline.finishes and len(traced) <= MAX_SVG_BYTES:
         svg = document(shapes, fitted(shapes, picture, canvas.view), canvas.view, size or canvas.view)
     n_bytes, n_paths, nodes = len(svg), svg.count("<path"), n_nodes(shapes)

@@ -161,6 +161,15 @@ def without_references(svg: bytes) -> bytes:
     return _EXTERNAL.sub(b"", svg)
 
 
+def ground_of(pixels: NDArray[np.uint8]) -> int:
+    """White (255) or black (0), whichever RGBA pixels stand out from more; white where nothing is clear."""
+    if pixels.shape[2] == 3 or not pixels[..., 3].any():
+        return 255
+    weight = pixels[..., 3].astype(np.float64)
+    lightness = float((cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY) * weight).sum() / weight.sum())
+    return 255 if lightness < 208 or bool((pixels[..., 3] == 255).all()) else 0
+
+
 def over(pixels: NDArray[np.uint8], ground: int) -> NDArray[np.uint8]:
     """RGBA pixels laid over a grey ``ground`` in [0, 255]: RGB of the same shape."""
     alpha = pixels[..., 3:].astype(np.uint16)

@@ -25,12 +25,13 @@ MAX_OPEN = 96  # pictures kept with their SSIM sums: about 1.4 MB each at 256 px
 
 @dataclass(frozen=True)
 class Slot:
-    """A picture's offsets in the file in bytes, its height and width in pixels, and the digest of its pixels."""
+    """A picture's offset in the file in bytes, its height and width in pixels, its channels (3 or 4), and the digest of its pixels."""
 
     digest: str
     pixels_at: int
     height: int
     width: int
+    channels: int
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ class PictureStore:
         slots, at = [], 0
         with tempfile.TemporaryFile() as file:
             for logo in logos:
-                height, width = logo.pixels.shape[:2]
-                slots.append(Slot(logo.digest, at, height, width))
+                slots.append(Slot(logo.digest, at, *logo.pixels.shape))
                 file.write(logo.pixels.tobytes())
                 at += logo.pixels.nbytes
             file.flush()
@@ -79,8 +79,8 @@ class PictureStore:
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         slot = self.handle.slots[index]
-        n = slot.height * slot.width * 3
-        pixels = self._bytes[slot.pixels_at : slot.pixels_at + n].reshape(slot.height, slot.width, 3)
+        n = slot.height * slot.width * slot.channels
+        pixels = self._bytes[slot.pixels_at : slot.pixels_at + n].reshape(slot.height, slot.width, slot.channels)
         pixels.flags.writeable = False
         return pixels
 

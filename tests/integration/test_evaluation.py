@@ -23,6 +23,7 @@ from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
 from core.tracing.outcome import gain
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
+from core.tracing.raster import rasterizer
 from tests.support.logos import draw_logo
 from tests.support.paths import ROOT
 from tests.support.runs import tiny_config
@@ -167,6 +168,23 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
         assert measured.trace.svg == svg
         assert measured.outcome.ssim == result.outcome.ssim
     assert len((tmp_path / "out" / "optimized.csv").read_text().splitlines()) == 1 + len(done.results)
+
+
+def test_optimize_keeps_what_is_clear(trained, tmp_path):
+    home, _, run = trained
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, colour in (("mark", (200, 30, 40)), ("white", (255, 255, 255))):
+        picture = Image.new("RGBA", (64, 64), (*colour, 0))
+        picture.paste((*colour, 255), (12, 12, 40, 50))
+        picture.save(folder / f"{name}.png")
+    files, _ = find_pictures([folder])
+    done = optimize(files, load_model(str(run.path), home), 2, "", 64, tmp_path / "out", home, quiet)
+    assert not done.skipped
+    for result in done.results:
+        drawn = rasterizer().draw_rgba(Path(result.svg).read_bytes(), 64, 64)
+        assert drawn[2, 2, 3] == 0
+        assert drawn[30, 30, 3] == 255
 
 
 def test_a_preference_changes_what_is_best(trained, tmp_path):

@@ -102,3 +102,38 @@ def test_large_pictures_are_compared_at_a_size_that_is_quick():
     (found,) = looks(large, [GRADIENT])
     assert found is not None
     assert found.structure < 0.05
+
+
+def clear_ring(colour: str) -> np.ndarray:
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96">'
+        f'<path fill="{colour}" fill-rule="evenodd" d="M48 8a40 40 0 1 0 .1 0zM48 28a20 20 0 1 0 .1 0z"/></svg>'
+    )
+    return rasterizer().draw_rgba(svg.encode(), 96, 96)
+
+
+@pytest.mark.parametrize("colour", ["#1e78dc", "#ffffff", "#000000"])
+def test_marks_on_nothing_come_out_without_a_ground(colour):
+    ring = clear_ring(colour)
+    picture = Picture(ring)
+    assert picture.ground == (0 if colour == "#ffffff" else 255)
+    for made in (picture.by_defaults, picture.refined()):  # VTracer alone cuts soft edges off
+        assert made.outcome.failure is None
+        assert made.outcome.ssim > (0.9 if made is not picture.by_defaults else 0.7)
+        drawn = rasterizer().draw_rgba(made.trace.svg.encode(), 96, 96)
+        assert drawn[2, 2, 3] == drawn[48, 48, 3] == 0
+        assert np.abs(drawn[..., 3].astype(int) - ring[..., 3]).mean() / 255 < 0.02
+
+
+def test_a_white_box_that_is_not_in_the_picture_counts(pixels):
+    ring = clear_ring("#1e78dc")
+    boxed = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96"><rect width="96" height="96" fill="#fff"/>'
+        '<path fill="#1e78dc" fill-rule="evenodd" d="M48 8a40 40 0 1 0 .1 0zM48 28a20 20 0 1 0 .1 0z"/></svg>'
+    )
+    clear = boxed.replace('<rect width="96" height="96" fill="#fff"/>', "")
+    with_box, without = looks(ring, [boxed, clear])
+    assert with_box is not None
+    assert without is not None
+    assert without.visual < 0.2 * with_box.visual
+    assert choose(ring, [finalist("defaults", boxed), finalist("refined", clear)])[0].made_by == "refined"
