@@ -115,7 +115,7 @@ def _for_vtracer(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     alpha = pixels[..., 3]
     half = ((alpha >= _CLEAR) & (alpha < _SOLID)).astype(np.uint8)
     kernel = np.ones((3, 3), np.uint8)
-    soft = (np.asarray(cv2.dilate(cv2.erode(half, kernel), kernel)) & half).astype(bool)
+    soft = (np.asarray(cv2.dilate(cv2.erode(half, kernel), kernel)) > 0) & (half > 0)
     shown = np.where(soft, alpha >= _CLEAR, alpha >= 128)
     out = pixels.copy()
     if soft.any():
