@@ -51,10 +51,16 @@ _LINE = _struct(LINE_TYPES)
 _IN_RANGE = " AND ".join(f"e.{name} >= 0 AND e.{name} < {limit:.0f}" for name, limit in LIMITS.items())
 
 
+def literal(value: object) -> str:
+    """A default as SQL."""
+    return f"'{str(value).replace(chr(39), chr(39) * 2)}'" if isinstance(value, str) else str(value).lower()
+
+
 def _insert_statement(table: str, record: type[Record], version: int) -> str:
     """Takes the events of a kind, as one version wrote them, from ``batch`` into their table; columns by name."""
     read: dict[str, str] = {}  # of the JSON object: {key: type}
     values: dict[str, str] = {}  # {column of the table: expression}
+    needed: list[str] = ["true"]  # without these an event is none: a whole number, text or switch that is missing or of another type
     for column in columns_of(record):
         if column.shape == "params":
             key = old_name(record.kind, column.name, version)
@@ -65,10 +71,14 @@ def _insert_statement(table: str, record: type[Record], version: int) -> str:
             key = old_name(record.kind, name, version)
             read[key] = column.sql
             values[name] = f"d.{quoted(key)}"
+            if column.is_whole and column.is_required:
+                needed.append(f"{values[name]} IS NOT NULL")
+            elif column.is_whole:
+                values[name] = f"coalesce({values[name]}, {literal(column.default)})"
     names = ", ".join(quoted(name) for name in [*KEYS, *values])
     return (
         f"INSERT INTO {table}({names}) WITH parsed AS MATERIALIZED (SELECT *, json_transform(data, '{_struct(read)}') AS d FROM batch "
-        f"WHERE kind = '{record.kind}' AND v = {version}) SELECT {_HEAD}, {', '.join(values.values())} FROM parsed"
+        f"WHERE kind = '{record.kind}' AND v = {version}) SELECT {_HEAD}, {', '.join(values.values())} FROM parsed WHERE {' AND '.join(needed)}"
     )
 
 

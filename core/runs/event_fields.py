@@ -60,13 +60,16 @@ class Column:
     """A field of a record. ``sql``: DuckDB's type, of each value where there are several.
 
     ``shape``: "plain", one value; "terms", one JSON key and column per reward term; "params", a JSON list and one column
-    per parameter; "names", all keys of the JSON object.
+    per parameter; "names", all keys of the JSON object. ``is_whole``: it can't do without a value, as numbers that may be null can;
+    ``default``: what stands where it is left out.
     """
 
     name: str
     sql: str
     shape: Shape
     is_required: bool
+    is_whole: bool = False
+    default: int | str | bool | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,7 +90,10 @@ def _read_columns(record: type[Record]) -> list[Column]:
     for each in fields(record):
         shape = _shape(record, each.name)
         sql = "DOUBLE" if shape in ("terms", "names") else _sql_type(hints[each.name])
-        found.append(Column(each.name, sql, shape, each.default is MISSING and each.default_factory is MISSING))
+        is_required = each.default is MISSING and each.default_factory is MISSING
+        is_whole = shape == "plain" and hints[each.name] in (int, str, bool)
+        default = each.default if is_whole and not is_required else None
+        found.append(Column(each.name, sql, shape, is_required, is_whole, default))  # type: ignore[arg-type]
     return found
 
 

@@ -26,7 +26,7 @@ def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFr
         x = """coalesce((SELECT max(c.episode) FROM c WHERE c.run_id = v.run_id AND c.place < list_position(b.steps, v.step)), 0)::DOUBLE"""
     frame = store.query(
         f"""
-        WITH v AS MATERIALIZED (SELECT * FROM current_evaluations WHERE run_id IN ({marks(runs)})),
+        WITH v AS MATERIALIZED (SELECT * FROM current_evaluations WHERE run_id IN ({marks(runs)}) AND gain IS NOT NULL),
              b AS MATERIALIZED (SELECT run_id, list(DISTINCT step ORDER BY step) AS steps FROM v GROUP BY 1),
              c AS (SELECT run_id, place, max(episode) AS episode FROM
                    (SELECT e.run_id, e.episode, len(list_filter(b.steps, lambda s: s < e.step)) AS place

@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 
 from tests.support.damages import made, of_logs, of_small_files, remove, ruins
-from tests.support.servers import serving
+from tests.support.servers import Server, serving
 
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 MAIN_PAGES = ("", "live", "new_run", "compare", "gallery", "curriculum", "optimize", "logos", "system", "alerts", "settings", "workbench")
@@ -48,7 +48,8 @@ def test_damage_that_comes_while_the_console_is_up_is_shown_as_if_it_had_been_th
     healthy = made(home, "healthy")
     small, logs = of_small_files(), {what: damage for what, damage in of_logs().items() if "long" not in what}
     hurt = {what: made(home, "hurt") for what in [*list(small)[::6], *list(logs)[::6]]}
-    with serving(home, tmp_path) as server:
+    server = Server(home, tmp_path / "server.log")
+    try:
         server.await_read(sum(run.events_file.stat().st_size for run in (healthy, *hurt.values())))
         page = browse()
         looks_right(page, f"{server.url}/")
@@ -64,6 +65,8 @@ def test_damage_that_comes_while_the_console_is_up_is_shown_as_if_it_had_been_th
             looks_right(page, f"{server.url}/{name}")
         live = listed(server.url)
         assert live[healthy.run_id]["problems"] == []
+    finally:
+        server.end()
     (tmp_path / "later").mkdir()
     with serving(home, tmp_path / "later") as server:
         later = listed(server.url)

@@ -133,7 +133,7 @@ def test_find_the_logo_that_got_worst_and_see_where(shared, browse):
     page.get_by_role("tab", name="Trade-off").first.click()
     page.get_by_role("button", name="Try 40 more settings").first.click()
     page.get_by_text(re.compile(r"\d+ known conversions")).first.wait_for()
-    page.get_by_text("vtracer.convert_image_to_svg_py").first.wait_for()
+    page.get_by_text("vtracer.Config").first.wait_for()
 
 
 def test_compare_two_runs_and_export(shared, browse):
