@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.errors import RasterError
 from core.tracing.colours import ColourReference
 from core.tracing.edges import EdgeReference
-from core.tracing.outcome import Outcome, visual_error
+from core.tracing.outcome import ERROR_FLOORS, Outcome, visual_error
 from core.tracing.params import Params
 from core.tracing.raster import over, rasterizer
 from core.tracing.similarity import Reference
@@ -26,7 +26,6 @@ DEFAULTS, AGENT, REFINED = "defaults", "agent", "refined"  # who made an SVG
 WEIGHT_OF_BYTES = {"": 0.1, "smaller": 0.4, "faithful": 0.02}  # beside 1 for the visual gain
 LONGEST_SIDE = 512  # pixels at which SVGs are compared
 _SLACK = 1.1  # how much larger than the defaults' an error may be
-_FLOOR = (0.001, 0.1, 0.005)  # of structure, colour and edge: differences below are nothing that one sees
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Looks:
     def is_no_worse(self, other: Looks, slack: float = _SLACK) -> bool:
         """Whether no error is visibly larger than the other's."""
         own, theirs = (self.structure, self.colour, self.edge), (other.structure, other.colour, other.edge)
-        return all(a <= slack * b + floor for a, b, floor in zip(own, theirs, _FLOOR, strict=True))
+        return all(a <= slack * b + floor for a, b, floor in zip(own, theirs, ERROR_FLOORS, strict=True))
 
 
 def looks(pixels: NDArray[np.uint8], svgs: Sequence[str]) -> list[Looks | None]:

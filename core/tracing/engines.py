@@ -116,8 +116,3 @@ def _load(library: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def versions() -> str:
-    """What is installed, for records and keys."""
-    return f"vtracer {metadata.version('vtracer')}"

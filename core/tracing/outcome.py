@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 EPSILON = 0.001
-_FLOORS = (0.001, 0.1, 0.005)  # of structure, colour and edge: below them an error is nothing that one sees
+ERROR_FLOORS = (0.001, 0.1, 0.005)  # of structure, colour and edge: below them an error is nothing that one sees
 MIN_CPU_S = 1e-4  # below this a CPU time is the clock's own grain
 FAILED_GAIN = -3.0  # what a trace counts that panicked, came out blank or too large
 MIN_GAIN = -3.0
@@ -73,7 +73,9 @@ class Term:
 
 def visual_error(structure: float, colour: float, edge: float) -> float:
     """Three errors as one, their geometric mean: structure is 1 - SSIM, colour the mean CIELAB distance, edge GMSD."""
-    return math.exp(sum(math.log(max(error, 0.0) + floor) for error, floor in zip((structure, colour, edge), _FLOORS, strict=True)) / 3)
+    return math.exp(
+        sum(math.log(max(error, 0.0) + floor) for error, floor in zip((structure, colour, edge), ERROR_FLOORS, strict=True)) / 3
+    )
 
 
 def _quality(outcome: Outcome, defaults: Outcome) -> float:
