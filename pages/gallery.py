@@ -134,7 +134,7 @@ def compare_tab() -> None:
             inspect.palette(found)
     if right.params is not None:
         with st.expander("Make it elsewhere", icon=":material/code:"):
-            inspect.commands(right.params)
+            inspect.commands(right.params, picture)
 
 
 def time_tab() -> None:

@@ -27,9 +27,10 @@ from pages.views.text import bytes_text, duration_text, gain_text, plain
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
-MAKERS = {"agent": "agent", "refined": "clean edges and fills", "defaults": "VTracer's defaults"}
+MAKERS = {"agent": "agent", "single": "best single setting", "refined": "clean edges and fills", "defaults": "VTracer's defaults"}
 MADE_BY = {
-    "agent": "The agent's choice looks best.",
+    "agent": "The agent's choice is best.",
+    "single": "The best single setting for all pictures is better on this one than what the agent chose.",
     "refined": "Edges cleaned before VTracer, colours and gradients fitted after it, under one setting for all pictures: this looks better than "
     "the agent's choice.",
     "defaults": "Nothing that was tried looks better than VTracer's defaults; this is what they give.",
@@ -201,7 +202,9 @@ def results(which: Batch) -> None:
         placeholder="–",
         column_config={
             "visual_gain": st.column_config.NumberColumn("visual gain", format="%+.3f", help="Structure, colour and edges together."),
-            "gain": st.column_config.NumberColumn("gain", format="%+.3f", help="What the agent is trained for: SSIM and bytes."),
+            "gain": st.column_config.NumberColumn(
+                "gain", format="%+.3f", help="What the agent is trained for: the visual gain and a tenth of the logarithm of the bytes."
+            ),
             "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
             "bytes_default": st.column_config.NumberColumn("bytes, defaults", format="localized"),
@@ -246,7 +249,7 @@ def one(which: Batch, table: pd.DataFrame) -> None:
             st.metric("Conversions", f"{row['n_conversions']}")
         st.caption(MADE_BY.get(row["made_by"], ""))
         lines = ["| parameter | defaults | chosen |", "| --- | ---: | ---: |"]
-        lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True)]
+        lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True) if n in row]
         st.markdown("\n".join(lines))
         if svg_file.is_file():
             st.download_button(

@@ -1,4 +1,4 @@
-"""Tune one picture by hand: the seven on sliders, a live trace, its worth; keep it, take it home, copy the command."""
+"""Tune one picture by hand: the parameters on sliders, a live trace, its worth; keep it, take it home, copy the command."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
 from core.search.baselines import BASELINES
-from core.tracing.params import FILTER_SPECKLE, NAMES, SPECS, Params
+from core.tracing.params import NAMES, SPECS, Params, ParamSpec
 from core.tracing.picture import Picture, fit
-from core.tracing.pipeline import MODES, Mode
+from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for, say
@@ -26,24 +26,39 @@ from storage import queries
 
 MAX_SIDE = 1024
 BUILTIN_SEED, N_SAMPLES = 7, 60  # of the built-in set
-SPECKLE, MODE = "bench.filter_speckle", "bench.mode"
+PLAIN, MODE, TRACE_SIZE = "bench.plain", "bench.mode", "bench.trace_size"
+TRACE_SIZES = (256, 512, 1024, 1536, 2048)
 console = begin("Workbench")
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the picture …")
-def uploaded_picture(data: bytes, side: int) -> Picture:
-    return Picture(fit(decode_picture(data, svg_side=2 * side), side))
+def uploaded_picture(data: bytes, side: int, trace_size: int) -> Picture:
+    return Picture(fit(decode_picture(data, None, svg_side=2 * side), side), Pipeline(trace_size=trace_size))
 
 
 def key_of(name: str) -> str:
     return f"bench.{name}"
 
 
-def put(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: str = "spline") -> None:
+def put(params: Params, mode: str = "spline") -> None:
     """Move the sliders."""
     for spec, value in zip(SPECS, params.clamped().as_tuple(), strict=True):
         st.session_state[key_of(spec.name)] = int(value) if spec.is_integer else float(value)
-    st.session_state[SPECKLE], st.session_state[MODE] = int(filter_speckle), mode
+    st.session_state[PLAIN], st.session_state[MODE] = params.is_plain, mode
+
+
+def slider(spec: ParamSpec) -> None:
+    """One parameter; a switch where it has but two values."""
+    if spec.n_values == 2:
+        st.segmented_control(
+            spec.name, [int(spec.low), int(spec.high)], key=key_of(spec.name), required=True, help=spec.meaning,
+            format_func=lambda value: "cut out" if value else "stacked",
+        )  # fmt: skip
+        return
+    kind = int if spec.is_integer else float
+    step = 1 if spec.is_integer else 0.1 if spec.high > 2 else 0.025
+    label = f"{spec.name} ({spec.unit})"
+    st.slider(label, kind(spec.low), kind(spec.high), key=key_of(spec.name), step=kind(step), help=spec.meaning)
 
 
 def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
@@ -51,32 +66,39 @@ def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = {f"{category}-{index:03d}": (category, index) for category in CATEGORIES for index in range(N_SAMPLES)}
         name = choose("Logo", list(names), "sample", show=lambda n: n)
-        side = longest_side()
+        side, trace_size = longest_side(), traced_at()
     made = make_logo(BUILTIN_SEED, *names[name])
-    picture = uploaded_picture(made.svg.encode(), side)
-    return picture, digest_of(picture.pixels), name, {}
+    picture = uploaded_picture(made.svg.encode(), side, trace_size)
+    return picture, digest_of(picture.source), name, {}
 
 
 def longest_side() -> int:
-    return int(st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which it is traced."))
+    return int(
+        st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which results are compared.")
+    )
+
+
+def traced_at() -> int:
+    about = "Pixels that VTracer sees: the picture is enlarged to it and its edges are cleaned. Larger looks better and takes longer."
+    return int(st.select_slider("Traced at", TRACE_SIZES, 1024, key=TRACE_SIZE, help=about))
 
 
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     """(picture, digest, name, settings to start from)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         file = st.file_uploader("A picture", type=[ending.removeprefix(".") for ending in FORMATS], key="bench.file")
-        side = longest_side()
+        side, trace_size = longest_side(), traced_at()
     if file is None:
         st.info(
             "Drop a picture above, or work on a logo of a run: there the agent's choice is what you start from.", icon=":material/upload:"
         )
         return None
     try:
-        picture = uploaded_picture(file.getvalue(), side)
+        picture = uploaded_picture(file.getvalue(), side, trace_size)
     except PictureError as error:
         st.error(f"{file.name} can't be used: {error}")
         return None
-    return picture, digest_of(picture.pixels), file.name.rsplit(".", 1)[0], {}
+    return picture, digest_of(picture.source), file.name.rsplit(".", 1)[0], {}
 
 
 def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) -> tuple[Picture, str, str, dict[str, Params]] | None:
@@ -113,7 +135,7 @@ if found is None:
     st.stop()
 picture, digest, name, starts = found
 chosen = {baseline.label: baseline.choose(picture.features) for baseline in BASELINES.values()}
-starts |= {label: params for label, params in chosen.items() if params == params.clamped()}
+starts |= {label: params for label, params in chosen.items() if params == params.clamped().with_values(is_plain=params.is_plain)}
 kept = favourites.read(console.home, digest)
 first = next(iter(starts))
 if st.session_state.get("bench.digest") != (digest, first) or key_of(NAMES[0]) not in st.session_state:
@@ -128,7 +150,7 @@ def start_from() -> None:
         put(starts[chosen])
     for favourite in kept:
         if chosen == f"kept: {favourite.name}":
-            put(Params.from_values(list(favourite.params)), favourite.filter_speckle, favourite.mode)
+            put(favourite.setting, favourite.mode)
 
 
 def keep(favourite: Favourite) -> None:
@@ -146,19 +168,12 @@ stage, sliders = grid.cell(column_span=2), grid.cell()
 with sliders:
     st.selectbox("Start from", [*starts, *(f"kept: {f.name}" for f in kept)], key="bench.start", on_change=start_from)
     for spec in SPECS:
-        kind = int if spec.is_integer else float
-        st.slider(
-            f"{spec.name} ({spec.unit})",
-            kind(spec.low),
-            kind(spec.high),
-            key=key_of(spec.name),
-            step=kind(1 if spec.is_integer else 0.1),
-            help=spec.meaning,
-        )
-    st.slider("filter_speckle (pixels)", 0, 32, key=SPECKLE, help="Areas below its square are dropped. The agent leaves it at 4.")
+        slider(spec)
+    st.toggle("VTracer alone", key=PLAIN, help="As VTracer comes: nothing enlarged or cleaned before it, every region one flat colour.")
     st.selectbox("mode", list(MODES), key=MODE, help="How outlines are drawn. The agent leaves it at spline.")
     chosen_params = Params.from_values([float(st.session_state[key_of(n)]) for n in NAMES])
-    speckle, mode = int(st.session_state[SPECKLE]), st.session_state[MODE]
+    chosen_params = chosen_params.with_values(is_plain=bool(st.session_state[PLAIN]))
+    mode = st.session_state[MODE]
 mode_now: Mode = mode if mode in MODES else "spline"
 against = {"start": first, "original": "original picture"}
 with stage:
@@ -168,7 +183,7 @@ with stage:
         )
         over = inspect.choose_cover()
     room = room_for("viewer", inspect.VIEWER_HEIGHT)
-    mine = version_of(picture, digest, "by hand", chosen_params, speckle, mode_now)
+    mine = version_of(picture, digest, "by hand", chosen_params, mode_now)
     base = version_of(picture, digest, first, starts[first])
     with room():
         other = base if side == "start" else Version(against["original"], picture.png)
@@ -183,7 +198,9 @@ with stage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         inspect.download(mine, f"{name.replace('/', '_')}-by-hand", "svg.mine", type="primary")
         called = st.text_input("Keep as", placeholder="a name", key="bench.name", width=200)
-        favourite = Favourite(called.strip()[:60], digest, name, chosen_params.as_tuple(), speckle, mode_now, mine.gain or 0.0)
+        favourite = Favourite(
+            called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain
+        )
         st.button(
             "Keep",
             icon=":material/star:",
@@ -200,7 +217,7 @@ with stage:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):
             inspect.palette(stats)
     with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
-        inspect.commands(chosen_params, speckle, mode_now)
+        inspect.commands(chosen_params, picture, mode_now)
 if way == "a logo of a run":
     st.page_link(
         path_of("gallery"),

@@ -26,6 +26,7 @@ from core.errors import StoreError
 from core.runs.event_fields import OLDEST_VERSION, columns_of, old_name
 from core.runs.event_types import EVENT_VERSION, Metrics, Record
 from core.runs.events import LIMITS
+from core.tracing.params import N_OLD_PARAMS, SPECS
 from storage.schema import EVENT_TABLES, KEYS, RECORD_TABLES, TABLES, prepare, quoted
 
 log = logging.getLogger("tracewright")
@@ -56,6 +57,12 @@ def literal(value: object) -> str:
     return f"'{str(value).replace(chr(39), chr(39) * 2)}'" if isinstance(value, str) else str(value).lower()
 
 
+def _param(values: str, place: int) -> str:
+    """A parameter of a list as SQL; those that versions before did not have keep VTracer's defaults where only the first ones stand."""
+    older = f", CASE WHEN len({values}) = {N_OLD_PARAMS} THEN {SPECS[place - 1].default} END" if place > N_OLD_PARAMS else ""
+    return f"coalesce({values}[{place}]{older})"
+
+
 def _insert_statement(table: str, record: type[Record], version: int) -> str:
     """Takes the events of a kind, as one version wrote them, from ``batch`` into their table; columns by name."""
     read: dict[str, str] = {}  # of the JSON object: {key: type}
@@ -65,7 +72,7 @@ def _insert_statement(table: str, record: type[Record], version: int) -> str:
         if column.shape == "params":
             key = old_name(record.kind, column.name, version)
             read[key] = f"{column.sql}[]"
-            values |= {name: f"d.{quoted(key)}[{place}]" for place, name in enumerate(column.columns, start=1)}
+            values |= {spec.name: _param(f"d.{quoted(key)}", place) for place, spec in enumerate(SPECS, start=1)}
             continue
         for name in column.columns:
             key = old_name(record.kind, name, version)

@@ -33,6 +33,7 @@ from core.environment.spec import env_spec
 from core.errors import CheckpointError
 from core.runs.run_dir import CHECKSUMS_FILE
 from core.search.outcome_model import OutcomeModel
+from core.tracing.params import N_OLD_PARAMS, N_PARAMS, NAMES
 
 CHECKPOINT_VERSION = 1
 OUTCOMES_FILE = "outcomes.npz"
@@ -150,6 +151,11 @@ def read_checkpoint(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise CheckpointError(f"{folder} is no checkpoint ({error.strerror}: {Path(error.filename or '').name})") from error
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{folder} is damaged: {error}") from error
+    if config.version < 2 or state.get("param_names", list(NAMES)) != list(NAMES):
+        raise CheckpointError(
+            f"{folder} was written by an older version, whose agents chose {len(state.get('param_names', NAMES[:N_OLD_PARAMS]))} parameters "
+            f"by another score; this one chooses {N_PARAMS}: clone the run as a new one"
+        )
     return config, state
 
 

@@ -118,12 +118,12 @@ def model_card(config: RunConfig, step: int, n_outcomes: int) -> str:
     more = f", {c.add_builtin} built-in logos a category beside them" if c.add_builtin and c.path != "builtin" else ""
     return f"""# Model card: {config.name or "a Tracewright agent"}
 
-**What it does.** Chooses VTracer's seven parameters for a logo from {len(FEATURE_NAMES)} picture features and the outcome of
+**What it does.** Chooses VTracer's {N_PARAMS} parameters for a logo from {len(FEATURE_NAMES)} picture features and the outcome of
 VTracer's defaults on it. One conversion by `policy.onnx`; further ones where `outcomes.onnx` expects the most.
 
 **Trained on** {source}{more}, {c.variants} variants of each (turned, cropped, recoloured, smaller), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
-conversions. Reward: {config.reward.quality:g} x ln(SSIM error of the defaults / SSIM error) + {config.reward.size:g} x ln(bytes of the
+conversions. Reward: {config.reward.quality:g} x ln(visual error of the defaults / visual error) + {config.reward.size:g} x ln(bytes of the
 defaults / bytes).
 
 **Made again by** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and

@@ -20,6 +20,7 @@ from core.environment.spec import env_spec
 from core.errors import RunError
 from core.search.outcome_model import Outcomes, encode
 from core.tracing.features import FEATURE_NAMES
+from core.tracing.params import NAMES
 
 FORMAT = 1
 PREPROCESS_FILE = "preprocess.json"
@@ -65,6 +66,8 @@ def read_model(folder: Path) -> Model:
         told = json.loads((folder / PREPROCESS_FILE).read_text(encoding="utf-8"))
         if told["format"] != FORMAT:
             raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
+        if [parameter["name"] for parameter in told["parameters"]] != list(NAMES) or told["config"].get("version", 1) < 2:
+            raise RunError(f"{folder} was made by an older version, for other parameters and another score; train or export it again")
         if told["features"] != list(FEATURE_NAMES):
             raise RunError(f"{folder} was trained on other features than this version computes; export or train it again")
         files = {name: (folder / name).read_bytes() for name in told["checksums"]}

@@ -12,12 +12,14 @@ import numpy as np
 from PIL import Image
 
 from core.agents.loading import load_model
+from core.agents.model import Model
 from core.bench.report import Report, say
+from core.environment.spec import pipeline_of
 from core.errors import BenchError
 from core.evaluation.files import find_pictures
-from core.evaluation.optimize import optimize
+from core.evaluation.optimize import delivered_size, optimize
 from core.logos.dataset import Logo, load_logos
-from core.tracing.params import Params
+from core.tracing.params import BEST_SINGLE, Params
 from core.tracing.picture import encode_png
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
@@ -57,7 +59,7 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
                 raise BenchError(
                     f"{len(done.results)} of {len(logos)} logos were done and {len(done.skipped)} files skipped; 2 were expected"
                 )
-            rates["pool"].append(_pool_rate(logos, [result.params for result in done.results]))
+            rates["pool"].append(_pool_rate(logos, [result.params for result in done.results], chosen))
     ratio = float(np.median(rates["optimize"]) / np.median(rates["pool"]))
     report = Report("optimize", f"optimize on {len(logos)} logos, {BUDGET} conversions each, one broken and one huge file among them")
     report.keys["optimize_over_pool"] = ratio
@@ -69,15 +71,16 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
     return report
 
 
-def _pool_rate(logos: list[Logo], params: list[Params]) -> float:
+def _pool_rate(logos: list[Logo], params: list[Params], model: Model) -> float:
     """Conversions per second of a pool that runs already, each picture as often as the search had it."""
-    store = PictureStore.create(logos)
+    store = PictureStore.create(logos, pipeline_of(model.config))
     pool = WorkerPool(store)
     try:
         pool.measure([Job(i) for i in range(len(logos))])
         # a little off each time, so that the cache knows none of them
-        jobs = [Job(i, replace(p, length_threshold=3.5 + 0.01 * k)) for k in range(BUDGET) for i, p in enumerate(params)]
-        jobs += [Job(i, is_refined=True) for i in range(len(logos))]
+        jobs = [Job(i, replace(p, splice_threshold=40 + k)) for k in range(BUDGET) for i, p in enumerate(params)]
+        for chosen in (params, [BEST_SINGLE] * len(logos)):
+            jobs += [Job(i, p, keep_svg=True, trace_size=delivered_size(logos[i], model)) for i, p in enumerate(chosen)]
         started = time.perf_counter()
         pool.measure(jobs)
         return len(jobs) / (time.perf_counter() - started)

@@ -25,7 +25,7 @@ from core.config.config import RunConfig
 from core.config.text import load_config
 from core.environment.env import TraceEnv
 from core.environment.episode import PreparedLogo
-from core.environment.spec import env_spec
+from core.environment.spec import env_spec, pipeline_of
 from core.errors import BenchError
 from core.machine import available_cores
 from core.paths import HOME_VARIABLE, PROJECT
@@ -44,7 +44,7 @@ class Replay:
 
     def __init__(self, config: RunConfig) -> None:
         self._logos = {logo.name: logo for logo in training_logos(config, load_set(config).of_split("train"))}
-        self._spec = env_spec(config)
+        self._spec, self._pipeline = env_spec(config), pipeline_of(config)
         self._places: dict[str, int] = {}
         self._pictures: list[Picture] = []
         self._prepared: list[PreparedLogo] = []
@@ -53,7 +53,7 @@ class Replay:
     def __call__(self, episodes: Sequence[EpisodeEnded]) -> None:
         """Do the steps of these again: each conversion under the parameters of its episode's best."""
         for name in sorted({e.logo for e in episodes} - set(self._places)):  # not counted: a run prepares a logo once
-            picture, logo = Picture(self._logos[name].pixels), self._logos[name]
+            picture, logo = Picture(self._logos[name].pixels, self._pipeline), self._logos[name]
             self._places[name] = len(self._pictures)
             self._pictures.append(picture)
             self._prepared.append(PreparedLogo(name, logo.category, logo.digest, picture.features, picture.defaults))

@@ -122,7 +122,7 @@ def optimize(
     """Make the best SVG of each picture that the agent finds."""
     from core.agents.loading import load_model
     from core.evaluation.files import find_pictures
-    from core.evaluation.optimize import PREFERENCES
+    from core.evaluation.finalists import PREFERENCES
     from core.evaluation.optimize import optimize as optimize_all
 
     with clear_errors():

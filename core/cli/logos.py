@@ -16,8 +16,7 @@ from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
 from core.logos.uploads import unpack
 from core.paths import runs_home
-from core.tracing.params import FILTER_SPECKLE
-from core.tracing.pipeline import MODES
+from core.tracing.pipeline import MODES, Pipeline
 
 app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
 
@@ -95,39 +94,47 @@ def label_logo(
 @app.command("trace")
 def trace_logo(
     picture: Annotated[Path, typer.Argument(help="A picture.")],
-    params: Annotated[str, typer.Option(help="The seven parameters, comma-separated, or 'default'.")] = "default",
+    params: Annotated[
+        str, typer.Option(help="The ten parameters, comma-separated; the first seven alone, or 'default', mean VTracer alone.")
+    ] = "default",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
     out: Annotated[Path | None, typer.Option(help="Where to write the SVG.")] = None,
-    filter_speckle: Annotated[int, typer.Option(help="Areas below its square in pixels are dropped.", min=0, max=128)] = FILTER_SPECKLE,
+    trace_size: Annotated[int, typer.Option(help="Longest side that VTracer sees, in pixels; 0: VTracer alone.", min=0, max=4096)] = 512,
+    filter_speckle: Annotated[
+        float | None, typer.Option(help="Areas below its square in pixels are dropped; in place of what --params says.", min=0, max=128)
+    ] = None,
     mode: Annotated[str, typer.Option(help="spline, polygon or none.")] = "spline",
     as_json: Json = False,
 ) -> None:
     """Trace one picture under given parameters, in this process: what the Workbench does, and what repeats a case from a log."""
     from core.logos.pictures import read_picture
     from core.tracing.outcome import gain
-    from core.tracing.params import NAMES, Params
+    from core.tracing.params import N_OLD_PARAMS, NAMES, Params
     from core.tracing.picture import Picture, fit
     from core.tracing.svg_stats import svg_stats
 
     with clear_errors():
         try:
             values = [float(value) for value in params.split(",")] if params != "default" else []
-            if values and len(values) != len(NAMES):
-                raise ConfigError(f"--params holds {len(values)} numbers, not seven: {', '.join(NAMES)}")
-            chosen = Params.from_mapping(dict(zip(NAMES, values, strict=False)))
+            if values and len(values) not in (N_OLD_PARAMS, len(NAMES)):
+                raise ConfigError(f"--params holds {len(values)} numbers, not {len(NAMES)} or {N_OLD_PARAMS}: {', '.join(NAMES)}")
+            is_plain = trace_size == 0 or len(values) != len(NAMES)
+            chosen = Params.from_mapping(dict(zip(NAMES, values, strict=False))).with_values(is_plain=is_plain)
+            if filter_speckle is not None:
+                chosen = chosen.with_values(filter_speckle=filter_speckle)
         except ParamError as error:
             raise ConfigError(f"--params: {error}") from error
         except ValueError as error:
             if isinstance(error, ConfigError):
                 raise
-            raise ConfigError(f"--params {params!r} is not seven numbers: {', '.join(NAMES)}") from error
+            raise ConfigError(f"--params {params!r} is not {len(NAMES)} numbers: {', '.join(NAMES)}") from error
         try:
-            found = Picture(fit(read_picture(picture, svg_side=2 * work_size), work_size))
+            found = Picture(fit(read_picture(picture, None, svg_side=2 * work_size), work_size), Pipeline(trace_size=trace_size or 512))
         except PictureError as error:
             raise LogosError(f"{picture}: {error}") from error
         if mode not in MODES:
             raise ConfigError(f"--mode {mode!r} is none of {', '.join(MODES)}")
-        measured = found.measure(chosen.with_values(filter_speckle=filter_speckle), mode)
+        measured = found.measure(chosen, mode=mode)
         if out is not None and measured.trace.svg:
             write_aside(out, measured.trace.svg.encode())
         outcome = measured.outcome
@@ -137,5 +144,7 @@ def trace_logo(
         result(
             data,
             as_json,
-            lambda: print(f"gain {data['gain']:.3f}, SSIM {outcome.ssim:.4f}, {outcome.n_bytes} bytes, failure {outcome.failure}"),
+            lambda: print(
+                f"gain {data['gain']:.3f}, SSIM {outcome.ssim:.4f}, colour {outcome.colour:.2f}, edges {outcome.edge:.3f}, {outcome.n_bytes} bytes, failure {outcome.failure}"
+            ),
         )

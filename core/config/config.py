@@ -46,11 +46,30 @@ class LogosConfig(_Section):
     test_share: float = _field(0.1, "Share of logos held out for a final test, unless a manifest assigns the splits.", ge=0.0, le=0.4)
 
 
-class RewardConfig(_Section):
-    """Weights of the training reward. Runs are compared by the headline gain, which always uses 1, 0.3 and 0."""
+class PipelineConfig(_Section):
+    """What stands around VTracer: the picture enlarged and its edges cleaned before, colours and gradients fitted after."""
 
-    quality: float = _field(1.0, "Weight of ln(SSIM error of the defaults / SSIM error).", basic=True, ge=0, le=10)
-    size: float = _field(0.3, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
+    engine: Literal["1.0", "0.6"] = _field("1.0", "Version of VTracer; 0.6 has to be installed beside 1.0 (make vtracer-0.6).")
+    trace_size: int = _field(
+        512,
+        "Longest side of the picture that VTracer sees in training, enlarged from the work size a whole number of times; 0 enlarges nothing.",
+        unit="pixels",
+        basic=True,
+        ge=0,
+        le=4096,
+    )
+    delivered_size: int = _field(
+        1536, "The same for the SVGs that Optimize delivers: finer, and several times slower.", unit="pixels", ge=0, le=4096
+    )
+    sharpen: bool = _field(True, "Give every blended edge pixel an unblended colour beside it.")
+    fills: bool = _field(True, "Fit each region's colour, or a gradient, to the picture.")
+
+
+class RewardConfig(_Section):
+    """Weights of the training reward. Runs are compared by the headline gain, which always uses 1, 0.1 and 0."""
+
+    quality: float = _field(1.0, "Weight of ln(visual error of the defaults / visual error).", basic=True, ge=0, le=10)
+    size: float = _field(0.1, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
     speed: float = _field(
         0.0, "Weight of ln(CPU time of the defaults / CPU time). Above 0, runs are no longer reproducible bit for bit.", ge=0, le=10
     )
@@ -281,7 +300,7 @@ class EarlyStopConfig(_Section):
 class RunConfig(_Section):
     """All settings of a run."""
 
-    version: Literal[1] = Field(1, description="Version of this format.")
+    version: Literal[1, 2] = Field(2, description="Version of this format; 1: a run that was scored by SSIM and bytes, without a pipeline.")
     name: str = _field("", "Name shown in lists; if empty, the preset's name.", basic=True, max_length=80)
     note: str = _field("", "Free-form notes.", max_length=2000)
     seed: int = _field(1, "Random seed; the same seed and config give the same episodes.", basic=True, ge=0, le=2**31 - 1)
@@ -292,6 +311,7 @@ class RunConfig(_Section):
     )
     device: Literal["auto", "cpu", "cuda"] = _field("cpu", "Device that the networks train on; networks this small are fastest on the CPU.")
     logos: LogosConfig = Field(default_factory=LogosConfig)
+    pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     env: EnvConfig = Field(default_factory=EnvConfig)
     reward: RewardConfig = Field(default_factory=RewardConfig)
     ppo: PPOConfig = Field(default_factory=PPOConfig)

@@ -13,10 +13,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from core.config.config import RunConfig, range_text
+from core.config.config import EnvConfig, PipelineConfig, RewardConfig, RunConfig, range_text
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
 from core.paths import PRESETS
+from core.tracing.params import DEFAULTS
 
 MAX_DEPTH = 40  # of a YAML file; ours have four levels
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the safe loader in C, where PyYAML was built with it
@@ -31,11 +32,29 @@ def validate(data: Any) -> RunConfig:
     if not isinstance(data, dict):
         raise ConfigError(f"a config must be a mapping of settings, not {type(data).__name__}")
     try:
-        return RunConfig.model_validate(data)
+        return RunConfig.model_validate(_of_version_1(data) if data.get("version") == 1 else data)
     except RecursionError as error:
         raise ConfigError("the config is nested too deeply, or refers to itself") from error
     except ValidationError as error:
         raise ConfigError("\n".join(problem for _, problem in problems(error))) from error
+
+
+def _of_version_1(data: dict[str, Any]) -> dict[str, Any]:
+    """What the first version's settings meant: VTracer alone, under seven parameters."""
+    env = data.get("env")
+    if isinstance(env, dict) and isinstance(env.get("centre"), dict):
+        data = data | {"env": env | {"centre": DEFAULTS.as_dict() | env["centre"]}}
+    return {"pipeline": {"trace_size": 0, "sharpen": False, "fills": False}} | data
+
+
+def modernised(config: RunConfig) -> RunConfig:
+    """A copy for a new run: settings of the first version get the pipeline and the score of today."""
+    new = config.model_copy(deep=True)
+    if config.version == 1:
+        new.version, new.pipeline, new.reward = 2, PipelineConfig(), RewardConfig()
+        if config.env.centre is not None:
+            new.env.centre = EnvConfig().centre
+    return new
 
 
 def problems(error: ValidationError, root: type[BaseModel] = RunConfig) -> list[tuple[str, str]]:
@@ -127,14 +146,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
-    """Read a YAML file and apply ``a.b=value`` settings.
+    """Read a YAML file for a new run and apply ``a.b=value`` settings; see :func:`modernised`.
 
     Raises:
         ConfigError: the file can't be read, is not valid YAML, or has a value that is not allowed.
     """
     data = read_yaml(path)
     data.setdefault("name", path.stem)
-    return validate(apply_settings(data, settings or []))
+    return modernised(validate(apply_settings(data, settings or [])))
 
 
 def changed(config: RunConfig, settings: list[str]) -> RunConfig:

@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.tracing.features import N_FEATURES, Features, feature_vector
-from core.tracing.outcome import EPSILON, HEADLINE, LOST, Gain, Outcome, Weights, gain
+from core.tracing.outcome import ERROR_FLOORS, HEADLINE, LOST, Gain, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, ActionMap, Params
 
-N_PICTURE = N_FEATURES + 3  # features and the defaults' outcome
-N_MEMORY = 4 + 2 * N_PARAMS + 4  # share of steps left, best gain, last gain and failure; both actions; last outcome, best outcome
+N_OUTCOME = 4  # figures of an outcome
+N_PICTURE = N_FEATURES + N_OUTCOME + 1  # features and the defaults' outcome
+N_MEMORY = (
+    4 + 2 * N_PARAMS + 2 * N_OUTCOME
+)  # share of steps left, best gain, last gain and failure; both actions; last outcome, best outcome
 _GAIN_CLIP = 3.0
 
 
@@ -59,8 +62,14 @@ class PreparedLogo:
 
 
 def outcome_features(outcome: Outcome) -> list[float]:
-    """ln of the SSIM error and of the bytes, scaled to about [-1, 1]."""
-    return [math.log(1 - min(outcome.ssim, 1.0) + EPSILON) / 4 + 1, math.log(max(outcome.n_bytes, 1)) / 4 - 2.25]
+    """ln of the three errors and of the bytes, scaled to about [-1, 1]; shape (N_OUTCOME,)."""
+    structure, colour, edge = ERROR_FLOORS
+    return [
+        math.log(1 - min(outcome.ssim, 1.0) + structure) / 4 + 1,
+        math.log(outcome.colour + colour) / 4,
+        math.log(outcome.edge + edge) / 4 + 0.75,
+        math.log(max(outcome.n_bytes, 1)) / 4 - 2.25,
+    ]
 
 
 @dataclass(frozen=True)
@@ -135,8 +144,8 @@ class Episode:
             memory[3] = float(last.outcome.failure is not None)
             memory[4 : 4 + N_PARAMS] = last.action
             memory[4 + N_PARAMS : 4 + 2 * N_PARAMS] = self.best.action
-            memory[-4:-2] = outcome_features(last.outcome)
-            memory[-2:] = outcome_features(self.best.outcome)
+            memory[-2 * N_OUTCOME : -N_OUTCOME] = outcome_features(last.outcome)
+            memory[-N_OUTCOME:] = outcome_features(self.best.outcome)
         return np.concatenate([self._picture, np.clip(memory, -3, 3)])
 
     def dump(self) -> list[dict[str, Any]]:

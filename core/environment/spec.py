@@ -6,6 +6,7 @@ from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
 from core.tracing.outcome import TERM_NAMES, Weights
 from core.tracing.params import Params
+from core.tracing.pipeline import PLAIN, Pipeline
 from core.workers.pool import Limits
 
 
@@ -14,6 +15,13 @@ def env_spec(config: RunConfig) -> EnvSpec:
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
     return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}))
+
+
+def pipeline_of(config: RunConfig) -> Pipeline:
+    """What stands around VTracer in a run's conversions."""
+    p = config.pipeline
+    is_plain = not (p.trace_size or p.sharpen or p.fills)
+    return Pipeline(p.engine, p.trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)
 
 
 def worker_limits(config: RunConfig) -> Limits:

@@ -29,7 +29,7 @@ from core.workers.worker import Job, JobResult
 # ``failure`` is a place in ENDS
 COLUMNS = (
     "logo", "done", "length", "step_reward", *TERM_NAMES,
-    "ssim", "bytes", "paths", "cpu_s", "failure", "headline_gain", "training_gain",
+    "ssim", "colour", "edge", "bytes", "paths", "nodes", "cpu_s", "failure", "headline_gain", "training_gain",
     *NAMES,
 )  # fmt: skip
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
@@ -136,7 +136,8 @@ class PoolVecEnv(VecEnv):
         assert best is not None
         self.records[row, :_FIRST_PARAM] = (
             env.index, episode.is_done, len(episode.tries), reward, *best.terms.values,
-            best.outcome.ssim, best.outcome.n_bytes, best.outcome.n_paths, best.outcome.cpu_s,
+            best.outcome.ssim, best.outcome.colour, best.outcome.edge,
+            best.outcome.n_bytes, best.outcome.n_paths, best.outcome.n_nodes, best.outcome.cpu_s,
             ENDS.index(episode.end), best.headline_gain, best.training_gain,
         )  # fmt: skip
         self.records[row, _FIRST_PARAM:] = best.params.as_tuple()

@@ -20,6 +20,7 @@ from core.agents.model import Model
 from core.config.config import RunConfig
 from core.csv_files import write_csv
 from core.environment.preparation import Preparations
+from core.environment.spec import pipeline_of
 from core.errors import ConfigError, LogosError
 from core.files import write_aside
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
@@ -162,6 +163,14 @@ class Comparison:
             "ssim": float(ssim.mean()),
             "ssim_default": float(ssim_default.mean()),
             "share_ssim_below": float((ssim < ssim_default - SSIM_SLACK).mean()),
+            "share_visibly_worse": float(
+                np.mean([c.outcome.is_visibly_worse(logo.defaults) for c, logo in zip(column.best, prepared, strict=True)])
+            ),
+            **{
+                name + suffix: float(np.mean([getattr(outcome, attribute) for outcome in outcomes]))
+                for name, attribute in (("colour", "colour"), ("edge", "edge"), ("nodes", "n_nodes"))
+                for suffix, outcomes in (("", [c.outcome for c in column.best]), ("_default", [logo.defaults for logo in prepared]))
+            },
             "bytes": float(np.mean([c.outcome.n_bytes for c in column.best])),
             "bytes_default": float(np.mean([logo.defaults.n_bytes for logo in prepared])),
             "edge_f1": float(np.mean([f.edge_f1 for f in column.fidelities])),
@@ -177,7 +186,7 @@ class Comparison:
         data = self.as_dict()
         lines = [
             f"{'method':<14}{'conversions':>11}{'gain':>8}{'95 % interval':>18}{'worth of TPE':>14}{'better':>8}{'SSIM':>8}"
-            f"{'edge F1':>9}{'PSNR':>7}{'bytes':>8}{'regret':>8}{'CPU ms':>8}"
+            f"{'colour':>8}{'edges':>8}{'bytes':>8}{'regret':>8}{'CPU ms':>8}"
         ]
         for method, columns in self.columns.items():
             for budget in columns:
@@ -190,7 +199,7 @@ class Comparison:
                 )
                 lines.append(
                     f"{method:<14}{budget:>11}{g['mean']:>8.3f}{g['low']:>9.3f} to{g['high']:>6.3f}{shown:>14}{m['share_better']:>8.0%}"
-                    f"{m['ssim']:>8.4f}{m['edge_f1']:>9.4f}{m['psnr']:>7.2f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
+                    f"{m['ssim']:>8.4f}{m['colour']:>8.2f}{m['edge']:>8.4f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
                 )
         return "\n".join(lines)
 
@@ -219,7 +228,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
     if not logos:
         raise LogosError(f"{path} has no logo in the split {request.split!r}")
     limits = Limits(c.workers.time_limit_s, c.workers.memory_limit_mb, c.workers.max_losses)
-    pool = WorkerPool(PictureStore.create(logos), request.n_workers, limits, TraceCache(trace_cache_file(home)))
+    pool = WorkerPool(PictureStore.create(logos, pipeline_of(c)), request.n_workers, limits, TraceCache(trace_cache_file(home)))
     try:
         prepared = Preparations(logos, range(len(logos)))
         places = prepared.prepare(pool, range(len(logos)), lambda n: on_progress("preparing", n, len(logos)))
@@ -318,6 +327,12 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
                     "oracle_gain": comparison.oracle[k],
                     "ssim": outcome.ssim,
                     "ssim_default": trajectory.logo.defaults.ssim,
+                    "colour": outcome.colour,
+                    "colour_default": trajectory.logo.defaults.colour,
+                    "edge": outcome.edge,
+                    "edge_default": trajectory.logo.defaults.edge,
+                    "nodes": outcome.n_nodes,
+                    "nodes_default": trajectory.logo.defaults.n_nodes,
                     "bytes": outcome.n_bytes,
                     "bytes_default": trajectory.logo.defaults.n_bytes,
                     "edge_f1": faithful.edge_f1,

@@ -1,7 +1,7 @@
 """Deterministic evaluation: a method's choice on each logo, traced on all cores, against VTracer's defaults.
 
 Guarantee: the same method on the same logos gives the same figures, CPU seconds apart. The gain is always the
-headline gain (weights 1, 0.3, 0), whatever a run trains for.
+headline gain (weights 1, 0.1, 0), whatever a run trains for.
 """
 
 from __future__ import annotations
@@ -83,8 +83,11 @@ def summarise(results: Sequence[LogoResult]) -> dict[str, Any]:
         "share_better": float((gains > 0).mean()),
         "ssim": float(np.mean([r.outcome.ssim for r in results])),
         "ssim_default": float(np.mean([r.logo.defaults.ssim for r in results])),
-        "bytes": float(np.mean([r.outcome.n_bytes for r in results])),
-        "bytes_default": float(np.mean([r.logo.defaults.n_bytes for r in results])),
+        **{
+            name + suffix: float(np.mean([getattr(outcome, attribute) for outcome in outcomes]))
+            for name, attribute in (("colour", "colour"), ("edge", "edge"), ("bytes", "n_bytes"), ("nodes", "n_nodes"))
+            for suffix, outcomes in (("", [r.outcome for r in results]), ("_default", [r.logo.defaults for r in results]))
+        },
         "n_failed": sum(r.outcome.failure is not None for r in results),
         "by_category": {c: float(np.mean([r.gain for r in results if r.logo.category == c])) for c in categories},
     }

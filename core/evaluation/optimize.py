@@ -1,9 +1,10 @@
 """``optimize``: pictures in, the best SVG found of each out.
 
-Works through any number of files in groups: while one is searched on all cores, the next is read. The agent's best of each picture
-is held against a conversion with clean edges and fitted fills; what looks better is the result. Guarantee: a file that can't be read or
-traced is reported and skipped; nothing that is there is overwritten but earlier results; where nothing is better, the result is what
-VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than theirs in structure, colour or edges.
+Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
+training does; the agent's best of each picture, and the best single setting for all, are made once more of a larger one, and the best of
+these is the result. Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but
+earlier results; where nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks
+visibly worse than theirs in structure, colour or edges, or lost a colour that they have.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any
 
 from core.agents.model import Model
 from core.environment.preparation import Preparations
-from core.environment.spec import worker_limits
+from core.environment.spec import pipeline_of, worker_limits
 from core.errors import PictureError
 from core.evaluation import finalists
 from core.evaluation.files import OutNames, Source
-from core.evaluation.finalists import Finalist
+from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import read_picture
@@ -29,15 +30,14 @@ from core.paths import trace_cache_file
 from core.search.parallel import Trajectory, search_in_parallel
 from core.search.searchers import Searcher
 from core.tracing.cache import TraceCache
-from core.tracing.outcome import HEADLINE, SSIM_SLACK, Outcome, Weights, gain
-from core.tracing.params import DEFAULTS, NAMES, REFINED, Params
+from core.tracing.outcome import HEADLINE, Outcome, gain
+from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 from core.workers.worker import Job, JobResult
 
-PREFERENCES = {"": HEADLINE, "smaller": Weights(0.5, 1.0), "faithful": Weights(1.0, 0.1)}
-REFUSED = 10.0  # taken off what must not be the result: more than any gain
+LARGEST_TRACE, TIMES = 2048, 4  # a delivered SVG is traced at so many times the picture, at most at so many pixels
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
 OnProgress = Callable[[str, int, int], None]
@@ -45,8 +45,12 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """The best SVG of a file. ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: that of what one sees;
-    ``made_by``: "agent", "refined" (clean edges and fitted fills), or "defaults", where nothing was better."""
+    """The best SVG of a file.
+
+    ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: without the bytes; ``made_by``: "agent", "single" (the best single
+    setting), or "defaults", where nothing was better; ``trace_size``: longest side that VTracer saw, in pixels; ``remark``: what a person
+    should know of it.
+    """
 
     file: str
     svg: str
@@ -57,6 +61,8 @@ class Result:
     n_conversions: int
     made_by: str
     visual_gain: float
+    trace_size: int
+    remark: str
 
     @property
     def is_default(self) -> bool:
@@ -69,12 +75,20 @@ class Result:
             "gain": self.gain,
             "ssim": self.outcome.ssim,
             "ssim_default": self.defaults.ssim,
+            "colour": self.outcome.colour,
+            "colour_default": self.defaults.colour,
+            "edge": self.outcome.edge,
+            "edge_default": self.defaults.edge,
+            "nodes": self.outcome.n_nodes,
+            "nodes_default": self.defaults.n_nodes,
             "bytes": self.outcome.n_bytes,
             "bytes_default": self.defaults.n_bytes,
             "n_conversions": self.n_conversions,
             "is_default": self.is_default,
             "made_by": self.made_by,
             "visual_gain": self.visual_gain,
+            "trace_size": self.trace_size,
+            "remark": self.remark,
         } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
 
 
@@ -98,6 +112,8 @@ class Optimized:
             "mean_visual_gain": sum(r.visual_gain for r in self.results) / n if n else None,
             "bytes": sum(r.outcome.n_bytes for r in self.results),
             "bytes_default": sum(r.defaults.n_bytes for r in self.results),
+            "n_visibly_worse": sum(r.defaults.failure is None and r.outcome.is_visibly_worse(r.defaults) for r in self.results),
+            "n_to_look_at": sum(bool(r.remark) for r in self.results),
             "results": [r.as_dict() for r in self.results],
             "skipped": [{"file": s.source, "reason": s.reason} for s in self.skipped],
         }
@@ -109,6 +125,7 @@ class Optimized:
             likeness = f"SSIM {r.defaults.ssim:.3f} to {r.outcome.ssim:.3f}"
             lines.append(
                 f"{r.svg}  visual gain {r.visual_gain:+.2f}  gain {r.gain:+.2f}  {likeness}  {r.outcome.n_bytes} bytes ({-smaller:+.0%})"
+                f"{f'  {r.remark}' if r.remark else ''}"
             )
         n = len(self.results)
         mean = f", mean gain {sum(r.gain for r in self.results) / n:.3f}" if n else ""
@@ -197,12 +214,12 @@ def _search(
     on_progress: Callable[[float], None],
     seed: int,
 ) -> None:
-    weights = PREFERENCES[prefer]
-    store = PictureStore.create(group)
+    weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
+    store = PictureStore.create(group, pipeline)
     pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
     began = time.monotonic()
     try:
-        n_all = len(group) * (budget + 2)
+        n_all = len(group) * (budget + 3)
         prepared = Preparations(group, range(len(group)))
         places = prepared.prepare(pool, range(len(group)), lambda n: on_progress(n / n_all))
         done.skipped += [Skipped(group[i].source, "it can't be traced; see the log") for i in range(len(group)) if not prepared.is_ready(i)]
@@ -210,35 +227,68 @@ def _search(
         def make(logo: Any) -> Searcher:
             return model.search(logo, weights, seed)
 
-        def worth(outcome: Outcome, defaults: Outcome) -> float:
-            is_worse = prefer != "smaller" and outcome.ssim < defaults.ssim - SSIM_SLACK
-            return gain(outcome, defaults, weights).total - (REFUSED if is_worse else 0.0)
-
         trajectories = search_in_parallel(
-            pool, prepared, places, make, budget, lambda n: on_progress((len(group) + n) / n_all), worth, keep_svg=True
+            pool,
+            prepared,
+            places,
+            make,
+            budget,
+            lambda n: on_progress((len(group) + n) / n_all),
+            lambda outcome, defaults: worth(outcome, defaults, prefer),
+            keep_svg=True,
         )
         n_before = len(group) * (budget + 1)
-        jobs = [Job(i, REFINED, keep_svg=True, is_refined=True) for i in places]
-        refined = pool.measure(jobs, lambda n: on_progress((n_before + n) / n_all))
+        wanted = [
+            Job(i, params, keep_svg=True, trace_size=delivered_size(group[i], model))
+            for i, trajectory in zip(places, trajectories, strict=True)
+            for params in (trajectory.best(budget).params, BEST_SINGLE)
+        ]
+        delivered = pool.measure(wanted, lambda n: on_progress((n_before + n) / n_all))
     finally:
         pool.close()
         store.close()
-    done.n_conversions += 2 * len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
+    done.n_conversions += 3 * len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
     done.search_s += time.monotonic() - began
-    for i, trajectory, other in zip(places, trajectories, refined, strict=True):
-        done.results.append(_keep(group[i], trajectory, other, prefer, names))
+    for k, (i, trajectory) in enumerate(zip(places, trajectories, strict=True)):
+        pair = slice(2 * k, 2 * k + 2)
+        candidates = _finalists(trajectory, pipeline.trace_size, wanted[pair], delivered[pair])
+        done.results.append(_keep(group[i], trajectory, candidates, prefer, names))
 
 
-def _keep(logo: Logo, trajectory: Trajectory, refined: JobResult, prefer: str, names: OutNames) -> Result:
-    best, defaults = trajectory.best(len(trajectory.conversions)), trajectory.logo.defaults
-    candidates = [
-        Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, defaults, DEFAULTS),
-        Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params),
-        Finalist(finalists.REFINED, refined.svg, refined.outcome, REFINED),
+def delivered_size(logo: Logo, model: Model) -> int:
+    """Longest side at which what is delivered is traced, in pixels; 0 where the model's pipeline enlarges nothing."""
+    config = model.config.pipeline
+    if not config.trace_size:
+        return 0
+    return max(config.delivered_size, min(TIMES * max(logo.pixels.shape[:2]), LARGEST_TRACE), config.trace_size)
+
+
+def _finalists(trajectory: Trajectory, trace_size: int, jobs: Sequence[Job], results: Sequence[JobResult]) -> list[Finalist]:
+    """The defaults, the agent's best as it was searched, and what was made of the larger picture: the agent's, the single setting's."""
+    best = trajectory.best(len(trajectory.conversions))
+    found = [
+        Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS),
+        Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, trace_size),
     ]
-    chosen, visual_gain = finalists.choose(logo.pixels, candidates, prefer)
+    for made_by, job, result in zip((finalists.AGENT, finalists.SINGLE), jobs, results, strict=True):
+        found.append(Finalist(made_by, result.svg, result.outcome, job.params, job.trace_size))
+    return found
+
+
+def _keep(logo: Logo, trajectory: Trajectory, candidates: Sequence[Finalist], prefer: str, names: OutNames) -> Result:
+    chosen, defaults = finalists.choose(candidates, prefer), trajectory.logo.defaults
     path = names.of(logo.name, Path(logo.source))
     write_aside(path, chosen.svg.encode())
-    headline = gain(chosen.outcome, defaults, HEADLINE).total
-    n_conversions = len(trajectory.conversions) + 1
-    return Result(logo.source, str(path), headline, chosen.outcome, defaults, chosen.params, n_conversions, chosen.made_by, visual_gain)
+    return Result(
+        file=logo.source,
+        svg=str(path),
+        gain=gain(chosen.outcome, defaults, HEADLINE).total,
+        outcome=chosen.outcome,
+        defaults=defaults,
+        params=chosen.params,
+        n_conversions=len(trajectory.conversions) + 2,
+        made_by=chosen.made_by,
+        visual_gain=finalists.visual_gain(chosen.outcome, defaults),
+        trace_size=chosen.trace_size,
+        remark=finalists.remark(chosen.outcome, defaults),
+    )

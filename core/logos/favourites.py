@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from core.errors import DamagedFileError
 from core.files import read_json, set_aside, write_aside
-from core.tracing.params import NAMES
+from core.tracing.params import FILTER_SPECKLE, N_OLD_PARAMS, NAMES, Params
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_FAVOURITES = 500
@@ -21,16 +21,27 @@ MAX_FAVOURITES = 500
 
 @dataclass(frozen=True)
 class Favourite:
-    """``digest``: of the picture at work size; ``params``: the seven in their order; ``mode``: VTracer's mode."""
+    """``digest``: of the picture at work size; ``params``: in the order of NAMES, of before the first seven alone; ``mode``: VTracer's mode.
+
+    ``filter_speckle``: of before, where it stood apart; ``is_plain``: by VTracer alone.
+    """
 
     name: str
     digest: str
     logo: str
-    params: Annotated[tuple[Finite, ...], Field(min_length=len(NAMES), max_length=len(NAMES))]
-    filter_speckle: int
+    params: Annotated[tuple[Finite, ...], Field(min_length=N_OLD_PARAMS, max_length=len(NAMES))]
     mode: str
     gain: Finite
     ts: Finite = 0.0
+    filter_speckle: float = FILTER_SPECKLE
+    is_plain: bool = False
+
+    @property
+    def setting(self) -> Params:
+        """What it was traced with."""
+        if len(self.params) < len(NAMES):
+            return Params.from_values(list(self.params[:N_OLD_PARAMS])).with_values(filter_speckle=self.filter_speckle, is_plain=True)
+        return Params.from_values(list(self.params)).with_values(is_plain=self.is_plain)
 
 
 _ROWS: TypeAdapter[list[Any]] = TypeAdapter(list[Any])

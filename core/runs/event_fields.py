@@ -30,6 +30,7 @@ UPGRADES: dict[int, Upgrade] = {
             "worker_lost": {"put_aside": "is_quarantined"},
         },
     ),
+    2: Upgrade("three more parameters; gains by what one sees", {}),  # missing parameters keep VTracer's defaults
 }
 OLDEST_VERSION = min(UPGRADES)
 Shape = Literal["plain", "terms", "params", "names"]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
-EVENT_VERSION = 2
+EVENT_VERSION = 3
 Real = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 ByName = Mapping[str, Real]
 
@@ -139,6 +139,9 @@ class EpisodeEnded(Record):
     cpu_s: Real  # seconds of the tracing thread
     success: bool
     params: list[Real]  # in the order of core.tracing.params.NAMES
+    colour: Real = math.nan  # mean CIELAB distance to the picture
+    edge: Real = math.nan  # GMSD, in [0, about 0.5]
+    nodes: Real = math.nan  # of all paths; null in logs of before
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,12 @@ class LogoEvaluated(Record):
     paths_default: int
     svg: str  # path inside the run; empty where SVGs are not kept
     params: list[Real]
+    colour: Real = math.nan  # mean CIELAB distance to the picture
+    edge: Real = math.nan  # GMSD, in [0, about 0.5]
+    nodes: Real = math.nan  # of all paths
+    colour_default: Real = math.nan
+    edge_default: Real = math.nan
+    nodes_default: Real = math.nan
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,12 @@ class EvaluationEnded(Record):
     is_best: bool = False
     by_category: ByName = field(default_factory=dict)  # {category: mean gain}
     seconds: Real = math.nan  # that it took
+    colour: Real = math.nan  # mean CIELAB distance to the pictures
+    colour_default: Real = math.nan
+    edge: Real = math.nan  # GMSD
+    edge_default: Real = math.nan
+    nodes: Real = math.nan
+    nodes_default: Real = math.nan
 
 
 @dataclass(frozen=True)
@@ -213,6 +228,12 @@ class BaselineMeasured(Record):
     bytes_default: Real = math.nan
     n_failed: int = 0
     by_category: ByName = field(default_factory=dict)
+    colour: Real = math.nan
+    colour_default: Real = math.nan
+    edge: Real = math.nan
+    edge_default: Real = math.nan
+    nodes: Real = math.nan
+    nodes_default: Real = math.nan
 
 
 @dataclass(frozen=True)

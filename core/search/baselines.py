@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.tracing.features import Features
-from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
+from core.tracing.params import BEST_SINGLE, DEFAULTS, PIPELINE_DEFAULTS, Params
 
 # VTracer's own presets, as its command line documents them
-POSTER = Params(8, 16, 60, 4.0, 10, 45, 2)
-PHOTO = Params(8, 48, 180, 4.0, 10, 45, 2)
+POSTER = Params(8, 16, 60, 4.0, 10, 45, 2, is_plain=True)
+PHOTO = Params(8, 48, 180, 4.0, 10, 45, 2, is_plain=True)
 
 
 def method1_raw(features: Features) -> Params:
@@ -53,6 +53,7 @@ BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
     for baseline in (
         Baseline("default", "VTracer's defaults", lambda _: DEFAULTS),
+        Baseline("pipeline", "the pipeline's defaults", lambda _: PIPELINE_DEFAULTS),
         Baseline("single", "best single setting", lambda _: BEST_SINGLE, is_reference=True),
         Baseline("method1", "Method 1", method1, is_reference=True),
         Baseline("method1_raw", "Method 1 as written", method1_raw),

@@ -36,7 +36,7 @@ class Kernel:
     level: float = 0.06
     rough: float = 0.25
     chance: float = 0.02
-    lengths: tuple[float, ...] = (0.7, 5.0, 1.6, 17.0, 15.0, 1.3, 4.0)
+    lengths: tuple[float, ...] = (0.7, 5.0, 1.6, 17.0, 15.0, 1.3, 4.0, 3.0, 4.0, 1.0)
 
     @property
     def variance(self) -> float:

@@ -1,8 +1,10 @@
 """What one conversion is worth: outcome, and gain over VTracer's defaults.
 
-    gain = w_quality ln((1 - ssim0 + e) / (1 - ssim + e)) + w_size ln(bytes0 / bytes) + w_speed ln(cpu_s0 / cpu_s)
+    V    = exp(mean of ln(structure + 0.001), ln(colour + 0.1), ln(edge + 0.005))
+    gain = w_quality ln(V0 / V) + w_size ln(bytes0 / bytes) + w_speed ln(cpu_s0 / cpu_s)
 
-with e = 0.001 and index 0 for the defaults on the same picture. 0 is as good as the defaults; 0.69 on a term of
+with index 0 for VTracer's own defaults on the same picture. V is the visual error: structure is 1 - SSIM, colour the mean CIELAB distance,
+edge the gradient magnitude similarity deviation (core/tracing/visual.py). 0 is as good as the defaults; 0.69 on a term of
 weight 1 is half the error, or half the bytes. Pure functions; nothing here traces or reads files.
 """
 
@@ -14,41 +16,67 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-EPSILON = 0.001
 ERROR_FLOORS = (0.001, 0.1, 0.005)  # of structure, colour and edge: below them an error is nothing that one sees
 MIN_CPU_S = 1e-4  # below this a CPU time is the clock's own grain
 FAILED_GAIN = -3.0  # what a trace counts that panicked, came out blank or too large
 MIN_GAIN = -3.0
 SSIM_SLACK = 0.01  # an SSIM so much below the defaults' is one that a user would see
+SLACK = 1.1  # an error so many times the defaults' is one that a user would see
+LOST_SLACK = 0.002  # share of the picture by which more may be off in colour before a user would see that something is gone
 REPEATABLE = ("panic", "blank", "oversized", "unreadable")  # failures that the same picture and parameters give again
 LOST = ("crashed", "timeout", "memory")  # the conversion took its process with it, or would have
 FAILURES = (*REPEATABLE, *LOST)
 ENDS = (None, *FAILURES)  # what a conversion can come to; places in it stand for it in bytes and tables
-_BYTES = struct.Struct("<dqqdB")
+_BYTES = struct.Struct("<dqqdBdddq")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One conversion, measured. ``ssim`` in [-1, 1], ``cpu_s`` in seconds of the tracing thread."""
+    """One conversion, measured.
+
+    ``ssim`` in [-1, 1]; ``cpu_s`` in seconds of the tracing thread; ``colour``: mean CIELAB distance, in [0, about 260]; ``edge``: GMSD, in
+    [0, about 0.5]; ``lost``: share of the picture, in patches of at least 3 x 3 pixels, whose colour is another one.
+    """
 
     ssim: float
     n_bytes: int
     n_paths: int
     cpu_s: float
     failure: str | None = None
+    colour: float = 0.0
+    edge: float = 0.0
+    lost: float = 0.0
+    n_nodes: int = 0
+
+    @property
+    def structure(self) -> float:
+        """1 - SSIM, in [0, 2]."""
+        return 1 - self.ssim
+
+    @property
+    def visual(self) -> float:
+        """The three errors as one."""
+        return visual_error(self.structure, self.colour, self.edge)
+
+    def is_visibly_worse(self, than: Outcome) -> bool:
+        """Whether one of the three errors is visibly larger than the other's, or a colour is gone that the other has."""
+        own, theirs = (self.structure, self.colour, self.edge), (than.structure, than.colour, than.edge)
+        is_larger = any(a > SLACK * b + floor for a, b, floor in zip(own, theirs, ERROR_FLOORS, strict=True))
+        return is_larger or self.lost > SLACK * than.lost + LOST_SLACK
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def pack(self) -> bytes:
         """:data:`PACKED_BYTES` bytes that :meth:`unpack` reads back to the bit."""
-        return _BYTES.pack(self.ssim, self.n_bytes, self.n_paths, self.cpu_s, ENDS.index(self.failure))
+        end = ENDS.index(self.failure)
+        return _BYTES.pack(self.ssim, self.n_bytes, self.n_paths, self.cpu_s, end, self.colour, self.edge, self.lost, self.n_nodes)
 
     @classmethod
     def unpack(cls, data: bytes) -> Outcome:
         """From the first bytes of ``data``; raises struct.error or IndexError where they are none of :meth:`pack`."""
-        ssim, n_bytes, n_paths, cpu_s, end = _BYTES.unpack_from(data)
-        return cls(ssim, n_bytes, n_paths, cpu_s, ENDS[end])
+        ssim, n_bytes, n_paths, cpu_s, end, colour, edge, lost, n_nodes = _BYTES.unpack_from(data)
+        return cls(ssim, n_bytes, n_paths, cpu_s, ENDS[end], colour, edge, lost, n_nodes)
 
 
 PACKED_BYTES = _BYTES.size
@@ -79,7 +107,7 @@ def visual_error(structure: float, colour: float, edge: float) -> float:
 
 
 def _quality(outcome: Outcome, defaults: Outcome) -> float:
-    return math.log((1 - defaults.ssim + EPSILON) / (1 - outcome.ssim + EPSILON))
+    return math.log(defaults.visual / outcome.visual)
 
 
 def _size(outcome: Outcome, defaults: Outcome) -> float:
@@ -93,7 +121,7 @@ def _speed(outcome: Outcome, defaults: Outcome) -> float:
 # A new term is a row here and its weight in the config's reward section; events, columns, charts and forms follow.
 TERMS: tuple[Term, ...] = (
     Term("quality", "quality", "#0072b2", 1.0, _quality, is_learned=True),
-    Term("size", "size", "#e69f00", 0.3, _size, is_learned=True),
+    Term("size", "size", "#e69f00", 0.1, _size, is_learned=True),
     Term("speed", "speed", "#009e73", 0.0, _speed, is_timed=True),
 )
 TERM_NAMES: tuple[str, ...] = tuple(term.name for term in TERMS)
@@ -159,8 +187,10 @@ class Gain(PerTerm):
         return sum(self.values)
 
 
-HEADLINE = Weights(1.0, 0.3, 0.0)
+HEADLINE = Weights(1.0, 0.1, 0.0)
 BALANCED = Weights(0.6, 0.1, 0.3)
+SMALLER = Weights(1.0, 0.4, 0.0)
+FAITHFUL = Weights(1.0, 0.02, 0.0)
 
 
 def gain(outcome: Outcome, defaults: Outcome, weights: Weights = HEADLINE) -> Gain:

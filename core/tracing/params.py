@@ -1,6 +1,6 @@
-"""The seven VTracer parameters: range, unit, default and meaning, each described once.
+"""VTracer's parameters, the seven that it always had and three of version 1.0: range, unit, default and meaning, each described once.
 
-Owns the mapping between actions in [-1, 1]^7 and parameters. Imports nothing of the package. Guarantee: whatever
+Owns the mapping between actions in [-1, 1]^10 and parameters. Lengths are in pixels of the picture, whatever the size at which it is traced. Imports nothing of the package. Guarantee: whatever
 finite action comes in, the parameters that go out are inside the ranges below.
 """
 
@@ -61,6 +61,8 @@ class ParamSpec:
         return int(self.high - self.low) + 1 if self.is_integer else None
 
 
+FILTER_SPECKLE = 4  # VTracer's default: areas below 4 x 4 pixels are dropped
+
 SPECS: tuple[ParamSpec, ...] = (
     ParamSpec(
         "color_precision",
@@ -97,14 +99,14 @@ SPECS: tuple[ParamSpec, ...] = (
     ),
     ParamSpec(
         "length_threshold",
-        3.5,
+        0.5,
         10,
         4,
         False,
         "pixels",
-        "Longest segment left after subdividing an outline.",
+        "Longest segment left after subdividing an outline. VTracer takes 3.5 to 10 pixels of its own, enlarged picture.",
         "length_threshold",
-        figures=(scaled(3, 2),),
+        figures=(scaled(3, 2), log_scaled(0.5, 2, 0.5)),
     ),
     ParamSpec(
         "max_iterations", 1, 20, 10, True, "rounds", "Rounds of smoothing of an outline.", "max_iterations", figures=(log_scaled(0, 2, 1),)
@@ -132,24 +134,55 @@ SPECS: tuple[ParamSpec, ...] = (
         switches=as_switches(0, 3),
         figures=(scaled(4, 1),),
     ),
+    ParamSpec(
+        "simplify",
+        0,
+        2,
+        0,
+        False,
+        "pixels",
+        "How far a curve may leave its outline, so that it needs fewer nodes.",
+        "simplify",
+        figures=(scaled(0.5, 1), lambda v: [(v == 0).astype(np.float64)]),
+    ),
+    ParamSpec(
+        "filter_speckle",
+        0,
+        12,
+        FILTER_SPECKLE,
+        False,
+        "pixels",
+        "Areas below its square are dropped.",
+        "filter_speckle",
+        figures=(scaled(4, 1), log_scaled(1, 2, 0.8)),
+    ),
+    ParamSpec(
+        "hierarchical",
+        0,
+        1,
+        0,
+        True,
+        "switch",
+        "0: shapes are stacked on each other; 1: they are cut out of each other.",
+        "hierarchical",
+        switches=as_switches(0, 1),
+    ),
 )
 _IS_WHOLE = tuple(spec.is_integer for spec in SPECS)
 _WHOLE = [i for i, whole in enumerate(_IS_WHOLE) if whole]
 NAMES: tuple[str, ...] = tuple(spec.name for spec in SPECS)
 N_PARAMS = len(SPECS)
+N_OLD_PARAMS = 7  # what versions before searched: the first ones
 LOW = np.array([spec.low for spec in SPECS])
 HIGH = np.array([spec.high for spec in SPECS])
-
-FILTER_SPECKLE = 4  # VTracer's default: areas below 4 x 4 pixels are dropped
 
 
 @dataclass(frozen=True)
 class Params:
-    """One setting: the seven, and what else VTracer 1.0 can be told, which is fixed so far. The defaults are VTracer's own.
+    """One setting; :data:`SPECS` says what each means. The defaults are VTracer's own.
 
-    ``simplify``: pixels that a curve may leave its outline by, so that it needs fewer nodes; ``filter_speckle``: areas below its square are
-    dropped; ``hierarchical``: 0 stacks shapes on each other, 1 cuts them out of each other. Lengths are in pixels of the picture, whatever
-    the size at which it is traced. Values may lie outside the ranges (a baseline shows what such values do): call :meth:`check` on what users give.
+    ``is_plain``: by VTracer alone, as it comes: nothing sharpened, flat fills; no value of its own, and nothing that an agent chooses.
+    Values may lie outside the ranges (a baseline shows what such values do): call :meth:`check` on what users give.
     """
 
     color_precision: int = 6
@@ -162,11 +195,17 @@ class Params:
     simplify: float = 0.0
     filter_speckle: float = FILTER_SPECKLE
     hierarchical: int = 0
+    is_plain: bool = False
 
     @classmethod
     def from_values(cls, values: NDArray[np.floating[Any]] | list[float]) -> Params:
-        """Build from seven numbers in the order of :data:`NAMES`; whole-number parameters are rounded."""
-        return cls(*[round(float(v)) if whole else float(v) for whole, v in zip(_IS_WHOLE, values, strict=True)])  # type: ignore[arg-type]
+        """Build from numbers in the order of :data:`NAMES`; whole-number parameters are rounded.
+
+        The first seven alone are enough, as versions before wrote them: the others keep VTracer's defaults.
+        """
+        if len(values) not in (N_OLD_PARAMS, N_PARAMS):
+            raise ValueError(f"{len(values)} values are no parameters; they are {N_PARAMS} or the first {N_OLD_PARAMS}: {', '.join(NAMES)}")
+        return cls(*[round(float(v)) if whole else float(v) for whole, v in zip(_IS_WHOLE, values, strict=False)])  # type: ignore[arg-type]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Params:
@@ -177,7 +216,7 @@ class Params:
         """
         unknown = sorted(set(values) - set(NAMES))
         if unknown:
-            raise ParamError(f"unknown parameter {unknown[0]!r}; the seven are {', '.join(NAMES)}")
+            raise ParamError(f"unknown parameter {unknown[0]!r}; there are {', '.join(NAMES)}")
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ParamError(f"{name} = {value!r} is no number")
@@ -198,7 +237,7 @@ class Params:
         return Params.from_values(np.clip(self.values(), LOW, HIGH))
 
     def values(self) -> NDArray[np.float64]:
-        """The seven as an array, shape (7,), in the order of :data:`NAMES`."""
+        """All as an array, shape (10,), in the order of :data:`NAMES`."""
         return np.array(_values(self), dtype=np.float64)
 
     def as_tuple(self) -> tuple[float, ...]:
@@ -206,7 +245,7 @@ class Params:
         return _values(self)
 
     def as_dict(self) -> dict[str, float]:
-        """The seven by name."""
+        """All by name."""
         return dict(zip(NAMES, _values(self), strict=True))
 
     def with_values(self, **changes: float) -> Params:
@@ -215,11 +254,10 @@ class Params:
 
 
 _values = attrgetter(*NAMES)
-DEFAULTS = Params()
-# The best single setting for all logos: found by TPE over 50 training logos (about 80 conversions of each).
-BEST_SINGLE = Params(4, 53, 40, 9.5, 9, 42, 0)
-# One setting for all logos where edges are cleaned and fills fitted.
-REFINED = Params(4, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
+DEFAULTS = Params(is_plain=True)  # index 0 of every gain
+PIPELINE_DEFAULTS = Params()
+# One setting for all logos, by hand over the validation of several: what training and searches start from.
+BEST_SINGLE = Params(4, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
 
 
 class ActionMap:
@@ -234,17 +272,17 @@ class ActionMap:
         self.centre = middle if centre is None else np.clip(centre.values(), LOW, HIGH)
 
     def to_params(self, action: NDArray[np.floating[Any]]) -> Params:
-        """Parameters of an action, shape (7,). Values outside [-1, 1] are clipped; NaN counts as 0."""
+        """Parameters of an action, shape (10,). Values outside [-1, 1] are clipped; NaN counts as 0."""
         a = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
         values = self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre))
         return Params.from_values(np.clip(values, LOW, HIGH))
 
     def to_params_of_all(self, actions: NDArray[np.floating[Any]]) -> list[Params]:
-        """:meth:`to_params` of each row of ``actions``, shape (n, 7); several times faster than one by one."""
+        """:meth:`to_params` of each row of ``actions``, shape (n, 10); several times faster than one by one."""
         return [Params.from_values(row) for row in self._values(actions).tolist()]
 
     def to_values(self, actions: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """:meth:`to_params` of each row as an array, shape (n, 7), whole-number parameters rounded."""
+        """:meth:`to_params` of each row as an array, shape (n, 10), whole-number parameters rounded."""
         values = self._values(actions)
         values[:, _WHOLE] = np.rint(values[:, _WHOLE])
         return values
@@ -254,7 +292,7 @@ class ActionMap:
         return np.clip(self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre)), LOW, HIGH)
 
     def to_action(self, params: Params) -> NDArray[np.float32]:
-        """The action that gives ``params`` (clipped into range), shape (7,), each in [-1, 1]."""
+        """The action that gives ``params`` (clipped into range), shape (10,), each in [-1, 1]."""
         d = np.clip(params.values(), LOW, HIGH) - self.centre
         span = np.where(d < 0, self.centre - LOW, HIGH - self.centre)
         return np.divide(d, span, out=np.zeros_like(d), where=span > 0).astype(np.float32)

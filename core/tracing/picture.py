@@ -6,6 +6,7 @@ Guarantee: measuring the same parameters twice gives the same outcome to the bit
 from __future__ import annotations
 
 import io
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,11 +18,12 @@ from PIL import Image
 from core.errors import RasterError
 from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
-from core.tracing.params import DEFAULTS, REFINED, Params
-from core.tracing.pipeline import PLAIN, Canvas, Mode, Pipeline, Trace, convert
-from core.tracing.raster import ground_of, over, rasterizer
-from core.tracing.similarity import WINDOW, Reference
+from core.tracing.params import DEFAULTS, Params
+from core.tracing.pipeline import PLAIN, Canvas, Mode, PackedCanvas, Pipeline, Trace, convert
+from core.tracing.raster import ground_of, over
+from core.tracing.similarity import WINDOW
 from core.tracing.sizes import fit as fit
+from core.tracing.visual import Errors, VisualReference
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -34,11 +36,16 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def decode_png(png: bytes) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    """RGB, or RGBA where the picture has alpha."""
+    picture = Image.open(io.BytesIO(png))
+    return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
 
 
 def _is_varied(pixels: NDArray[np.uint8]) -> bool:
     return bool((pixels != pixels[0, 0]).any())
+
+
+Canvases = MutableMapping[Pipeline, PackedCanvas]
 
 
 @dataclass(frozen=True)
@@ -53,27 +60,32 @@ class Picture:
     """RGB or RGBA pixels, uint8, shape (height, width, 3 or 4), both sides at least 8.
 
     ``source``: as they came; ``pixels``: opaque RGB, what is clear laid over the ``ground``, white or black, that it stands out from more.
+    ``pipeline``: what stands around VTracer in :meth:`measure`; the gain's reference, VTracer's own defaults, goes without it.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+    def __init__(self, pixels: NDArray[np.uint8], pipeline: Pipeline = Pipeline(), canvases: Canvases | None = None) -> None:
         if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or min(pixels.shape[:2]) < WINDOW:
             raise ValueError(f"a picture of shape {pixels.shape} can't be traced; it needs (height, width, 3 or 4), sides >= {WINDOW}")
         self.source = pixels
+        self.pipeline = pipeline
         self.ground = ground_of(pixels)
         self.pixels = pixels if pixels.shape[2] == 3 else over(pixels, self.ground)
+        self._canvases = canvases if canvases is not None else {}
 
     @cached_property
     def png(self) -> bytes:
         return encode_png(self.source)
 
     @cached_property
-    def canvas(self) -> Canvas:
-        """What VTracer is given of it."""
-        return Canvas.of(self.source, PLAIN)
+    def reference(self) -> VisualReference:
+        return VisualReference(self.source)
 
     @cached_property
-    def reference(self) -> Reference:
-        return Reference(self.pixels)
+    def blank_errors(self) -> Errors:
+        """Of nothing drawn: what a conversion counts that gave nothing."""
+        height, width = self.source.shape[:2]
+        flat = [np.full((height, width, 3), ground, np.uint8) for ground in ((255, 0) if self.reference.is_clear else (255,))]
+        return self.reference.errors(tuple(flat))
 
     @cached_property
     def features(self) -> Features:
@@ -91,27 +103,34 @@ class Picture:
 
     @cached_property
     def _is_varied(self) -> bool:
-        return _is_varied(self.pixels)
+        return _is_varied(self.source)
 
-    def measure(self, params: Params, mode: Mode = "spline") -> Measured:
-        """Trace as VTracer does by itself, draw and compare."""
-        return self._compared(convert(self.canvas, self.source, params, PLAIN, mode=mode))
+    def canvas(self, pipeline: Pipeline) -> Canvas:
+        """What VTracer is given of it; made once per pipeline."""
+        found = self._canvases.get(pipeline)
+        if found is None:
+            made = Canvas.of(self.source, pipeline)
+            found = self._canvases[pipeline] = PackedCanvas.of(made)
+            return made
+        return found.unpacked()
 
-    def refined(self, params: Params = REFINED, pipeline: Pipeline = Pipeline()) -> Measured:
-        """The same with clean edges and fitted fills."""
-        height, width = self.pixels.shape[:2]
-        return self._compared(convert(Canvas.of(self.source, pipeline), self.source, params, pipeline, (width, height)))
-
-    def _compared(self, traced: Trace) -> Measured:
+    def measure(self, params: Params, pipeline: Pipeline | None = None, mode: Mode = "spline") -> Measured:
+        """Convert, draw and compare; ``pipeline``: the picture's own unless given, and none for plain parameters."""
+        pipeline = PLAIN if params.is_plain else pipeline or self.pipeline
+        height, width = self.source.shape[:2]
+        traced = convert(self.canvas(pipeline), self.source, params, pipeline, (width, height), mode)
         failure: str | None = traced.failure
-        similarity = 0.0
+        found: Errors | None = None
         if failure is None:
-            height, width = self.pixels.shape[:2]
             try:
-                drawn = rasterizer().draw(traced.svg.encode(), width, height, self.ground)
-                similarity = self.reference.ssim(drawn)
-                if traced.n_paths == 1 and self._is_varied and not _is_varied(drawn):
+                drawn = self.reference.draw(traced.svg.encode(), params.hierarchical >= 0.5)
+                found = self.reference.errors(drawn)
+                if traced.n_paths == 1 and self._is_varied and not any(_is_varied(flat) for flat in drawn):
                     failure = "blank"  # what precisions above 8 do: they wrap, and all colours fall together
             except RasterError:
                 failure = "unreadable"
-        return Measured(traced, Outcome(similarity, traced.n_bytes, traced.n_paths, traced.cpu_s, failure))
+        found = found or self.blank_errors
+        made = Outcome(
+            found.ssim, traced.n_bytes, traced.n_paths, traced.cpu_s, failure, found.colour, found.edge, found.lost, traced.n_nodes
+        )
+        return Measured(traced, made)

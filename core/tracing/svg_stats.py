@@ -1,40 +1,40 @@
-"""What a traced SVG is made of: its paths and nodes, its colours and their areas, its size; and pictures of them.
+"""What a traced SVG is made of: its paths and nodes, its colours and gradients and their areas, its size; and pictures of them.
 
-Reads VTracer's own form (absolute M, L, C and Z with a translation). Anything else is counted where it can be and
-left out of the pictures; nothing here raises for an SVG that is odd.
+SVGs are read by svgelements, and their gradients as XML. Nothing here raises for an SVG that is odd: what can't be read is left out.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import re
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from svgelements import SVG, Close, Matrix, Path, Shape
 
 from core.errors import RasterError
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import WINDOW
 
-_PATH = re.compile(r"<path\b([^>]*)>")
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
-_STEP = re.compile(r"([MLCZ])([^MLCZ]*)")
-_SHIFT = re.compile(r"translate\(\s*(-?[\d.]+)[ ,]+(-?[\d.]+)\s*\)")
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")]+)['\"]?\s*\)")
+_SVG = "{http://www.w3.org/2000/svg}"
 _OUTLINE, _NODE = "#d6006c", "#005fcc"
 DIFFERENCES = ("absolute", "structure", "edges")
 
 
 @dataclass(frozen=True)
 class Swatch:
-    """A colour of an SVG: "#rrggbb", how many paths have it, and its share of the picture's area in [0, 1]."""
+    """A colour ("#rrggbb") or gradient (all of its ``stops``) of an SVG, how many paths have it, and its share of what is drawn, in [0, 1]."""
 
     colour: str
     n_paths: int
     share: float
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,64 +48,96 @@ class SvgStats:
     palette: tuple[Swatch, ...]
 
 
-def _paths(svg: str) -> list[dict[str, str]]:
-    return [dict(_ATTRIBUTE.findall(found)) for found in _PATH.findall(svg)]
+@dataclass(frozen=True)
+class _Part:
+    """A path in the picture's pixels: its data, where its segments end, and what it is filled with: one colour, or a gradient's stops."""
+
+    data: str
+    nodes: tuple[tuple[float, float], ...]
+    paint: tuple[str, ...]
 
 
-def _nodes(path: dict[str, str]) -> list[tuple[float, float]]:
-    """Where each segment of a path ends, in the picture's pixels."""
-    moved = _SHIFT.search(path.get("transform", ""))
-    dx, dy = (float(moved.group(1)), float(moved.group(2))) if moved else (0.0, 0.0)
-    found = []
-    for command, text in _STEP.findall(path.get("d", "")):
-        if command == "Z":
-            continue
-        try:
-            numbers = [float(number) for number in text.replace(",", " ").split()]
-        except ValueError:
-            continue
-        every = 6 if command == "C" else 2
-        found += [(numbers[i + every - 2] + dx, numbers[i + every - 1] + dy) for i in range(0, len(numbers) - every + 1, every)]
+def _gradients(svg: str) -> dict[str, tuple[str, ...]]:
+    """{name: colours of its stops}."""
+    found = {}
+    for element in ElementTree.fromstring(svg).iter():
+        if str(element.tag).removeprefix(_SVG) in ("linearGradient", "radialGradient"):
+            stops = (stop.get("stop-color", "") for stop in element if str(stop.tag).removeprefix(_SVG) == "stop")
+            found[element.get("id", "")] = tuple(_long(colour) for colour in stops)
+    return found
+
+
+def _long(colour: str) -> str:
+    """ "#rrggbb" of "#rgb"."""
+    return (f"#{colour[1] * 2}{colour[2] * 2}{colour[3] * 2}" if len(colour) == 4 else colour).lower()
+
+
+def _parts(svg: str, width: int, height: int) -> list[_Part]:
+    """All filled shapes, in the order they are drawn in, scaled to ``width`` x ``height``; none where the SVG can't be read."""
+    try:
+        gradients = _gradients(svg)
+        document = SVG.parse(io.StringIO(svg), reify=True)
+        scale = Matrix.scale(width / float(document.width or width), height / float(document.height or height))
+        found = []
+        for element in document.elements():
+            if not isinstance(element, Shape):
+                continue
+            path = Path(element) * scale
+            path.reify()
+            reference = _REFERENCE.search(str(element.values.get("fill", "")))
+            paint = gradients.get(reference.group(1), ()) if reference else (element.fill.hex[:7].lower(),) if element.fill.value else ()
+            nodes = tuple((s.end.x, s.end.y) for s in path if s.end is not None and not isinstance(s, Close))
+            found.append(_Part(path.d(relative=False), nodes, paint))
+    except Exception:  # of an SVG that somebody edited, or that is none: svgelements raises what it likes
+        return []
     return found
 
 
 def svg_stats(svg: str, width: int, height: int) -> SvgStats:
     """Of an SVG drawn at ``width`` x ``height`` pixels."""
-    paths = _paths(svg)
-    fills = Counter(found.group().lower() for path in paths if (found := _COLOUR.search(path.get("fill", ""))))
-    areas = _areas(svg, width, height, list(fills))
-    palette = sorted((Swatch(colour, n, areas.get(colour, 0.0)) for colour, n in fills.items()), key=lambda s: (-s.share, s.colour))
+    parts = _parts(svg, width, height)
+    areas = _areas(parts, width, height)
+    paints = Counter(part.paint for part in parts if part.paint)
+    palette = sorted(
+        (Swatch(paint[0], n, areas.get(paint, 0.0), paint if len(paint) > 1 else ()) for paint, n in paints.items()),
+        key=lambda swatch: (-swatch.share, swatch.colour),
+    )
     data = svg.encode()
-    return SvgStats(len(data), len(gzip.compress(data, 6)), len(paths), sum(len(_nodes(path)) for path in paths), tuple(palette))
+    return SvgStats(len(data), len(gzip.compress(data, 6)), len(parts), sum(len(part.nodes) for part in parts), tuple(palette))
 
 
-def _areas(svg: str, width: int, height: int, colours: list[str]) -> dict[str, float]:
-    """Share of pixels that are exactly of a colour; the soft pixels of outlines are left out."""
+def _document(inside: str, width: int, height: int) -> str:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">{inside}</svg>'
+
+
+def _areas(parts: list[_Part], width: int, height: int) -> dict[tuple[str, ...], float]:
+    """Share of the pixels that each paint shows; the soft pixels of outlines are left out.
+
+    Each paint is drawn as a colour that stands for its number, so that gradients are counted as what they fill.
+    """
+    numbers: dict[tuple[str, ...], int] = {}
+    for part in parts:
+        numbers.setdefault(part.paint, len(numbers) + 1)
+    shapes = "".join(f'<path d="{part.data}" fill="#{numbers[part.paint] * 4099 % 2**24:06x}"/>' for part in parts)
     try:
-        drawn = rasterizer().draw(svg.encode(), width, height).astype(np.int32)
+        drawn = rasterizer().draw(_document(shapes, width, height).encode(), width, height).astype(np.int32)
     except RasterError:
         return {}
     values, counts = np.unique((drawn[..., 0] << 16) | (drawn[..., 1] << 8) | drawn[..., 2], return_counts=True)
     known = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    found = {colour: known.get(int(colour[1:], 16), 0) for colour in colours}
+    found = {paint: known.get(number * 4099 % 2**24, 0) for paint, number in numbers.items()}
     total = sum(found.values())
-    return {colour: n / total for colour, n in found.items()} if total else {}
+    return {paint: n / total for paint, n in found.items()} if total else {}
 
 
 def outlines(svg: str, width: int, height: int) -> str:
     """An SVG of the outlines of all paths and their nodes, to be laid over the picture."""
-    lines, dots = [], []
-    for path in _paths(svg):
-        data, moved = path.get("d", ""), path.get("transform", "")
-        if not _STEP.match(data) or (moved and not _SHIFT.fullmatch(moved)):
-            continue
-        lines.append(f'<path d="{data}" transform="{moved}"/>' if moved else f'<path d="{data}"/>')
-        dots += [f"M{x:g} {y:g}h0" for x, y in _nodes(path)]
+    parts = _parts(svg, width, height)
     style = 'fill="none" vector-effect="non-scaling-stroke"'
-    strokes = "".join(line.replace("/>", f' {style} stroke="{_OUTLINE}" stroke-width="1.2"/>') for line in lines)
-    nodes = f'<path d="{"".join(dots)}" {style} stroke="{_NODE}" stroke-width="5" stroke-linecap="round"/>' if dots else ""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-    return f"{head}{strokes}{nodes}</svg>"
+    strokes = "".join(f'<path d="{part.data}" {style} stroke="{_OUTLINE}" stroke-width="1.2"/>' for part in parts)
+    dots = "".join(f"M{x:.6g} {y:.6g}h0" for part in parts for x, y in part.nodes)
+    nodes = f'<path d="{dots}" {style} stroke="{_NODE}" stroke-width="5" stroke-linecap="round"/>' if dots else ""
+    return _document(strokes + nodes, width, height)
 
 
 def difference(original: NDArray[np.uint8], drawn: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:

@@ -221,6 +221,9 @@ class EpisodeLog(TrainerCallback):
             length=int(row[COLUMN["length"]]),
             end_reason=failure or "max_steps",
             ssim=ssim,
+            colour=float(row[COLUMN["colour"]]),
+            edge=float(row[COLUMN["edge"]]),
+            nodes=int(row[COLUMN["nodes"]]),
             bytes=int(row[COLUMN["bytes"]]),
             paths=int(row[COLUMN["paths"]]),
             cpu_s=round(float(row[COLUMN["cpu_s"]]), 6),
@@ -233,6 +236,8 @@ class EpisodeLog(TrainerCallback):
             self._means.add(f"reward/{name}", value)
         for name, value in (
             ("ssim", told.ssim),
+            ("colour", told.colour),
+            ("edge", told.edge),
             ("gain", told.headline_gain),
             ("bytes", float(told.bytes)),
             ("cpu_s", told.cpu_s),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
-from core.environment.spec import worker_limits
+from core.environment.spec import pipeline_of, worker_limits
 from core.errors import LogosError
 from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
@@ -88,7 +88,11 @@ class DataLoader:
             else trace_cache_file(runs_home())
         )
         self.pool = WorkerPool(
-            PictureStore.create(self.pictures), self._config.n_workers, worker_limits(self._config), cache, self._on_loss
+            PictureStore.create(self.pictures, pipeline_of(self._config)),
+            self._config.n_workers,
+            worker_limits(self._config),
+            cache,
+            self._on_loss,
         )
         try:
             for i in (i for i, logo in enumerate(self.pictures) if logo.digest in (quarantined or [])):
@@ -163,7 +167,8 @@ class DataLoader:
             if not path.exists():
                 self._disk_guard.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
-            repeat = f"python -m core logos trace {path} --params {values}"
+            size = 0 if loss.job.params.is_plain else self.pool.store.pipeline.trace_size
+            repeat = f"python -m core logos trace {path} --params {values} --trace-size {size}"
             lost = replace(
                 lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
                 case=self._run.relative(path),

@@ -111,7 +111,7 @@ class WorkerPool:
         ``n_tries``: how often it is started before the loss of its worker counts as its result. ``is_lasting``:
         whether other runs are likely to need the same conversion.
         """
-        digest = self.store.digest(job.index) + job.cache_key
+        digest = self.store.digest(job.index) + job.pipeline(self.store.pipeline).key
         known = self.cache.get(digest, job.params, job.keep_svg, job.with_features, is_lasting)
         if known is not None:
             self._finished.append((key, JobResult(known.outcome, known.svg or "", known.features)))
@@ -227,7 +227,7 @@ class WorkerPool:
         worker.since = time.monotonic()
         result = unpack_result(data)
         svg = result.svg if task.job.keep_svg else None
-        digest = self.store.digest(task.job.index) + task.job.cache_key
+        digest = self.store.digest(task.job.index) + task.job.pipeline(self.store.pipeline).key
         self.cache.put(digest, task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)
         self._finished.append((task.key, result))
         return True

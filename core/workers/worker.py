@@ -12,16 +12,17 @@ import os
 import signal
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from core.tracing.features import N_FEATURES, Features
 from core.tracing.outcome import PACKED_BYTES, Outcome
 from core.tracing.params import DEFAULTS, N_PARAMS, Params
+from core.tracing.pipeline import PLAIN, Pipeline
 from core.workers.picture_store import PictureStore, StoreHandle
 
 READY = b"ready"
-_JOB = struct.Struct(f"<i???{N_PARAMS}d")
+_JOB = struct.Struct(f"<i???i{N_PARAMS}d")
 _FLAG = struct.Struct("<?")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 
@@ -30,19 +31,20 @@ _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 class Job:
     """One conversion of the store's picture ``index``.
 
-    ``is_refined``: with clean edges and fitted fills, under the one setting of that pipeline, whatever ``params`` are.
+    ``trace_size``: another one than that of the store's pipeline, in pixels; 0 takes that.
     """
 
     index: int
     params: Params = DEFAULTS
     keep_svg: bool = False
     with_features: bool = False
-    is_refined: bool = False
+    trace_size: int = 0
 
-    @property
-    def cache_key(self) -> str:
-        """What tells conversions of one picture apart beside their parameters."""
-        return "+refined" if self.is_refined else ""
+    def pipeline(self, of_store: Pipeline) -> Pipeline:
+        """What stands around VTracer in this conversion."""
+        if self.params.is_plain:
+            return PLAIN
+        return replace(of_store, trace_size=self.trace_size) if self.trace_size else of_store
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,12 @@ class JobResult:
 
 
 def pack_job(job: Job) -> bytes:
-    return _JOB.pack(job.index, job.keep_svg, job.with_features, job.is_refined, *job.params.as_tuple())
+    return _JOB.pack(job.index, job.keep_svg, job.with_features, job.params.is_plain, job.trace_size, *job.params.as_tuple())
 
 
 def unpack_job(data: bytes) -> Job:
-    index, keep_svg, with_features, is_refined, *values = _JOB.unpack(data)
-    return Job(index, Params.from_values(values), keep_svg, with_features, is_refined)
+    index, keep_svg, with_features, is_plain, trace_size, *values = _JOB.unpack(data)
+    return Job(index, replace(Params.from_values(values), is_plain=is_plain), keep_svg, with_features, trace_size)
 
 
 def pack_result(result: JobResult) -> bytes:
@@ -81,7 +83,7 @@ def unpack_result(data: bytes) -> JobResult:
 def perform(store: PictureStore, job: Job) -> JobResult:
     """Perform a job in this process."""
     picture = store.picture(job.index)
-    measured = picture.refined() if job.is_refined else picture.measure(job.params)
+    measured = picture.by_defaults if job.params == DEFAULTS else picture.measure(job.params, job.pipeline(store.pipeline))
     return JobResult(measured.outcome, measured.trace.svg if job.keep_svg else "", picture.features if job.with_features else None)
 
 

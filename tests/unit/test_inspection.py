@@ -82,14 +82,14 @@ def test_a_difference_is_clear_where_pictures_agree(kind):
 def test_the_python_call_to_copy_gives_the_same_svg(tmp_path, mode):
     data = png(2)
     (tmp_path / "logo.png").write_bytes(data)
-    params = Params(4, 53, 40, 9.5, 9, 42, 1, filter_speckle=6)
+    params = Params(4, 53, 40, 9.5, 9, 42, 1, filter_speckle=6, is_plain=True)
     code = (
         as_python(params, mode)
         .replace('"logo.png"', repr(str(tmp_path / "logo.png")))
         .replace('"logo.svg"', repr(str(tmp_path / "logo.svg")))
     )
     exec(compile(code, "copied", "exec"), {})
-    assert (tmp_path / "logo.svg").read_text() == Picture(decode_png(data)).measure(params, mode).trace.svg
+    assert (tmp_path / "logo.svg").read_text() == Picture(decode_png(data)).measure(params, mode=mode).trace.svg
     assert "--gradient_step 53" in as_command(params, mode)
 
 
@@ -138,10 +138,10 @@ def test_a_folder_that_was_not_made_here_is_never_written_to(home, logo_folder):
 
 
 def test_favourites_are_kept_replaced_and_dropped(home):
-    one = Favourite("soft", "d1", "logo", DEFAULTS.as_tuple(), 4, "spline", 0.1)
+    one = Favourite("soft", "d1", "logo", DEFAULTS.as_tuple(), "spline", 0.1)
     favourites.keep(home, one)
-    favourites.keep(home, Favourite("sharp", "d2", "other", BEST_SINGLE.as_tuple(), 2, "polygon", 0.2))
-    favourites.keep(home, Favourite("soft", "d1", "logo", BEST_SINGLE.as_tuple(), 4, "spline", 0.3))
+    favourites.keep(home, Favourite("sharp", "d2", "other", BEST_SINGLE.as_tuple(), "polygon", 0.2))
+    favourites.keep(home, Favourite("soft", "d1", "logo", BEST_SINGLE.as_tuple(), "spline", 0.3))
     assert [(f.name, f.gain) for f in favourites.read(home)] == [("soft", 0.3), ("sharp", 0.2)]
     assert [f.name for f in favourites.read(home, "d2")] == ["sharp"]
     favourites.drop(home, one)

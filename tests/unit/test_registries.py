@@ -19,13 +19,16 @@ def test_networks_are_given_the_parameters_as_the_shipped_model_learned_them():
     whole = [i for i, spec in enumerate(SPECS) if spec.is_integer]
     values = np.random.default_rng(0).uniform(LOW, HIGH, (500, len(SPECS)))
     values[:, whole] = np.rint(values[:, whole])
-    precision, difference, corner, length, rounds, splice, decimals = values.T
+    precision, difference, corner, length, rounds, splice, decimals, simplify, speckle, cutout = values.T
     wanted = np.concatenate(
         [
             precision[:, None] == np.arange(1, 9),
             np.minimum(decimals, 3)[:, None] == np.arange(4),
+            cutout[:, None] == np.arange(2),
             np.stack([np.log2(difference + 4) / 3.5 - 1.2, difference / 64 - 1, difference == 0], axis=1),
-            np.stack([corner / 90 - 1, length / 3 - 2, np.log2(np.maximum(rounds, 1)) / 2 - 1, splice / 90 - 1, decimals / 4 - 1], axis=1),
+            np.stack([corner / 90 - 1, length / 3 - 2, np.log2(np.maximum(length + 0.5, 1)) / 2 - 0.5], axis=1),
+            np.stack([np.log2(np.maximum(rounds, 1)) / 2 - 1, splice / 90 - 1, decimals / 4 - 1], axis=1),
+            np.stack([simplify / 0.5 - 1, simplify == 0, speckle / 4 - 1, np.log2(np.maximum(speckle + 1, 1)) / 2 - 0.8], axis=1),
         ],
         axis=1,
     ).astype(np.float32)

@@ -19,7 +19,7 @@ from core.runs.event_types import AttemptStarted, Ended, EpisodeEnded, Metrics, 
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
 from core.runs.run_dir import RunDir
-from core.tracing.params import NAMES
+from core.tracing.params import DEFAULTS, NAMES
 from storage import export, queries, schema
 from storage.ingest import Ingest, catch_up, read_new
 from storage.store import Store
@@ -225,8 +225,9 @@ def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path,
     for name, value in old.items():
         if name != "params":
             assert found[renamed.get(name, name)] == value, name
-    assert [found[name] for name in NAMES] == old["params"]
-    assert [evaluated[name] for name in NAMES] == raw["evaluated"]["params"]
+    newer = [DEFAULTS.as_dict()[name] for name in NAMES[len(old["params"]) :]]  # parameters that it did not know
+    assert [found[name] for name in NAMES] == [*old["params"], *newer]
+    assert [evaluated[name] for name in NAMES] == [*raw["evaluated"]["params"], *newer]
     for name in ("logo", "digest", "gain", "ssim", "bytes", "paths", "cpu_s", "ssim_default", "bytes_default", "paths_default", "svg"):
         assert evaluated[name] == raw["evaluated"][name], name
     for name, value in raw["evaluation"].items():
@@ -240,7 +241,7 @@ def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path, new_
     run = write_run(tmp_path, 4)
     with run.events_file.open("ab") as file:
         file.write(
-            b'{"v":3,"seq":99,"attempt":1,"ts":1.0,"kind":"episode","step":5,"data":{"episode":5,"training_gain":"another thing"}}\n'
+            b'{"v":99,"seq":99,"attempt":1,"ts":1.0,"kind":"episode","step":5,"data":{"episode":5,"training_gain":"another thing"}}\n'
         )
         file.write(b'{"v":0,"seq":100,"attempt":1,"ts":1.0,"kind":"episode","step":6,"data":{}}\n')
     before = run.events_file.read_bytes()

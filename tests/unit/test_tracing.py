@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 from core.errors import RasterError
 from core.search.baselines import BASELINES, method1, method1_raw
 from core.tracing.features import N_FEATURES, all_features, feature_vector, picture_features
-from core.tracing.outcome import EPSILON, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
+from core.tracing.outcome import ERROR_FLOORS, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, SPECS, Params
 from core.tracing.picture import Picture, decode_png, encode_png, fit
 from core.tracing.pipeline import PLAIN, Canvas, convert
@@ -68,7 +68,7 @@ def test_a_panic_of_vtracer_becomes_an_outcome(params):
 
 
 def test_a_precision_that_wraps_round_is_seen_as_blank():
-    assert Picture(pixels()).measure(Params(color_precision=9)).outcome.failure == "blank"
+    assert Picture(pixels()).measure(Params(color_precision=9, is_plain=True)).outcome.failure == "blank"
 
 
 def test_an_oversized_svg_is_an_outcome(monkeypatch):
@@ -94,7 +94,7 @@ def test_thin_and_tiny_pictures_are_traced():
 
 
 @settings(max_examples=25, deadline=None)
-@given(hnp.arrays(np.float64, 7, elements=st.floats(0, 1)), st.integers(0, 20))
+@given(hnp.arrays(np.float64, len(SPECS), elements=st.floats(0, 1)), st.integers(0, 20))
 def test_every_setting_in_range_gives_an_outcome(shares, kind):
     params = Params.from_values(LOW + shares * (HIGH - LOW))
     outcome = Picture(pixels(kind, 32)).measure(params).outcome
@@ -103,16 +103,18 @@ def test_every_setting_in_range_gives_an_outcome(shares, kind):
 
 
 def test_gain_by_hand():
-    defaults, better = Outcome(0.9, 1000, 10, 0.02), Outcome(0.95, 500, 5, 0.01)
+    defaults = Outcome(0.9, 1000, 10, 0.02, colour=4.0, edge=0.2)
+    better = Outcome(0.95, 500, 5, 0.01, colour=1.0, edge=0.1)
     terms = gain(better, defaults, Weights(1.0, 0.3, 0.5))
-    assert terms.quality == pytest.approx(math.log((0.1 + EPSILON) / (0.05 + EPSILON)))
+    ratios = [(a + floor) / (b + floor) for a, b, floor in zip((0.1, 4.0, 0.2), (0.05, 1.0, 0.1), ERROR_FLOORS, strict=True)]
+    assert terms.quality == pytest.approx(math.log(math.prod(ratios)) / 3)
     assert terms.size == pytest.approx(0.3 * math.log(2))
     assert terms.speed == pytest.approx(0.5 * math.log(2))
     assert gain(defaults, defaults, HEADLINE).total == 0
 
 
 def test_no_gain_is_worse_than_a_failure():
-    assert gain(Outcome(-1.0, 10**9, 1, 1.0), Outcome(1.0, 10, 1, 0.001)).total == pytest.approx(FAILED_GAIN)
+    assert gain(Outcome(-1.0, 10**9, 1, 1.0, colour=90, edge=0.4), Outcome(1.0, 10, 1, 0.001)).total == pytest.approx(FAILED_GAIN)
 
 
 def test_raster_refuses_what_is_no_svg_and_draws_on_the_background():

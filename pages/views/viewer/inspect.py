@@ -1,4 +1,4 @@
-"""The viewer with everything around it: the two sides, what is laid over, figures, palette, the seven, and the commands."""
+"""The viewer with everything around it: the two sides, what is laid over, figures, palette, parameters, and the commands."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from core.tracing.params import DEFAULTS, FILTER_SPECKLE, NAMES, Params
+from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import Picture
 from core.tracing.pipeline import Mode
-from core.tracing.snippets import as_command, as_python
+from core.tracing.snippets import as_command, as_python, as_tracewright
 from core.tracing.svg_stats import SvgStats
 from pages.views.components.mount import before_after
 from pages.views.links import choose
@@ -48,6 +48,18 @@ def facts(picture: Picture, version: Version, n_columns: int = 2) -> SvgStats | 
         st.metric("Gain", gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error.")
         likeness, size = version.ssim - base.outcome.ssim, found.n_bytes / n_default - 1  # no arrow where nothing differs
         st.metric("SSIM", f"{version.ssim:.4f}", f"{likeness:+.4f}" if abs(likeness) >= 5e-5 else None)
+        if version.colour is not None:
+            off = version.colour - base.outcome.colour
+            st.metric(
+                "Colour error", f"{version.colour:.2f}", f"{off:+.2f}" if abs(off) >= 5e-3 else None, delta_color="inverse",
+                help="Mean distance of the colours (CIELAB); 2.3 is about the smallest that one sees.",
+            )  # fmt: skip
+        if version.edge is not None:
+            off = version.edge - base.outcome.edge
+            st.metric(
+                "Edge error", f"{version.edge:.3f}", f"{off:+.3f}" if abs(off) >= 5e-4 else None, delta_color="inverse",
+                help="How far outlines differ (GMSD); 0 is none.",
+            )  # fmt: skip
         st.metric(
             "Bytes", bytes_text(found.n_bytes), f"{size:+.0%}" if abs(size) >= 0.005 else None, delta_color="inverse",
             help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} gzipped, as a web server sends them.",
@@ -60,7 +72,7 @@ def facts(picture: Picture, version: Version, n_columns: int = 2) -> SvgStats | 
 
 
 def parameter_table(left: Version, right: Version) -> None:
-    """The seven of both sides; what differs is bold."""
+    """The parameters of both sides; what differs is bold."""
     sides = [v for v in (left, right) if v.params is not None] or [Version("VTracer's defaults", b"", DEFAULTS)]
     if len(sides) == 1 and sides[0].params != DEFAULTS:
         sides.insert(0, Version("VTracer's defaults", b"", DEFAULTS))
@@ -85,13 +97,19 @@ def palette(found: SvgStats) -> None:
     st.caption(f"{len(found.palette)} colours: share of the area, paths." + (f" {more} smaller ones are not shown." if more > 0 else ""))
 
 
-def commands(params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> None:
+def commands(params: Params, picture: Picture, mode: Mode = "spline") -> None:
     """The same trace elsewhere, to copy."""
-    python, shell = st.tabs(["Python", "VTracer's command line"])
+    own = as_tracewright(params, picture.pipeline, max(picture.source.shape[:2]), mode)
+    if not params.is_plain:
+        st.code(own, language="bash", wrap_lines=True)
+        return
+    ours, python, shell = st.tabs(["Tracewright", "Python", "VTracer's command line"])
+    with ours:
+        st.code(own, language="bash", wrap_lines=True)
     with python:
-        st.code(as_python(params.with_values(filter_speckle=filter_speckle), mode), language="python")
+        st.code(as_python(params, mode), language="python")
     with shell:
-        st.code(as_command(params.with_values(filter_speckle=filter_speckle), mode), language="bash", wrap_lines=True)
+        st.code(as_command(params, mode), language="bash", wrap_lines=True)
         st.caption("VTracer's own command line has no max_iterations; everything else is the same.")
 
 

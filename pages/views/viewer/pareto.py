@@ -12,7 +12,7 @@ import streamlit as st
 from core.logos import favourites
 from core.paths import trace_cache_file
 from core.tracing.cache import known_of
-from core.tracing.outcome import gain
+from core.tracing.outcome import gain, visual_error
 from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
 from core.tracing.picture import Picture
 from pages.server.service import Console
@@ -28,7 +28,7 @@ _COLUMNS = ["kind", "bytes", "error", "gain", *NAMES]
 
 
 def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[float, ...]]) -> pd.DataFrame:
-    """kind, bytes, error, gain, the seven, place; failed conversions are left out.
+    """kind, bytes, error, gain, the parameters, place; failed conversions are left out.
 
     All that is known: evaluations of any run, what baselines, searches and Optimize tried (the trace cache), favourites, and
     what was tried here.
@@ -37,41 +37,47 @@ def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[
     assert picture is not None
     rows: list[dict[str, Any]] = []
 
-    def add(kind: str, ssim: float, n_bytes: float, worth: float, params: Any) -> None:
+    def add(kind: str, error: float, n_bytes: float, worth: float, params: Any) -> None:
         rows.append(
-            {"kind": kind, "bytes": n_bytes, "error": max(1 - ssim, 1e-4), "gain": worth}
-            | dict(zip(NAMES, map(float, params), strict=True))
+            {"kind": kind, "bytes": n_bytes, "error": max(error, 1e-4), "gain": worth} | dict(zip(NAMES, map(float, params), strict=True))
         )
 
     for params in tried:
         outcome = measured(picture, versions.digest, Params.from_values(list(params))).outcome
         if outcome.failure is None:
-            add("tried", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, params)
-    known = versions.history[versions.history["failure"].isna()]
+            add("tried", outcome.visual, outcome.n_bytes, gain(outcome, picture.defaults).total, params)
+    known = versions.history[versions.history["failure"].isna() & versions.history["colour"].notna()]
     for r in known.itertuples():
         is_agent = r.run_id == row.run_id and r.step == row.step
-        add("agent" if is_agent else "evaluation", float(r.ssim), float(r.bytes), float(r.gain), [getattr(r, n) for n in NAMES])  # type: ignore[arg-type]
+        add(
+            "agent" if is_agent else "evaluation",
+            visual_error(1 - float(r.ssim), float(r.colour), float(r.edge)),
+            float(r.bytes),
+            float(r.gain),
+            [getattr(r, n) for n in NAMES],
+        )  # type: ignore[arg-type]
     for f in favourites.read(console.home, versions.digest):
-        outcome = measured(picture, versions.digest, Params.from_values(list(f.params)), f.filter_speckle, f.mode).outcome  # type: ignore[arg-type]
+        outcome = measured(picture, versions.digest, f.setting, f.mode).outcome  # type: ignore[arg-type]
         if outcome.failure is None:
-            add("favourite", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, f.params)
+            add("favourite", outcome.visual, outcome.n_bytes, gain(outcome, picture.defaults).total, f.setting.as_tuple())
     method1 = versions.get(METHOD1)
     if method1.ssim is not None and method1.params is not None:
-        add("Method 1", method1.ssim, len(method1.data), method1.gain or 0.0, method1.params.as_tuple())
+        found = measured(picture, versions.digest, method1.params).outcome
+        add("Method 1", found.visual, len(method1.data), method1.gain or 0.0, method1.params.as_tuple())
     base = picture.defaults
-    add("defaults", base.ssim, base.n_bytes, 0.0, DEFAULTS.as_tuple())
+    add("defaults", base.visual, base.n_bytes, 0.0, DEFAULTS.as_tuple())
     seen = {_setting(r[n] for n in NAMES) for r in rows}
     others, rows = rows, []
-    for setting, outcome in known_of(trace_cache_file(console.home), versions.digest):
+    for setting, outcome in known_of(trace_cache_file(console.home), versions.digest + picture.pipeline.key):
         if outcome.failure is None and _setting(setting.as_tuple()) not in seen:
-            add("search", outcome.ssim, outcome.n_bytes, gain(outcome, picture.defaults).total, setting.as_tuple())
+            add("search", outcome.visual, outcome.n_bytes, gain(outcome, picture.defaults).total, setting.as_tuple())
     rows += others  # what is marked lies above
     frame = pd.DataFrame(rows, columns=_COLUMNS).drop_duplicates(subset=["kind", *NAMES]).reset_index(drop=True)
     return frame.assign(place=range(len(frame)))
 
 
 def _setting(values: Iterable[float]) -> tuple[float, ...]:
-    """The seven, to be told apart from others."""
+    """Parameters, to be told apart from others."""
     return tuple(round(float(v), 6) for v in values)
 
 
@@ -120,13 +126,14 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
             st.markdown("**The agent's choice**")
         else:
             params = Params.from_values([float(points.loc[place, n]) for n in NAMES])
+            params = params.with_values(is_plain=points.loc[place, "kind"] == "defaults")
             shown = version_of(picture, versions.digest, str(points.loc[place, "kind"]), params)
             st.markdown(
-                f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, SSIM {1 - points.loc[place, 'error']:.4f}"
+                f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, visual error {points.loc[place, 'error']:.3f}"
             )
         if shown.problem:
             st.warning(f"Nothing to show, {shown.problem}.")
         elif shown.params is not None:
             st.image(shown.side.url, width="stretch", alt=shown.title)
-            inspect.commands(shown.params)
+            inspect.commands(shown.params, picture)
             inspect.download(shown, f"{name.replace('/', '_')}-{shown.title.replace(' ', '-')}", "svg.point")

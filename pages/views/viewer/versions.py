@@ -10,14 +10,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import RasterError
+from core.environment.spec import pipeline_of
+from core.errors import ConfigError, RasterError
 from core.logos import favourites
+from core.runs.records import peek_config
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
 from core.tracing.outcome import gain as gain_of
-from core.tracing.params import BEST_SINGLE, DEFAULTS, FILTER_SPECKLE, NAMES, Params
+from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png
-from core.tracing.pipeline import Mode
+from core.tracing.pipeline import Mode, Pipeline
 from core.tracing.raster import rasterizer
 from core.tracing.svg_stats import SvgStats, difference, outlines, svg_stats
 from pages.server.service import Console
@@ -44,6 +46,8 @@ class Version:
     ssim: float | None = None
     gain: float | None = None
     n_paths: int = 0
+    colour: float | None = None
+    edge: float | None = None
     problem: str = ""
 
     @property
@@ -52,27 +56,35 @@ class Version:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _picture(path: str, mtime_ns: int) -> Picture:
+def _picture(path: str, mtime_ns: int, _pipeline: Pipeline, key: str) -> Picture:
     data = Path(path).read_bytes()
-    return Picture(decode_png(data))
+    return Picture(decode_png(data), _pipeline)
 
 
-def picture_of(path: Path) -> Picture | None:
+def picture_of(path: Path, pipeline: Pipeline) -> Picture | None:
     """A picture at work size with its reference and defaults; None where its file is gone or no picture."""
     try:
-        return _picture(str(path), path.stat().st_mtime_ns)
+        return _picture(str(path), path.stat().st_mtime_ns, pipeline, pipeline.key)
     except (OSError, ValueError):
         return None
 
 
+def run_pipeline(run: RunDir) -> Pipeline:
+    """What stands around VTracer in a run's conversions; today's where its config can't be read."""
+    try:
+        return pipeline_of(peek_config(run))
+    except ConfigError:
+        return Pipeline()
+
+
 @st.cache_data(max_entries=400, show_spinner=False)
-def _measured(_picture: Picture, digest: str, params: tuple[float, ...], filter_speckle: int, mode: Mode) -> Measured:
-    return _picture.measure(Params.from_values(list(params)).with_values(filter_speckle=filter_speckle), mode)
+def _measured(_picture: Picture, digest: str, params: tuple[float, ...], is_plain: bool, pipeline: str, mode: Mode) -> Measured:
+    return _picture.measure(Params.from_values(list(params)).with_values(is_plain=is_plain), mode=mode)
 
 
-def measured(picture: Picture, digest: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Measured:
+def measured(picture: Picture, digest: str, params: Params, mode: Mode = "spline") -> Measured:
     """A trace of a picture, made once."""
-    return _measured(picture, digest, params.as_tuple(), filter_speckle, mode)
+    return _measured(picture, digest, params.as_tuple(), params.is_plain, picture.pipeline.key, mode)
 
 
 class Versions:
@@ -81,7 +93,7 @@ class Versions:
     def __init__(self, console: Console, run: RunDir, row: Any, labels: dict[str, str]) -> None:
         self._console, self._run, self._row, self._labels = console, run, row, labels
         self.digest = str(row.digest)
-        self.picture = picture_of(run.picture_file(self.digest))
+        self.picture = picture_of(run.picture_file(self.digest), run_pipeline(run))
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -128,7 +140,7 @@ class Versions:
             return self._recorded(title, RunDir(self._console.home / which), next(rows.itertuples()))
         if kind == "kept":
             kept = favourites.read(self._console.home, self.digest)[int(which)]
-            return self.traced(title, Params.from_values(list(kept.params)), kept.filter_speckle, kept.mode)  # type: ignore[arg-type]
+            return self.traced(title, kept.setting, kept.mode)  # type: ignore[arg-type]
         fixed = {DEFAULT: DEFAULTS, SINGLE: BEST_SINGLE}
         return self.traced(title, fixed[kind] if kind in fixed else method1(self.picture.features))
 
@@ -144,24 +156,27 @@ class Versions:
             data = b""
         if not data:
             data = self.traced(title, params).data
-        return Version(title, data, params, float(row.ssim), float(row.gain), int(row.paths))
+        return Version(title, data, params, float(row.ssim), float(row.gain), int(row.paths), _known(row.colour), _known(row.edge))
 
-    def traced(self, title: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline") -> Version:
+    def traced(self, title: str, params: Params, mode: Mode = "spline") -> Version:
         """Made here and now."""
         assert self.picture is not None
-        return version_of(self.picture, self.digest, title, params, filter_speckle, mode)
+        return version_of(self.picture, self.digest, title, params, mode)
 
 
-def version_of(
-    picture: Picture, digest: str, title: str, params: Params, filter_speckle: int = FILTER_SPECKLE, mode: Mode = "spline"
-) -> Version:
+def _known(value: Any) -> float | None:
+    """A figure that logs of before may lack."""
+    return None if pd.isna(value) else float(value)
+
+
+def version_of(picture: Picture, digest: str, title: str, params: Params, mode: Mode = "spline") -> Version:
     """A picture traced here and now."""
-    found = measured(picture, digest, params, filter_speckle, mode)
+    found = measured(picture, digest, params, mode)
     outcome = found.outcome
     if outcome.failure is not None:
         return Version(title, found.trace.svg.encode(), params, problem=f"its trace failed ({outcome.failure})")
     worth = gain_of(outcome, picture.defaults).total
-    return Version(title, found.trace.svg.encode(), params, outcome.ssim, worth, outcome.n_paths)
+    return Version(title, found.trace.svg.encode(), params, outcome.ssim, worth, outcome.n_paths, outcome.colour, outcome.edge)
 
 
 def cover(picture: Picture, version: Version, kind: str) -> Side | None:
@@ -172,7 +187,7 @@ def cover(picture: Picture, version: Version, kind: str) -> Side | None:
     if kind == "paths":
         return Side(COVERS[kind], svg_url(outlines(version.data.decode(), width, height).encode()))
     try:
-        drawn = rasterizer().draw(version.data, width, height)
+        drawn = rasterizer().draw(version.data, width, height, picture.ground)
     except RasterError:
         return None
     return Side(COVERS[kind], png_url(_rgba_png(difference(picture.pixels, drawn, kind))))
