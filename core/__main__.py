@@ -5,7 +5,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read once, when NumPy is first imported:
     os.environ.setdefault(_name, "1")  # our arrays are small, and the workers have the cores
 
-from core.cli.app import main  # noqa: E402
-
 if __name__ == "__main__":
+    from core.cli.app import main  # here alone: worker processes import this file too, and need none of it
+
     main()

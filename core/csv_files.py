@@ -37,6 +37,14 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_aside(path, "".join(f"{line}\n" for line in lines).encode())
 
 
+def append_csv(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row in one write, after a header where the file is new or empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        lines = [_line(list(row))] if file.tell() == 0 else []
+        file.write("".join(f"{line}\n" for line in [*lines, _line(list(row.values()))]).encode())
+
+
 def _line(values: Sequence[Any]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(guarded(value) for value in values)  # quotes what holds any of its own line's end

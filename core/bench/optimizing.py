@@ -80,7 +80,7 @@ def _pool_rate(logos: list[Logo], params: list[Params], model: Model) -> float:
         # a little off each time, so that the cache knows none of them
         jobs = [Job(i, replace(p, splice_threshold=40 + k)) for k in range(BUDGET) for i, p in enumerate(params)]
         for chosen in (params, [BEST_SINGLE] * len(logos)):
-            jobs += [Job(i, p, keep_svg=True, trace_size=delivered_size(logos[i], model)) for i, p in enumerate(chosen)]
+            jobs += [Job(i, p, keep_svg=True, trace_size=delivered_size(logos[i], model), minify=True) for i, p in enumerate(chosen)]
         started = time.perf_counter()
         pool.measure(jobs)
         return len(jobs) / (time.perf_counter() - started)

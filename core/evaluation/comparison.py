@@ -298,7 +298,7 @@ def _complete(
                 wanted.setdefault((k, conversion.params), len(wanted))
     jobs = [Job(places[k], params, keep_svg=True) for k, params in wanted]
     svgs = [result.svg for result in pool.measure(jobs, lambda n: on_progress("drawing", n, len(jobs)))]
-    measured = [fidelity(comparison.logos[k].pixels, svg) for (k, _), svg in zip(wanted, svgs, strict=True)]
+    measured = [fidelity(comparison.logos[k].flat, svg, comparison.logos[k].ground) for (k, _), svg in zip(wanted, svgs, strict=True)]
     comparison.defaults = [measured[wanted[k, DEFAULTS]] for k in range(len(places))]
     for (method, budget), conversions in best.items():
         at = [wanted[k, conversion.params] for k, conversion in enumerate(conversions)]

@@ -17,13 +17,17 @@ _LARGE_STRUCTURE, _LARGE_COLOUR, _MUCH_LOST = 0.2, 8.0, 0.02  # from which on a 
 
 @dataclass(frozen=True)
 class Finalist:
-    """An SVG that may be the result. ``trace_size``: longest side at which VTracer saw the picture, in pixels; 0: as it is."""
+    """An SVG that may be the result.
+
+    ``trace_size``: longest side at which VTracer saw the picture, in pixels; 0: as it is. ``is_minified``: the SVG; its figures are of before.
+    """
 
     made_by: str
     svg: str
     outcome: Outcome
     params: Params
     trace_size: int = 0
+    is_minified: bool = False
 
 
 def is_refused(outcome: Outcome, defaults: Outcome, prefer: str) -> bool:

@@ -30,6 +30,8 @@ from core.paths import trace_cache_file
 from core.search.parallel import Trajectory, search_in_parallel
 from core.search.searchers import Searcher
 from core.tracing.cache import TraceCache
+from core.tracing.finish import sized
+from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import fit
@@ -48,7 +50,7 @@ class Result:
     """The best SVG of a file.
 
     ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: without the bytes; ``made_by``: "agent", "single" (the best single
-    setting), or "defaults", where nothing was better; ``trace_size``: longest side that VTracer saw, in pixels; ``remark``: what a person
+    setting), or "defaults", where nothing was better; ``trace_size``: longest side that VTracer saw, in pixels; ``file_bytes``: of the file, which is minified; ``remark``: what a person
     should know of it.
     """
 
@@ -62,6 +64,7 @@ class Result:
     made_by: str
     visual_gain: float
     trace_size: int
+    file_bytes: int
     remark: str
 
     @property
@@ -88,6 +91,7 @@ class Result:
             "made_by": self.made_by,
             "visual_gain": self.visual_gain,
             "trace_size": self.trace_size,
+            "file_bytes": self.file_bytes,
             "remark": self.remark,
         } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
 
@@ -197,10 +201,11 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
 
 def _read(file: Source, max_side: int) -> Logo | Skipped:
     try:
-        pixels = fit(read_picture(file.path, None, svg_side=max_side), max_side)
+        own = read_picture(file.path, None, svg_side=max_side)
+        pixels = fit(own, max_side)
     except (PictureError, MemoryError) as error:
         return Skipped(str(file.path), str(error) or "it takes more memory than there is")
-    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels))
+    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), (own.shape[1], own.shape[0]))
 
 
 def _search(
@@ -239,7 +244,7 @@ def _search(
         )
         n_before = len(group) * (budget + 1)
         wanted = [
-            Job(i, params, keep_svg=True, trace_size=delivered_size(group[i], model))
+            Job(i, params, keep_svg=True, trace_size=delivered_size(group[i], model), minify=True)
             for i, trajectory in zip(places, trajectories, strict=True)
             for params in (trajectory.best(budget).params, BEST_SINGLE)
         ]
@@ -271,14 +276,17 @@ def _finalists(trajectory: Trajectory, trace_size: int, jobs: Sequence[Job], res
         Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, trace_size),
     ]
     for made_by, job, result in zip((finalists.AGENT, finalists.SINGLE), jobs, results, strict=True):
-        found.append(Finalist(made_by, result.svg, result.outcome, job.params, job.trace_size))
+        found.append(Finalist(made_by, result.svg, result.outcome, job.params, job.trace_size, is_minified=True))
     return found
 
 
 def _keep(logo: Logo, trajectory: Trajectory, candidates: Sequence[Finalist], prefer: str, names: OutNames) -> Result:
     chosen, defaults = finalists.choose(candidates, prefer), trajectory.logo.defaults
     path = names.of(logo.name, Path(logo.source))
-    write_aside(path, chosen.svg.encode())
+    svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])
+    if logo.size is not None:
+        svg = sized(svg, *logo.size)
+    write_aside(path, svg.encode())
     return Result(
         file=logo.source,
         svg=str(path),
@@ -290,5 +298,6 @@ def _keep(logo: Logo, trajectory: Trajectory, candidates: Sequence[Finalist], pr
         made_by=chosen.made_by,
         visual_gain=finalists.visual_gain(chosen.outcome, defaults),
         trace_size=chosen.trace_size,
+        file_bytes=len(svg.encode()),
         remark=finalists.remark(chosen.outcome, defaults),
     )

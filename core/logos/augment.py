@@ -6,15 +6,17 @@ functions of pixels and a random generator: the same generator state gives the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.logos.dataset import Logo, digest_of
+from core.tracing.raster import ground_of, over
 
 MIN_SIDE = 48  # pixels; the shorter side of a logo that has as many is not cropped or scaled below this
 
@@ -44,7 +46,7 @@ def variants(logos: Sequence[Logo], n: int, seed: int) -> list[Logo]:
 
 
 def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random variant of RGB pixels, uint8, shape (height, width, 3); no side exceeds the longer side of the original."""
+    """A random variant of RGB or RGBA pixels, uint8, shape (height, width, 3 or 4); no side exceeds the longer side of the original."""
     pixels = _turn(pixels, rng)
     if rng.random() < 0.3:
         pixels = _crop(pixels, rng)
@@ -53,10 +55,22 @@ def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     if rng.random() < 0.4:
         pixels = _shrink(pixels, rng)
     if rng.random() < 0.12:
-        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.4, 1.2))), dtype=np.uint8)
+        sigma = float(rng.uniform(0.4, 1.2))
+        pixels = _weighted(pixels, lambda p: cv2.GaussianBlur(p, (0, 0), sigma))
     if rng.random() < 0.1:
         pixels = _as_jpeg(pixels, int(rng.integers(35, 96)))
     return np.ascontiguousarray(pixels)
+
+
+def _weighted(pixels: NDArray[np.uint8], change: Callable[[NDArray[Any]], Any]) -> NDArray[np.uint8]:
+    """A change that mixes neighbours; colours count as much as they are opaque."""
+    if pixels.shape[2] == 3:
+        return np.asarray(change(pixels), dtype=np.uint8)
+    weighted = pixels.astype(np.float32)
+    weighted[..., :3] *= weighted[..., 3:] / 255
+    mixed = np.asarray(change(weighted), dtype=np.float32)
+    mixed[..., :3] *= 255 / np.maximum(mixed[..., 3:], 1)
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
 
 
 def _turn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -80,14 +94,15 @@ def _recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     if rng.random() < 0.5:
         matrix = matrix * rng.choice([-1.0, 1.0], 3)[:, None]
     matrix = matrix * rng.uniform(0.6, 1.0, 3)[:, None] + rng.normal(0, 0.12, (3, 3))
-    colours = pixels.reshape(-1, 3) @ matrix.T
+    colours = pixels[..., :3].reshape(-1, 3) @ matrix.T
     low, high = colours.min(axis=0), colours.max(axis=0)
     span = np.minimum(high - low, 255)
     offset = rng.uniform(0, 1, 3) * (255 - span)
     if rng.random() < 0.5:  # as if on a white or black background
         offset = np.where(rng.random() < 0.7, 255 - span, 0)
     scaled = (colours - low) * np.divide(span, high - low, out=np.ones(3), where=high > low) + offset
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8).reshape(pixels.shape)
+    changed = np.clip(np.rint(scaled), 0, 255).astype(np.uint8).reshape(*pixels.shape[:2], 3)
+    return np.concatenate([changed, pixels[..., 3:]], axis=2)
 
 
 def _shrink(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -95,10 +110,12 @@ def _shrink(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     least = min(1.0, MIN_SIDE / min(height, width))
     scale = max(float(np.exp(rng.uniform(np.log(0.35), 0))), least)
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return _weighted(pixels, lambda p: cv2.resize(p, size, interpolation=cv2.INTER_AREA))
 
 
 def _as_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    if pixels.shape[2] == 4:  # a JPEG has no alpha
+        pixels = over(pixels, ground_of(pixels))
     ok, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError(f"a picture of shape {pixels.shape} can't be encoded as JPEG")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from core.logos.pictures import FORMATS, decode_picture, read_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
 from core.tracing.features import picture_features
 from core.tracing.picture import encode_png, fit
+from core.tracing.raster import ground_of, over
 
 BUILTIN = "builtin"
 SPLITS = ("train", "validation", "test")
@@ -34,7 +36,7 @@ _IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "li
 
 @dataclass(frozen=True)
 class Logo:
-    """One logo at work size. ``pixels``: uint8 RGB, shape (height, width, 3); ``digest``: hash of the pixels."""
+    """One logo at work size. ``pixels``: uint8 RGB, or RGBA where it is clear somewhere, shape (height, width, 3 or 4); ``digest``: their hash."""
 
     name: str
     category: str
@@ -43,6 +45,17 @@ class Logo:
     source: str
     pixels: NDArray[np.uint8] = field(repr=False, compare=False)
     digest: str = ""
+    size: tuple[int, int] | None = None  # width and height of its file's picture, where that matters
+
+    @cached_property
+    def ground(self) -> int:
+        """White (255) or black (0): what it is laid over where a picture without alpha is needed."""
+        return ground_of(self.pixels)
+
+    @cached_property
+    def flat(self) -> NDArray[np.uint8]:
+        """Opaque RGB, shape (height, width, 3)."""
+        return self.pixels if self.pixels.shape[2] == 3 else over(self.pixels, self.ground)
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,7 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
         name = "/".join((*parts[1 if category else 0 : -1], file.stem))
-        entries.append(_Entry(name, category, None, "", str(file), lambda side, file=file: read_picture(file, svg_side=side)))  # type: ignore[misc]
+        entries.append(_Entry(name, category, None, "", str(file), _reader(file)))  # type: ignore[misc]
     return entries
 
 
@@ -184,7 +197,12 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
-        yield _Entry(name, category or None, split, row["brand"], str(file), lambda side, file=file: read_picture(file, svg_side=side))  # type: ignore[misc]
+        yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))  # type: ignore[misc]
+
+
+def _reader(file: Path) -> Callable[[int], NDArray[np.uint8]]:
+    """Reads a file at the longest side that an SVG is to be drawn at."""
+    return lambda side: read_picture(file, None, svg_side=side)
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
@@ -206,7 +224,8 @@ def _load(entry: _Entry, longest_side: int, shares: Shares) -> Logo | Skipped:
     except PictureError as error:
         return Skipped(entry.source, str(error))
     digest = digest_of(pixels)
-    category = entry.category or classify(picture_features(pixels))
+    flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
+    category = entry.category or classify(picture_features(flat))
     split = entry.split or split_of(f"brand:{entry.brand}" if entry.brand else digest, shares)
     return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest)
 

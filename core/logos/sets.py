@@ -123,7 +123,7 @@ def delete(home: Path, path: str) -> None:
 
 def why(logo: Logo) -> str:
     """Why a logo is in its category: what its features say, and whether its folder or manifest overrides them."""
-    f = picture_features(logo.pixels)
+    f = picture_features(logo.flat)
     by_features = classify(f)
     reasons = {
         "gradient": f"{f.soft_share:.1%} of it is smooth colour gradients",

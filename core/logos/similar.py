@@ -47,8 +47,8 @@ def near_duplicates(logos: Sequence[Logo]) -> list[Pair]:
     """All pairs of logos that look alike, the most similar first."""
     if len(logos) < 2:
         return []
-    hashes = np.array([perceptual_hash(logo.pixels) for logo in logos], dtype=np.uint64)
-    small = [cv2.resize(logo.pixels, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA).astype(np.uint8) for logo in logos]
+    hashes = np.array([perceptual_hash(logo.flat) for logo in logos], dtype=np.uint64)
+    small = [cv2.resize(logo.flat, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA).astype(np.uint8) for logo in logos]
     found = []
     for i in range(len(logos) - 1):
         differ = np.bitwise_count(hashes[i + 1 :] ^ hashes[i])

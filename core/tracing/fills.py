@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -81,13 +81,16 @@ def fitted(shapes: Sequence[Shape], pixels: NDArray[np.uint8], view: tuple[float
     paints = [Paint((Stop(0.0, shape.fill),)) for shape in shapes]
     if not shapes or len(shapes) > MAX_SHAPES:
         return paints
-    label = shown(shapes, pixels.shape[1], pixels.shape[0], view)
-    rows, columns = np.nonzero(label >= 0)
-    seen = _Seen.of(label[rows, columns], columns, rows, pixels[rows, columns], len(shapes))
+    label = shown(shapes, pixels.shape[1], pixels.shape[0], view).ravel()
+    places = np.flatnonzero(label >= 0)
+    if not len(places):
+        return paints
+    seen, numbers = _Seen.of(label[places], places, pixels)
     scale = (view[0] / pixels.shape[1], view[1] / pixels.shape[0])
-    _paint_flat(paints, seen)
-    for index, paint in _gradients(seen, pixels.shape[0] * pixels.shape[1], scale):
-        paints[index] = _moved(paint, shapes[index])
+    for region, stops in _flat(seen):
+        paints[numbers[region]] = Paint(stops)
+    for region, paint in _gradients(seen, pixels.shape[0] * pixels.shape[1], scale):
+        paints[numbers[region]] = _moved(paint, shapes[numbers[region]])
     return paints
 
 
@@ -107,78 +110,83 @@ def shown(shapes: Sequence[Shape], width: int, height: int, view: tuple[float, f
         for i, s in enumerate(shapes)
     )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{view[0]:g}" height="{view[1]:g}" viewBox="0 0 {view[0]:g} {view[1]:g}">'
-    drawn = rasterizer().draw(f"{head}{coded}</svg>".encode(), width * _DRAWN, height * _DRAWN, background=0).astype(np.int64)
-    key = (drawn[..., 0] << 16) | (drawn[..., 1] << 8) | drawn[..., 2]
-    exact = key.astype(np.float32)  # 24 bits: exact
-    near = np.ones((3, 3), np.uint8)
-    is_inside = (cv2.dilate(exact, near) == exact) & (cv2.erode(exact, near) == exact)
-    blocks = is_inside.reshape(height, _DRAWN, width, _DRAWN).all(axis=(1, 3))
-    is_pure = cv2.erode(blocks.astype(np.uint8), near, borderType=cv2.BORDER_REPLICATE) > 0
-    found = (key[::_DRAWN, ::_DRAWN] * _DECODE) % _CODES - 1
-    found[~is_pure | (found >= len(shapes))] = -1
+    drawn = rasterizer().draw_codes(f"{head}{coded}</svg>".encode(), width * _DRAWN, height * _DRAWN)
+    across = drawn[:, 1:] == drawn[:, :-1]
+    square = (across[1:] & across[:-1] & (drawn[1:, :-1] == drawn[:-1, :-1])).view(np.uint8)  # each pixel and those right, below and across
+    blocks = square[::_DRAWN, ::_DRAWN]  # whether a pixel of the picture shows one shape
+    is_pure = cv2.erode(blocks, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE) > 0
+    found = (drawn[::_DRAWN, ::_DRAWN].astype(np.int64) * _DECODE) % _CODES - 1
+    is_pure &= found < len(shapes)
+    # ... and so do its neighbours
+    for ours, theirs in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        differs = found[ours] != found[theirs]
+        is_pure[ours] &= ~differs
+        is_pure[theirs] &= ~differs
+    found[~is_pure] = -1
     return found.astype(np.int32)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """Pixels in the order of their regions. ``colours``: over black and over white, or the one where nothing is clear; ``alpha``: levels."""
+    """Pixels in the order of their regions, each of which has some.
+
+    ``starts``: where each region begins; ``colours``: shape (3 or 6, n): over black and over white, or the one where nothing is clear.
+    """
 
     region: Ints
+    starts: Ints
     x: Floats
     y: Floats
     colours: Floats
-    alpha: Floats | None
-    n_regions: int
 
     @classmethod
-    def of(cls, region: NDArray[Any], x: NDArray[Any], y: NDArray[Any], pixels: NDArray[np.uint8], n_regions: int) -> _Seen:
-        order = np.argsort(region, kind="stable")
-        chosen = pixels[order].astype(np.float64)
-        alpha = chosen[:, 3] if chosen.shape[1] == 4 else None
-        if alpha is not None and (alpha == 255).all():
-            alpha = None
-        colours = chosen[:, :3]
-        if alpha is not None:
-            black = colours * (alpha[:, None] / 255)
-            colours = np.concatenate([black, black + (255 - alpha[:, None])], axis=1)
-        return cls(region[order].astype(np.int64), x[order] + 0.5, y[order] + 0.5, colours, alpha, n_regions)
-
-    def sums(self, values: Floats) -> Floats:
-        """Per region; ``values``: shape (n,) or (n, k)."""
-        if values.ndim == 1:
-            return np.bincount(self.region, values, self.n_regions).astype(np.float64, copy=False)
-        return np.stack([np.bincount(self.region, column, self.n_regions) for column in values.T], axis=1)
+    def of(cls, labels: NDArray[np.int32], places: Ints, pixels: NDArray[np.uint8]) -> tuple[_Seen, list[int]]:
+        """``labels``: of the pixels at ``places``; returns with it the label of each region."""
+        order = np.argsort(labels, kind="stable")  # a radix sort
+        labels, places = labels[order], places[order]
+        starts = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
+        counts = np.diff(np.append(starts, len(labels)))
+        chosen = pixels.reshape(-1, pixels.shape[2])[places].T.astype(np.float64)
+        colours = chosen[:3]
+        if len(chosen) == 4 and not (chosen[3] == 255).all():
+            black = colours * (chosen[3] / 255)
+            colours = np.concatenate([black, black + (255 - chosen[3])])
+        y, x = np.divmod(places, pixels.shape[1])
+        return cls(np.repeat(np.arange(len(starts)), counts), starts, x + 0.5, y + 0.5, colours), labels[starts].tolist()
 
     @property
+    def n_regions(self) -> int:
+        return len(self.starts)
+
+    def sums(self, values: Floats) -> Floats:
+        """Per region; ``values``: shape (n,), or (k, n) for (regions, k)."""
+        return np.add.reduceat(values, self.starts, axis=-1).T
+
+    @cached_property
     def counts(self) -> Ints:
-        return np.bincount(self.region, minlength=self.n_regions)
+        return np.diff(np.append(self.starts, len(self.region)))
 
     def only(self, regions: Ints) -> _Seen:
         """Of these regions, numbered anew, at most so many pixels each."""
-        new = np.full(self.n_regions, -1, np.int64)
-        new[regions] = np.arange(len(regions))
-        counts = self.counts
-        rank = np.arange(len(self.region)) - (np.cumsum(counts) - counts)[self.region]
-        every = -(-counts // _MOST_PIXELS)
-        kept = (new[self.region] >= 0) & (rank % np.maximum(every, 1)[self.region] == 0)
-        alpha = None if self.alpha is None else self.alpha[kept]
-        return _Seen(new[self.region[kept]], self.x[kept], self.y[kept], self.colours[kept], alpha, len(regions))
+        parts = []
+        for start, count in zip(self.starts[regions].tolist(), self.counts[regions].tolist(), strict=True):
+            parts.append(np.arange(start, start + count, -(-count // _MOST_PIXELS)))
+        kept, sizes = np.concatenate(parts), np.array([len(part) for part in parts])
+        region = np.repeat(np.arange(len(regions)), sizes)
+        return _Seen(region, np.cumsum(sizes) - sizes, self.x[kept], self.y[kept], self.colours[:, kept])
 
 
-def _paint_flat(paints: list[Paint], seen: _Seen) -> None:
+def _flat(seen: _Seen) -> list[tuple[int, tuple[Stop, ...]]]:
     """The median of each channel, in all regions that show enough."""
     counts = seen.counts
     regions = np.flatnonzero(counts >= MIN_FLAT)
     if not len(regions):
-        return
-    ends = np.cumsum(counts)[regions]
-    middle = ends - counts[regions] + counts[regions] // 2
-    medians = []
-    for column in seen.colours.T:
-        order = np.lexsort((column, seen.region))
-        medians.append(column[order][middle])
-    for region, stop in zip(regions.tolist(), _stops(np.stack(medians, axis=1)[:, None, :], np.zeros((len(regions), 1))), strict=True):
-        paints[region] = Paint(stop)
+        return []
+    middle = seen.starts[regions] + counts[regions] // 2
+    levels, first = np.rint(seen.colours).astype(np.int32), (seen.region * 256).astype(np.int32)
+    medians = [np.sort(first + column)[middle] - regions * 256 for column in levels]
+    stops = _stops(np.stack(medians, axis=1)[:, None, :].astype(np.float64), np.zeros((len(regions), 1)))
+    return list(zip(regions.tolist(), stops, strict=True))
 
 
 def _stops(colours: Floats, offsets: Floats) -> list[tuple[Stop, ...]]:
@@ -205,10 +213,10 @@ def _stops(colours: Floats, offsets: Floats) -> list[tuple[Stop, ...]]:
 
 def _gradients(seen: _Seen, n_pixels: int, scale: tuple[float, float]) -> list[tuple[int, Paint]]:
     """(region, paint) where a gradient pays."""
-    counts = np.maximum(seen.counts, 1)
+    counts = seen.counts
     means = seen.sums(seen.colours) / counts[:, None]
     spread = seen.sums(seen.colours**2) / counts[:, None] - means**2
-    weight = 3 / seen.colours.shape[1]
+    weight = 3 / len(seen.colours)
     flat = np.sqrt(np.maximum(spread.sum(axis=1) * weight, 0))
     share = seen.counts / n_pixels
     regions = np.flatnonzero((seen.counts >= MIN_GRADIENT) & (flat > _FLAT_ERROR) & (flat * share > _WORTH * _BYTES))
@@ -251,24 +259,24 @@ class _Fit:
 
     def __init__(self, seen: _Seen, weight: float) -> None:
         self.seen, self._weight = seen, weight
-        self._n = np.maximum(seen.counts, 1).astype(np.float64)
-        self.middle = np.stack([seen.sums(seen.x), seen.sums(seen.y)], axis=1) / self._n[:, None]
-        self._mean = seen.sums(seen.colours) / self._n[:, None]
-        self._off = seen.colours - self._mean[seen.region]
-        self._at = np.stack([seen.x, seen.y], axis=1) - self.middle[seen.region]
+        self._n = seen.counts.astype(np.float64)
+        at = np.stack([seen.x, seen.y])
+        self.middle = seen.sums(at) / self._n[:, None]
+        self._at = at - self.middle.T[:, seen.region]
+        self._off = seen.colours - (seen.sums(seen.colours) / self._n[:, None]).T[:, seen.region]
+        self._squares = seen.sums(seen.colours**2)
 
     def limits(self, along: Floats) -> tuple[Floats, Floats]:
         """Least and most of each region; every region has pixels, in order."""
-        starts = np.cumsum(self.seen.counts) - self.seen.counts
-        low, high = np.minimum.reduceat(along, starts), np.maximum.reduceat(along, starts)
+        low, high = np.minimum.reduceat(along, self.seen.starts), np.maximum.reduceat(along, self.seen.starts)
         return low, np.maximum(high, low + 1e-3)
 
     def direction(self) -> Floats:
         """Unit vectors along which the colour changes most: the plane fitted to it, shape (regions, 2)."""
         sums, at = self.seen.sums, self._at
-        xx, xy, yy = sums(at[:, 0] ** 2), sums(at[:, 0] * at[:, 1]), sums(at[:, 1] ** 2)
+        xx, xy, yy = sums(at[0] ** 2), sums(at[0] * at[1]), sums(at[1] ** 2)
         determinant = np.maximum(xx * yy - xy * xy, 1e-9)
-        cx, cy = sums(self._off * at[:, :1]), sums(self._off * at[:, 1:])
+        cx, cy = sums(self._off * at[0]), sums(self._off * at[1])
         slope_x = (yy[:, None] * cx - xy[:, None] * cy) / determinant[:, None]
         slope_y = (xx[:, None] * cy - xy[:, None] * cx) / determinant[:, None]
         a, b, c = (slope_x**2).sum(1), (slope_x * slope_y).sum(1), (slope_y**2).sum(1)
@@ -288,9 +296,9 @@ class _Fit:
         weights = np.bincount(cell, minlength=size).astype(np.float64)
         filled = np.maximum(weights, 1)
         places = np.bincount(cell, place, size) / filled
-        sums = np.stack([np.bincount(cell, column, size) for column in seen.colours.T], axis=1)
+        sums = np.stack([np.bincount(cell, column, size) for column in seen.colours], axis=1)
         means = sums / filled[:, None]
-        within = self.seen.sums(seen.colours**2) - (sums**2 / filled[:, None]).reshape(seen.n_regions, _BINS, -1).sum(axis=1)
+        within = self._squares - (sums**2 / filled[:, None]).reshape(seen.n_regions, _BINS, -1).sum(axis=1)
         shape = (seen.n_regions, _BINS)
         return weights.reshape(shape), places.reshape(shape), means.reshape(*shape, -1), within.sum(axis=1)
 
@@ -317,11 +325,11 @@ class _Fit:
         """Where a radial gradient begins: the vertex of the paraboloid fitted to the strongest colour change, then a search around it."""
         value = self._strongest()
         at, sums = self._at, self.seen.sums
-        size = np.sqrt(np.maximum(sums((at**2).sum(axis=1)) / self._n, 1.0))
-        u = at / size[self.seen.region][:, None]
-        columns = np.stack([np.ones(len(u)), u[:, 0], u[:, 1], (u**2).sum(axis=1)], axis=1)
-        system = np.stack([sums(columns * column[:, None]) for column in columns.T], axis=1) + 1e-6 * np.eye(4)
-        solved = np.linalg.solve(system, sums(columns * value[:, None])[..., None])[..., 0]
+        size = np.sqrt(np.maximum(sums((at**2).sum(axis=0)) / self._n, 1.0))
+        u = at / size[self.seen.region]
+        rows = np.stack([np.ones(u.shape[1]), u[0], u[1], (u**2).sum(axis=0)])
+        system = np.stack([sums(rows * row) for row in rows], axis=1) + 1e-6 * np.eye(4)
+        solved = np.linalg.solve(system, sums(rows * value)[..., None])[..., 0]
         bowl = np.where(np.abs(solved[:, 3]) < 1e-6, 1e-6, solved[:, 3])
         vertex = np.clip(-solved[:, 1:3] / (2 * bowl[:, None]), -3, 3) * size[:, None]
         best = self.middle.copy()
@@ -343,9 +351,9 @@ class _Fit:
     def _strongest(self) -> Floats:
         """Each pixel's place along the direction in which its region's colours vary most."""
         off = self._off
-        spread = np.stack([self.seen.sums(off * column[:, None]) for column in off.T], axis=1)
+        spread = np.stack([self.seen.sums(off * row) for row in off], axis=1)
         main = np.linalg.eigh(spread)[1][..., -1]  # (regions, channels)
-        return (off * main[self.seen.region]).sum(axis=1)
+        return (off * main.T[:, self.seen.region]).sum(axis=0)
 
 
 def _painted(

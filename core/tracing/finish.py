@@ -5,10 +5,13 @@ Guarantee: an SVG made here holds paths, gradients and nothing else; no comment,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from core.tracing.fills import Paint, Shape, Stop
 
+_HEAD = re.compile(r"<svg\b[^>]*>")
+_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -55,6 +58,22 @@ def _fill(paint: Paint, gradients: dict[str, str]) -> str:
     colour = short(stop.colour)
     opacity = f' fill-opacity="{_number(stop.opacity)}"' if stop.opacity < 1 else ""
     return (f' fill="{colour}"' if colour != "#000" else "") + opacity
+
+
+def sized(svg: str, width: int, height: int) -> str:
+    """The same with another width and height; what it shows is stretched to them."""
+    head = _HEAD.search(svg)
+    if head is None:
+        return svg
+    told = dict(_ATTRIBUTE.findall(head.group()))
+    if "width" not in told or "height" not in told:
+        return svg
+    view = "" if "viewBox" in told else f' viewBox="0 0 {told["width"]} {told["height"]}"'
+    if "preserveAspectRatio" not in told:
+        view += ' preserveAspectRatio="none"'  # a rounded side would leave a hair of a letter box
+    new = head.group().replace(f' width="{told["width"]}"', f' width="{width}"', 1)
+    new = new.replace(f' height="{told["height"]}"', f' height="{height}"{view}', 1)
+    return svg[: head.start()] + new + svg[head.end() :]
 
 
 def _gradient(paint: Paint) -> str:

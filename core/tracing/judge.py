@@ -45,11 +45,11 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return MAX_PSNR if squared == 0 else min(10 * math.log10(255**2 / squared), MAX_PSNR)
 
 
-def fidelity(pixels: NDArray[np.uint8], svg: str) -> Fidelity:
-    """Of an SVG to the picture that it was traced from; zeros where it can't be drawn."""
+def fidelity(pixels: NDArray[np.uint8], svg: str, ground: int = 255) -> Fidelity:
+    """Of an SVG, drawn over a grey ``ground``, to the picture that it was traced from; zeros where it can't be drawn."""
     height, width = pixels.shape[:2]
     try:
-        drawn = rasterizer().draw(svg.encode(), width, height)
+        drawn = rasterizer().draw(svg.encode(), width, height, ground)
     except RasterError:
         return Fidelity(0.0, 0.0)
     return Fidelity(edge_f1(pixels, drawn), psnr(pixels, drawn))

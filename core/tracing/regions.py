@@ -15,8 +15,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from core.tracing.similarity import Reference
 
@@ -60,6 +58,9 @@ class Regions:
         fresh[:, 1:] |= ~down[:, :-1]
         fresh &= down
         n_runs = len(start)
+        from scipy.sparse import coo_matrix  # half a second, which processes that compute no features are spared
+        from scipy.sparse.csgraph import connected_components
+
         joints = coo_matrix((np.ones(int(fresh.sum()), np.int8), (upper[fresh], lower[fresh])), shape=(n_runs, n_runs))
         self.n, self._label = connected_components(joints, directed=False)
         end = start + length

@@ -111,13 +111,17 @@ class WorkerPool:
         ``n_tries``: how often it is started before the loss of its worker counts as its result. ``is_lasting``:
         whether other runs are likely to need the same conversion.
         """
-        digest = self.store.digest(job.index) + job.pipeline(self.store.pipeline).key
+        digest = self._cache_key(job)
         known = self.cache.get(digest, job.params, job.keep_svg, job.with_features, is_lasting)
         if known is not None:
             self._finished.append((key, JobResult(known.outcome, known.svg or "", known.features)))
             return
         self._waiting.append(_Task(key, job, n_tries, is_lasting))
         self._deal()
+
+    def _cache_key(self, job: Job) -> str:
+        """What stands for a job's picture and pipeline."""
+        return self.store.digest(job.index) + job.pipeline(self.store.pipeline).key + ("+minified" if job.minify else "")
 
     def results(self) -> Iterator[tuple[Hashable, JobResult]]:
         """Yield results as they arrive until none is outstanding; more may be submitted meanwhile."""
@@ -227,7 +231,7 @@ class WorkerPool:
         worker.since = time.monotonic()
         result = unpack_result(data)
         svg = result.svg if task.job.keep_svg else None
-        digest = self.store.digest(task.job.index) + task.job.pipeline(self.store.pipeline).key
+        digest = self._cache_key(task.job)
         self.cache.put(digest, task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)
         self._finished.append((task.key, result))
         return True

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from core.tracing.features import N_FEATURES, Features
+from core.tracing.minify import minified
 from core.tracing.outcome import PACKED_BYTES, Outcome
 from core.tracing.params import DEFAULTS, N_PARAMS, Params
 from core.tracing.pipeline import PLAIN, Pipeline
 from core.workers.picture_store import PictureStore, StoreHandle
 
 READY = b"ready"
-_JOB = struct.Struct(f"<i???i{N_PARAMS}d")
+_JOB = struct.Struct(f"<i????i{N_PARAMS}d")
 _FLAG = struct.Struct("<?")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 
@@ -31,7 +32,8 @@ _FEATURES = struct.Struct(f"<{N_FEATURES}d")
 class Job:
     """One conversion of the store's picture ``index``.
 
-    ``trace_size``: another one than that of the store's pipeline, in pixels; 0 takes that.
+    ``trace_size``: another one than that of the store's pipeline, in pixels; 0 takes that. ``minify``: the SVG is to be taken away: it is
+    minified, its figures are of before.
     """
 
     index: int
@@ -39,6 +41,7 @@ class Job:
     keep_svg: bool = False
     with_features: bool = False
     trace_size: int = 0
+    minify: bool = False
 
     def pipeline(self, of_store: Pipeline) -> Pipeline:
         """What stands around VTracer in this conversion."""
@@ -58,12 +61,12 @@ class JobResult:
 
 
 def pack_job(job: Job) -> bytes:
-    return _JOB.pack(job.index, job.keep_svg, job.with_features, job.params.is_plain, job.trace_size, *job.params.as_tuple())
+    return _JOB.pack(job.index, job.keep_svg, job.with_features, job.params.is_plain, job.minify, job.trace_size, *job.params.as_tuple())
 
 
 def unpack_job(data: bytes) -> Job:
-    index, keep_svg, with_features, is_plain, trace_size, *values = _JOB.unpack(data)
-    return Job(index, replace(Params.from_values(values), is_plain=is_plain), keep_svg, with_features, trace_size)
+    index, keep_svg, with_features, is_plain, minify, trace_size, *values = _JOB.unpack(data)
+    return Job(index, replace(Params.from_values(values), is_plain=is_plain), keep_svg, with_features, trace_size, minify)
 
 
 def pack_result(result: JobResult) -> bytes:
@@ -84,7 +87,10 @@ def perform(store: PictureStore, job: Job) -> JobResult:
     """Perform a job in this process."""
     picture = store.picture(job.index)
     measured = picture.by_defaults if job.params == DEFAULTS else picture.measure(job.params, job.pipeline(store.pipeline))
-    return JobResult(measured.outcome, measured.trace.svg if job.keep_svg else "", picture.features if job.with_features else None)
+    svg = measured.trace.svg if job.keep_svg else ""
+    if job.minify:
+        svg = minified(svg, picture.source.shape[1], picture.source.shape[0])
+    return JobResult(measured.outcome, svg, picture.features if job.with_features else None)
 
 
 def worker_main(pipe: Connection, handle: StoreHandle, parent_pid: int) -> None:

@@ -31,6 +31,7 @@ PAGES: tuple[Page, ...] = (
     Page("gallery", "Gallery", "Inspect", "g", has_charts=True),
     Page("workbench", "Workbench", "Inspect", "w"),
     Page("compare", "Compare", "Inspect", "c", has_charts=True),
+    Page("choose", "Choose", "Inspect", "h"),
     Page("alerts", "Alerts", "Inspect", "a"),
     Page("system", "System", "Machine", "s", has_charts=True),
     Page("settings", "Settings", "Machine", "e"),

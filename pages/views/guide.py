@@ -12,6 +12,7 @@ SHORTCUTS = (
     ("[ ]", "the logo or picture before, after"),
     ("← →", "move the divider (Shift: faster)"),
     ("+ - 0", "zoom in, zoom out, fit"),
+    ("← ↓ →", "on Choose: the left one, equal, the right one; Backspace takes the last answer back"),
     ("s b f", "side by side, background, full screen (in the viewer)"),
 )
 TOUR = (

@@ -128,7 +128,7 @@ def test_find_the_logo_that_got_worst_and_see_where(shared, browse):
     page.get_by_role("tab", name="Trade-off").first.click()
     page.get_by_role("button", name="Try 40 more settings").first.click()
     page.get_by_text(re.compile(r"\d+ known conversions")).first.wait_for()
-    page.get_by_text("vtracer.Config").first.wait_for()
+    page.get_by_text("logos trace").first.wait_for()
 
 
 def test_compare_two_runs_and_export(shared, browse):
@@ -298,6 +298,7 @@ def addresses(run: RunDir) -> list[str]:
         f"workbench?run={run.run_id}",
         "compare",
         "compare?tab=Logo+by+logo",
+        "choose",
         "alerts",
         "system",
         "settings",

@@ -15,8 +15,10 @@ from core.tracing.colours import ColourReference
 from core.tracing.edges import EdgeReference
 from core.tracing.engines import ENGINES, engine
 from core.tracing.fills import Paint, Shape, Stop, fitted
-from core.tracing.finish import document, short
-from core.tracing.params import DEFAULTS, Params
+from core.tracing.finish import document, short, sized
+from core.tracing.minify import minified
+from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
+from core.tracing.picture import Picture
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline, convert, n_nodes, shapes_of
 from core.tracing.raster import over, rasterizer
 from core.tracing.sharpen import blendable, blended, sharpen
@@ -260,3 +262,29 @@ def test_hard_edges_are_no_stairs_when_enlarged():
         border = (clean == clean[2, -3]).all(axis=2).argmax(axis=1)  # the first pixel of the colour on the right, per row
         steps = np.diff(border[40:-40])
         assert steps.max() <= 2
+
+
+def test_minifying_moves_no_pixel_and_keeps_what_it_can_not_shrink():
+    defs = '<linearGradient id="g"><stop stop-color="#f00"/><stop offset="1" stop-color="#00f" stop-opacity="0.2"/></linearGradient>'
+    source = drawn(CIRCLE.replace("#c81e28", "url(#g)") + '<rect x="70" y="70" width="20" height="20" fill="#1b4"/>', defs=defs)
+    svg = Picture(source, Pipeline(trace_size=512)).measure(BEST_SINGLE).trace.svg
+    assert "Gradient" in svg
+    small = minified(svg, SIDE, SIDE)
+    assert len(small) < len(svg)
+    for size in (96, 400):
+        np.testing.assert_array_equal(*(rasterizer().draw_rgba(each.encode(), size, size) for each in (svg, small)))
+    assert minified(small, 96, 96) == small or len(minified(small, 96, 96)) < len(small)
+    for odd in ("", "<svg", "<svg/>", "no svg", '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L'):
+        assert minified(odd, 96, 96) == odd or len(minified(odd, 96, 96)) < len(odd)
+
+
+def test_an_svg_takes_another_size_and_keeps_what_it_shows():
+    source = on_white(CIRCLE)
+    for params in (DEFAULTS, BEST_SINGLE):  # VTracer's own text has no viewBox
+        svg = Picture(source, Pipeline(trace_size=512)).measure(params).trace.svg
+        large = sized(svg, 300, 300)
+        assert rasterizer().size(large.encode()) == (300, 300)
+        same, drawn_large = (rasterizer().draw(each.encode(), SIDE, SIDE).astype(int) for each in (svg, large))
+        assert np.abs(same - drawn_large).max() <= 8  # another scale, rounded elsewhere
+        assert sized(large, 300, 300) == large
+    assert sized("no svg", 3, 4) == "no svg"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.logos.augment import augment, is_variant, variants
 from core.logos.dataset import load_logos
@@ -104,3 +105,22 @@ def test_estimated_regions_are_near_vtracers_on_real_logos():
 def test_tiny_pictures_have_features(size):
     pixels = pixels_of(1, 48)[:size, :size]
     assert len(region_features(np.ascontiguousarray(pixels))) == N_REGION_FEATURES
+
+
+def test_variants_of_a_clear_logo_stay_clear_where_it_is(tmp_path):
+    """Colours bleed nowhere: what is opaque in the middle of a disc has one colour, whatever was done to it."""
+    y, x = np.mgrid[:96, :96]
+    disc = np.zeros((96, 96, 4), np.uint8)
+    inside = np.hypot(x - 47.5, y - 47.5) < 30
+    disc[inside] = (30, 120, 220, 255)
+    Image.fromarray(disc).save(tmp_path / "disc.png")
+    (logo,) = load_logos(str(tmp_path), 96).logos
+    assert logo.pixels.shape == (96, 96, 4)
+    assert logo.flat[0, 0].tolist() == [255, 255, 255]
+    with_alpha = [v for v in variants([logo], 40, seed=5) if v.pixels.shape[2] == 4]
+    assert len(with_alpha) > 20
+    for variant in with_alpha:
+        alpha = variant.pixels[..., 3]
+        assert alpha.min() < 40
+        opaque = variant.pixels[alpha == 255][:, :3].astype(int)
+        assert np.ptp(opaque, axis=0).max() <= 4

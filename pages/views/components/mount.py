@@ -1,8 +1,8 @@
-"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the keyboard."""
+"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the chooser, the keyboard."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ def _mounted(name: str) -> Any:
 _VIEWER = _mounted("viewer")
 _SCRUBBER = _mounted("scrubber")
 _KEYS = _mounted("keys")
+_CHOOSER = _mounted("chooser")
 
 
 def before_after(shown: str, left: Side, right: Side, width: int, height: int, key: str, over: Side | None = None) -> None:
@@ -38,3 +39,12 @@ def keys(
 ) -> None:
     """Shortcuts, the tour, and notifications of the browser. ``pages``: {key after g: path}; ``latest``: ts, title, run of the newest notice."""
     _KEYS(key="keys", data={"shortcuts": [list(s) for s in shortcuts], "pages": pages, "tour": [list(t) for t in tour], "latest": latest})
+
+
+def chooser(shown: str, original: str, left: str, right: str, size: tuple[int, int], key: str, on_answer: Callable[[], None]) -> None:
+    """Two SVGs of a picture without their names; ``size``: width and height of the picture in pixels.
+
+    The answer, "left", "right", "equal" or "back", is ``st.session_state[key].answer`` while ``on_answer`` is called.
+    """
+    data = {"id": shown, "original": original, "left": left, "right": right, "w": size[0], "h": size[1]}
+    _CHOOSER(key=key, data=data, on_answer_change=on_answer)
