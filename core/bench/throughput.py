@@ -34,7 +34,7 @@ from core.tracing.engines import engine
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
 from core.tracing.picture import Picture
-from core.tracing.pipeline import Canvas, Pipeline
+from core.tracing.pipeline import PLAIN, Canvas, Pipeline
 from core.tracing.pipeline import settings as told
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import Reference
@@ -125,7 +125,7 @@ class NaiveStep:
 
     def __call__(self, picture: Picture, params: Params) -> None:
         self._in.write_bytes(picture.png)
-        engine().trace_file(str(self._in), str(self._out), told(params, 1.0))
+        engine().trace_file(str(self._in), str(self._out), told(params, 1.0, optimize=PLAIN.optimize))
         svg = self._out.read_text()
         png = self._resvg.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
         drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))

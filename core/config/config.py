@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from core.errors import ParamError
 from core.tracing.params import BEST_SINGLE, NAMES, Params
 
+GAIN_PER_DIFFICULTY = 0.80  # about what the best single setting reaches on logos of every kind
 CATEGORIES = ("simple", "text", "gradient", "complex")
 Category = Literal["simple", "text", "gradient", "complex"]
 
@@ -144,9 +145,9 @@ class StageConfig(_Section):
 
     name: str = _field("stage", "Name of the stage; each may occur only once.", min_length=1, max_length=60)
     categories: list[Category] = _field(list(CATEGORIES), "Categories of logos to draw from.", min_length=1)
-    difficulty: float = _field(1.0, "Difficulty; the required gain is 0.30 times this unless it is set.", ge=0, le=1)
+    difficulty: float = _field(1.0, "Difficulty; the required gain is 0.80 times this unless it is set.", ge=0, le=1)
     target_ssim: float = _field(0.9, "SSIM that an episode must reach to count as a success.", ge=0, le=1)
-    required_gain: float | None = _field(None, "Headline gain that an episode must also reach; null means 0.30 x difficulty.", ge=-5, le=10)
+    required_gain: float | None = _field(None, "Headline gain that an episode must also reach; null means 0.80 x difficulty.", ge=-5, le=10)
     max_episodes: int = _field(
         10_000, "Episode limit, at which a stage that has not been passed ends.", unit="episodes", ge=1, le=100_000_000
     )
@@ -163,7 +164,7 @@ class StageConfig(_Section):
     variants: bool = _field(True, "Also draw variants of the logos.")
 
     def gain_needed(self) -> float:
-        return 0.30 * self.difficulty if self.required_gain is None else self.required_gain
+        return GAIN_PER_DIFFICULTY * self.difficulty if self.required_gain is None else self.required_gain
 
 
 def plan_stages() -> list[StageConfig]:

@@ -71,7 +71,7 @@ def test_the_step_and_the_naive_step_do_the_same_work(tmp_path):
     assert found.keys["naive_over_step"] > 0
     assert found.details["ssim_difference"] < 1e-5
     naive = throughput.NaiveStep(tmp_path)
-    naive(pictures[0], throughput.DEFAULTS)
+    naive(pictures[0], DEFAULTS)
     assert (tmp_path / "out.svg").read_text().count("<path ") == pictures[0].by_defaults.trace.n_paths
 
 

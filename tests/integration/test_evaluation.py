@@ -16,13 +16,17 @@ from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
 from core.evaluation.comparison import Request, compare, write_comparison
 from core.evaluation.files import find_pictures
-from core.evaluation.optimize import PREFERENCES, optimize
+from core.evaluation.finalists import PREFERENCES
+from core.evaluation.optimize import optimize
 from core.runs.run_dir import RunDir
 from core.tracing.cache import TraceCache
+from core.tracing.finish import sized
 from core.tracing.judge import MAX_PSNR, edge_f1, fidelity, psnr
+from core.tracing.minify import minified
 from core.tracing.outcome import gain
-from core.tracing.params import DEFAULTS
+from core.tracing.params import DEFAULTS, N_PARAMS
 from core.tracing.picture import Picture
+from core.tracing.pipeline import Pipeline
 from core.tracing.raster import rasterizer
 from tests.support.logos import draw_logo
 from tests.support.paths import ROOT
@@ -96,7 +100,7 @@ def test_the_exported_model_chooses_as_the_checkpoint_does(trained, tmp_path):
     rng = np.random.default_rng(0)
     observations = rng.uniform(-1, 2, (100, kept.spec.n_observation)).astype(np.float32)
     np.testing.assert_allclose(kept.policy.actions(observations), shipped.policy.actions(observations), atol=1e-5)
-    params = kept.spec.actions.to_values(rng.uniform(-1, 1, (50, 7)))
+    params = kept.spec.actions.to_values(rng.uniform(-1, 1, (50, N_PARAMS)))
     assert kept.outcomes is not None
     assert shipped.outcomes is not None
     np.testing.assert_allclose(kept.outcomes.predict(observations[0], params), shipped.outcomes.predict(observations[0], params), atol=1e-4)
@@ -158,14 +162,16 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
     assert told == sorted(told)
     for result in done.results:
         assert result.visual_gain >= 0
-        assert 1 - result.outcome.ssim <= 1.1 * (1 - result.defaults.ssim) + 0.001
+        assert not result.outcome.is_visibly_worse(result.defaults)
         pixels = np.asarray(Image.open(result.file).convert("RGB"))
         svg = Path(result.svg).read_text()
         if result.is_default:
             assert result.params == DEFAULTS
-        picture = Picture(pixels)
-        measured = picture.refined() if result.made_by == "refined" else picture.measure(result.params)
-        assert measured.trace.svg == svg
+        picture = Picture(pixels, Pipeline(trace_size=result.trace_size))
+        measured = picture.measure(result.params)
+        own = minified(measured.trace.svg, pixels.shape[1], pixels.shape[0])
+        assert svg == sized(own, pixels.shape[1], pixels.shape[0])
+        assert len(svg.encode()) == result.file_bytes
         assert measured.outcome.ssim == result.outcome.ssim
     assert len((tmp_path / "out" / "optimized.csv").read_text().splitlines()) == 1 + len(done.results)
 

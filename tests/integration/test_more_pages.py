@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from core.curriculum import library
+from core.environment.spec import pipeline_of
 from core.logos import favourites
 from core.paths import trace_cache_file
 from core.runs.records import read_config
@@ -99,7 +100,7 @@ def test_the_workbench_starts_from_the_agent_and_keeps_favourites(visit, console
     assert page.slider(key="bench.corner_threshold").value == DEFAULTS.corner_threshold
     assert {m.label: m.value for m in page.metric}["Gain"] == "+0.000"
     page.slider(key="bench.color_precision").set_value(3).run()
-    assert "color_precision=3," in page.code[0].value
+    assert "--params 3," in page.code[0].value
     page.text_input(key="bench.name").set_value("three bits").run()
     page.button(key="bench.keep").click().run()
     assert [f.params[0] for f in favourites.read(console.home)] == [3.0]
@@ -127,10 +128,11 @@ def test_the_trade_off_shows_what_searches_found(visit, console, ended):
     before = n_known()
     best = int(queries.run_totals(console.store, ended.run_id)["best_step"])
     digests = set(queries.evaluated_logos(console.store, ended.run_id, best)["digest"])
+    key = pipeline_of(read_config(ended)).key
     cache = TraceCache(trace_cache_file(console.home))  # as "python -m core evaluate" leaves it
     for digest in digests:
         for n, failure in enumerate((None, None, "blank")):
-            cache.put(digest, Params(8, 7 + n, 61), Cached(Outcome(0.9, 500, 4, 0.1, failure)), is_lasting=True)
+            cache.put(digest + key, Params(8, 7 + n, 61), Cached(Outcome(0.9, 500, 4, 0.1, failure)), is_lasting=True)
     cache.close()
     assert n_known() == before + 2
 

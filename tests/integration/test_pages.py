@@ -25,7 +25,7 @@ from tests.support.runs import await_status, follow, tiny_config
 
 @pytest.fixture
 def ended(console, recorded):
-    run = recorded(curriculum={"enabled": True, "window": 8, "min_episodes": 20})
+    run = recorded(curriculum={"enabled": True, "window": 8, "min_episodes": 20, "ends_run": False})
     caught_up(console, run)
     return run
 
@@ -59,8 +59,11 @@ def test_a_link_names_a_run_by_its_id_whatever_it_is_called(visit, console, ende
         page.selectbox(key="run").set_value(ended.run_id).run()
         assert page.selectbox(key="run").value == ended.run_id
         assert page.query_params["run"] in (ended.run_id, [ended.run_id])
-    page = visit("gallery", run=ended.run_id, at="32", logo=sorted(queries_logos(ended))[-1])
-    assert page.selectbox(key="at").value == "32"
+    evaluations = [e for e in map(json.loads, ended.events_file.read_text().splitlines()) if e["kind"] == "evaluation"]
+    best = max(e["data"]["gain"] for e in evaluations)
+    first_step = str(evaluations[-1]["step"] if evaluations[0]["data"]["gain"] == best else evaluations[0]["step"])  # not the default
+    page = visit("gallery", run=ended.run_id, at=first_step, logo=sorted(queries_logos(ended))[-1])
+    assert page.selectbox(key="at").value == first_step
     assert page.selectbox(key="logo").value == sorted(queries_logos(ended))[-1]
     page = visit("live", run=ended.run_id, **{"with": "custom-older"})
     assert page.multiselect(key="with").value == ["custom-older"]

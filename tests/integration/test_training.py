@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
+from core.environment.spec import pipeline_of
 from core.errors import RunError
 from core.logos.dataset import load_logos
 from core.runs.event_types import EpisodeEnded, Record, StageDecision, StageEvaluation
@@ -58,7 +59,7 @@ def test_a_run_learns_evaluates_keeps_and_ends(home, logo_folder):
     assert sum("train/loss" in e.data.values for e in events if e.kind == "metrics") == 3  # each update, the last one too
     for e in events:
         if e.kind == "evaluated":
-            assert (run.path / e.data.svg).read_text().startswith("<?xml")
+            assert (run.path / e.data.svg).read_text().startswith("<svg xmlns")
             assert run.picture_file(e.data.digest).exists()
             assert run.default_svg_file(e.data.digest).exists()
     for name in ("last", "best"):
@@ -185,7 +186,8 @@ def test_an_episodes_figures_are_those_of_its_best_conversion(home, logo_folder)
     assert {e.length for e in episodes} == {3}
     for e in episodes:
         assert sum(e.terms.values()) == pytest.approx(e.training_gain, abs=1e-12)
-    prepared = {logo.name: Picture(logo.pixels) for logo in load_logos(str(logo_folder), 48).logos}
+    pipeline = pipeline_of(read_config(run))
+    prepared = {logo.name: Picture(logo.pixels, pipeline) for logo in load_logos(str(logo_folder), 48).logos}
     weights = read_config(run).reward
     for e in episodes[:10]:  # the terms are of the parameters that the event names
         best = prepared[e.logo].measure(Params.from_values(e.params)).outcome
@@ -318,7 +320,7 @@ def test_a_case_from_the_log_can_be_repeated(home, recorded):
     found = [e.data for e in read_events(run.events_file) if e.kind == "evaluated"][-1]
     params = ",".join(f"{value:.10g}" for value in found.params)
     picture = run.picture_file(found.digest)
-    done = core("logos", "trace", str(picture), "--work-size", "48", "--params", params, "--json", home=home)
+    done = core("logos", "trace", str(picture), "--work-size", "48", "--trace-size", "96", "--params", params, "--json", home=home)
     assert done.returncode == 0, done.stderr
     repeated = json.loads(done.stdout.splitlines()[-1])
     assert (repeated["ssim"], repeated["n_bytes"], repeated["gain"]) == (found.ssim, found.bytes, found.gain)

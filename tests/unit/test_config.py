@@ -60,7 +60,7 @@ def test_the_plan_is_in_its_preset():
 
 
 def test_the_required_gain_follows_the_difficulty_unless_set():
-    assert [s.gain_needed() for s in plan_stages()] == pytest.approx([0.03, 0.09, 0.18, 0.30])
+    assert [s.gain_needed() for s in plan_stages()] == pytest.approx([0.08, 0.24, 0.48, 0.80])
     assert StageConfig(difficulty=1.0, required_gain=0.1).gain_needed() == 0.1
 
 
