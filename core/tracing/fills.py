@@ -27,7 +27,7 @@ _FLAT_ERROR = 4.0  # root mean square in levels of 256 below which a flat colour
 _BETTER, _BETTER_BY = 0.9, 0.3  # what an error must fall to (share, levels) for a gradient, or for a stop more
 _WORTH = 1e-4  # levels, times the share of the picture, that a byte must buy
 _BYTES, _BYTES_PER_STOP = 110, 34
-_MOST_PIXELS = 2000  # of a region that a gradient is fitted to
+_MOST_PIXELS, _FEW_PIXELS = 2000, 500  # of a region that a gradient is fitted to, and by which its centre is looked for
 _BINS = 24  # places along a gradient
 _STOPS = (2, 3, 4, 5)
 _SMOOTH = 0.02  # weight of straightness where a stop sees few pixels
@@ -166,11 +166,11 @@ class _Seen:
     def counts(self) -> Ints:
         return np.diff(np.append(self.starts, len(self.region)))
 
-    def only(self, regions: Ints) -> _Seen:
-        """Of these regions, numbered anew, at most so many pixels each."""
+    def only(self, regions: Ints, most: int = _MOST_PIXELS) -> _Seen:
+        """Of these regions, numbered anew, at most ``most`` pixels each."""
         parts = []
         for start, count in zip(self.starts[regions].tolist(), self.counts[regions].tolist(), strict=True):
-            parts.append(np.arange(start, start + count, -(-count // _MOST_PIXELS)))
+            parts.append(np.arange(start, start + count, -(-count // most)))
         kept, sizes = np.concatenate(parts), np.array([len(part) for part in parts])
         region = np.repeat(np.arange(len(regions)), sizes)
         return _Seen(region, np.cumsum(sizes) - sizes, self.x[kept], self.y[kept], self.colours[:, kept])
@@ -182,9 +182,10 @@ def _flat(seen: _Seen) -> list[tuple[int, tuple[Stop, ...]]]:
     regions = np.flatnonzero(counts >= MIN_FLAT)
     if not len(regions):
         return []
-    middle = seen.starts[regions] + counts[regions] // 2
-    levels, first = np.rint(seen.colours).astype(np.int32), (seen.region * 256).astype(np.int32)
-    medians = [np.sort(first + column)[middle] - regions * 256 for column in levels]
+    first, medians = seen.region * 256, []
+    for column in np.rint(seen.colours).astype(np.int64):
+        below = np.bincount(first + column, minlength=seen.n_regions * 256).reshape(-1, 256)[regions].cumsum(axis=1)
+        medians.append((below <= counts[regions, None] // 2).sum(axis=1))
     stops = _stops(np.stack(medians, axis=1)[:, None, :].astype(np.float64), np.zeros((len(regions), 1)))
     return list(zip(regions.tolist(), stops, strict=True))
 
@@ -229,7 +230,7 @@ def _gradients(seen: _Seen, n_pixels: int, scale: tuple[float, float]) -> list[t
     low, high = fit.limits(along)
     for n_stops, error, colours in fit.profiles(seen_along, low, high):
         best.offer("linear", n_stops, error, colours)
-    centre = fit.centre(best.error)
+    centre = _Fit(seen.only(regions, _FEW_PIXELS), weight).centre(best.error)
     radius = fit.radius(centre)
     inner, outer = fit.limits(radius)
     for n_stops, error, colours in fit.profiles(radius, inner, outer):
