@@ -39,7 +39,7 @@ class PolicyEpisode:
 
 @dataclass(frozen=True)
 class Model:
-    """``deviation``: the policy's spread of each action, shape (7,); ``outcomes`` None where none was learned."""
+    """``deviation``: the policy's spread of each action, shape (10,); ``outcomes`` None where none was learned."""
 
     name: str
     config: RunConfig

@@ -1,6 +1,6 @@
 """A model as files that anyone can use without unpickling: ``policy.onnx``, ``outcomes.onnx``, ``preprocess.json``, a card.
 
-``policy.onnx``: observation (n, n_observation) to action (n, 7) in [-1, 1], standardising and clipping included.
+``policy.onnx``: observation (n, n_observation) to action (n, 10) in [-1, 1], standardising and clipping included.
 ``outcomes.onnx``: observation (n, n_observation) and encoded parameters (n, 20) to terms (members, n, 2).
 ``preprocess.json``: what both need beside: the order of features, action 0, ranges, the policy's deviation, checksums.
 """

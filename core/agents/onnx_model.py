@@ -33,7 +33,7 @@ class OnnxPolicy:
         self._session = _session(data)
 
     def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 7), each in [-1, 1]."""
+        """Shape (n, n_observation) to (n, 10), each in [-1, 1]."""
         return np.asarray(self._session.run(None, {"observation": observations})[0])
 
 

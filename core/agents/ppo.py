@@ -77,7 +77,7 @@ class Policy:
         self._agent = agent
 
     def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 7), each in [-1, 1]."""
+        """Shape (n, n_observation) to (n, 10), each in [-1, 1]."""
         env = self._agent.get_env()
         if isinstance(env, VecNormalize):
             observations = env.normalize_obs(observations)  # type: ignore[assignment]
@@ -113,5 +113,5 @@ class SpacesOnly(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 
 def deviation_of(agent: PPO) -> NDArray[np.float64]:
-    """The policy's spread of each action, shape (7,)."""
+    """The policy's spread of each action, shape (10,)."""
     return agent.policy.log_std.detach().exp().cpu().numpy().astype(np.float64)  # type: ignore[union-attr, operator]

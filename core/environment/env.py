@@ -1,4 +1,4 @@
-"""The Gymnasium environment: choose the seven parameters for a logo drawn at random.
+"""The Gymnasium environment: choose the parameters for a logo drawn at random.
 
 Observation (float32, clipped to [-3, 3]):
 
@@ -6,12 +6,12 @@ Observation (float32, clipped to [-3, 3]):
 | --- | --- | --- |
 | 0-23 | picture features (core/tracing/features.py), scaled | about [-1, 1] |
 | 24-93 | estimated regions at each colour precision (core/tracing/regions.py), scaled | about [-1, 2] |
-| 94 | ln SSIM error of VTracer's defaults on it / 4 + 1 | [-0.8, 1.2] |
-| 95 | ln bytes of the defaults' SVG / 4 - 2.25 | about [-1, 1.5] |
-| 96 | log2 paths of the defaults' SVG / 8 | [0, 2] |
-| 97-118 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
+| 94-96 | ln structure, colour and edge error of VTracer's defaults on it, scaled | about [-1, 1.4] |
+| 97 | ln bytes of the defaults' SVG / 4 - 2.25 | about [-1, 1.5] |
+| 98 | log2 paths of the defaults' SVG / 8 | [0, 2] |
+| 99-130 | only with max_steps > 1: share of steps left, best and last gain, failure, last and best action, outcomes | [-3, 3] |
 
-Action: Box(-1, 1, (7,)), one number a parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
+Action: Box(-1, 1, (10,)), one number per parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
 gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, or when a conversion
 takes its worker with it; never truncated.
 Guarantee: the same seed and actions give the same episodes to the bit (with a speed weight of 0).

@@ -159,6 +159,6 @@ class Episode:
 
 
 class Actor(Protocol):
-    """Chooses actions, shape (n, 7), for observations, shape (n, n_observation)."""
+    """Chooses actions, shape (n, 10), for observations, shape (n, n_observation)."""
 
     def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]: ...

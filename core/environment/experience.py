@@ -1,6 +1,6 @@
 """Every conversion of a training, kept for the outcome model: appended to ``experience.bin`` in the run's folder.
 
-Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, seven parameters, two terms of the
+Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, the parameters, two terms of the
 gain. Written between updates, just before a checkpoint that names the number of rows: rows beyond it are dropped on
 resume, as the steps they stand for are done again.
 """
@@ -31,7 +31,7 @@ class Experience:
 
     observations: Array  # (n_pictures, n_observation)
     pictures: NDArray[np.int64]  # (n,)
-    params: Array  # (n, 7)
+    params: Array  # (n, N_PARAMS)
     terms: Array  # (n, N_TERMS), FAILED_GAIN and 0 where a conversion failed
 
     def __len__(self) -> int:

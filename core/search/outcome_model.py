@@ -1,6 +1,6 @@
 """What a conversion is likely to give, learned from an agent's own experience: an ensemble of small networks.
 
-Input: the observation of a picture and seven parameters. Output of each member: the two terms of the gain, ln of the
+Input: the observation of a picture and the parameters. Output of each member: the two terms of the gain, ln of the
 SSIM error's ratio and ln of the bytes' ratio to VTracer's defaults, unweighted, so that any weights can be asked
 about. Fitting needs torch; asking needs NumPy alone.
 """
@@ -23,7 +23,7 @@ _CLIP = 3.0  # of standardised observations, and of the terms
 
 
 def encode(params: NDArray[np.floating[Any]]) -> Array:
-    """Parameters, shape (n, 7), as a network takes them best, shape (n, N_ENCODED): switches first, then scaled figures."""
+    """Parameters, shape (n, 10), as a network takes them best, shape (n, N_ENCODED): switches first, then scaled figures."""
     p = np.asarray(params, dtype=np.float64)
     switches = [column for spec, v in zip(SPECS, p.T, strict=True) if spec.switches for column in spec.switches(v)]
     figures = [column for spec, v in zip(SPECS, p.T, strict=True) for figure in spec.figures for column in figure(v)]
@@ -46,7 +46,7 @@ class Outcomes(ABC):
 
     @abstractmethod
     def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
-        """The terms of ``params``, shape (n, 7), on the picture of ``observation``; shape (n_members, n, N_TERMS)."""
+        """The terms of ``params``, shape (n, 10), on the picture of ``observation``; shape (n_members, n, N_TERMS)."""
 
     def gains(self, observation: Array, params: NDArray[np.floating[Any]], weights: Weights) -> Array:
         """The gain that each member expects; shape (n_members, n). The speed term counts nothing."""

@@ -43,14 +43,14 @@ class Kernel:
         return self.level**2 + self.rough**2 + self.chance**2
 
     def between(self, a: Array, b: Array) -> Array:
-        """Covariances without chance of actions of shape (n, 7) and (m, 7): (n, m)."""
+        """Covariances without chance of actions of shape (n, 10) and (m, 10): (n, m)."""
         scaled_a, scaled_b = a / np.array(self.lengths), b / np.array(self.lengths)
         squared = (scaled_a**2).sum(axis=1)[:, None] + (scaled_b**2).sum(axis=1) - 2 * scaled_a @ scaled_b.T
         return self.level**2 + self.rough**2 * np.exp(-np.sqrt(np.maximum(squared, 0.0)))
 
 
 class PolicySearch:
-    """See the module. ``centre`` and ``deviation``: the policy's mean action and its spread, shape (7,)."""
+    """See the module. ``centre`` and ``deviation``: the policy's mean action and its spread, shape (10,)."""
 
     def __init__(
         self,

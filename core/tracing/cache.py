@@ -2,7 +2,7 @@
 
 Two layers: a dictionary for the life of the process, and a bounded SQLite file for what other runs will ask again
 (evaluations, baselines, preparations). The key is the picture's digest (which stands for the work size too), the
-seven parameters, and :func:`engine`: versions and source of everything that a result depends on.
+parameters, and :func:`engine`: versions and source of everything that a result depends on.
 
 Guarantees: a result read back equals the one written, to the bit; several processes may share the file, and a kill
 leaves it whole; a cache that fails is given up with one warning and never stops or changes anything.

@@ -18,7 +18,7 @@ SHORTCUTS = (
 TOUR = (
     (
         "Better SVGs from logos",
-        "VTracer turns a picture into an SVG under seven parameters, and the right seven differ from logo to logo. Tracewright trains an agent "
+        "VTracer turns a picture into an SVG under a handful of parameters, and the right ones differ from logo to logo. Tracewright trains an agent "
         "that chooses them, and shows what it is worth. Gain 0 is as good as VTracer's defaults; +0.69 is half the error at equal size.",
         "optimize",
     ),
@@ -43,7 +43,7 @@ TOUR = (
         "Gallery puts any two versions of a logo side by side, with difference maps, outlines, every evaluation as a film, and what else was possible.",
         "gallery",
     ),
-    ("Do better by hand", "Workbench has the seven on sliders with a live trace. Keep what you like and copy the command.", "workbench"),
+    ("Do better by hand", "Workbench has all parameters on sliders with a live trace. Keep what you like and copy the command.", "workbench"),
     (
         "Trust the numbers",
         "Compare lays runs side by side with intervals and a paired test, logo by logo. Every table and chart can be taken home.",
