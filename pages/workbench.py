@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -78,9 +79,15 @@ def longest_side() -> int:
     )
 
 
-def traced_at() -> int:
+@st.cache_resource(max_entries=16, show_spinner=False)
+def retraced(digest: str, trace_size: int, _picture: Picture) -> Picture:
+    """A run's picture, to be traced at another size."""
+    return Picture(_picture.source, replace(_picture.pipeline, trace_size=trace_size))
+
+
+def traced_at(default: int = 1024) -> int:
     about = "Pixels that VTracer sees: the picture is enlarged to it and its edges are cleaned. Larger looks better and takes longer."
-    return int(st.select_slider("Traced at", TRACE_SIZES, 1024, key=TRACE_SIZE, help=about))
+    return int(st.select_slider("Traced at", sorted({*TRACE_SIZES, default}), default, key=f"{TRACE_SIZE}.{default}", help=about))
 
 
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
@@ -115,7 +122,11 @@ def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) ->
     if versions.picture is None:
         st.warning("The file of this picture is gone; choose another logo.")
         return None
-    return versions.picture, versions.digest, name, {"the agent's choice": Params.from_values([float(row[n]) for n in NAMES])}
+    picture = versions.picture
+    size = traced_at(picture.pipeline.trace_size)
+    if size != picture.pipeline.trace_size:
+        picture = retraced(versions.digest, size, picture)
+    return picture, versions.digest, name, {"the agent's choice": Params.from_values([float(row[n]) for n in NAMES])}
 
 
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
@@ -188,7 +199,7 @@ with stage:
     with room():
         other = base if side == "start" else Version(against["original"], picture.png)
         inspect.viewer(f"bench/{digest}", picture, other, mine, over, "bench.viewer")
-    stats = inspect.facts(picture, mine, 6)
+    stats = inspect.facts(picture, mine, 4)
     if base.gain is not None and mine.gain is not None and base.params is not None:
         difference = mine.gain - base.gain
         if abs(difference) < 5e-4:

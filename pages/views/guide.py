@@ -43,7 +43,11 @@ TOUR = (
         "Gallery puts any two versions of a logo side by side, with difference maps, outlines, every evaluation as a film, and what else was possible.",
         "gallery",
     ),
-    ("Do better by hand", "Workbench has all parameters on sliders with a live trace. Keep what you like and copy the command.", "workbench"),
+    (
+        "Do better by hand",
+        "Workbench has all parameters on sliders with a live trace. Keep what you like and copy the command.",
+        "workbench",
+    ),
     (
         "Trust the numbers",
         "Compare lays runs side by side with intervals and a paired test, logo by logo. Every table and chart can be taken home.",
