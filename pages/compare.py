@@ -41,6 +41,9 @@ with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
 if not shown:
     st.info("Choose runs above; they are drawn on one axis.")
     st.stop()
+old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
+if old and len(old) < len(shown):
+    st.warning(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}.")
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 

@@ -86,6 +86,8 @@ def heading(row: tables.RunRow) -> None:
         st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run_id})
     if row.config_error:
         st.error(row.config_error)
+    if row.config is not None and row.config.version < 2:
+        st.caption(f"This run was {tables.OLD_SCORE}.")
 
 
 def origin() -> None:

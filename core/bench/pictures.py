@@ -26,9 +26,10 @@ from PIL import Image
 from core.bench.report import Report, say, write_section
 from core.errors import BenchError, RasterError
 from core.files import write_aside
-from core.logos.dataset import BUILTIN, Logo, load_logos
+from core.logos.dataset import Logo, load_logos
 from core.logos.pictures import decode_picture
 from core.logos.procedural import CATEGORIES, make_logos
+from core.logos.vectors import background_of, vector_of
 from core.machine import available_cores
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import fit
@@ -119,16 +120,8 @@ class Judged:
 
 def sources(images: str, work_size: int, split: str) -> list[tuple[Logo, str]]:
     """Logos whose vectors are known, each with its SVG: of a folder with ``svg/<category>/<name>.svg``, or built-in ones."""
-    logos = load_logos(images, work_size).of_split(split)
-    if images == BUILTIN:
-        made = {logo.name: logo.svg for logo in make_logos(7, 60)}
-        return [(logo, made[logo.name]) for logo in logos]
-    found = []
-    for logo in logos:
-        path = Path(images) / "svg" / logo.category / f"{logo.name}.svg"
-        if path.is_file():
-            found.append((logo, path.read_text(encoding="utf-8", errors="replace")))
-    return found
+    with_vectors = ((logo, vector_of(logo, images)) for logo in load_logos(images, work_size).of_split(split))
+    return [(logo, vector) for logo, vector in with_vectors if vector is not None]
 
 
 def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
@@ -136,7 +129,7 @@ def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
     logo, source, drawn_side = job
     cv2.setNumThreads(1)
     try:
-        judge = VectorJudge(source, logo.pixels, "#{:02x}{:02x}{:02x}".format(*logo.pixels[0, 0]), drawn_side)
+        judge = VectorJudge(source, logo.flat, background_of(logo), drawn_side)
     except RasterError:
         return {}
     found = {"": [_judged(method, logo.pixels, logo.category, judge, with_flip=True) for method in methods()]}

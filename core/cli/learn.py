@@ -91,6 +91,9 @@ def evaluate(
     budgets: Annotated[str, typer.Option(help="Conversions per logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
     seed: Annotated[int, typer.Option(help="Of the searches.", min=0)] = 0,
+    vectors: Annotated[
+        bool, typer.Option(help="Hold results against the vectors too that the pictures were made of: errors and FLIP at 1,024 pixels.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +106,7 @@ def evaluate(
         except ValueError:
             raise ConfigError(f"--budgets {budgets!r} are not whole numbers with commas between, for example 1,5,20") from None
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
-        comparison = compare(Request(model, images, split, names, counts, work_size, seed), runs_home(), Progress())
+        comparison = compare(Request(model, images, split, names, counts, work_size, seed, vectors=vectors), runs_home(), Progress())
         if out is not None:
             write_comparison(comparison, out)
         result(comparison.as_dict(), as_json, lambda: print(comparison.as_text()))

@@ -7,7 +7,7 @@ table and the CSV. Every conversion is kept in the trace cache, so that a comman
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from core.csv_files import write_csv
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of
 from core.errors import ConfigError, LogosError
+from core.evaluation.vectors import figures, judge_all
 from core.files import write_aside
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
+from core.logos.vectors import vector_of
 from core.paths import trace_cache_file
 from core.search.baselines import BASELINES
 from core.search.parallel import Conversion, Trajectory, search_in_parallel
@@ -56,6 +58,7 @@ class Request:
     work_size: int | None = None
     seed: int = 0
     n_workers: int = 0
+    vectors: bool = False  # hold results against the vectors that the pictures were made of too
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for what can't be asked for."""
@@ -78,6 +81,7 @@ class Column:
     best: list[Conversion]
     svgs: list[str]
     fidelities: list[Fidelity]
+    vectors: dict[str, Any] | None = None  # see core/evaluation/vectors.py
 
     @cached_property
     def gains(self) -> NDArray[np.float64]:
@@ -180,7 +184,7 @@ class Comparison:
             "share_better": float((column.gains > 0).mean()),
             "regret": float(np.mean(np.array(self.oracle) - column.gains)),
             "n_failed": sum(c.outcome.failure is not None for c in column.best),
-        }
+        } | ({"vector": column.vectors} if column.vectors is not None else {})
 
     def as_text(self) -> str:
         data = self.as_dict()
@@ -201,6 +205,14 @@ class Comparison:
                     f"{method:<14}{budget:>11}{g['mean']:>8.3f}{g['low']:>9.3f} to{g['high']:>6.3f}{shown:>14}{m['share_better']:>8.0%}"
                     f"{m['ssim']:>8.4f}{m['colour']:>8.2f}{m['edge']:>8.4f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
                 )
+        for method, columns in self.columns.items():
+            for budget, column in columns.items():
+                if column.vectors is not None:
+                    v = column.vectors
+                    flip = "" if v["share_flip_worse"] is None else f", FLIP worse by over a tenth on {v['share_flip_worse']:.0%}"
+                    lines.append(
+                        f"{method} {budget}: visual gain against the vectors {v['visual_gain']:+.3f} on {v['n_logos']} logos{flip}"
+                    )
         return "\n".join(lines)
 
 
@@ -253,9 +265,11 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
             trajectories,
             len(found.skipped),
         )
-        _complete(comparison, pool, places, request.budgets, model, on_progress)
+        default_svgs = _complete(comparison, pool, places, request.budgets, model, on_progress)
     finally:
         pool.close()
+    if request.vectors:
+        _hold_against_vectors(comparison, c, default_svgs, on_progress)
     return comparison
 
 
@@ -285,8 +299,8 @@ def _complete(
     budgets: Sequence[int],
     model: Model | None,
     on_progress: Callable[[str, int, int], None],
-) -> None:
-    """Add what is asked of the best conversions: SVGs, fidelity, and how far they are from the best ever seen."""
+) -> list[str]:
+    """Add what is asked of the best conversions: SVGs, fidelity, and how far they are from the best ever seen. Returns the defaults' SVGs."""
     wanted: dict[tuple[int, Params], int] = {}
     for k in range(len(places)):
         wanted.setdefault((k, DEFAULTS), len(wanted))
@@ -306,6 +320,21 @@ def _complete(
     for k, logo in enumerate(comparison.logos):
         seen = max(c.gain for trajectories in comparison.trajectories.values() for c in trajectories[k].conversions)
         comparison.oracle.append(pool.cache.best_gain(logo.digest, max(seen, 0.0)))
+    return [svgs[wanted[k, DEFAULTS]] for k in range(len(places))]
+
+
+def _hold_against_vectors(
+    comparison: Comparison, config: RunConfig, default_svgs: list[str], on_progress: Callable[[str, int, int], None]
+) -> None:
+    c, logos = config.logos, comparison.logos
+    known = [(logo, vector_of(logo, comparison.images, c.builtin_seed, c.n_per_category)) for logo in logos]
+    columns = [(method, budget, column) for method, budgets in comparison.columns.items() for budget, column in budgets.items()]
+    svgs = [[default_svgs[k], *(column.svgs[k] for _, _, column in columns)] for k in range(len(logos))]
+    errors = judge_all(known, svgs, lambda n: on_progress("comparing with the vectors", n, len(logos)))
+    categories = [logo.category for logo in logos]
+    for place, (method, budget, column) in enumerate(columns, start=1):
+        found = figures([of_logo[place] for of_logo in errors], [of_logo[0] for of_logo in errors], categories)
+        comparison.columns[method][budget] = replace(column, vectors=found)
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:

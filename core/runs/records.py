@@ -85,7 +85,7 @@ def write_label(run: RunDir, name: str, note: str = "") -> None:
 
 def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
     """On a full disk into the file that is there: its size stays, so that it needs no room."""
-    told = asdict(beat)
+    told = asdict(beat) | {"folder": _inode(run)}
     data = json.dumps({"v": 1} | told.pop("process") | told).ljust(_HEARTBEAT_BYTES).encode()
     try:
         write_aside(run.heartbeat_file, data, within=run.path)
@@ -97,7 +97,23 @@ def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
 
 
 def read_heartbeat(run: RunDir) -> Heartbeat | None:
-    return read_or_none(run.heartbeat_file, Heartbeat)
+    """Of the trainer of this very folder: where it is a copy of a live run's, the trainer is the other one's."""
+    beat = read_or_none(run.heartbeat_file, Heartbeat)
+    return beat if beat is not None and beat.folder in (0, _inode(run)) else None
+
+
+def is_copy(run: RunDir) -> bool:
+    """Whether a folder was copied from that of a run that had a trainer: what its small files say of a process is of that one."""
+    told = (read_or_none(run.heartbeat_file, Heartbeat), read_or_none(run.process_file, Spawned))
+    return any(each is not None and each.folder not in (0, _inode(run)) for each in told)
+
+
+def _inode(run: RunDir) -> int:
+    """What a folder is known by while it is renamed, and not when it is copied; 0 where it is gone."""
+    try:
+        return run.path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def read_queue_entry(run: RunDir) -> QueueEntry | None:
@@ -163,12 +179,14 @@ def write_parent(run: RunDir, parent: Parent) -> None:
 
 def write_process(run: RunDir, process: Process, after: float = 0.0) -> None:
     """The process that a launcher spawned after the log's last event, of ``after``; stands in until the first heartbeat."""
-    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after)}
+    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after), "folder": _inode(run)}
     write_aside(run.process_file, json.dumps(data).encode(), within=run.path)
 
 
 def read_process(run: RunDir) -> Spawned | None:
-    return read_or_none(run.process_file, Spawned)
+    """The process started for this very folder, as :func:`read_heartbeat`."""
+    spawned = read_or_none(run.process_file, Spawned)
+    return spawned if spawned is not None and spawned.folder in (0, _inode(run)) else None
 
 
 def read_commands(run: RunDir) -> list[str]:

@@ -22,6 +22,7 @@ from core.machine import Process
 from core.runs.run_dir import PARENT_FILE, QUEUE_ENTRY_FILE, RECOVERY_FILE, STOP_FILE, RunDir
 
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970
+Inode = Annotated[int, Field(ge=0, lt=2**64)]
 Step = Annotated[int, Field(ge=-1, le=10**15)]
 Text = Annotated[str, Field(max_length=10_000)]
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Heartbeat:
     step: Step
     phase: Text
     is_paused: bool = False
+    folder: Inode = 0  # of the run that it was written for; a copied folder's is another one; 0 in files of before
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Spawned:
 
     process: Process
     ts: Seconds
+    folder: Inode = 0  # as in a heartbeat
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from core.errors import ConfigError, RunError
 from core.runs.event_types import EVENT_VERSION, AttemptStarted, Ended, EvaluationEnded, Unknown
 from core.runs.events import Event, read_backwards
 from core.runs.records import (
+    is_copy,
     is_pause_wanted,
     peek_config,
     problems,
@@ -124,7 +125,7 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and read_stop(run) > spawned.ts:
         return RunState(Status.STOPPED, "stopped before it began")
-    if last is None and beat is None:
+    if last is None and beat is None and not is_copy(run):
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
     return RunState(Status.INTERRUPTED, _death(run, spawned))
 
@@ -151,6 +152,8 @@ def _phase(run: RunDir, phase: str, now: float) -> str:
 
 
 def _death(run: RunDir, spawned: Spawned | None) -> str:
+    if is_copy(run):
+        return "a copy of a run that had a trainer; it has none of its own until it is resumed"
     if spawned is not None and read_stop(run) > spawned.ts:
         return "killed by hand"
     n = read_recovery(run).n_restarts

@@ -27,6 +27,7 @@ from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.records import (
     drop_queue_entry,
+    is_copy,
     moment,
     peek_config,
     read_heartbeat,
@@ -162,7 +163,7 @@ class Scheduler:
     def _recover(self, run: RunDir, status: Status) -> None:
         """Put a run that died back into the queue, unless that was tried too often or its owner stopped it."""
         config = _config(run)
-        if config is None or not config.recovery.enabled:
+        if config is None or not config.recovery.enabled or is_copy(run):
             return
         last = next(read_backwards(run.events_file), None)
         spawned, beat = read_process(run), read_heartbeat(run)

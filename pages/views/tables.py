@@ -28,6 +28,17 @@ STATUS_COLOURS = {
 }
 
 
+OLD_SCORE = "scored by SSIM and bytes, as versions before did: its gains can't be compared with those of today"
+
+
+def is_scored_otherwise(run: RunDir) -> bool:
+    """Whether a run is of a version that had another score."""
+    try:
+        return peek_config(run).version < 2
+    except ConfigError:
+        return False
+
+
 @dataclass(frozen=True)
 class RunRow:
     """One run of the table. ``config_error`` is set where its config can't be read."""

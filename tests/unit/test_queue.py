@@ -1,6 +1,7 @@
 """The queue: order, cores and memory, restarts, and what happens when its server is killed."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -20,7 +21,7 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import RunDir
-from core.runs.small_files import QueueEntry
+from core.runs.small_files import Heartbeat, QueueEntry
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue, scheduler
 from core.scheduling.scheduler import Scheduler
@@ -161,8 +162,6 @@ def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place
 
 def died(run: RunDir, step: int = 0) -> None:
     """Leave a run as a killed trainer leaves it."""
-    from core.runs.records import Heartbeat
-
     with EventWriter(run.events_file) as events:
         events.write(step, AttemptStarted(from_step=0, total_timesteps=0))
     gone = Process(2**22 - 1, 1.0)
@@ -183,6 +182,28 @@ def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder,
     s.tick()
     assert launches.started[-1] == "automatic restart 1 of 2 (the trainer died)"
     s.release()
+
+
+def test_the_copy_of_a_live_run_has_no_trainer_of_its_own(home, logo_folder, launches):
+    """A console once took the original's heartbeat in the copy for one that had stopped, and killed its trainer."""
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    with EventWriter(run.events_file) as events:
+        events.write(0, AttemptStarted(from_step=0, total_timesteps=0))
+    write_heartbeat(run, Heartbeat(Process.of(os.getpid()), time.time(), 5, "training"))
+    write_process(run, Process.of(os.getpid()))
+    copy = RunDir(home / "20260101-000000-copy")
+    shutil.copytree(run.path, copy.path)
+    assert run_state(run).status is Status.RUNNING
+    assert run_state(copy).status is Status.INTERRUPTED
+    assert "a copy of a run" in run_state(copy).reason
+    assert not local.trainers(copy)
+    s = Scheduler(home, lambda run, checkpoint, cause: launches.started.append(run.run_id))
+    for _ in range(3):
+        s.tick()
+    assert launches.started == []  # nobody asked for the copy to be trained
+    moved = RunDir(home / "20260101-000000-moved")
+    run.path.rename(moved.path)
+    assert run_state(moved).status is Status.RUNNING
 
 
 def test_a_run_that_died_before_its_first_event_reached_the_disk_is_restarted(home, logo_folder, launches):

@@ -1,0 +1,92 @@
+"""Results held against the vectors that the pictures were made of: what no reward sees, on all cores.
+
+Of each SVG the three errors and FLIP, drawn at 1,024 px by another rasterizer (core/tracing/vector_judge.py); of a method the visual gain over
+VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from core.errors import RasterError
+from core.logos.dataset import Logo
+from core.logos.vectors import background_of
+from core.machine import available_cores
+from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge
+
+WORSE = 1.1  # times the defaults' FLIP
+
+
+@dataclass(frozen=True)
+class _Job:
+    logo: Logo
+    source: str
+    svgs: tuple[str, ...]
+    drawn_side: int
+
+
+def judge_all(
+    logos: Sequence[tuple[Logo, str | None]],
+    svgs: Sequence[Sequence[str]],
+    on_progress: Callable[[int], None] = lambda n: None,
+    drawn_side: int = LONGEST_SIDE,
+) -> list[list[VectorErrors | None]]:
+    """Of each logo, with its vector where it is known, the errors of its ``svgs``; None where there is nothing to compare."""
+    jobs = {k: _Job(logo, source, tuple(svgs[k]), drawn_side) for k, (logo, source) in enumerate(logos) if source is not None}
+    found: list[list[VectorErrors | None]] = [[None] * len(of_logo) for of_logo in svgs]
+    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
+        for n, (k, errors) in enumerate(zip(jobs, pool.map(_judge, jobs.values()), strict=True), start=1):
+            found[k] = errors
+            on_progress(n)
+    return found
+
+
+def _judge(job: _Job) -> list[VectorErrors | None]:
+    import cv2
+
+    cv2.setNumThreads(1)
+    try:
+        judge = VectorJudge(job.source, job.logo.flat, background_of(job.logo), job.drawn_side)
+    except RasterError:  # the picture is not one of this vector
+        return [None] * len(job.svgs)
+    known: dict[str, VectorErrors | None] = {}
+    for svg in job.svgs:
+        if svg not in known:
+            try:
+                known[svg] = judge.errors(svg) if svg else None
+            except RasterError:
+                known[svg] = None
+    return [known[svg] for svg in job.svgs]
+
+
+def figures(
+    own: Sequence[VectorErrors | None], defaults: Sequence[VectorErrors | None], categories: Sequence[str]
+) -> dict[str, Any] | None:
+    """Means over the logos that both are known of: visual gain, by category too, and of FLIP; None where there are none."""
+    pairs = [(a, b, category) for a, b, category in zip(own, defaults, categories, strict=True) if a is not None and b is not None]
+    if not pairs:
+        return None
+    gains = np.array([math.log(b.visual / a.visual) for a, b, _ in pairs])
+    with_flip = [(a.flip, b.flip) for a, b, _ in pairs if math.isfinite(a.flip) and math.isfinite(b.flip)]
+    return {
+        "n_logos": len(pairs),
+        "visual_gain": float(gains.mean()),
+        "visual_gain_by_category": {
+            name: float(np.mean([gain for gain, (_, _, category) in zip(gains, pairs, strict=True) if category == name]))
+            for name in sorted(set(categories))
+            if any(category == name for _, _, category in pairs)
+        },
+        "structure": float(np.mean([a.structure for a, _, _ in pairs])),
+        "colour": float(np.mean([a.colour for a, _, _ in pairs])),
+        "edge": float(np.mean([a.edge for a, _, _ in pairs])),
+        "flip": float(np.mean([a for a, _ in with_flip])) if with_flip else None,
+        "flip_default": float(np.mean([b for _, b in with_flip])) if with_flip else None,
+        "share_flip_worse": float(np.mean([a > WORSE * b for a, b in with_flip])) if with_flip else None,
+    }
