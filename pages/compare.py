@@ -99,7 +99,9 @@ def figure_table() -> None:
         status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
     st.dataframe(
-        table[["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "bytes", "minutes", "n_logos"]],
+        table[
+            ["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "colour", "edge", "bytes", "minutes", "n_logos"]
+        ],
         hide_index=True,
         placeholder="–",
         column_config={
@@ -108,6 +110,8 @@ def figure_table() -> None:
             "best_step": st.column_config.NumberColumn("at step", format="localized"),
             "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+            "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean distance of the colours (CIELAB)."),
+            "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How far outlines differ (GMSD)."),
             "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
             "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
             "n_logos": st.column_config.NumberColumn("logos"),

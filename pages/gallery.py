@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
@@ -24,6 +25,8 @@ SORTS = {
     "most bytes saved": ("saved", False),
     "largest SSIM": ("ssim", False),
     "smallest SSIM": ("ssim", True),
+    "largest colour error": ("colour", False),
+    "largest edge error": ("edge", False),
     "name": ("logo", True),
 }
 PER_PAGE = 24
@@ -172,12 +175,23 @@ if tab_trade.open:
     with tab_trade:
         pareto.panel(console, versions, row, name)
 
+
+def errors_text(table: pd.DataFrame) -> str:
+    """Mean colour and edge error beside the defaults'; empty for runs of before these were kept."""
+    if table["colour"].isna().all():
+        return ""
+    return (
+        f"mean colour error {table['colour'].mean():.2f} (defaults {table['colour_default'].mean():.2f}), "
+        f"edge error {table['edge'].mean():.3f} (defaults {table['edge_default'].mean():.3f}); "
+    )
+
+
 st.divider()
 summary = evaluations[evaluations["step"] == step].iloc[0]
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(
         f"**{len(shown)} logos**, mean gain **{shown['gain'].mean():+.3f}**; {(shown['gain'] > 0).mean():.0%} better than the defaults; "
-        f"mean SSIM {shown['ssim'].mean():.4f} (defaults {shown['ssim_default'].mean():.4f}); mean size {bytes_text(shown['bytes'].mean())} (defaults {bytes_text(shown['bytes_default'].mean())})"
+        f"mean SSIM {shown['ssim'].mean():.4f} (defaults {shown['ssim_default'].mean():.4f}); {errors_text(shown)}mean size {bytes_text(shown['bytes'].mean())} (defaults {bytes_text(shown['bytes_default'].mean())})"
     )
     st.download_button(
         "CSV",

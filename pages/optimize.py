@@ -180,8 +180,16 @@ def results(which: Batch) -> None:
         )
         change = result["bytes"] / max(result["bytes_default"], 1) - 1
         st.metric("Bytes", bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True, height="stretch")
-        likeness = table["ssim"].mean() - table["ssim_default"].mean()
-        st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True, height="stretch")
+        if "colour" in table:
+            off = table["colour"].mean() - table["colour_default"].mean()
+            about = "Mean distance of the colours (CIELAB); 2.3 is about the smallest that one sees."
+            st.metric(
+                "Mean colour error", f"{table['colour'].mean():.2f}", f"{off:+.2f}", delta_color="inverse", border=True, height="stretch",
+                help=about,
+            )  # fmt: skip
+        else:
+            likeness = table["ssim"].mean() - table["ssim_default"].mean()
+            st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True, height="stretch")
     with st.container(horizontal=True):
         st.download_button(
             "All SVGs and the CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",
@@ -193,11 +201,27 @@ def results(which: Batch) -> None:
                 "CSV", csv.read_bytes(), "optimized.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
             )
         st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="These pictures and their SVGs.")
+    has_remarks = "remark" in table and table["remark"].astype(bool).any()
+    known = [column for column in ("colour_default", "colour") if column in table]
+    if has_remarks:
+        noted = table[table["remark"].astype(bool)]
+        st.warning("; ".join(f"{name}: {what}" for name, what in zip(noted["picture"][:5], noted["remark"][:5], strict=True))
+                   + (f"; and {len(noted) - 5} more, in the table below" if len(noted) > 5 else "") + ".")  # fmt: skip
     one(which, table)
     st.dataframe(
-        table[["picture", "made by", *shown_gains, "ssim_default", "ssim", "bytes_default", "bytes"]].sort_values(
-            shown_gains[0], ascending=False
-        ),
+        table[
+            [
+                "picture",
+                "made by",
+                *shown_gains,
+                "ssim_default",
+                "ssim",
+                *known,
+                "bytes_default",
+                "bytes",
+                *(["remark"] if has_remarks else []),
+            ]
+        ].sort_values(shown_gains[0], ascending=False),
         hide_index=True,
         placeholder="–",
         column_config={
@@ -207,6 +231,8 @@ def results(which: Batch) -> None:
             ),
             "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+            "colour_default": st.column_config.NumberColumn("colour error, defaults", format="%.2f"),
+            "colour": st.column_config.NumberColumn("colour error", format="%.2f"),
             "bytes_default": st.column_config.NumberColumn("bytes, defaults", format="localized"),
             "bytes": st.column_config.NumberColumn("bytes", format="localized"),
         },
@@ -245,6 +271,10 @@ def one(which: Batch, table: pd.DataFrame) -> None:
             has_looks = pd.notna(row["visual_gain"])
             st.metric("Visual gain" if has_looks else "Gain", gain_text(row["visual_gain"] if has_looks else row["gain"]))
             st.metric("SSIM", f"{row['ssim']:.4f}", f"{row['ssim'] - row['ssim_default']:+.4f}")
+            if "colour" in row:
+                off = row["colour"] - row["colour_default"]
+                st.metric("Colour error", f"{row['colour']:.2f}", f"{off:+.2f}", delta_color="inverse")
+                st.metric("Edge error", f"{row['edge']:.3f}", f"{row['edge'] - row['edge_default']:+.3f}", delta_color="inverse")
             st.metric("Bytes", bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse")
             st.metric("Conversions", f"{row['n_conversions']}")
         st.caption(MADE_BY.get(row["made_by"], ""))

@@ -46,8 +46,8 @@ def _word(difference: float) -> str:
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, bytes, minutes (of
-    training), n_logos."""
+    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, colour, edge, bytes,
+    minutes (of training), n_logos."""
     frame, minutes = queries.evaluations(store, list(runs)), queries.minutes_of(store, list(runs))
     rows = []
     for run in runs:
@@ -65,6 +65,8 @@ def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
                 "final_gain": float(last["gain"]),
                 "final_step": int(last["step"]),
                 "ssim": float(best["ssim"]),
+                "colour": float(best["colour"]),
+                "edge": float(best["edge"]),
                 "bytes": float(best["bytes"]),
                 "minutes": minutes[run],
                 "n_logos": int(best["n_logos"]),
@@ -79,6 +81,8 @@ def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
         "final_gain",
         "final_step",
         "ssim",
+        "colour",
+        "edge",
         "bytes",
         "minutes",
         "n_logos",

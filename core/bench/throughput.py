@@ -43,6 +43,7 @@ from core.workers.pool import WorkerPool
 
 WORK_SIZE = 256
 PIPELINE = Pipeline()
+TRAINED_STEPS = 8192  # of the preset's, in the whole form
 _SPEC = EnvSpec(1, BEST_SINGLE, HEADLINE)  # action 0 is the best single setting
 
 
@@ -73,7 +74,7 @@ def measure(images: str, n_repeats: int, is_short: bool = False) -> Report:
     _similarity(report, pictures, size.n_repeats)
     _preparation(report, logos)
     _pool(report, images, logos, size)
-    measure_training(report, [*settings(images, is_short), *(["total_timesteps=512"] if is_short else [])])
+    measure_training(report, [*settings(images, is_short), f"total_timesteps={512 if is_short else TRAINED_STEPS}"])
     return report
 
 

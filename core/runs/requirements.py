@@ -16,7 +16,7 @@ TRAINER_MB, WORKER_MB = 430.0, 110.0
 CHECKPOINT_MB = 1.2  # of a checkpoint with networks of the default size, without environments
 SVG_MB = 0.007  # of an SVG of a logo, on average
 EPISODE_MB = 0.00048  # a line of the event log
-TYPICAL_RATE = 45.0  # steps per second and core at 256 px, where nothing is known of this machine yet
+TYPICAL_RATE = 18.0  # steps per second and core at 256 px traced at 512, where nothing is known of this machine yet
 STARTUP_MINUTES = 0.25
 MIN_DISK_MB = 50.0  # with less nothing is started
 
@@ -85,10 +85,16 @@ def estimated_disk_mb(config: RunConfig) -> float:
     return min(svgs + checkpoints + log, config.checkpoint.disk_budget_mb)
 
 
+def relative_cost(config: RunConfig) -> float:
+    """Of a step, 1 at 256 px traced at 512: about a third goes by the work size, the rest by what VTracer sees."""
+    work = config.logos.work_size
+    traced = work * max(config.pipeline.trace_size // work, 1)
+    return float(0.3 * (work / 256) ** 2 + 0.7 * (traced / 512) ** 2)
+
+
 def estimated_rate(config: RunConfig, measured: float | None) -> float:
-    """Steps per second at the config's work size. ``measured``: this machine's own at 256 px; None where nothing is known of it."""
-    rate = measured or TYPICAL_RATE * workers_of(config)
-    return float(rate * (256 / config.logos.work_size) ** 2)
+    """Steps per second of a config. ``measured``: this machine's own at a relative cost of 1; None where nothing is known of it."""
+    return (measured or TYPICAL_RATE * workers_of(config)) / relative_cost(config)
 
 
 def estimated_minutes(config: RunConfig, measured: float | None) -> float:

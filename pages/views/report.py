@@ -128,7 +128,10 @@ def _logos(store: Store, run: RunDir, step: Any) -> list[dict[str, Any]]:
         picture, drawn = run.picture_file(str(row["digest"])), run.inside(str(row["svg"])) if row["svg"] else None
         rows.append(
             {
-                **{key: row[key] for key in ("logo", "category", "gain", "ssim", "ssim_default", "bytes", "bytes_default")},
+                **{
+                    key: row[key]
+                    for key in ("logo", "category", "gain", "ssim", "ssim_default", "colour", "colour_default", "bytes", "bytes_default")
+                },
                 "picture": png_url(picture.read_bytes()) if picture.is_file() else "",
                 "svg": svg_url(drawn.read_bytes()) if drawn is not None and drawn.is_file() else "",
             }

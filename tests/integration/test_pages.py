@@ -76,7 +76,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
         assert not page.exception
         charts[tab] = len(page.get("vega_lite_chart")) - 3  # stages, gain and reward stand above the tabs
     assert charts.pop("Losses") in range(9, 13)  # failures and lost workers have a chart where there were any
-    assert charts == {"Success": 4, "Parameters": 4, "Rewards": 6, "Events and log": 0, "Export": 0}
+    assert charts == {"Success": 4, "Parameters": 4, "Rewards": 8, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
     page.selectbox(key="x").set_value("minutes").run()

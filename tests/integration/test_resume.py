@@ -1,6 +1,7 @@
 """A run goes on exactly where it was: stopped, killed, at a promotion, from a damaged checkpoint; forks, pauses, full disks."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from core.errors import CheckpointError, RunError
 from core.runs.event_types import BaselineMeasured, Metrics, PhaseStarted, Record
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_parent, write_config, write_parent
-from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
+from core.runs.run_dir import CHECKSUMS_FILE, PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.scheduling.scheduler import Scheduler
@@ -379,6 +380,23 @@ def test_state_of_a_checkpoint_names_what_it_was_made_with(recorded):
     assert {"rng", "environments", "logos_digest", "versions", "total_timesteps", "trainer"} <= set(state)
     assert set(state["rng"]) == {"python", "numpy", "torch"}
     assert state["versions"]["torch"].startswith("2.13.0")
+
+
+@pytest.mark.parametrize("what", ["parameters", "config"])
+def test_a_run_of_a_version_with_other_parameters_and_another_score_says_why_it_can_not_go_on(recorded, what):
+    run = recorded(total_timesteps=64)
+    for name in run.checkpoint_names():
+        folder = run.checkpoints / name
+        if what == "parameters":
+            state = json.loads((folder / "state.json").read_text())
+            state["param_names"] = state["param_names"][:7]
+            (folder / "state.json").write_text(json.dumps(state))
+        else:
+            (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("version: 2", "version: 1"))
+        sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir() if f.name != CHECKSUMS_FILE}
+        (folder / CHECKSUMS_FILE).write_text(json.dumps(sums))
+    with pytest.raises(CheckpointError, match="older version.*clone the run as a new one"):
+        find_start(run)
 
 
 def test_a_run_is_never_trained_by_two_at_once(home, logo_folder):

@@ -198,6 +198,14 @@ def quality_bands(run_view: RunView) -> None:
     _bands(run_view, "ssim", "quality-bands", "Distribution of SSIM")
 
 
+def colour_bands(run_view: RunView) -> None:
+    _bands(run_view, "colour", "colour-bands", "Distribution of the colour error")
+
+
+def edge_bands(run_view: RunView) -> None:
+    _bands(run_view, "edge", "edge-bands", "Distribution of the edge error")
+
+
 def histogram(run_view: RunView) -> None:
     cells = queries.reward_histogram(run_view.console.store, run_view.run_id)
     _or_empty(
@@ -257,6 +265,8 @@ CHARTS: dict[str, Callable[[RunView], None]] = {
     "std": deviation,
     "reward-bands": reward_bands,
     "quality-bands": quality_bands,
+    "colour-bands": colour_bands,
+    "edge-bands": edge_bands,
     "histogram": histogram,
     "terms": terms,
     "ends": ends,
@@ -265,7 +275,7 @@ CHARTS: dict[str, Callable[[RunView], None]] = {
 TABS = {
     "Success": ("success", "categories", "success-stage", "gate"),
     "Parameters": ("explored", "by-value", "pair", "std"),
-    "Rewards": ("reward-bands", "quality-bands", "histogram", "terms", "ends", "length"),
+    "Rewards": ("reward-bands", "quality-bands", "colour-bands", "edge-bands", "histogram", "terms", "ends", "length"),
 }
 
 
