@@ -395,7 +395,7 @@ def test_a_run_of_a_version_with_other_parameters_and_another_score_says_why_it_
             (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("version: 2", "version: 1"))
         sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir() if f.name != CHECKSUMS_FILE}
         (folder / CHECKSUMS_FILE).write_text(json.dumps(sums))
-    with pytest.raises(CheckpointError, match="older version.*clone the run as a new one"):
+    with pytest.raises(CheckpointError, match=r"older version.*clone the run as a new one"):
         find_start(run)
 
 
