@@ -46,9 +46,9 @@ bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about 
 	@for what in throughput telemetry ingest ui optimize; do $(PY) -m core bench $$what || exit 1; done
 
 model: setup  ## makes models/default again from the built-in logos; about a quarter of an hour
-	rm -rf runs/.model
-	$(PY) -m core train --config configs/model.yaml --run-dir runs/.model
-	$(PY) -m core export runs/.model/checkpoints/last --format onnx --out models/default
+	rm -rf runs/model
+	$(PY) -m core train --config configs/model.yaml --run-dir runs/model
+	$(PY) -m core export runs/model/checkpoints/last --format onnx --out models/default
 
 format: setup-dev
 	$(PY) -m ruff format .

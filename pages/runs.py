@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs import trash
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir, all_runs, unlisted
 from core.runs.status import Status, run_state
 from pages.views import actions, controls, tables
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
@@ -138,6 +138,8 @@ def table() -> None:
     rows = [row for row in everything if st.session_state.get("archived") or not trash.is_archived(row.run)]
     if is_any_live != any(row.state.status.is_moving for row in everything):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
+    for line in unlisted(console.home):
+        st.warning(f"{line}.")
     if not everything:
         first_visit()
         deleted()

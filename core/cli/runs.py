@@ -23,7 +23,7 @@ from core.runs import trash
 from core.runs.events import read_events
 from core.runs.records import read_config, write_command
 from core.runs.requirements import check_preflight, preflight
-from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run
+from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, unlisted
 from core.runs.status import check_steerable, overview, run_state
 from core.scheduling import local, queue
 
@@ -34,7 +34,7 @@ app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and 
 def list_runs(as_json: Json = False) -> None:
     """All runs, newest first."""
     with clear_errors():
-        rows = [overview(run) for run in reversed(list(all_runs(runs_home())))]
+        rows, left_out = [overview(run) for run in reversed(list(all_runs(runs_home())))], unlisted(runs_home())
 
         def text() -> None:
             for row in rows:
@@ -43,10 +43,12 @@ def list_runs(as_json: Json = False) -> None:
                 print(f"{row['run_id']:<45} {row['status']:<12} {row['step']:>9} / {total:<9} {gain}")
                 for problem in row["problems"]:
                     print(f"    damaged: {problem}")
+            for line in left_out:
+                print(line)
             if not rows:
                 print("no runs yet: python -m core train --config configs/quick.yaml")
 
-        result({"runs": rows}, as_json, text)
+        result({"runs": rows, "unlisted": left_out}, as_json, text)
 
 
 @app.command("show")

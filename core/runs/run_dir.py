@@ -122,6 +122,20 @@ def all_runs(home: Path) -> Iterator[RunDir]:
             yield RunDir(path)
 
 
+def unlisted(home: Path) -> list[str]:
+    """What holds a run and is not listed, a line each with why and what to do."""
+    try:
+        names = sorted(path.name for path in home.iterdir() if not _ID.fullmatch(path.name) and _is_run(path))
+    except OSError:
+        return []
+    return [
+        f"{name!r} holds a run and is not listed: a run's folder is named by at most 100 letters, digits, dots, dashes and underscores of ASCII, "
+        "the first a letter or a digit; rename it"
+        for name in names
+        if not name.startswith(".deleted-")
+    ]
+
+
 def _is_run(path: Path) -> bool:
     """Whether a folder is a run's: it holds a config or a log, of whatever kind."""
     return os.path.isdir(path) and any(os.path.lexists(path / name) for name in (CONFIG_FILE, EVENTS_FILE))

@@ -20,7 +20,7 @@ from core.runs.records import (
     write_queue_entry,
     write_stop,
 )
-from core.runs.run_dir import RunDir
+from core.runs.run_dir import RunDir, all_runs, unlisted
 from core.runs.small_files import Heartbeat, QueueEntry
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue, scheduler
@@ -182,6 +182,18 @@ def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder,
     s.tick()
     assert launches.started[-1] == "automatic restart 1 of 2 (the trainer died)"
     s.release()
+
+
+@pytest.mark.parametrize("name", ["my run (copy)", "läuft", "-x", ".hidden", "a" * 101])
+def test_a_run_whose_folder_can_not_be_an_id_is_told_of(home, logo_folder, name):
+    run = local.claim(home, named(logo_folder, "a"))
+    assert unlisted(home) == []
+    shutil.copytree(run.path, home / name)
+    (home / "no run of ours!").mkdir()
+    (line,) = unlisted(home)
+    assert repr(name) in line
+    assert "rename it" in line
+    assert [found.run_id for found in all_runs(home)] == [run.run_id]
 
 
 def test_the_copy_of_a_live_run_has_no_trainer_of_its_own(home, logo_folder, launches):
