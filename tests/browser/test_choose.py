@@ -10,13 +10,15 @@ from tests.support.servers import serving
 def test_two_methods_are_chosen_between_blind_by_keys_and_by_clicks(recordings, home, tmp_path, browse):
     run = recordings.tiny(home)
     with serving(home, tmp_path) as server:
+        server.await_read(run.events_file.stat().st_size)
         page = browse()
         page.goto(server.url)
         page.get_by_role("link", name="Choose", exact=True).click()
-        page.get_by_text("Which one is closer to the original?").wait_for()
+        page.get_by_text("Which one is closer to the original?").first.wait_for()
 
         def answered(n: int) -> None:
             page.get_by_text(re.compile(rf"^{n} of \d+ pictures answered")).first.wait_for()
+            page.locator('.ch[aria-busy="false"]').wait_for()
 
         answered(0)
         for title in ("VTracer's defaults", run.run_id):  # nothing in the frames says which is which

@@ -13,6 +13,7 @@ export default function (component) {
   const images = stages.map((stage) => stage.querySelector("img"));
   [data.left, data.original, data.right].forEach((url, i) => { if (images[i].src !== url) images[i].src = url; });
   if (v.shown !== data.id) { v.shown = data.id; v.isAnswered = false; v.scale = 1; v.x = 0; v.y = 0; }
+  root.setAttribute("aria-busy", String(v.isAnswered)); // until the next pair is there
 
   function draw() {
     stages.forEach((stage, i) => {
@@ -35,6 +36,7 @@ export default function (component) {
   function answer(value) {
     if (v.isAnswered && value !== "back") return; // one answer for each pair, however often a key repeats
     v.isAnswered = true;
+    root.setAttribute("aria-busy", "true");
     setTriggerValue("answer", { id: data.id, value });
   }
   let drag = null;
@@ -69,6 +71,8 @@ export default function (component) {
     e.preventDefault();
     e.stopPropagation();
   }
+  if (v.onKey) document.removeEventListener("keydown", v.onKey); // of the pair before
+  v.onKey = onKey;
   document.addEventListener("keydown", onKey);
   q(".pick-left").onclick = () => answer("left");
   q(".pick-right").onclick = () => answer("right");
