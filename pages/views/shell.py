@@ -43,7 +43,8 @@ def navigation() -> st.Page:  # type: ignore[valid-type]
         {
             section: [st.Page(path_of(page.name), title=page.title, icon=page.icon, default=page.name == HOME) for page in pages]
             for section, pages in sections().items()
-        }
+        },
+        expanded=True,  # beyond a dozen pages Streamlit would hide the last ones
     )
 
 
