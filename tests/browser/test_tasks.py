@@ -219,8 +219,8 @@ def test_tune_a_logo_by_hand_and_copy_the_command(shared, browse):
     for _ in range(8):
         slider.press("ArrowLeft")
     slider.press("ArrowRight")
-    code = page.locator("[data-testid=stCode] code").filter(has_text="vtracer.Config(").first
-    code.filter(has_text="color_precision=2,").wait_for()
+    code = page.locator("[data-testid=stCode] code").filter(has_text="logos trace").first
+    code.filter(has_text="--params 2,").wait_for()
     page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
     keep_picture(page, "task-tune-by-hand")
     name = page.get_by_role("textbox", name="Keep as")
