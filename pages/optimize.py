@@ -37,6 +37,23 @@ MADE_BY = {
 }
 TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the result"}
 N_RECENT = 8
+N_REMARKS = 5
+number = st.column_config.NumberColumn
+COLUMN_CONFIG: dict[str, Any] = {
+    "visual_gain": number("visual gain", format="%+.3f", help="Structure, colour and edges together."),
+    "gain": number(
+        "gain", format="%+.3f", help="What the agent is trained for: the visual gain and a tenth of the logarithm of the bytes."
+    ),
+    "ssim_default": number("SSIM, defaults", format="%.4f"),
+    "ssim": number("SSIM", format="%.4f"),
+    "colour_default": number("colour error, defaults", format="%.2f"),
+    "colour": number("colour error", format="%.2f"),
+    "bytes_default": number("bytes, defaults", format="localized"),
+    "bytes": number("bytes", format="localized"),
+    "nodes_default": number("nodes, defaults", format="localized"),
+    "nodes": number("nodes", format="localized"),
+}
+COLUMNS = [c for c in COLUMN_CONFIG if c not in ("visual_gain", "gain")]
 N_SAMPLES, SAMPLE_SEED = 8, 11
 console = begin("Optimize")
 batches = batch.all_batches(console.home)
@@ -167,7 +184,17 @@ def results(which: Batch) -> None:
     table = pd.DataFrame(rows)
     table["picture"] = [Path(file).name for file in table["file"]]
     table["made by"] = [MAKERS.get(maker, maker) for maker in table["made_by"]]
-    shown_gains = ["visual_gain", "gain"] if table["visual_gain"].notna().all() else ["gain"]
+    totals(result, table)
+    to_take(which)
+    if "remark" in table and (noted := table[table["remark"].astype(bool)]) is not None and len(noted):
+        more = f"; and {len(noted) - N_REMARKS} more, in the table below" if len(noted) > N_REMARKS else ""
+        told = zip(noted["picture"][:N_REMARKS], noted["remark"][:N_REMARKS], strict=True)
+        st.warning("; ".join(f"{name}: {what}" for name, what in told) + more + ".")
+    one(which, table)
+    all_results(table)
+
+
+def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
     with st.grid(4, min_column_width=130):
         st.metric("Pictures", f"{len(table)}", border=True, height="stretch")
         seen = result.get("mean_visual_gain")
@@ -190,6 +217,10 @@ def results(which: Batch) -> None:
         else:
             likeness = table["ssim"].mean() - table["ssim_default"].mean()
             st.metric("Mean SSIM", f"{table['ssim'].mean():.4f}", f"{likeness:+.4f}", border=True, height="stretch")
+
+
+def to_take(which: Batch) -> None:
+    """What one takes home of a batch, and the way to be rid of it."""
     with st.container(horizontal=True):
         st.download_button(
             "All SVGs and the CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",
@@ -201,42 +232,15 @@ def results(which: Batch) -> None:
                 "CSV", csv.read_bytes(), "optimized.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
             )
         st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="These pictures and their SVGs.")
-    has_remarks = "remark" in table and table["remark"].astype(bool).any()
-    known = [column for column in ("colour_default", "colour") if column in table]
-    if has_remarks:
-        noted = table[table["remark"].astype(bool)]
-        st.warning("; ".join(f"{name}: {what}" for name, what in zip(noted["picture"][:5], noted["remark"][:5], strict=True))
-                   + (f"; and {len(noted) - 5} more, in the table below" if len(noted) > 5 else "") + ".")  # fmt: skip
-    one(which, table)
-    st.dataframe(
-        table[
-            [
-                "picture",
-                "made by",
-                *shown_gains,
-                "ssim_default",
-                "ssim",
-                *known,
-                "bytes_default",
-                "bytes",
-                *(["remark"] if has_remarks else []),
-            ]
-        ].sort_values(shown_gains[0], ascending=False),
-        hide_index=True,
-        placeholder="–",
-        column_config={
-            "visual_gain": st.column_config.NumberColumn("visual gain", format="%+.3f", help="Structure, colour and edges together."),
-            "gain": st.column_config.NumberColumn(
-                "gain", format="%+.3f", help="What the agent is trained for: the visual gain and a tenth of the logarithm of the bytes."
-            ),
-            "ssim_default": st.column_config.NumberColumn("SSIM, defaults", format="%.4f"),
-            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
-            "colour_default": st.column_config.NumberColumn("colour error, defaults", format="%.2f"),
-            "colour": st.column_config.NumberColumn("colour error", format="%.2f"),
-            "bytes_default": st.column_config.NumberColumn("bytes, defaults", format="localized"),
-            "bytes": st.column_config.NumberColumn("bytes", format="localized"),
-        },
-    )
+
+
+def all_results(table: pd.DataFrame) -> None:
+    """Every picture's figures, best first; columns that a batch of before has not are left out, as is an empty one of remarks."""
+    gains = ["visual_gain", "gain"] if table["visual_gain"].notna().all() else ["gain"]
+    columns = ["picture", "made by", *gains, *(c for c in COLUMNS if c in table)]
+    if "remark" in table and table["remark"].astype(bool).any():
+        columns.append("remark")
+    st.dataframe(table[columns].sort_values(gains[0], ascending=False), hide_index=True, placeholder="–", column_config=COLUMN_CONFIG)
 
 
 def one(which: Batch, table: pd.DataFrame) -> None:

@@ -20,14 +20,18 @@ from tests.support.paths import ROOT
 from tests.support.recorded import Recorder, Recordings, shared_folder
 from tests.support.requirements import need
 
+ENDING_S = 5
+
 
 @pytest.fixture(autouse=True)
 def _no_thread_outlives_a_test() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [t.name for t in threading.enumerate() if t not in before and t.is_alive() and not t.name.startswith(("reaper-", "pydevd"))]
-    left = [name for name in left if not any(known in name for known in ("ScriptRunner", "asyncio", "ThreadPoolExecutor"))]
-    assert not left, f"threads left running: {left}"
+    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("reaper-", "pydevd"))]
+    left = [t for t in left if not any(known in t.name for known in ("ScriptRunner", "asyncio", "ThreadPoolExecutor"))]
+    for thread in left:
+        thread.join(ENDING_S)  # one that was told to end may take a moment, such as a spinner's
+    assert not (names := [t.name for t in left if t.is_alive()]), f"threads left running: {names}"
 
 
 @pytest.fixture(autouse=True)
