@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.rebuild, bench):
+for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.choices, data.rebuild, bench):
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")

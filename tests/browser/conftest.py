@@ -1,4 +1,4 @@
-"""A real browser, which is one group of tests: two at once would measure each other's load."""
+"""A real browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(os.path.dirname(__file__)):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.support.requirements import need
 
 
 @contextlib.contextmanager
 def mounted(folder: Path, megabytes: int = 80) -> Iterator[Path]:
-    """A file system in memory at ``folder``; skips the test where nothing may be mounted."""
+    """A file system in memory at ``folder``; skips the test where nothing may be mounted, or fails where nothing may be skipped."""
     folder.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("needs the right to mount a file system")
+    need(done.returncode == 0, "the right to mount a file system")
     try:
         yield folder
     finally:

@@ -1,9 +1,11 @@
 """What people prefer: kept, read back whatever happened to the file, and shown as a share with its interval."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from core.cli.app import app
 from core.evaluation import choices
 from core.evaluation.choices import Choice
 
@@ -66,3 +68,21 @@ def test_the_share_is_of_the_decided_with_wilsons_interval():
     assert total.high == pytest.approx(0.9433, abs=1e-4)
     assert (text.name, text.share, text.low) == ("text", None, None)
     assert choices.tallies([])[0].share is None
+
+
+def test_the_command_tells_each_pair_of_methods_by_category(home, capsys):
+    two, other = replace(ONE, digest="d2", category="text", answer="b"), replace(ONE, b="single", source="batch/x", answer="equal")
+    kept(home, ONE, two, other)
+    app(["choices", "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert [(pair["a"], pair["b"]) for pair in found["pairs"]] == [("defaults", "r"), ("r", "single")]
+    shares = {tally["name"]: tally["share"] for tally in found["pairs"][0]["tallies"]}
+    assert shares == {"all": 0.5, "simple": 0.0, "text": 1.0}
+    app(["choices", "--source", "batch/x"], standalone_mode=False)
+    told = capsys.readouterr().out
+    assert "r against single" in told
+    assert "undecided" in told
+    assert "defaults" not in told
+    (home / choices.FILE).write_bytes(b"\xff\xfe\x00")
+    assert app(["choices"], standalone_mode=False) == 2
+    assert choices.FILE in capsys.readouterr().err
