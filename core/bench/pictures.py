@@ -34,6 +34,7 @@ from core.machine import available_cores
 from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import fit
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline, Trace, convert
+from core.tracing.svg_stats import svg_stats
 from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge, draw_with_resvg
 
 Pixels = NDArray[np.uint8]
@@ -55,18 +56,27 @@ def _ours(name: str, params: Params, pipeline: Pipeline) -> Method:
     return Method(name, lambda pixels: convert(Canvas.of(pixels, pipeline), pixels, params, pipeline))
 
 
-def _program(name: str, command: Sequence[str]) -> Method:
-    """A program that turns ``in.ppm`` into ``out.svg`` in its folder."""
+PROGRAMS = {  # each turns in.ppm or in.png of its folder into out.svg or in.svg
+    "potrace (black and white)": ["potrace", "-s", "-o", "out.svg", "in.ppm"],
+    "autotrace": ["autotrace", "-output-format", "svg", "-output-file", "out.svg", "in.ppm"],
+    "swag-converter": ["swag", "in.png", "--background", "keep", "--no-measure", "--quiet"],
+}
+_PROGRAM_S = 300  # seconds in which a program has to be done with a picture
 
+
+def _program(name: str, command: Sequence[str]) -> Method:
     def run(pixels: Pixels) -> Trace | None:
         with tempfile.TemporaryDirectory() as folder:
-            Image.fromarray(pixels).save(Path(folder) / "in.ppm")
-            subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
-            out = Path(folder) / "out.svg"
-            if not out.is_file():
+            for picture in ("in.ppm", "in.png"):
+                Image.fromarray(pixels[..., :3]).save(Path(folder) / picture)
+            with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+                subprocess.run(command, cwd=folder, capture_output=True, timeout=_PROGRAM_S, check=False)
+            out = next((path for path in map(Path(folder).joinpath, ("out.svg", "in.svg")) if path.is_file()), None)
+            if out is None:
                 return None
             svg = out.read_text(encoding="utf-8", errors="replace")
-            return Trace(svg, len(svg), svg.count("<path"), 0, 0.0)
+            stats = svg_stats(svg, pixels.shape[1], pixels.shape[0])
+            return Trace(svg, stats.n_bytes, stats.n_paths, stats.n_nodes, 0.0)
 
     return Method(name, run)
 
@@ -79,11 +89,7 @@ def methods() -> list[Method]:
         *(_ours(f"one setting, traced at {factor}x", BEST_SINGLE, Pipeline(trace_size=factor * 256)) for factor in (2, 4, 6)),
         _ours("a finer one, traced at 6x", FINE, Pipeline(trace_size=6 * 256)),
     ]
-    if shutil.which("potrace"):
-        found.append(_program("potrace (black and white)", ["potrace", "-s", "-o", "out.svg", "in.ppm"]))
-    if shutil.which("autotrace"):
-        found.append(_program("autotrace", ["autotrace", "-output-format", "svg", "-output-file", "out.svg", "in.ppm"]))
-    return found
+    return found + [_program(name, command) for name, command in PROGRAMS.items() if shutil.which(command[0])]
 
 
 def jpeg(pixels: Pixels, quality: int = 70) -> Pixels:
@@ -111,6 +117,7 @@ class Judged:
     """One method's result on one logo."""
 
     method: str
+    logo: str
     category: str
     errors: VectorErrors | None
     n_bytes: int
@@ -132,22 +139,22 @@ def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
         judge = VectorJudge(source, logo.flat, background_of(logo), drawn_side)
     except RasterError:
         return {}
-    found = {"": [_judged(method, logo.pixels, logo.category, judge, with_flip=True) for method in methods()]}
+    found = {"": [_judged(method, logo.pixels, logo, judge, with_flip=True) for method in methods()]}
     for degrading, degrade in DEGRADED.items():
         pixels = degrade(logo.pixels)
         chosen = [method for method in methods() if method.name in (PLAIN_NAME, OURS)]
-        found[degrading] = [_judged(method, pixels, logo.category, judge, with_flip=False) for method in chosen]
+        found[degrading] = [_judged(method, pixels, logo, judge, with_flip=False) for method in chosen]
     return found
 
 
-def _judged(method: Method, pixels: Pixels, category: str, judge: VectorJudge, with_flip: bool) -> Judged:
+def _judged(method: Method, pixels: Pixels, logo: Logo, judge: VectorJudge, with_flip: bool) -> Judged:
     trace = method.convert(pixels)
     errors = None
     if trace is not None and trace.failure is None:
         with contextlib.suppress(RasterError):
             errors = judge.errors(trace.svg, with_flip)
     n_bytes, n_nodes, cpu_s = (trace.n_bytes, trace.n_nodes, trace.cpu_s) if trace else (0, 0, 0.0)
-    return Judged(method.name, category, errors, n_bytes, n_nodes, cpu_s)
+    return Judged(method.name, logo.name, logo.category, errors, n_bytes, n_nodes, cpu_s)
 
 
 def measure(images: str, split: str = "validation", work_size: int = 256, is_short: bool = False) -> Report:
@@ -191,8 +198,10 @@ def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
         }
         remark = f"{by_bytes:.2f} of the bytes, {nodes:.2f} of the nodes; " + ", ".join(f"{c} {g:+.2f}" for c, g in by_category.items())
         flips = [(own.errors.flip, base.errors.flip) for own, base in pairs if own.errors and base.errors]
+        worse_logos: list[str] = []
         if not degrading and not math.isnan(flips[0][0]):
-            worse = float(np.mean([own > 1.1 * base for own, base in flips]))
+            worse_logos = [own.logo for (own, _), (mine, other) in zip(pairs, flips, strict=True) if mine > 1.1 * other]
+            worse = len(worse_logos) / len(flips)
             if name == OURS:
                 report.keys["flip_worse_share"] = worse
             remark += f"; FLIP {np.mean([math.log(base / own) for own, base in flips]):+.2f}, worse by over 10 % on {worse:.0%}"
@@ -210,6 +219,7 @@ def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
             "bytes": by_bytes,
             "nodes": nodes,
             "by_category": by_category,
+            "flip_worse": worse_logos,
             "n": len(pairs),
         }
 
