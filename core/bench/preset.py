@@ -6,8 +6,8 @@ from core.paths import PRESETS
 
 PRESET = PRESETS / "recommended.yaml"
 _SMALL = (
-    "n_envs=64", "n_workers=2", "logos.n_per_category=8", "logos.add_builtin=4", "logos.work_size=64", "evaluation.max_logos=4",
-    "outcome.epochs=1",
+    "n_envs=64", "n_workers=2", "logos.n_per_category=8", "logos.add_builtin=4", "logos.work_size=64", "pipeline.trace_size=128",
+    "evaluation.max_logos=4", "outcome.epochs=1",
 )  # fmt: skip
 
 

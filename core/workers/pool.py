@@ -32,7 +32,7 @@ from core.workers.worker import READY, Job, JobResult, pack_job, unpack_result, 
 # Jobs sent to a worker: one in progress and one so that it need not wait for the trainer; more while many are waiting,
 # so that the trainer need not wake up for each, and fewer towards the end, so that all workers finish at the same time.
 AHEAD, MOST_AHEAD = 2, 8
-_REST_S = 0.02  # the trainer's pause while all workers are busy: whenever it wakes up it takes a core from them
+_REST_S = 0.02  # the trainer's longest pause while all workers are busy: whenever it wakes up it takes a core from them
 MAX_LOSSES_IN_A_ROW = 10  # per worker, on average
 START_S = 60.0  # a worker is ready after half a second; after this long it hangs
 _LOOK_S = 1.0  # interval at which time and memory are checked
@@ -103,6 +103,7 @@ class WorkerPool:
         self._finished: deque[tuple[Hashable, JobResult]] = deque()
         self._selector = selectors.DefaultSelector()
         self._looked = self._checked = time.monotonic()
+        self._conversion_s = 0.0  # of the latest conversions, about
         self._workers = [self._start(f"worker-{k}") for k in range(self.n_workers)]
 
     def submit(self, key: Hashable, job: Job, n_tries: int = 2, is_lasting: bool = True) -> None:
@@ -196,8 +197,9 @@ class WorkerPool:
 
     def _take_in(self) -> None:
         """Wait for workers to reply or end, and act on it."""
-        if all(len(worker.tasks) > 2 * AHEAD and not worker.tasks[0].job.keep_svg for worker in self._workers):
-            time.sleep(_REST_S)  # results wait in the pipes meanwhile; they are small without an SVG
+        spare = min(len(worker.tasks) for worker in self._workers) - 2 * AHEAD
+        if spare > 0 and not any(worker.tasks[0].job.keep_svg for worker in self._workers):
+            time.sleep(min(_REST_S, spare * self._conversion_s))  # results wait in the pipes meanwhile; they are small without an SVG
         ready = {event.fileobj for event, _ in self._selector.select(_LOOK_S)}
         now = time.monotonic()
         if (asleep := now - self._looked - 2 * _LOOK_S) > 0:  # this process was suspended, and perhaps the workers too
@@ -230,6 +232,7 @@ class WorkerPool:
         task = worker.tasks.popleft()
         worker.since = time.monotonic()
         result = unpack_result(data)
+        self._conversion_s += 0.1 * (result.outcome.cpu_s - self._conversion_s)
         svg = result.svg if task.job.keep_svg else None
         digest = self._cache_key(task.job)
         self.cache.put(digest, task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)

@@ -88,8 +88,12 @@ def test_pictures_become_a_set_by_clicks(home, tmp_path, browse):
         page.get_by_role("tab", name="Make a set").first.click()
         page.get_by_role("textbox", name="Name of the new set").fill("drawn")
         page.get_by_role("textbox", name="Name of the new set").press("Tab")
+        each = page.get_by_role("spinbutton", name="Logos a category")
+        each.fill("4")
+        each.press("Enter")
         page.get_by_role("button", name="Make it").first.click()
         page.wait_for_function("() => location.search.includes('drawn')")
         page.get_by_text("complex-0").first.wait_for()
         assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count()
     assert sorted(path.name for path in (home / "logos").iterdir()) == ["brands", "drawn"]
+    assert len(list((home / "logos" / "drawn").rglob("*.png"))) == 16

@@ -49,7 +49,6 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         expect(progress).not_to_have_text(first, timeout=60_000)  # it moves by itself
         keep_picture(page, "task-start-a-run")
 
-        await_step(run, 512)
         page.get_by_role("button", name="Stop").first.click()
         page.get_by_text("Stopped", exact=True).first.wait_for()
         assert run_state(run).status is Status.STOPPED

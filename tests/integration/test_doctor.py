@@ -26,7 +26,7 @@ from core.runs.status import Status, run_state
 from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.paths import ASSETS
-from tests.support.runs import tiny_config, update_values, values
+from tests.support.runs import BY_VTRACER_ALONE, tiny_config, update_values, values
 
 LOGS = ASSETS / "logs"
 RECORDED = sorted(path.name.removesuffix(".jsonl.gz") for path in LOGS.glob("*.gz"))
@@ -54,7 +54,8 @@ def test_a_healthy_full_run_raises_nothing_severe(name):
 
 def broken_config(folder: Path, **changes) -> RunConfig:
     base = {"total_timesteps": 3200, "n_envs": 16, "ppo": {"n_steps": 4, "batch_size": 64, "n_epochs": 4}, "outcome": {"members": 0},
-            "logos": {"path": str(folder), "work_size": 32}, "evaluation": {"every_steps": 320, "max_logos": 4}}  # fmt: skip
+            "logos": {"path": str(folder), "work_size": 32}, "evaluation": {"every_steps": 320, "max_logos": 4},
+            "pipeline": BY_VTRACER_ALONE}  # fmt: skip
     for key, value in changes.items():
         base[key] = base.get(key, {}) | value if isinstance(value, dict) else value
     return tiny_config(folder, **base)
@@ -65,13 +66,8 @@ STUCK = {"enabled": True, "window": 20, "min_episodes": 50, "probe": False, "on_
          "stages": [{"name": "a", "max_episodes": 1500} | OUT_OF_REACH, {"name": "b", "max_episodes": 50_000} | OUT_OF_REACH]}  # fmt: skip
 SICK = {
     "much too fast": {"seed": 2, "ppo": {"learning_rate": 0.3, "n_epochs": 10}},
-    # by VTracer alone: at the ends of its ranges all colours fall together, which fitted gradients would hide
-    "out of all ranges": {
-        "seed": 1,
-        "ppo": {"learning_rate": 0.3, "n_epochs": 10},
-        "env": {"centre": None},
-        "pipeline": {"trace_size": 0, "sharpen": False, "fills": False},
-    },
+    # at the ends of VTracer's ranges all colours fall together, which fitted gradients would hide
+    "out of all ranges": {"seed": 1, "ppo": {"learning_rate": 0.3, "n_epochs": 10}, "env": {"centre": None}},
     "paid for small files": {"total_timesteps": 4800, "reward": {"quality": 0.0, "size": 1.0}, "ppo": {"learning_rate": 5e-4}},
     "not learning": {"ppo": {"learning_rate": 1e-9}},
     "wide": {"total_timesteps": 640, "ppo": {"log_std_init": 2.0}, "env": {"centre": None}},

@@ -22,7 +22,7 @@ from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.scheduling.scheduler import Scheduler
 from tests.support.paths import ROOT
-from tests.support.runs import await_end, follow, tiny_config
+from tests.support.runs import BY_VTRACER_ALONE, await_end, follow, tiny_config
 
 
 def named(folder, name, **changes):
@@ -38,7 +38,7 @@ def serve(home, *flags: str) -> subprocess.Popen:
 @pytest.mark.timeout(300)
 def test_ten_runs_on_two_cores_complete_in_order_though_the_server_is_killed(home, logo_folder):
     write_settings(home, Settings.model_validate({"queue": {"cores": 2}}))
-    runs = [queue.submit(home, named(logo_folder, f"n{i}", total_timesteps=640)) for i in range(10)]
+    runs = [queue.submit(home, named(logo_folder, f"n{i}", pipeline=BY_VTRACER_ALONE, total_timesteps=640)) for i in range(10)]
     server = serve(home)
     try:
         follow(runs[4], lambda e: e.kind == "attempt_started", 120)

@@ -28,7 +28,7 @@ from core.training.session import Extras
 from core.training.trainer import train
 from tests.support.disks import fill
 from tests.support.paths import ROOT
-from tests.support.runs import await_end, follow, tiny_config, update_values, values
+from tests.support.runs import BY_VTRACER_ALONE, await_end, follow, tiny_config, update_values, values
 
 STAGES = {
     "enabled": True,
@@ -44,14 +44,14 @@ STAGES = {
     ],
 }
 N_COMPARED = 2000
-UNTROUBLED = {"total_timesteps": 1600, "checkpoint": {"every_steps": 100_000}}  # recorded once, for two tests
+UNTROUBLED = {"total_timesteps": 1600, "pipeline": BY_VTRACER_ALONE, "checkpoint": {"every_steps": 100_000}}  # recorded once, for two tests
 
 
 def long_config(folder, **changes):
     """Some 3,500 episodes over three stages, in updates of 128; stages change at episodes 700 and 1,600."""
     base = {"total_timesteps": 3840, "n_envs": 16, "curriculum": STAGES, "evaluation": {"every_steps": 1280, "max_logos": 4},
             "ppo": {"n_steps": 8, "batch_size": 64}, "checkpoint": {"every_steps": 512}, "logos": {"path": str(folder), "work_size": 32},
-            "recovery": {"enabled": True, "backoff_s": 0}}  # fmt: skip
+            "recovery": {"enabled": True, "backoff_s": 0}, "pipeline": BY_VTRACER_ALONE}  # fmt: skip
     return tiny_config(folder, **(base | changes))
 
 

@@ -19,6 +19,9 @@ from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 
 
+BY_VTRACER_ALONE = {"trace_size": 0, "sharpen": False, "fills": False}  # half as long, where thousands of steps are needed
+
+
 def tiny_config(folder: Path | str, **changes: Any) -> RunConfig:
     """A run of a few seconds."""
     data: dict[str, Any] = {
