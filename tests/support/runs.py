@@ -18,7 +18,6 @@ from core.runs.records import read_log_tail
 from core.runs.run_dir import RunDir
 from core.runs.status import Status, run_state
 
-
 BY_VTRACER_ALONE = {"trace_size": 0, "sharpen": False, "fills": False}  # half as long, where thousands of steps are needed
 
 
