@@ -11,10 +11,13 @@ import pytest
 from tests.support.browsers import FLAGS
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups, so that no more than two browsers share the machine with what else runs."""
     for item in items:
         if item.path.is_relative_to(os.path.dirname(__file__)):
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("tasks" if item.path.stem == "test_tasks" else "browser"))
 
 
 @pytest.fixture

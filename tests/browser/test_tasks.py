@@ -281,28 +281,23 @@ def test_nothing_of_the_page_before_stands_below_a_new_title(shared, browse):
     assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
 
 
-def addresses(run: RunDir) -> list[str]:
-    tabs = ("Success", "Parameters", "Rewards", "Losses", "Health", "Machine", "Events+and+log", "Export")
-    live = [f"live?run={run.run_id}&tab={tab}" for tab in tabs]
-    gallery = [f"gallery?run={run.run_id}&{more}" for more in ("cover=paths", "view=Over+time", "view=Trade-off")]
-    logos = [f"logos?tab={tab}" for tab in ("Logos", "Features", "Look+alike", "Make+a+set")]
-    curriculum = [f"curriculum?run={run.run_id}&tab={tab}" for tab in ("What+happened", "Rules+and+what-if")]
-    return [
-        "",
-        "optimize",
-        "new_run",
-        *live,
-        *curriculum,
-        *logos,
-        *gallery,
-        f"workbench?run={run.run_id}",
-        "compare",
-        "compare?tab=Logo+by+logo",
-        "choose",
-        "alerts",
-        "system",
-        "settings",
-    ]
+def addresses(run: RunDir) -> dict[str, tuple[str, ...]]:
+    """{address: tabs to go through by clicks after the one that it opens}."""
+    return {
+        "": (),
+        "optimize": (),
+        "new_run": (),
+        f"live?run={run.run_id}": ("Parameters", "Rewards", "Losses", "Health", "Machine", "Events and log", "Export"),
+        f"curriculum?run={run.run_id}": ("Rules and what-if",),
+        "logos": ("Features", "Look alike", "Make a set"),
+        f"gallery?run={run.run_id}&cover=paths": ("Over time", "Trade-off"),
+        f"workbench?run={run.run_id}": (),
+        "compare": ("Logo by logo",),
+        "choose": (),
+        "alerts": (),
+        "system": (),
+        "settings": (),
+    }
 
 
 @pytest.mark.timeout(300)  # some thirty pages
@@ -322,19 +317,24 @@ def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(shared, browse,
         ),
     )
     axe = Axe()
-    for address in addresses(shared.runs[0]):
+    for address, tabs in addresses(shared.runs[0]).items():
         page.goto(f"{shared.server.url}/{address}")
-        page.wait_for_selector(SETTLED)
-        page.locator("h1").first.wait_for()
-        page.evaluate(AT_REST)  # what fades in has its colours only then
-        assert not page.locator("[data-testid=stException]").count(), address
-        assert page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width") == start_document.SIDEBAR, address
-        # what does not depend on colours is the same in both schemes
-        found = axe.run(page, options=None if scheme == "light" else {"runOnly": ["color-contrast"]}).response["violations"]
-        for violation in found:
-            if violation["impact"] in ("serious", "critical"):
-                example = violation["nodes"][0]
-                problems.append(f"{address}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
+        for tab in (None, *tabs):
+            if tab is not None:
+                page.get_by_role("tab", name=tab, exact=True).first.click()
+                page.wait_for_function("(name) => new URL(location).search.includes(name)", arg=f"={tab.replace(' ', '+')}")
+            page.wait_for_selector(SETTLED)
+            page.locator("h1").first.wait_for()
+            page.evaluate(AT_REST)  # what fades in has its colours only then
+            assert not page.locator("[data-testid=stException]").count(), (address, tab)
+            width = page.locator("[data-testid=stSidebar]").evaluate("e => e.getBoundingClientRect().width")
+            assert width == start_document.SIDEBAR, (address, tab)
+            # what does not depend on colours is the same in both schemes
+            found = axe.run(page, options=None if scheme == "light" else {"runOnly": ["color-contrast"]}).response["violations"]
+            for violation in found:
+                if violation["impact"] in ("serious", "critical"):
+                    example = violation["nodes"][0]
+                    problems.append(f"{address} {tab}: {violation['id']}: {example['html'][:200]} {example['failureSummary'][:300]}")
     assert not problems, "\n".join(problems)
 
 
