@@ -76,6 +76,15 @@ class Paired:
         return asdict(self)
 
 
+def verdict(over: float | None, low: float | None, high: float | None) -> str:
+    """Whether an agent is worth its training, in words: its mean gain over the best single setting, paired, with the 95 % interval. Empty where
+    that is not known."""
+    if over is None or low is None or high is None or not np.isfinite([over, low, high]).all():
+        return ""
+    figures = f"{over:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"better than the best single setting: {figures}" if low > 0 else f"no better than the best single setting: {figures}"
+
+
 def conversions_worth(gain: float, curve: Values) -> float:
     """How many conversions a search needs, on average, for a mean gain: ``curve[k - 1]`` is its mean after k.
 

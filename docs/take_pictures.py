@@ -1,6 +1,7 @@
 """Takes the pictures of docs/pictures: every page, light and dark, and one of each task that the browser tests do.
 
-make pictures        # after at least one run with built-in logos; needs Chromium
+make pictures                                    # after at least one run with built-in logos; needs Chromium
+python docs/take_pictures.py gallery workbench   # these pages alone
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def pages() -> dict[str, tuple[str, int]]:
         "alerts": ("alerts", 620),
         "system": ("system", 640),
         "settings": ("settings", 780),
+        "choose": (f"choose?source=run%2F{best}", 900),
     }
 
 
@@ -95,8 +97,8 @@ def take_tasks() -> None:
     subprocess.run([sys.executable, "-m", "pytest", "-m", "browser", "-k", wanted, *tests], cwd=ROOT, env=environment, check=True)
 
 
-def take_pages(chromium: str) -> None:
-    """Every page in both themes."""
+def take_pages(chromium: str, names: list[str]) -> None:
+    """Pages in both themes; every one where no names are given."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
     with (
@@ -117,6 +119,8 @@ def take_pages(chromium: str) -> None:
             for scheme, suffix in (("light", ""), ("dark", "-dark")):
                 context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
                 for name, (path, height) in pages().items():
+                    if names and name not in names:
+                        continue
                     page = context.new_page()
                     if name != "runs":
                         page.add_init_script(SEEN)
@@ -140,9 +144,14 @@ def main() -> int:
         print("no Chromium found: install it (Debian: apt-get install chromium)", file=sys.stderr)
         return 2
     PICTURES.mkdir(parents=True, exist_ok=True)
+    names = sys.argv[1:]
+    if unknown := set(names) - set(pages()):
+        print(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages())}", file=sys.stderr)
+        return 2
     make_batch()
-    take_pages(chromium)
-    take_tasks()
+    take_pages(chromium, names)
+    if not names:
+        take_tasks()
     return 0
 
 

@@ -111,6 +111,8 @@ def figures(row: tables.RunRow) -> None:
         left_text = duration_text(max(row.total - row.step, 0) / rate / 60)
     of = f" of {row.total:,}" if row.step < row.total else ""
     st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
+    if row.verdict.startswith("no better"):
+        st.caption(f":material/balance: At its best this agent is {row.verdict}, on the same validation logos.")
     with st.grid(5, min_column_width=130):
         st.metric(
             "Best validation gain",

@@ -50,7 +50,9 @@ def run_row(row: tables.RunRow) -> None:
             st.badge("Damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
     steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
-    gain.markdown(f"**{gain_text(row.best_gain)}**")
+    gain.markdown(f"**{gain_text(row.best_gain)}**", help=row.verdict.capitalize() or None)
+    if row.verdict.startswith("no better"):
+        gain.caption("no better than one setting")
     duration.markdown(duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")

@@ -20,6 +20,7 @@ from core.runs.event_types import StageDecision, StageEnded, StageEvaluation
 from core.runs.records import read_config, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import run_state
+from core.statistics import verdict
 from storage import queries
 from storage.ingest import read_new
 from storage.store import Store
@@ -88,10 +89,14 @@ def run_summary(store: Store, run: RunDir) -> dict[str, Any]:
                 "best_gain",
                 "last_gain",
                 "best_step",
+                "over_single",
+                "over_single_low",
+                "over_single_high",
                 "n_attempts",
                 "n_bad",
             )
         },
+        "verdict": verdict(*(totals.get(name) for name in ("over_single", "over_single_low", "over_single_high"))),
         "curriculum": curriculum_report(store, run.run_id, config.curriculum) if config.curriculum.enabled else None,
         "config": config.model_dump(mode="json"),
     }

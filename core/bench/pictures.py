@@ -31,7 +31,7 @@ from core.logos.pictures import decode_picture
 from core.logos.procedural import CATEGORIES, make_logos
 from core.logos.vectors import background_of, vector_of
 from core.machine import available_cores
-from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
+from core.tracing.params import BEST_SINGLE, DEFAULTS, LARGE_SINGLE, Params
 from core.tracing.picture import fit
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline, Trace, convert
 from core.tracing.svg_stats import svg_stats
@@ -40,8 +40,8 @@ from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge, d
 Pixels = NDArray[np.uint8]
 _SHEET_SEED = 2026
 PLAIN_NAME = "VTracer's defaults"
-OURS = "one setting, traced at 6x"  # whose figures are this benchmark's keys
-FINE = BEST_SINGLE.with_values(layer_difference=16, path_precision=1, simplify=0.0)
+OURS = "one setting for large ones, traced at 6x"  # whose figures are this benchmark's keys
+FINE = BEST_SINGLE.with_values(color_precision=5, layer_difference=16, path_precision=1, simplify=0.0)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def methods() -> list[Method]:
         Method(PLAIN_NAME, lambda pixels: convert(Canvas.of(pixels, PLAIN), pixels, DEFAULTS, PLAIN)),
         _ours("fills alone", DEFAULTS, Pipeline(trace_size=0, sharpens=False)),
         *(_ours(f"one setting, traced at {factor}x", BEST_SINGLE, Pipeline(trace_size=factor * 256)) for factor in (2, 4, 6)),
+        _ours(OURS, LARGE_SINGLE, Pipeline(trace_size=6 * 256)),
         _ours("a finer one, traced at 6x", FINE, Pipeline(trace_size=6 * 256)),
     ]
     return found + [_program(name, command) for name, command in PROGRAMS.items() if shutil.which(command[0])]
@@ -253,7 +254,7 @@ def before_and_after(n_per_category: int = 2) -> Image.Image:
         for made in [made for made in make_logos(_SHEET_SEED, n_per_category) if made.category == category]:
             pixels = fit(decode_picture(made.svg.encode(), svg_side=512), 256)
             plain = convert(Canvas.of(pixels, PLAIN), pixels, DEFAULTS, PLAIN)
-            ours = convert(Canvas.of(pixels, pipeline), pixels, BEST_SINGLE, pipeline)
+            ours = convert(Canvas.of(pixels, pipeline), pixels, LARGE_SINGLE, pipeline)
             rows.append([_middle(svg, pixels.shape[:2]) for svg in (made.svg, plain.svg, ours.svg)])
     side = _CUT * _ZOOM
     sheet = Image.new("RGB", (3 * side + 2 * _EDGE, len(rows) * (side // 2 + _EDGE) - _EDGE), "white")

@@ -12,6 +12,7 @@ import sys
 import typer
 
 from core.cli import data, learn
+from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.logos import app as logos_app
@@ -30,6 +31,7 @@ for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.r
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
 app.add_typer(curricula_app, name="curricula")
+app.add_typer(baselines_app, name="baselines")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from core.runs.records import claim, claim_path
 from core.runs.run_dir import RunDir, find_run
 from core.runs.status import check_resumable
 from core.search.baselines import BASELINES
+from core.search.searchers import SEARCHES
 
 
 def train(
@@ -52,7 +53,9 @@ def train(
             data,
             as_json,
             lambda: print(
-                f"{ending.status}: {ending.reason}" + (f"; validation gain {ending.gain:.3f}" if ending.gain is not None else "")
+                f"{ending.status}: {ending.reason}"
+                + (f"; validation gain {ending.gain:.3f}" if ending.gain is not None else "")
+                + (f"; at its best {ending.verdict}" if ending.verdict else "")
             ),
         )
 
@@ -86,7 +89,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[
         str,
-        typer.Option(help=f"Comma-separated: {', '.join(BASELINES)}, random, tpe, policy, policy_search."),
+        typer.Option(help=f"Comma-separated: {', '.join((*BASELINES, *SEARCHES))}, policy, policy_search."),
     ] = "default,method1,single,policy",
     budgets: Annotated[str, typer.Option(help="Conversions per logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,

@@ -41,6 +41,8 @@ def list_runs(as_json: Json = False) -> None:
                 gain = "" if row["best_gain"] is None else f"gain {row['best_gain']:.3f}"
                 total = "?" if row["total_timesteps"] is None else row["total_timesteps"]
                 print(f"{row['run_id']:<45} {row['status']:<12} {row['step']:>9} / {total:<9} {gain}")
+                if row["verdict"].startswith("no better"):
+                    print(f"    {row['verdict']}")
                 for problem in row["problems"]:
                     print(f"    damaged: {problem}")
             for line in left_out:

@@ -29,7 +29,7 @@ from core.logos.vectors import vector_of
 from core.paths import trace_cache_file
 from core.search.baselines import BASELINES
 from core.search.parallel import Conversion, Trajectory, search_in_parallel
-from core.search.searchers import SearcherFactory, baseline, random_search, tpe
+from core.search.searchers import SEARCHES, SearcherFactory, baseline
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
@@ -39,8 +39,8 @@ from core.workers.picture_store import PictureStore
 from core.workers.pool import Limits, WorkerPool
 from core.workers.worker import Job
 
-SEARCHES = ("random", "tpe")
 LEARNED = ("policy", "policy_search")
+RIVALS = ("single", *SEARCHES)  # with whom every method is paired where they were asked for
 METHODS = (*BASELINES, *SEARCHES, *LEARNED)
 BUDGETS = (1, 5, 10, 20, 50, 100)
 MAX_BUDGET = 1000
@@ -119,14 +119,6 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         each = [(method, budget, column) for method, columns in self.columns.items() for budget, column in columns.items()]
-        curves = self.curves("tpe") if "tpe" in self.trajectories else None
-        worth = {m: {} for m in self.columns} if curves is not None else {}  # type: dict[str, dict[str, float]]
-        intervals = {m: {} for m in worth}  # type: dict[str, dict[str, list[float]]]
-        for method, budget, column in each:
-            if curves is None:
-                break
-            worth[method][str(budget)] = conversions_worth(float(column.gains.mean()), curves.mean(axis=0))
-            intervals[method][str(budget)] = list(worth_interval(column.gains, curves))
         return {
             "model": self.model,
             "images": self.images,
@@ -136,17 +128,37 @@ class Comparison:
             "n_logos": len(self.logos),
             "n_skipped": self.n_skipped,
             "gain": _nested((m, b, self._gain(column)) for m, b, column in each),
-            "worth_tpe": worth,
-            "worth_tpe_interval": intervals,
-            "worth_tpe_limit": curves.shape[1] if curves is not None else None,
-            "against_tpe": _nested(
-                (m, b, Paired.of(column.gains, self.columns["tpe"][b].gains).as_dict())
-                for m, b, column in each
-                if m != "tpe" and b in self.columns.get("tpe", {})
-            ),
+            **self._worth("tpe"),
+            **self._worth("tpe_cold"),
+            **{f"against_{rival}": self._against(rival) for rival in RIVALS if rival in self.columns},
             "against_default": _nested((m, b, Paired.of(column.gains, np.zeros(len(self.logos))).as_dict()) for m, b, column in each),
             "measures": _nested((m, b, self._measures(column)) for m, b, column in each),
         }
+
+    def _worth(self, rival: str) -> dict[str, Any]:
+        """How many of a search's conversions each method's gain is worth, with its interval; the limit is what the search was given."""
+        worth: dict[str, dict[str, float]] = {}
+        intervals: dict[str, dict[str, list[float]]] = {}
+        limit: int | None = None
+        if rival in self.trajectories:
+            curves = self.curves(rival)
+            limit = curves.shape[1]
+            for method, columns in self.columns.items():
+                gains = {str(budget): column.gains for budget, column in columns.items()}
+                worth[method] = {budget: conversions_worth(float(found.mean()), curves.mean(axis=0)) for budget, found in gains.items()}
+                intervals[method] = {budget: list(worth_interval(found, curves)) for budget, found in gains.items()}
+        return {f"worth_{rival}": worth, f"worth_{rival}_interval": intervals, f"worth_{rival}_limit": limit}
+
+    def _against(self, rival: str) -> dict[str, dict[str, Any]]:
+        """Each method paired with a rival: with as many conversions, or with the one that a fixed setting has."""
+        theirs = self.columns[rival]
+        fixed = next(iter(theirs.values())) if rival in BASELINES else None
+        return _nested(
+            (method, budget, Paired.of(column.gains, (fixed or theirs[budget]).gains).as_dict())
+            for method, columns in self.columns.items()
+            for budget, column in columns.items()
+            if method != rival and (fixed is not None or budget in theirs)
+        )
 
     def _gain(self, column: Column) -> dict[str, Any]:
         by_category = {
@@ -276,10 +288,8 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
 def _maker(method: str, seed: int, model: Model | None) -> SearcherFactory:
     if method in BASELINES:
         return baseline(method)
-    if method == "random":
-        return random_search(seed)
-    if method == "tpe":
-        return tpe(seed)
+    if method in SEARCHES:
+        return SEARCHES[method].make(seed)
     assert model is not None
     return model.choice if method == "policy" else model.search
 

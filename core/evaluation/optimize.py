@@ -25,7 +25,7 @@ from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import read_picture
+from core.logos.pictures import read_picture, svg_size
 from core.paths import trace_cache_file
 from core.search.parallel import Trajectory, search_in_parallel
 from core.search.searchers import Searcher
@@ -33,7 +33,7 @@ from core.tracing.cache import TraceCache
 from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
-from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
+from core.tracing.params import DEFAULTS, LARGE_SINGLE, NAMES, Params
 from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
@@ -205,7 +205,7 @@ def _read(file: Source, max_side: int) -> Logo | Skipped:
         pixels = fit(own, max_side)
     except (PictureError, MemoryError) as error:
         return Skipped(str(file.path), str(error) or "it takes more memory than there is")
-    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), (own.shape[1], own.shape[0]))
+    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
 
 
 def _search(
@@ -246,7 +246,7 @@ def _search(
         wanted = [
             Job(i, params, keep_svg=True, trace_size=delivered_size(group[i], model), minify=True)
             for i, trajectory in zip(places, trajectories, strict=True)
-            for params in (trajectory.best(budget).params, BEST_SINGLE)
+            for params in (trajectory.best(budget).params, LARGE_SINGLE)
         ]
         delivered = pool.measure(wanted, lambda n: on_progress((n_before + n) / n_all))
     finally:

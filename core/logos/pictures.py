@@ -73,6 +73,18 @@ def decode_picture(data: bytes, background: int | None = 255, svg_side: int = SV
     return pixels
 
 
+def svg_size(path: Path) -> tuple[int, int] | None:
+    """Width and height that an SVG says it has, in whole pixels; None of any other picture, and where it can't be read."""
+    try:
+        data = path.read_bytes()
+        if not is_svg(data):
+            return None
+        width, height = rasterizer().size(checked_svg(_unpacked(data)))
+    except (OSError, PictureError, RasterError):
+        return None
+    return max(round(width), 1), max(round(height), 1)
+
+
 def is_svg(data: bytes) -> bool:
     """Whether bytes are those of an SVG, packed or not."""
     if data.startswith(_GZIP):

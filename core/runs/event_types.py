@@ -207,6 +207,9 @@ class EvaluationEnded(Record):
     edge_default: Real = math.nan
     nodes: Real = math.nan
     nodes_default: Real = math.nan
+    over_single: Real = math.nan  # mean gain over the best single setting on the same logos, paired, with its 95 % interval
+    over_single_low: Real = math.nan
+    over_single_high: Real = math.nan
 
 
 @dataclass(frozen=True)
@@ -325,6 +328,7 @@ class Ended(Record):
     gain: float | None = None  # of the last evaluation
     best_gain: float | None = None
     error: str | None = None
+    verdict: str = ""  # on the best evaluation, against the best single setting
 
 
 @dataclass(frozen=True)

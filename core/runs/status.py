@@ -28,6 +28,7 @@ from core.runs.records import (
 )
 from core.runs.run_dir import RunDir
 from core.runs.small_files import QueueEntry, Spawned
+from core.statistics import verdict
 
 FRESH_S = 30.0
 STARTUP_S = 30.0
@@ -202,15 +203,21 @@ def _gain_of(record: Ended | EvaluationEnded | AttemptStarted) -> float | None:
     return record.gain if isinstance(record, EvaluationEnded) or record.best_gain is None else record.best_gain
 
 
+def _verdict_of(record: Ended | EvaluationEnded | AttemptStarted) -> str:
+    if isinstance(record, AttemptStarted):
+        return ""
+    return record.verdict if isinstance(record, Ended) else verdict(record.over_single, record.over_single_low, record.over_single_high)
+
+
 def overview(run: RunDir) -> dict[str, Any]:
     """A line of a list of runs, from the end of its log; a run whose config is broken is shown as that rather than
     hiding the rest."""
-    state, step, best = run_state(run), 0, None
+    state, step, best, told = run_state(run), 0, None, ""
     with suppress(OSError):
         for event in read_backwards(run.events_file):
             step = max(step, event.step)
             if isinstance(event.data, Ended | EvaluationEnded | AttemptStarted):
-                best = _gain_of(event.data)
+                best, told = _gain_of(event.data), _verdict_of(event.data)
                 break
     try:
         total: int | None = peek_config(run).total_timesteps
@@ -223,6 +230,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         "step": step,
         "total_timesteps": total,
         "best_gain": best,
+        "verdict": told,
         "problems": problems(run),
     }
 

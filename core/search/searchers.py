@@ -7,15 +7,17 @@ logo goes the same way on every machine with the same packages.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from core.environment.episode import PreparedLogo
 from core.search.baselines import BASELINES
+from core.search.fitted import shipped
 from core.tracing.outcome import Outcome
-from core.tracing.params import HIGH, LOW, NAMES, SPECS, Params
+from core.tracing.params import BEST_SINGLE, HIGH, LOW, NAMES, SPECS, Params
 
 
 class Searcher(Protocol):
@@ -34,19 +36,6 @@ def seed_of(logo: PreparedLogo, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {logo.digest}".encode()).digest()[:4], "little")
 
 
-class Fixed:
-    """One setting, tried once."""
-
-    def __init__(self, params: Params) -> None:
-        self._left: list[Params] = [params]
-
-    def ask(self) -> Params | None:
-        return self._left.pop() if self._left else None
-
-    def tell(self, params: Params, outcome: Outcome, gain: float) -> None:
-        pass
-
-
 class RandomSearch:
     """Every parameter uniform over its range."""
 
@@ -60,10 +49,10 @@ class RandomSearch:
         pass
 
 
-class TPE:
-    """Optuna's tree-structured Parzen estimator with its own settings, over the same ranges."""
+class OptunaSearch:
+    """One of Optuna's samplers over the same ranges, told of every conversion. ``start``: tried first."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, sampler: Any, start: Params | None = None) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -73,7 +62,11 @@ class TPE:
             else optuna.distributions.FloatDistribution(spec.low, spec.high)
             for spec in SPECS
         }
-        self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        if start is not None:
+            self._study.enqueue_trial(
+                {spec.name: int(v) if spec.is_integer else v for spec, v in zip(SPECS, start.as_tuple(), strict=True)}
+            )
         self._trial: Any = None
 
     def ask(self) -> Params:
@@ -81,17 +74,71 @@ class TPE:
         return Params.from_values([float(self._trial.params[name]) for name in NAMES])
 
     def tell(self, params: Params, outcome: Outcome, gain: float) -> None:
-        self._study.tell(self._trial, gain)
+        self.report(gain)
+
+    def report(self, worth: float) -> None:
+        """What the setting asked for last is worth."""
+        self._study.tell(self._trial, worth)
+
+    def add(self, params: Params, worth: float) -> None:
+        """A setting that was tried elsewhere."""
+        import optuna
+
+        values = {spec.name: int(v) if spec.is_integer else v for spec, v in zip(SPECS, params.as_tuple(), strict=True)}
+        self._study.add_trial(optuna.trial.create_trial(params=values, distributions=self._space, value=worth))
+
+
+def tpe_search(seed: int, start: Params | None = None) -> OptunaSearch:
+    """Optuna's tree-structured Parzen estimator with its own settings."""
+    import optuna
+
+    return OptunaSearch(optuna.samplers.TPESampler(seed=seed), start)
+
+
+def gp_search(seed: int, start: Params | None = None) -> OptunaSearch:
+    """Optuna's Gaussian process (Matern 5/2, log expected improvement), a random conversion for each two parameters before it."""
+    import optuna
+
+    return OptunaSearch(optuna.samplers.GPSampler(seed=seed, n_startup_trials=len(SPECS) // 2), start)
+
+
+class Listed:
+    """Given settings, one after the other."""
+
+    def __init__(self, settings: Sequence[Params]) -> None:
+        self._left = list(reversed(settings))
+
+    def ask(self) -> Params | None:
+        return self._left.pop() if self._left else None
+
+    def tell(self, params: Params, outcome: Outcome, gain: float) -> None:
+        pass
 
 
 def baseline(name: str) -> SearcherFactory:
     """A baseline of :data:`core.search.baselines.BASELINES`, tried once."""
-    return lambda logo: Fixed(BASELINES[name].choose(logo.features))
+    return lambda logo: Listed([BASELINES[name].choose(logo.features)])
 
 
-def random_search(seed: int) -> SearcherFactory:
-    return lambda logo: RandomSearch(seed_of(logo, seed))
+@dataclass(frozen=True)
+class Search:
+    """A way of spending conversions on a logo that learns nothing from other logos' conversions; ``make``: for a seed, a searcher per logo."""
+
+    name: str
+    label: str
+    make: Callable[[int], SearcherFactory]
 
 
-def tpe(seed: int) -> SearcherFactory:
-    return lambda logo: TPE(seed_of(logo, seed))
+# A new one is a row here: the command line and evaluations follow. All but the cold ones start at the best single setting.
+SEARCHES: dict[str, Search] = {
+    search.name: search
+    for search in (
+        Search("random", "random search", lambda seed: lambda logo: RandomSearch(seed_of(logo, seed))),
+        Search("tpe", "TPE from the best single setting", lambda seed: lambda logo: tpe_search(seed_of(logo, seed), BEST_SINGLE)),
+        Search("tpe_cold", "TPE, started cold", lambda seed: lambda logo: tpe_search(seed_of(logo, seed))),
+        Search(
+            "gp", "Gaussian process from the best single setting", lambda seed: lambda logo: gp_search(seed_of(logo, seed), BEST_SINGLE)
+        ),
+        Search("portfolio", "portfolio of settings", lambda seed: lambda logo: Listed(shipped())),
+    )
+}

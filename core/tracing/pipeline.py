@@ -21,7 +21,7 @@ from core.tracing.fills import Shape, fitted
 from core.tracing.finish import document
 from core.tracing.params import Params
 from core.tracing.raster import ground_of, over
-from core.tracing.sharpen import sharpen
+from core.tracing.sharpen import is_hard_edged, sharpen
 
 Failure = Literal["panic", "blank", "oversized"]
 Mode = Literal["spline", "polygon", "none"]
@@ -44,7 +44,7 @@ class Pipeline:
     """What stands around VTracer.
 
     ``trace_size``: longest side that VTracer sees, in pixels: a picture is enlarged a whole number of times as far as that; a larger one,
-    and with 0 any, is taken as it is. ``finishes``: our own text with fitted fills, else VTracer's as it stands. ``optimize``: VTracer's own
+    one without soft edges, and with 0 any, is taken as it is. ``finishes``: our own text with fitted fills, else VTracer's as it stands. ``optimize``: VTracer's own
     path optimiser, 0 to 2.
     """
 
@@ -95,6 +95,8 @@ class Canvas:
         factor = 1
         if pipeline.trace_size:
             factor = min(max(pipeline.trace_size // max(source.shape[:2]), 1), MAX_FACTOR)
+        if pipeline.sharpens and factor > 1 and is_hard_edged(source):
+            factor = 1
         if pipeline.sharpens:
             large = sharpen(source, factor)
         elif factor > 1:

@@ -24,6 +24,7 @@ _OFFSETS = np.array(
         ((dy, dx) for dy in range(-REACH, REACH + 1) for dx in range(-REACH, REACH + 1)), key=lambda offset: offset[0] ** 2 + offset[1] ** 2
     )
 )
+_FEW = 0.02  # share of the pixels at edges
 _AT_ONCE = 3_000_000  # distances that are computed at a time
 
 Floats = NDArray[np.float32]
@@ -74,6 +75,27 @@ def _steep(colours: Floats) -> Flags:
         found[ours] |= differs
         found[theirs] |= differs
     return found
+
+
+def is_hard_edged(pixels: Bytes) -> bool:
+    """Whether a picture has edges, next to no blended pixel on them, and no part that is one pixel thin.
+
+    Such a picture was drawn without soft edges, and its outlines are stairs. VTracer takes stairs of one pixel for what they are, but not
+    enlarged ones; only thin lines need to be larger to be seen by it.
+    """
+    colours = blendable(pixels)
+    steep = _steep(colours)
+    n_steep = int(steep.sum())
+    if not n_steep or int(blended(colours).sum()) > _FEW * n_steep:
+        return False
+    across, down = (
+        ((b - a) ** 2).sum(axis=2) <= CONTRAST * CONTRAST for a, b in ((colours[:, :-1], colours[:, 1:]), (colours[:-1], colours[1:]))
+    )
+    block = across[:-1] & across[1:] & down[:, :-1] & down[:, 1:]  # two by two pixels of one colour, by their upper left one
+    thick = np.zeros(steep.shape, bool)
+    for rows, columns in ((np.s_[:-1], np.s_[:-1]), (np.s_[:-1], np.s_[1:]), (np.s_[1:], np.s_[:-1]), (np.s_[1:], np.s_[1:])):
+        thick[rows, columns] |= block
+    return int((steep & ~thick).sum()) <= _FEW * n_steep
 
 
 def enlarge(pixels: Bytes, factor: int) -> Bytes:

@@ -21,6 +21,7 @@ from core.tracing.edges import EdgeReference
 from core.tracing.outcome import visual_error
 from core.tracing.raster import rasterizer
 from core.tracing.similarity import Reference
+from core.tracing.sizes import fit
 
 LONGEST_SIDE = 1024  # pixels at which both are drawn
 
@@ -75,6 +76,7 @@ _ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 _PLACED = re.compile(r"""\s(?:x|y|width|height|preserveAspectRatio)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _VIEW = re.compile(r"""\sviewBox\s*=\s*["']([^"']*)["']""")
 _STANDS_OUT = 12  # levels from the ground from which on a pixel belongs to the drawing
+_SEARCHED = 256  # longest side at which a source's place is looked for
 MAX_DIFFERENCE = 8.0  # of a picture that was made of the source
 
 
@@ -106,11 +108,19 @@ def placed(source: str, place: Place, size: tuple[int, int]) -> str:
 
 
 def find_place(source: str, pixels: NDArray[np.uint8], background: str = "#ffffff") -> Place:
-    """Where the picture has the source: from the bounds of both drawings, then by a search for the smallest difference.
+    """Where the picture has the source: from the bounds of both drawings, then by a search for the smallest difference, in a picture of at most
+    ``_SEARCHED`` pixels, since a source with large blurs takes a second to draw.
 
     Raises:
         RasterError: the source can't be drawn, or the picture was not made of it.
     """
+    small = fit(pixels, _SEARCHED)
+    found = _find_place(source, small, background)
+    x_scale, y_scale = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
+    return Place(found.x * x_scale, found.y * y_scale, found.width * x_scale, found.height * y_scale, found.difference)
+
+
+def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Place:
     height, width = pixels.shape[:2]
     ground = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)])
     own_width, own_height = rasterizer().size(source.encode())

@@ -18,6 +18,7 @@ from core.health.doctor import Doctor
 from core.health.interventions import Interventions
 from core.runs.event_types import AlertRaised
 from core.runs.events import EventWriter
+from core.statistics import verdict
 from core.training.callbacks import GradientNorm, RolloutMeans, TrainerCallback
 from core.training.checkpoint_manager import CheckpointManager
 from core.training.checkpoint_state import TrainState
@@ -149,12 +150,13 @@ class EvaluationCallback(BoundaryCallback):
         """Evaluate now, and keep the best."""
         state = self.state
         with self._heartbeat.busy_with("evaluating"):
-            gain, is_best = self._evaluator.evaluate(step, self._policy, state.best_gain)
+            found = self._evaluator.evaluate(step, self._policy, state.best_gain)
+        gain = found.gain
         is_better_enough = state.best_gain is None or gain > state.best_gain + self._config.early_stop.min_improvement
         state.n_without_best = 0 if is_better_enough else state.n_without_best + 1
         state.last_evaluated, state.last_gain = step, gain
-        if is_best:
-            state.best_gain = gain
+        if found.is_best:
+            state.best_gain, state.verdict = gain, verdict(found.over_single, found.over_single_low, found.over_single_high)
             self._save("best")
 
 

@@ -17,6 +17,7 @@ class TrainState:
 
     n_episodes: int = 0
     best_gain: float | None = None  # headline gain on validation logos
+    verdict: str = ""  # on the best evaluation, against the best single setting
     last_gain: float | None = None
     n_without_best: int = 0  # evaluations since the last one that was enough better
     last_evaluated: int = -1  # step
@@ -29,6 +30,7 @@ class TrainState:
         return {
             "n_episodes": self.n_episodes,
             "best_gain": self.best_gain,
+            "verdict": self.verdict,
             "last_gain": self.last_gain,
             "n_without_best": self.n_without_best,
             "last_evaluated": self.last_evaluated,
@@ -38,6 +40,7 @@ class TrainState:
     def restore(self, dumped: dict[str, Any]) -> None:
         self.n_episodes = int(dumped["n_episodes"])
         self.best_gain, self.last_gain = dumped["best_gain"], dumped["last_gain"]
+        self.verdict = str(dumped.get("verdict", ""))  # checkpoints of before have none
         self.n_without_best = int(dumped["n_without_best"])
         self.last_evaluated, self.last_periodic = int(dumped["last_evaluated"]), int(dumped["last_periodic"])
 

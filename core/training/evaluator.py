@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,15 +15,15 @@ from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.search.baselines import BASELINES
 from core.search.parallel import search_in_parallel
-from core.search.searchers import SearcherFactory, random_search, tpe
-from core.statistics import Summary
+from core.search.searchers import SEARCHES
+from core.statistics import Paired, Summary
 from core.training.data_loader import DataLoader
 from core.training.disk_guard import DiskGuard
 
 log = logging.getLogger("tracewright")
 REFERENCE_METHODS = tuple(sorted(baseline.name for baseline in BASELINES.values() if baseline.is_reference))
-TPE_STARTUP = 10  # conversions that Optuna's TPE draws at random first
-SEARCHES: dict[str, Callable[[int], SearcherFactory]] = {"random": random_search, "tpe": tpe}
+SINGLE = "single"
+REFERENCE_SEARCHES = ("random", "tpe")
 
 
 class Evaluator:
@@ -32,6 +31,7 @@ class Evaluator:
 
     def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, data: DataLoader, disk_guard: DiskGuard) -> None:
         self._run, self._config, self._spec, self._events, self._data, self._disk_guard = run, config, spec, events, data, disk_guard
+        self._single: list[float] = []  # gains of the best single setting on the same logos
 
     def write_references(self, step: int) -> None:
         """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
@@ -40,15 +40,16 @@ class Evaluator:
             results = evaluate_baseline(data.pool, data.logos, data.evaluated, method)
             self._events.write(step, BaselineMeasured(method, **summarise(results)))
         budget = self._spec.max_steps  # what the agent has on each logo
-        for method, make in SEARCHES.items():
-            if method == "tpe" and budget <= TPE_STARTUP:
-                continue  # until then it is random search
-            trajectories = search_in_parallel(data.pool, data.logos, data.evaluated, make(self._config.seed), budget, lambda _: None)
+        for method in REFERENCE_SEARCHES:
+            if method == "tpe" and budget == 1:
+                continue  # its first conversion is the best single setting
+            make = SEARCHES[method].make(self._config.seed)
+            trajectories = search_in_parallel(data.pool, data.logos, data.evaluated, make, budget, lambda _: None)
             found = Summary.of(np.array([trajectory.best(budget).gain for trajectory in trajectories]))
             self._events.write(step, BaselineMeasured(method, found.mean, found.low, found.high, len(trajectories), budget))
 
-    def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> tuple[float, bool]:
-        """(mean gain, whether it is the best so far) of the policy, acting deterministically."""
+    def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> EvaluationEnded:
+        """The policy on the validation logos, acting deterministically; written, and returned."""
         started, data = time.monotonic(), self._data
         results = evaluate_policy(data.pool, data.logos, data.evaluated, self._spec, policy)
         summary = summarise(results)
@@ -56,9 +57,18 @@ class Evaluator:
         is_best = best_gain is None or gain > best_gain
         for result in results:
             self._events.write(step, self._record(step, result))
-        self._events.write(step, EvaluationEnded(**summary, is_best=is_best, seconds=round(time.monotonic() - started, 3)))
+        summary |= self._over_single(results)
+        ended = EvaluationEnded(**summary, is_best=is_best, seconds=round(time.monotonic() - started, 3))
+        self._events.write(step, ended)
         log.info("step %d: validation gain %.3f on %d logos", step, gain, len(results))
-        return gain, is_best
+        return ended
+
+    def _over_single(self, results: list[LogoResult]) -> dict[str, float]:
+        data = self._data
+        if not self._single:
+            self._single = [result.gain for result in evaluate_baseline(data.pool, data.logos, data.evaluated, SINGLE)]
+        found = Paired.of(np.array([result.gain for result in results]), np.array(self._single))
+        return {"over_single": found.difference, "over_single_low": found.low, "over_single_high": found.high}
 
     def _record(self, step: int, result: LogoResult) -> LogoEvaluated:
         outcome, defaults, svg = result.outcome, result.logo.defaults, ""

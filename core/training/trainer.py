@@ -48,6 +48,7 @@ class Ending:
     status: Status
     reason: str
     gain: float | None
+    verdict: str = ""  # on the best evaluation, against the best single setting
 
 
 def _import_learning() -> None:
@@ -91,7 +92,7 @@ def train(
                 events.write(heartbeat.step, Ended(Status.FAILED, reason[:500], error=type(error).__name__))
                 events.sync()
                 raise
-            events.write(heartbeat.step, Ended(ending.status, ending.reason, ending.gain, context.state.best_gain))
+            events.write(heartbeat.step, Ended(ending.status, ending.reason, ending.gain, context.state.best_gain, verdict=ending.verdict))
             events.sync()
     log.info("%s: %s", ending.status, ending.reason)
     return ending
@@ -250,9 +251,11 @@ class Trainer:
         c.heartbeat.step = step
         if c.stop:
             kept = c.run.last_checkpoint()
-            return Ending(Status.STOPPED, f"{c.stop.reason}; resumes from {kept.name if kept else 'the start'}", state.last_gain)
+            return Ending(
+                Status.STOPPED, f"{c.stop.reason}; resumes from {kept.name if kept else 'the start'}", state.last_gain, state.verdict
+            )
         if session.interventions.has_stopped:
-            return Ending(Status.STOPPED, state.end_reason, state.last_gain)
+            return Ending(Status.STOPPED, state.end_reason, state.last_gain, state.verdict)
         if state.last_evaluated < step and session.interventions.is_finite():
             session.evaluation.evaluate(step)
         session.health.look(step)
@@ -260,7 +263,7 @@ class Trainer:
         session.save("last")
         self._learn_outcomes(session)
         reason = state.end_reason or ("the last stage ended" if session.curriculum.is_finished else "all steps done")
-        return Ending(Status.COMPLETED, reason, state.last_gain)
+        return Ending(Status.COMPLETED, reason, state.last_gain, state.verdict)
 
     def _learn_outcomes(self, session: Session) -> None:
         """Fit the outcome model and put it beside the policies that are kept."""

@@ -14,9 +14,10 @@ from core.runs.event_types import (
 )
 from core.runs.events import Event
 from core.search.baselines import BASELINES
+from core.search.searchers import SEARCHES
 from pages.views.text import gain_text
 
-METHOD_LABELS = {baseline.name: baseline.label for baseline in BASELINES.values()} | {"random": "random search", "tpe": "TPE search"}
+METHOD_LABELS = {name: b.label for name, b in BASELINES.items()} | {name: s.label for name, s in SEARCHES.items()}
 
 
 def decision_text(reason: str, why: str, success_share: float, n_episodes: float) -> str:

@@ -14,6 +14,7 @@ from core.errors import ConfigError
 from core.runs.records import peek_config, problems, read_label
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
+from core.statistics import verdict
 
 STATUS_COLOURS = {
     Status.QUEUED: "gray",
@@ -59,6 +60,7 @@ class RunRow:
     n_bad: int
     n_newer: int
     problems: list[str]
+    verdict: str = ""  # on the best evaluation, against the best single setting
 
     @property
     def progress(self) -> float:
@@ -117,6 +119,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         n_bad=int(_number(known.get("n_bad")) or 0),
         n_newer=int(_number(known.get("n_newer")) or 0),
         problems=problems(run),
+        verdict=verdict(*(_number(known.get(name)) for name in ("over_single", "over_single_low", "over_single_high"))),
     )
 
 

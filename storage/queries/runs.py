@@ -12,19 +12,23 @@ from storage.store import Store
 
 def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
     """One row a run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
+    over_single with its interval (of the best evaluation: mean gain over the best single setting, paired),
     n_bad (lines of its log that are no events), n_newer (events of a newer version), n_attempts."""
     where = "" if runs is None else f"WHERE run_id IN ({marks(runs)})"
     return store.query(
         f"""
         WITH e AS (SELECT run_id, count(*) AS episodes, max(step) AS step, arg_max(stage, step) AS stage FROM current_episodes {where} GROUP BY 1),
              v AS (SELECT run_id, max(gain) AS best_gain, arg_max(gain, step) AS last_gain, arg_max(step, gain) AS best_step,
+                          arg_max(over_single, gain) AS over_single, arg_max(over_single_low, gain) AS over_single_low,
+                          arg_max(over_single_high, gain) AS over_single_high,
                           max(step) AS step FROM current_evaluations {where} GROUP BY 1),
              a AS (SELECT run, min(started_ts) AS started_ts, max(last_ts) AS last_ts, sum(last_ts - started_ts) / 60 AS minutes,
                           count(*) AS n_attempts FROM attempts GROUP BY 1),
              t AS (SELECT run, arg_max(TRY_CAST(data->>'total_timesteps' AS BIGINT), attempt) AS total_timesteps FROM events
                    WHERE kind = 'attempt_started' GROUP BY 1)
         SELECT r.run_id, a.started_ts, a.last_ts, a.minutes, a.n_attempts, greatest(coalesce(e.step, 0), coalesce(v.step, 0)) AS step,
-               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step, s.n_events, s.n_bad, s.n_newer
+               coalesce(e.episodes, 0) AS episodes, e.stage, t.total_timesteps, v.best_gain, v.last_gain, v.best_step,
+               v.over_single, v.over_single_low, v.over_single_high, s.n_events, s.n_bad, s.n_newer
         FROM runs r LEFT JOIN e USING (run_id) LEFT JOIN v USING (run_id) LEFT JOIN a USING (run) LEFT JOIN t USING (run)
              LEFT JOIN sources s USING (run) {where} ORDER BY a.started_ts DESC NULLS FIRST
         """,

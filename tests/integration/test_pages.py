@@ -79,6 +79,8 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
     assert charts == {"Success": 4, "Parameters": 4, "Rewards": 8, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
+    assert "At its best this agent is no better than the best single setting" in texts(page)
+    assert "no better than one setting" in texts(visit())
     page.selectbox(key="x").set_value("minutes").run()
     assert not page.exception
     page.selectbox(key="param").set_value("layer_difference").run()

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.agents.checkpoint import read_checkpoint
+from core.cli.app import app
 from core.environment.spec import pipeline_of
 from core.errors import RunError
 from core.logos.dataset import load_logos
@@ -22,8 +23,9 @@ from core.runs.event_types import EpisodeEnded, Record, StageDecision, StageEval
 from core.runs.events import read_events
 from core.runs.records import claim, read_config, read_heartbeat, training_lock, write_command, write_config
 from core.runs.run_dir import find_run
-from core.runs.status import Status, run_state
+from core.runs.status import Status, overview, run_state
 from core.scheduling import local
+from core.statistics import verdict
 from core.tracing.outcome import Weights, gain
 from core.tracing.params import NAMES, Params
 from core.tracing.picture import Picture
@@ -78,6 +80,25 @@ def test_same_config_and_seed_give_the_same_run(home, logo_folder, max_steps):
     other = claim(home, config.model_copy(update={"seed": 2}))
     train(other)
     assert values(other) != values(runs[0])
+
+
+def test_a_run_says_whether_it_beats_the_best_single_setting(home, recorded, capsys):
+    """Paired over the validation logos, from the same figures as the baseline's line; said wherever the run is listed."""
+    run = recorded()
+    events = list(read_events(run.events_file))
+    single = next(e.data.gain for e in events if e.kind == "baseline" and e.data.method == "single")
+    evaluations = [e.data for e in events if e.kind == "evaluation"]
+    for found in evaluations:
+        assert found.over_single == pytest.approx(found.gain - single)
+        assert found.over_single_low <= found.over_single <= found.over_single_high
+    best = max(evaluations, key=lambda e: e.gain)
+    told = verdict(best.over_single, best.over_single_low, best.over_single_high)
+    assert told.startswith("no better than the best single setting")  # 96 steps from there
+    assert events[-1].data.verdict == told == overview(run)["verdict"]
+    assert not app(["runs", "list"], standalone_mode=False)
+    assert told in capsys.readouterr().out
+    assert not app(["runs", "show", run.run_id, "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["verdict"] == told
 
 
 def test_a_folder_with_bad_files_trains_on_the_rest_and_says_so(home, logo_folder):

@@ -13,16 +13,17 @@ CATEGORIES = ("simple", "text", "gradient", "complex")
 
 
 def draw_logo(kind: int, size: int = 48) -> Image.Image:
-    """A small distinct flat logo."""
+    """A small distinct flat logo with soft edges."""
     rng = np.random.default_rng(kind)
-    image = Image.new("RGB", (size, size), "white")
+    image = Image.new("RGB", (4 * size, 4 * size), "white")
     draw = ImageDraw.Draw(image)
     for _ in range(3):
         x, y = rng.integers(4, size // 2, 2)
         w, h = rng.integers(8, size // 2, 2)
         colour = tuple(int(v) for v in rng.integers(0, 220, 3))
-        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)([x, y, x + w, y + h], fill=colour)
-    return image
+        box = [4 * x + 1, 4 * y + 1, 4 * (x + w) + 2, 4 * (y + h) + 2]
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)(box, fill=colour)
+    return image.resize((size, size), Image.Resampling.BOX)
 
 
 def write_logos(folder: Path, n: int = 12) -> Path:

@@ -1,6 +1,7 @@
 """Sharpening, fills, the three errors and the written SVG, on pictures drawn here."""
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from core.tracing.params import BEST_SINGLE, DEFAULTS, Params
 from core.tracing.picture import Picture
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline, convert, n_nodes, shapes_of
 from core.tracing.raster import over, rasterizer
-from core.tracing.sharpen import blendable, blended, sharpen
+from core.tracing.sharpen import blendable, blended, is_hard_edged, sharpen
 from tests.support.requirements import need
 
 SIDE = 96
@@ -262,6 +263,22 @@ def test_hard_edges_are_no_stairs_when_enlarged():
         border = (clean == clean[2, -3]).all(axis=2).argmax(axis=1)  # the first pixel of the colour on the right, per row
         steps = np.diff(border[40:-40])
         assert steps.max() <= 2
+
+
+def test_a_picture_without_soft_edges_comes_out_round_and_not_in_stairs():
+    """Enlarged, its stairs would be traced; taken as it is, VTracer knows them for what they are. Thin lines need to be larger to be seen."""
+    soft = on_white('<circle cx="48" cy="48" r="38" fill="#0f5a46"/><circle cx="48" cy="48" r="16" fill="#fff"/>')
+    hard = np.where((soft > 128).all(axis=2, keepdims=True), 255, (15, 90, 70)).astype(np.uint8)
+    assert (is_hard_edged(hard), is_hard_edged(soft)) == (True, False)
+    made = convert(Canvas.of(hard, Pipeline()), hard, SETTING, Pipeline(), (SIDE, SIDE))
+    assert made.n_nodes < 40
+    large = replace(Canvas.of(soft, Pipeline()), pixels=np.dstack([sharpen(hard, 5), np.full((5 * SIDE, 5 * SIDE), 255, np.uint8)]))
+    assert convert(large, hard, SETTING, Pipeline(), (SIDE, SIDE)).n_nodes > 2 * made.n_nodes
+    lines = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    for k in range(9):
+        cv2.line(lines, (8, 8 + 9 * k), (88, 12 + 9 * k), (10, 10, 10), 1)
+    assert not is_hard_edged(lines)
+    assert Canvas.of(lines, Pipeline()).view == (5 * SIDE, 5 * SIDE)
 
 
 def test_minifying_moves_no_pixel_and_keeps_what_it_can_not_shrink():

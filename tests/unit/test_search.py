@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from core.search.policy_search import Kernel
-from core.search.searchers import TPE, Fixed, RandomSearch
-from core.statistics import Paired, Summary, conversions_worth, interquartile_mean, worth_interval
+from core.search.searchers import Listed, RandomSearch, gp_search, tpe_search
+from core.statistics import Paired, Summary, conversions_worth, interquartile_mean, verdict, worth_interval
 from core.tracing.outcome import Outcome
-from core.tracing.params import DEFAULTS, N_PARAMS
+from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS
 
 NOTHING = Outcome(0.9, 100, 1, 0.01)
 
@@ -35,6 +35,20 @@ def test_a_gain_is_worth_the_conversions_that_reach_it():
     assert low - 1e-6 <= 10 <= high + 1e-6
 
 
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ((0.08, 0.01, 0.15), "better than the best single setting: +0.080 (+0.010 to +0.150)"),
+        ((0.08, -0.01, 0.15), "no better than the best single setting: +0.080 (-0.010 to +0.150)"),
+        ((-0.2, -0.3, -0.1), "no better than the best single setting: -0.200 (-0.300 to -0.100)"),
+        ((float("nan"), 0.0, 1.0), ""),
+        ((None, None, None), ""),
+    ],
+)
+def test_a_verdict_is_said_as_the_interval_has_it(figures, told):
+    assert verdict(*figures) == told
+
+
 def test_a_summary_repeats():
     values = np.random.default_rng(0).normal(0.3, 0.2, 60)
     assert Summary.of(values) == Summary.of(values)
@@ -45,11 +59,15 @@ def test_searchers_repeat_stay_in_range_and_learn():
         return -abs(params.color_precision - 3) - abs(params.layer_difference - 60) / 20
 
     best = {}
-    for kind in (RandomSearch, TPE):
+    for kind, n in (
+        (RandomSearch, 40),
+        (tpe_search, 40),
+        (gp_search, 6),
+    ):  # a Gaussian process takes a second for each after its first five
         runs = []
         for _ in range(2):
             searcher, found = kind(7), []
-            for _ in range(40):
+            for _ in range(n):
                 params = searcher.ask()
                 params.check()
                 searcher.tell(params, NOTHING, score(params))
@@ -57,9 +75,11 @@ def test_searchers_repeat_stay_in_range_and_learn():
             runs.append(found)
         assert runs[0] == runs[1]
         best[kind] = np.mean([score(p) for p in runs[0][-10:]])
-    assert best[TPE] > best[RandomSearch]
-    fixed = Fixed(DEFAULTS)
-    assert (fixed.ask(), fixed.ask()) == (DEFAULTS, None)
+    assert best[tpe_search] > best[RandomSearch]
+    for kind in (tpe_search, gp_search):
+        assert kind(7, BEST_SINGLE).ask() == BEST_SINGLE
+    listed = Listed([DEFAULTS, BEST_SINGLE])
+    assert [listed.ask() for _ in range(3)] == [DEFAULTS, BEST_SINGLE, None]
 
 
 def test_the_kernel_is_a_covariance():
