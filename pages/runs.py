@@ -24,7 +24,7 @@ def first_visit() -> None:
         st.subheader("Watch an agent learn to trace logos")
         st.markdown(
             "VTracer turns a picture into an SVG under a handful of parameters, and the right ones differ from logo to logo. "
-            "The **quick run** trains an agent on the 240 built-in logos, in under two minutes on two cores. "
+            "The **quick run** trains an agent on the 240 built-in logos, in about two minutes on two cores. "
             "You see its reward rise, then compare its SVGs with those of VTracer's defaults."
         )
         with st.container(horizontal=True):

@@ -43,7 +43,7 @@ def test_the_main_path_in_a_browser(home, tmp_path, chromium):
         page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
         print(f"first point {time.monotonic() - clicked:.1f} s after the click")
         (run,) = all_runs(home)
-        progress = page.get_by_text(re.compile(r"of 6,144 steps"))
+        progress = page.get_by_text(re.compile(r"of 4,096 steps"))
         progress.wait_for()
         first = progress.inner_text()
         expect(progress).not_to_have_text(first, timeout=120_000)  # it moves by itself
