@@ -229,7 +229,8 @@ _HEAD = """# Pictures
 
 What each pipeline makes of logos at 256 px that it was not tuned on, drawn at 1,024 px by resvg and held against the vectors that they come
 from (`python -m core bench pictures --images FOLDER`). The visual gain is ln of the error of VTracer's defaults over that of the result: 0.69
-is half the error. Bytes and nodes are shares of the defaults'.
+is half the error. Bytes and nodes are shares of the defaults'. The setting for large ones was chosen among a dozen on these very logos; the
+other single one was not.
 
 ![Built-in logos at four times their size: the vector, VTracer's defaults, one setting with clean edges and fitted fills](pictures/before_after.png)
 """

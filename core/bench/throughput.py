@@ -33,7 +33,7 @@ from core.machine import available_cores
 from core.tracing.engines import engine
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
-from core.tracing.picture import Picture
+from core.tracing.picture import Picture, encode_png
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline
 from core.tracing.pipeline import settings as told
 from core.tracing.raster import rasterizer
@@ -43,7 +43,7 @@ from core.workers.pool import WorkerPool
 
 WORK_SIZE = 256
 PIPELINE = Pipeline()
-TRAINED_STEPS = 8192  # of the preset's, in the whole form
+TRAINED_STEPS = 3072  # of the preset's, in the whole form; six updates
 _SPEC = EnvSpec(1, BEST_SINGLE, HEADLINE)  # action 0 is the best single setting
 
 
@@ -123,13 +123,21 @@ class NaiveStep:
             raise BenchError("the naive step needs resvg_py: pip install -r requirements-bench.txt") from error
         self._resvg = resvg_py
         self._in, self._out = folder / "in.png", folder / "out.svg"
+        self._files: dict[tuple[int, Pipeline], tuple[bytes, float]] = {}
 
     def __call__(self, picture: Picture, params: Params) -> None:
-        self._in.write_bytes(picture.png)
-        engine().trace_file(str(self._in), str(self._out), told(params, 1.0, optimize=PLAIN.optimize))
+        """On the picture that VTracer is given of it in our step, as a file."""
+        pipeline = PLAIN if params.is_plain else PIPELINE
+        if (id(picture), pipeline) not in self._files:
+            canvas = picture.canvas(pipeline)
+            self._files[id(picture), pipeline] = encode_png(canvas.pixels[..., :3]), canvas.scale
+        png, scale = self._files[id(picture), pipeline]
+        self._in.write_bytes(png)
+        engine().trace_file(str(self._in), str(self._out), told(params, scale, optimize=pipeline.optimize))
         svg = self._out.read_text()
-        png = self._resvg.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
-        drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
+        height, width = picture.pixels.shape[:2]
+        png = self._resvg.svg_to_bytes(svg_string=svg, width=width, height=height, background="white", skip_system_fonts=True)
+        drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB").resize((width, height)))  # resvg keeps the ratio, to a pixel
         scikit_ssim(picture.pixels, drawn)
 
 
