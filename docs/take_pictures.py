@@ -18,8 +18,6 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from core.runs.records import read_config
-
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT))
@@ -27,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from core.logos.dataset import BUILTIN, write_logos  # noqa: E402
 from core.paths import runs_home  # noqa: E402
 from core.runs.events import read_events  # noqa: E402
+from core.runs.records import read_config  # noqa: E402
 from core.runs.run_dir import all_runs  # noqa: E402
 from core.runs.status import overview  # noqa: E402
 from core.scheduling import batch  # noqa: E402

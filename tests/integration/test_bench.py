@@ -43,8 +43,8 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path):
 
 
 def test_targets_are_held_in_their_direction():
-    assert met_text("step_over_vtracer", 1.4) == "yes"
-    assert met_text("step_over_vtracer", 1.41) == "**no**"
+    assert met_text("step_over_vtracer", 1.35) == "yes"
+    assert met_text("step_over_vtracer", 1.36) == "**no**"
     assert met_text("naive_over_step", 2.4) == "**no**"
     assert met_text("anything", 1.0) == ""
     assert met_text("events_lost", 0) == "yes"
