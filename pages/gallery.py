@@ -16,6 +16,7 @@ from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text
 from pages.views.viewer import inspect, pareto
+from pages.views.viewer.vectors import against_the_vector
 from pages.views.viewer.versions import AGENT, DEFAULT, Versions
 from storage import export, queries
 
@@ -131,6 +132,8 @@ def compare_tab() -> None:
             )
     with beside:
         found = inspect.facts(picture, right)
+        if found is not None:
+            against_the_vector(versions.vector, versions.digest, picture.pixels, right.data.decode(), picture.by_defaults.trace.svg)
         inspect.parameter_table(left, right)
     if found is not None:
         with st.expander(f"{len(found.palette)} colours", icon=":material/palette:"):

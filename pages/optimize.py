@@ -13,17 +13,19 @@ import streamlit as st
 from core.errors import PictureError, RunError
 from core.logos.pictures import FORMATS, read_picture
 from core.logos.procedural import CATEGORIES, make_logo
+from core.logos.vectors import own_vector
 from core.runs.run_dir import all_runs
 from core.runs.status import overview
 from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.params import DEFAULTS, NAMES
-from core.tracing.picture import Picture, fit
+from core.tracing.picture import Picture, decode_png, fit
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say, show_toasts
 from pages.views.text import bytes_text, duration_text, gain_text, plain
+from pages.views.viewer.vectors import against_the_vector
 
 PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
@@ -261,6 +263,7 @@ def one(which: Batch, table: pd.DataFrame) -> None:
     grid = st.grid(3, min_column_width=230, gap="medium")
     picture, facts = grid.cell(column_span=2), grid.cell()
     svg_file, picture_file = which.out / Path(row["svg"]).name, which.pictures / Path(row["file"]).name  # nothing outside the batch
+    sides: dict[str, str] = {}
     with picture:
         try:
             png, default_svg, width, height = faces(str(picture_file), picture_file.stat().st_mtime, which.request().max_side)
@@ -281,6 +284,9 @@ def one(which: Batch, table: pd.DataFrame) -> None:
                 st.metric("Edge error", f"{row['edge']:.3f}", f"{row['edge'] - row['edge_default']:+.3f}", delta_color="inverse")
             st.metric("Bytes", bytes_text(row["bytes"]), f"{row['bytes'] / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse")
             st.metric("Conversions", f"{row['n_conversions']}")
+        if sides:
+            svg = svg_file.read_text(encoding="utf-8", errors="replace")
+            against_the_vector(own_vector(picture_file), f"{which.batch_id}/{name}", decode_png(png), svg, default_svg)
         st.caption(MADE_BY.get(row["made_by"], ""))
         lines = ["| parameter | defaults | chosen |", "| --- | ---: | ---: |"]
         lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True) if n in row]

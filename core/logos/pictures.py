@@ -61,7 +61,7 @@ def decode_picture(data: bytes, background: int | None = 255, svg_side: int = SV
     """Decode a file's bytes, whatever its name says; see :func:`read_picture`."""
     if not data:
         raise PictureError("the file is empty")
-    pixels = _draw_svg(_unpacked(data), svg_side) if is_svg(data) else _decode_raster(data)
+    pixels = _draw_svg(unpacked(data), svg_side) if is_svg(data) else _decode_raster(data)
     if pixels.shape[2] == 4 and bool((pixels[..., 3] == 255).all()):
         pixels = np.ascontiguousarray(pixels[..., :3])
     if _is_plain(pixels):
@@ -79,7 +79,7 @@ def svg_size(path: Path) -> tuple[int, int] | None:
         data = path.read_bytes()
         if not is_svg(data):
             return None
-        width, height = rasterizer().size(checked_svg(_unpacked(data)))
+        width, height = rasterizer().size(checked_svg(unpacked(data)))
     except (OSError, PictureError, RasterError):
         return None
     return max(round(width), 1), max(round(height), 1)
@@ -102,7 +102,8 @@ def _is_plain(pixels: NDArray[np.uint8]) -> bool:
     return not (pixels[::16] != pixels[0, 0]).any() and not (pixels != pixels[0, 0]).any()
 
 
-def _unpacked(data: bytes) -> bytes:
+def unpacked(data: bytes) -> bytes:
+    """The bytes of an SVG that may be packed (SVGZ); :class:`PictureError` where that is broken."""
     if not data.startswith(_GZIP):
         return data
     try:

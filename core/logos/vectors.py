@@ -5,8 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DamagedFileError, PictureError
+from core.files import read_small, read_text
 from core.logos.dataset import BUILTIN, Logo
+from core.logos.pictures import MAX_FILE_BYTES, is_svg, unpacked
 from core.logos.procedural import make_logos
+from core.logos.svg_source import checked_svg
 
 
 @lru_cache(maxsize=4)
@@ -16,16 +23,35 @@ def _made(seed: int, n_per_category: int) -> dict[str, str]:
 
 def vector_of(logo: Logo, images: str, seed: int = 7, n_per_category: int = 60) -> str | None:
     """Its SVG as text; ``images``: the folder it is of, or "builtin", of this ``seed`` and size."""
+    return vector_named(logo.name, logo.category, images, seed, n_per_category)
+
+
+def vector_named(name: str, category: str, images: str, seed: int = 7, n_per_category: int = 60) -> str | None:
+    """The same for a logo by its name and category."""
     if images == BUILTIN:
-        return _made(seed, n_per_category).get(logo.name)
-    if "/" in logo.name or "\\" in logo.name:
+        return _made(seed, n_per_category).get(name)
+    if any(mark in part for part in (name, category) for mark in ("/", "\\", "..")):
         return None
     try:
-        return (Path(images) / "svg" / logo.category / f"{logo.name}.svg").read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
+        return read_text(Path(images) / "svg" / category / f"{name}.svg", MAX_FILE_BYTES)
+    except DamagedFileError:
+        return None
+
+
+def own_vector(path: Path) -> str | None:
+    """The text of a picture that is an SVG itself, without references to anything outside it; None of any other."""
+    try:
+        data = read_small(path, MAX_FILE_BYTES)
+        return None if data is None or not is_svg(data) else checked_svg(unpacked(data)).decode("utf-8", errors="replace")
+    except (DamagedFileError, PictureError):
         return None
 
 
 def background_of(logo: Logo) -> str:
     """What its vector stands on, "#rrggbb": the picture's corner."""
-    return "#{:02x}{:02x}{:02x}".format(*logo.flat[0, 0])
+    return ground_colour(logo.flat)
+
+
+def ground_colour(pixels: NDArray[np.uint8]) -> str:
+    """The corner of opaque pixels, "#rrggbb"."""
+    return "#{:02x}{:02x}{:02x}".format(*pixels[0, 0, :3])

@@ -50,7 +50,7 @@ def draw_with_resvg(svg: str, width: int, height: int, background: str = "#fffff
     try:
         import resvg_py
     except ImportError as error:
-        raise RasterError("resvg is not installed; run make setup") from error
+        raise RasterError("resvg is not installed: pip install -r requirements-bench.txt") from error
     try:
         png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width, height=height, background=background))
         image = Image.open(io.BytesIO(png)).convert("RGB")

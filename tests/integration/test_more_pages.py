@@ -186,3 +186,14 @@ def test_a_set_that_was_made_is_shown_whatever_was_chosen_before(visit):
     assert str(page.query_params["set"]).rstrip("']").endswith("fresh set")
     assert "find" not in page.query_params
     assert page.selectbox[0].value.endswith("fresh set")
+
+
+def test_a_version_is_held_against_the_vector_that_its_picture_was_made_of(visit, console, recordings):
+    """Where it is known: of built-in logos, and of SVGs that are optimized."""
+    run = recordings.tiny(console.home, logos={"path": "builtin", "n_per_category": 4, "work_size": 64})
+    caught_up(console, run)
+    page = visit("gallery", run=run.run_id)
+    assert not page.exception
+    page.toggle(key="vector").set_value(True).run(timeout=90)
+    assert not page.exception
+    assert {"Visual gain", "FLIP", "Structure", "Colour", "Edges"} <= {metric.label for metric in page.metric}

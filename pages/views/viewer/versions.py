@@ -13,6 +13,7 @@ import streamlit as st
 from core.environment.spec import pipeline_of
 from core.errors import ConfigError, RasterError
 from core.logos import favourites
+from core.logos.vectors import vector_named
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
@@ -94,6 +95,15 @@ class Versions:
         self._console, self._run, self._row, self._labels = console, run, row, labels
         self.digest = str(row.digest)
         self.picture = picture_of(run.picture_file(self.digest), run_pipeline(run))
+
+    @cached_property
+    def vector(self) -> str | None:
+        """The vector that the picture was made of, where it is known."""
+        try:
+            logos = peek_config(self._run).logos
+        except ConfigError:
+            return None
+        return vector_named(str(self._row.logo), str(self._row.category), logos.path, logos.builtin_seed, logos.n_per_category)
 
     @cached_property
     def history(self) -> pd.DataFrame:
