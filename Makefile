@@ -31,8 +31,8 @@ run: setup  ## open the console on http://localhost:8501
 test-fast: setup-dev  ## unit tests: no process, no training, no browser; under a minute
 	$(PY) -m pytest -n 2 --dist worksteal tests/unit
 
-test: setup-dev  ## all tests: three at a time on two cores, since many wait; and apart from them what kills and measures for long
-	$(PY) -m pytest -n 3 --dist loadgroup tests/browser tests/integration tests/unit
+test: setup-dev  ## all tests: two at a time, and apart from them what kills and measures for long
+	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/integration tests/unit
 	$(PY) -m pytest tests/endurance
 
 check: setup-dev  ## what CI runs: format, lint, types, imports, tests
