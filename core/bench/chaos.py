@@ -80,6 +80,7 @@ def _config(logos: Path) -> RunConfig:
             "n_envs": 8,
             "n_workers": 1,
             "logos": {"path": str(logos), "work_size": 64},
+            "pipeline": {"trace_size": 128},
             "ppo": {"n_steps": 8, "batch_size": 64, "n_epochs": 4},
             "evaluation": {"every_steps": 512, "max_logos": 8},
             "checkpoint": {"every_steps": 512},
