@@ -1,16 +1,17 @@
-"""``logos``: make, check and trace."""
+"""``logos``: make, check, trace and judge."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core.cli.common import Json, clear_errors, result
-from core.errors import ConfigError, LogosError, ParamError, PictureError
-from core.files import write_aside
+from core.errors import ConfigError, DamagedFileError, LogosError, ParamError, PictureError, RasterError
+from core.files import read_text, write_aside
 from core.logos import sets
 from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
@@ -18,7 +19,7 @@ from core.logos.uploads import unpack
 from core.paths import runs_home
 from core.tracing.pipeline import MODES, Pipeline
 
-app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one.", no_args_is_help=True)
+app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one; judge SVGs of it.", no_args_is_help=True)
 
 
 @app.command("make")
@@ -148,3 +149,47 @@ def trace_logo(
                 f"gain {data['gain']:.3f}, SSIM {outcome.ssim:.4f}, colour {outcome.colour:.2f}, edges {outcome.edge:.3f}, {outcome.n_bytes} bytes, failure {outcome.failure}"
             ),
         )
+
+
+@app.command("judge")
+def judge_svgs(
+    source: Annotated[Path, typer.Argument(help="The vector that the picture was made of, an SVG.")],
+    picture: Annotated[Path, typer.Argument(help="The picture that was traced.")],
+    svgs: Annotated[list[Path], typer.Argument(help="SVGs that were made of it.")],
+    as_json: Json = False,
+) -> None:
+    """Hold SVGs of a picture against the vector that the picture was made of, drawn at 1,024 pixels by another rasterizer."""
+    from core.evaluation.vectors import judge
+    from core.logos.pictures import MAX_FILE_BYTES, read_picture
+    from core.logos.vectors import own_vector
+    from core.tracing.vector_judge import VectorErrors
+
+    with clear_errors():
+        vector = own_vector(source)
+        if vector is None:
+            raise LogosError(f"{source} is no SVG that can be read; give the vector that the picture was made of")
+        try:
+            texts = [read_text(file, MAX_FILE_BYTES) for file in svgs]
+            missing = [str(file) for file, text in zip(svgs, texts, strict=True) if text is None]
+            if missing:
+                raise LogosError(f"there is no {', '.join(missing)}")
+            found = judge(vector, read_picture(picture, None), [text or "" for text in texts])
+        except (DamagedFileError, PictureError, RasterError) as error:
+            raise LogosError(str(error)) from error
+
+        def row(file: Path, errors: VectorErrors | str) -> dict[str, Any]:
+            if isinstance(errors, str):
+                return {"svg": str(file), "problem": errors}
+            flip = None if math.isnan(errors.flip) else errors.flip
+            return {"svg": str(file), "problem": "", "visual": errors.visual} | asdict(errors) | {"flip": flip}
+
+        rows = [row(file, errors) for file, errors in zip(svgs, found, strict=True)]
+
+        def text() -> None:
+            for each in rows:
+                figures = ", ".join(
+                    f"{name} {each[name]:.4f}" for name in ("visual", "structure", "colour", "edge", "flip") if each.get(name) is not None
+                )
+                print(f"{each['svg']}: {each['problem'] or figures}")
+
+        result({"source": str(source), "picture": str(picture), "svgs": rows}, as_json, text)

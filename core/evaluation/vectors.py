@@ -1,27 +1,38 @@
 """Results held against the vectors that the pictures were made of: what no reward sees, on all cores.
 
 Of each SVG the three errors and FLIP, drawn at 1,024 px by another rasterizer (core/tracing/vector_judge.py); of a method the visual gain over
-VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth.
+VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth. One logo's also in a process of its own with a limit of time: the drawing holds Python's lock, and nobody knows how long an SVG
+of somebody's takes.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from core.errors import RasterError
 from core.logos.dataset import Logo
-from core.logos.vectors import background_of
+from core.logos.vectors import background_of, ground_colour
 from core.machine import available_cores
+from core.paths import PROJECT
+from core.tracing.raster import ground_of, over
 from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge
 
 WORSE = 1.1  # times the defaults' FLIP
+APART_S = 60.0  # that a process of its own may take
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,67 @@ def _judge(job: _Job) -> list[VectorErrors | None]:
             except RasterError:
                 known[svg] = None
     return [known[svg] for svg in job.svgs]
+
+
+def judge(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str]) -> list[VectorErrors | str]:
+    """Of each SVG the errors, or why it can't be drawn. ``pixels``: the picture, RGB or RGBA, shape (height, width, 3 or 4).
+
+    Raises:
+        RasterError: the source can't be drawn, or the picture was not made of it.
+    """
+    flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
+    of_source = VectorJudge(source, flat, ground_colour(flat))
+    found: list[VectorErrors | str] = []
+    for svg in svgs:
+        try:
+            found.append(of_source.errors(svg))
+        except RasterError as error:
+            found.append(str(error))
+    return found
+
+
+def judge_apart(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str], limit_s: float = APART_S) -> list[VectorErrors | str]:
+    """As :func:`judge`, in a process of its own (``python -m core logos judge``), which is killed after ``limit_s`` seconds.
+
+    Raises:
+        RasterError: as there, or it took longer.
+    """
+    with tempfile.TemporaryDirectory(prefix="tracewright-") as name:
+        folder = Path(name)
+        files = [folder / f"{k}.svg" for k in range(len(svgs))]
+        for file, svg in zip(files, svgs, strict=True):
+            file.write_text(svg, encoding="utf-8")
+        (folder / "source.svg").write_text(source, encoding="utf-8")
+        Image.fromarray(pixels).save(folder / "picture.png")
+        command = [
+            sys.executable,
+            "-m",
+            "core",
+            "logos",
+            "judge",
+            *map(str, (folder / "source.svg", folder / "picture.png", *files)),
+            "--json",
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=limit_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RasterError(f"drawing this vector takes over {limit_s:.0f} seconds, which is the limit") from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        raise RasterError(reason.removeprefix("error: ").replace(f"{folder}/", ""))
+    return [
+        row["problem"] or VectorErrors(row["structure"], row["colour"], row["edge"], math.nan if row["flip"] is None else row["flip"])
+        for row in json.loads(done.stdout.splitlines()[-1])["svgs"]
+    ]
 
 
 def figures(

@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -77,6 +78,7 @@ _PLACED = re.compile(r"""\s(?:x|y|width|height|preserveAspectRatio)\s*=\s*(?:"[^
 _VIEW = re.compile(r"""\sviewBox\s*=\s*["']([^"']*)["']""")
 _STANDS_OUT = 12  # levels from the ground from which on a pixel belongs to the drawing
 _SEARCHED = 256  # longest side at which a source's place is looked for
+_FINER = 3  # times that size the source is drawn, once, to be moved about
 MAX_DIFFERENCE = 8.0  # of a picture that was made of the source
 
 
@@ -109,7 +111,7 @@ def placed(source: str, place: Place, size: tuple[int, int]) -> str:
 
 def find_place(source: str, pixels: NDArray[np.uint8], background: str = "#ffffff") -> Place:
     """Where the picture has the source: from the bounds of both drawings, then by a search for the smallest difference, in a picture of at most
-    ``_SEARCHED`` pixels, since a source with large blurs takes a second to draw.
+    ``_SEARCHED`` pixels. The source is drawn three times in all, since one with large blurs takes a second for each.
 
     Raises:
         RasterError: the source can't be drawn, or the picture was not made of it.
@@ -124,9 +126,12 @@ def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Plac
     height, width = pixels.shape[:2]
     ground = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)])
     own_width, own_height = rasterizer().size(source.encode())
-    scale = 1024 / max(own_width, own_height)
-    whole = draw_with_resvg(source, round(own_width * scale), round(own_height * scale), background)
-    left, top, right, bottom = (bound / scale for bound in _bounds(whole, ground))
+    scale = _SEARCHED / max(own_width, own_height)
+    size = max(round(own_width * scale), 1), max(round(own_height * scale), 1)
+    scales = size[0] / own_width, size[1] / own_height
+    left, top, right, bottom = (
+        bound / scales[k % 2] for k, bound in enumerate(_bounds(draw_with_resvg(source, *size, background), ground))
+    )
     bounds = _bounds(pixels, ground)
     first = max(bounds[2] - bounds[0], 1) / max(right - left, 1e-6), max(bounds[3] - bounds[1], 1) / max(bottom - top, 1e-6)
     start_scale = first[0] if right - left > bottom - top else first[1]
@@ -138,9 +143,11 @@ def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Plac
         y = middle[1] + values[2] - by * (top + bottom) / 2
         return Place(x, y, by * own_width, by * own_height, 0.0)
 
+    guess = place(np.zeros(3))
+    drawn = draw_with_resvg(placed(source, guess, (width, height)), width * _FINER, height * _FINER, background)
+
     def difference(values: NDArray[np.float64]) -> float:
-        drawn = draw_with_resvg(placed(source, place(values), (width, height)), width, height, background)
-        return float(np.abs(drawn.astype(np.int16) - pixels).mean())
+        return float(np.abs(_moved(drawn, guess, place(values), (width, height), background).astype(np.int16) - pixels).mean())
 
     from scipy.optimize import minimize
 
@@ -149,9 +156,28 @@ def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Plac
         difference, np.zeros(3), method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-3, "maxfev": 120}
     )
     best = place(found.x)
-    if found.fun > MAX_DIFFERENCE:
-        raise RasterError(f"the picture was not made of this source: they differ by {found.fun:.0f} levels of 256")
-    return Place(best.x, best.y, best.width, best.height, float(found.fun))
+    off = float(np.abs(draw_with_resvg(placed(source, best, (width, height)), width, height, background).astype(np.int16) - pixels).mean())
+    if off > MAX_DIFFERENCE:
+        raise RasterError(f"the picture was not made of this source: they differ by {off:.0f} levels of 256")
+    return Place(best.x, best.y, best.width, best.height, off)
+
+
+def _moved(drawn: NDArray[np.uint8], at: Place, to: Place, size: tuple[int, int], background: str) -> NDArray[np.uint8]:
+    """A drawing ``_FINER`` times as large as ``size`` with the source ``at`` a place, as it is with the source at another: resampled, then
+    brought to ``size`` by means over its pixels."""
+    x_scale, y_scale = to.width / at.width, to.height / at.height
+    # the middle of pixel k lies at k + 0.5
+    matrix = np.array(
+        [
+            [x_scale, 0, (to.x - at.x * x_scale) * _FINER + 0.5 * x_scale - 0.5],
+            [0, y_scale, (to.y - at.y * y_scale) * _FINER + 0.5 * y_scale - 0.5],
+        ]
+    )
+    ground = tuple(int(background[i : i + 2], 16) for i in (1, 3, 5))
+    finer = cv2.warpAffine(
+        drawn, matrix, (size[0] * _FINER, size[1] * _FINER), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground
+    )
+    return cv2.resize(finer, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def _bounds(pixels: NDArray[np.uint8], ground: NDArray[np.int_]) -> tuple[float, float, float, float]:

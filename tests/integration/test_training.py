@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -32,8 +30,8 @@ from core.tracing.picture import Picture
 from core.training.checkpoint_manager import CheckpointManager
 from core.training.session import Extras
 from core.training.trainer import train
+from tests.support.command_line import core
 from tests.support.logos import draw_logo
-from tests.support.paths import ROOT
 from tests.support.runs import await_end, follow, tiny_config, update_values, values
 
 
@@ -262,13 +260,6 @@ def test_a_second_trainer_of_the_same_run_is_refused(home, logo_folder, monkeypa
     monkeypatch.setattr("core.training.trainer.training_lock", functools.partial(training_lock, patience_s=0.1))
     with training_lock(run), pytest.raises(RunError, match="being trained by another process"):
         train(run)
-
-
-def core(*arguments: str, home, **more) -> subprocess.CompletedProcess:
-    environment = os.environ | {"TRACEWRIGHT_HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-m", "core", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, **more
-    )
 
 
 def test_the_command_line_from_training_to_export(home, logo_folder, tmp_path):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from core.errors import RasterError
-from core.logos.vectors import ground_colour
-from core.tracing.raster import ground_of, over
-from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge
+from core.evaluation.vectors import APART_S, judge_apart
+from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors
 from pages.views.text import gain_text, plain
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _errors(digest: str, source: str, _pixels: NDArray[np.uint8], svg: str) -> VectorErrors | str:
-    """Of an SVG, or why it can't be compared. ``_pixels``: opaque; ``digest`` stands for them."""
+def _errors(digest: str, _source: str, _pixels: NDArray[np.uint8], svgs: tuple[str, ...]) -> list[VectorErrors | str]:
+    """Of the SVGs, or why each can't be compared. ``_pixels``: RGB or RGBA; ``digest`` stands for them and for the source."""
     try:
-        return VectorJudge(source, _pixels, ground_colour(_pixels)).errors(svg)
+        return judge_apart(_source, _pixels, svgs)
     except RasterError as error:
-        return str(error)
+        return [str(error)] * len(svgs)
 
 
 def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8], svg: str, default_svg: str) -> None:
@@ -31,9 +31,8 @@ def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8
     about = f"The vector that this picture was made of is known. Both are drawn by another rasterizer at {LONGEST_SIDE:,} pixels; no reward sees that."
     if not st.toggle("Against its vector", key="vector", help=about):
         return
-    with st.spinner(f"Drawing at {LONGEST_SIDE:,} pixels …"):
-        flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
-        own, base = (_errors(digest, source, flat, made) for made in (svg, default_svg))
+    with st.spinner(f"Drawing all three at {LONGEST_SIDE:,} pixels; seconds as a rule, {APART_S:.0f} at most", show_time=True):
+        own, base = _errors(f"{digest}/{sha256(source.encode()).hexdigest()}", source, pixels, (svg, default_svg))
     if isinstance(own, str) or isinstance(base, str):
         st.caption(plain(f"Nothing to compare: {own if isinstance(own, str) else base}"))
         return
