@@ -6,12 +6,11 @@ reads and writes them. Guarantee: a config that validates can be trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, field_validator, model_validator
 
+from core.config.fields import Section, setting
 from core.errors import ParamError
 from core.tracing.params import BEST_SINGLE, NAMES, Params
 
@@ -20,38 +19,32 @@ CATEGORIES = ("simple", "text", "gradient", "complex")
 Category = Literal["simple", "text", "gradient", "complex"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
-
-
-def _field(default: Any, help: str, *, unit: str = "", basic: bool = False, **limits: Any) -> Any:
-    return Field(default, description=help, json_schema_extra={"unit": unit, "basic": basic}, **limits)
-
-
-class LogosConfig(_Section):
+class LogosConfig(Section):
     """The logos to train on."""
 
-    path: str = _field("builtin", "Folder of pictures, or 'builtin' for the built-in procedural logos.", basic=True, min_length=1)
-    n_per_category: int = _field(60, "Size of the built-in set.", unit="logos per category", ge=4, le=5000)
-    builtin_seed: int = _field(7, "Seed of the built-in set.", ge=0, le=2**31 - 1)
-    variants: int = _field(
+    path: str = setting("builtin", "Folder of pictures, or 'builtin' for the built-in procedural logos.", basic=True, min_length=1)
+    n_per_category: int = setting(60, "Size of the built-in set.", unit="logos per category", ge=4, le=5000)
+    builtin_seed: int = setting(7, "Seed of the built-in set.", ge=0, le=2**31 - 1)
+    variants: int = setting(
         0,
         "Variants of each training logo to train on as well: rotated, flipped, cropped, recoloured or scaled down.",
         unit="variants",
         ge=0,
         le=100,
     )
-    add_builtin: int = _field(0, "Built-in logos to train on in addition to those in the folder.", unit="logos per category", ge=0, le=5000)
-    work_size: int = _field(256, "Longest side of the pictures that are traced and compared.", unit="pixels", ge=32, le=1024)
-    validation_share: float = _field(0.2, "Share of logos held out for validation, unless a manifest assigns the splits.", ge=0.05, le=0.5)
-    test_share: float = _field(0.1, "Share of logos held out for a final test, unless a manifest assigns the splits.", ge=0.0, le=0.4)
+    add_builtin: int = setting(
+        0, "Built-in logos to train on in addition to those in the folder.", unit="logos per category", ge=0, le=5000
+    )
+    work_size: int = setting(256, "Longest side of the pictures that are traced and compared.", unit="pixels", ge=32, le=1024)
+    validation_share: float = setting(0.2, "Share of logos held out for validation, unless a manifest assigns the splits.", ge=0.05, le=0.5)
+    test_share: float = setting(0.1, "Share of logos held out for a final test, unless a manifest assigns the splits.", ge=0.0, le=0.4)
 
 
-class PipelineConfig(_Section):
+class PipelineConfig(Section):
     """What stands around VTracer: the picture enlarged and its edges cleaned before, colours and gradients fitted after."""
 
-    engine: Literal["1.0", "0.6"] = _field("1.0", "Version of VTracer; 0.6 has to be installed beside 1.0 (make vtracer-0.6).")
-    trace_size: int = _field(
+    engine: Literal["1.0", "0.6"] = setting("1.0", "Version of VTracer; 0.6 has to be installed beside 1.0 (make vtracer-0.6).")
+    trace_size: int = setting(
         512,
         "Longest side of the picture that VTracer sees in training, enlarged from the work size a whole number of times; 0 enlarges nothing.",
         unit="pixels",
@@ -59,19 +52,19 @@ class PipelineConfig(_Section):
         ge=0,
         le=4096,
     )
-    delivered_size: int = _field(
+    delivered_size: int = setting(
         1536, "The same for the SVGs that Optimize delivers: finer, and several times slower.", unit="pixels", ge=0, le=4096
     )
-    sharpen: bool = _field(True, "Give every blended edge pixel an unblended colour beside it.")
-    fills: bool = _field(True, "Fit each region's colour, or a gradient, to the picture.")
+    sharpen: bool = setting(True, "Give every blended edge pixel an unblended colour beside it.")
+    fills: bool = setting(True, "Fit each region's colour, or a gradient, to the picture.")
 
 
-class RewardConfig(_Section):
+class RewardConfig(Section):
     """Weights of the training reward. Runs are compared by the headline gain, which always uses 1, 0.1 and 0."""
 
-    quality: float = _field(1.0, "Weight of ln(visual error of the defaults / visual error).", basic=True, ge=0, le=10)
-    size: float = _field(0.1, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
-    speed: float = _field(
+    quality: float = setting(1.0, "Weight of ln(visual error of the defaults / visual error).", basic=True, ge=0, le=10)
+    size: float = setting(0.1, "Weight of ln(bytes of the defaults / bytes).", basic=True, ge=0, le=10)
+    speed: float = setting(
         0.0, "Weight of ln(CPU time of the defaults / CPU time). Above 0, runs are no longer reproducible bit for bit.", ge=0, le=10
     )
 
@@ -82,11 +75,11 @@ class RewardConfig(_Section):
         return self
 
 
-class EnvConfig(_Section):
+class EnvConfig(Section):
     """The environment that the agent acts in."""
 
-    max_steps: int = _field(1, "Conversions per episode; with 1, the agent chooses once per logo.", unit="steps", basic=True, ge=1, le=50)
-    centre: dict[str, float] | None = _field(
+    max_steps: int = setting(1, "Conversions per episode; with 1, the agent chooses once per logo.", unit="steps", basic=True, ge=1, le=50)
+    centre: dict[str, float] | None = setting(
         {name: float(value) for name, value in BEST_SINGLE.as_dict().items()},
         "VTracer parameters that action 0 maps to; null means the middle of each range.",
     )
@@ -105,32 +98,34 @@ class EnvConfig(_Section):
         return value
 
 
-class PPOConfig(_Section):
+class PPOConfig(Section):
     """PPO hyperparameters, named as in stable-baselines3."""
 
-    learning_rate: float = _field(2e-3, "Initial learning rate of the Adam optimizer.", basic=True, gt=0, le=1)
-    lr_schedule: Literal["constant", "linear", "cosine"] = _field("linear", "How the learning rate changes over the run.")
-    lr_end: float = _field(0.0, "Final learning rate of a linear or cosine schedule.", ge=0, le=1)
-    n_steps: int = _field(4, "Steps that each environment takes per update.", unit="steps", basic=True, ge=1, le=65536)
-    batch_size: int = _field(256, "Minibatch size; must divide n_steps x n_envs.", unit="steps", basic=True, ge=2, le=65536)
-    n_epochs: int = _field(10, "Passes over each rollout per update.", ge=1, le=100)
-    gamma: float = _field(0.0, "Discount factor for later rewards; 0 suits one-step episodes.", ge=0, le=1)
-    gae_lambda: float = _field(0.95, "Trades bias (low values) against variance (high values) of the advantage estimates.", ge=0, le=1)
-    clip_range: float = _field(0.2, "Limit on how far one update may move the policy's probability ratio from 1.", gt=0, le=1)
-    clip_range_vf: float | None = _field(None, "Limit on how far one update may move the value function; null sets no limit.", gt=0, le=100)
-    normalize_advantage: bool = _field(True, "Normalize the advantages of each minibatch to zero mean and unit variance.")
-    ent_coef: float = _field(0.0, "Weight of the entropy bonus, which encourages exploration.", basic=True, ge=0, le=1)
-    vf_coef: float = _field(0.5, "Weight of the value loss.", ge=0, le=10)
-    max_grad_norm: float = _field(0.5, "Gradients with a larger norm are scaled down to this one.", gt=0, le=100)
-    target_kl: float | None = _field(
+    learning_rate: float = setting(2e-3, "Initial learning rate of the Adam optimizer.", basic=True, gt=0, le=1)
+    lr_schedule: Literal["constant", "linear", "cosine"] = setting("linear", "How the learning rate changes over the run.")
+    lr_end: float = setting(0.0, "Final learning rate of a linear or cosine schedule.", ge=0, le=1)
+    n_steps: int = setting(4, "Steps that each environment takes per update.", unit="steps", basic=True, ge=1, le=65536)
+    batch_size: int = setting(256, "Minibatch size; must divide n_steps x n_envs.", unit="steps", basic=True, ge=2, le=65536)
+    n_epochs: int = setting(10, "Passes over each rollout per update.", ge=1, le=100)
+    gamma: float = setting(0.0, "Discount factor for later rewards; 0 suits one-step episodes.", ge=0, le=1)
+    gae_lambda: float = setting(0.95, "Trades bias (low values) against variance (high values) of the advantage estimates.", ge=0, le=1)
+    clip_range: float = setting(0.2, "Limit on how far one update may move the policy's probability ratio from 1.", gt=0, le=1)
+    clip_range_vf: float | None = setting(
+        None, "Limit on how far one update may move the value function; null sets no limit.", gt=0, le=100
+    )
+    normalize_advantage: bool = setting(True, "Normalize the advantages of each minibatch to zero mean and unit variance.")
+    ent_coef: float = setting(0.0, "Weight of the entropy bonus, which encourages exploration.", basic=True, ge=0, le=1)
+    vf_coef: float = setting(0.5, "Weight of the value loss.", ge=0, le=10)
+    max_grad_norm: float = setting(0.5, "Gradients with a larger norm are scaled down to this one.", gt=0, le=100)
+    target_kl: float | None = setting(
         None, "End an update early when its KL divergence exceeds 1.5 times this value; null never does.", gt=0, le=10
     )
-    net_arch_pi: list[int] = _field([128, 128], "Units in each hidden layer of the policy network.", unit="units")
-    net_arch_vf: list[int] = _field([128, 128], "Units in each hidden layer of the value network.", unit="units")
-    activation: Literal["tanh", "relu", "elu"] = _field("tanh", "Activation function of the hidden layers.")
-    log_std_init: float = _field(-1.2, "Natural logarithm of the initial standard deviation of the actions.", ge=-5, le=2)
-    normalize_observation: bool = _field(False, "Normalize observations by their running mean and standard deviation.")
-    normalize_reward: bool = _field(False, "Scale rewards by the running standard deviation of the return.")
+    net_arch_pi: list[int] = setting([128, 128], "Units in each hidden layer of the policy network.", unit="units")
+    net_arch_vf: list[int] = setting([128, 128], "Units in each hidden layer of the value network.", unit="units")
+    activation: Literal["tanh", "relu", "elu"] = setting("tanh", "Activation function of the hidden layers.")
+    log_std_init: float = setting(-1.2, "Natural logarithm of the initial standard deviation of the actions.", ge=-5, le=2)
+    normalize_observation: bool = setting(False, "Normalize observations by their running mean and standard deviation.")
+    normalize_reward: bool = setting(False, "Scale rewards by the running standard deviation of the return.")
 
     @field_validator("net_arch_pi", "net_arch_vf")
     @classmethod
@@ -140,28 +135,30 @@ class PPOConfig(_Section):
         return value
 
 
-class StageConfig(_Section):
+class StageConfig(Section):
     """One stage of the curriculum."""
 
-    name: str = _field("stage", "Name of the stage; each may occur only once.", min_length=1, max_length=60)
-    categories: list[Category] = _field(list(CATEGORIES), "Categories of logos to draw from.", min_length=1)
-    difficulty: float = _field(1.0, "Difficulty; the required gain is 0.80 times this unless it is set.", ge=0, le=1)
-    target_ssim: float = _field(0.9, "SSIM that an episode must reach to count as a success.", ge=0, le=1)
-    required_gain: float | None = _field(None, "Headline gain that an episode must also reach; null means 0.80 x difficulty.", ge=-5, le=10)
-    max_episodes: int = _field(
+    name: str = setting("stage", "Name of the stage; each may occur only once.", min_length=1, max_length=60)
+    categories: list[Category] = setting(list(CATEGORIES), "Categories of logos to draw from.", min_length=1)
+    difficulty: float = setting(1.0, "Difficulty; the required gain is 0.80 times this unless it is set.", ge=0, le=1)
+    target_ssim: float = setting(0.9, "SSIM that an episode must reach to count as a success.", ge=0, le=1)
+    required_gain: float | None = setting(
+        None, "Headline gain that an episode must also reach; null means 0.80 x difficulty.", ge=-5, le=10
+    )
+    max_episodes: int = setting(
         10_000, "Episode limit, at which a stage that has not been passed ends.", unit="episodes", ge=1, le=100_000_000
     )
-    success_threshold: float = _field(0.7, "Success rate over the window at which the stage is passed.", gt=0, le=1)
-    quality: float | None = _field(None, "Quality weight of the reward during this stage; null uses the run's.", ge=0, le=10)
-    size: float | None = _field(None, "Size weight of the reward during this stage; null uses the run's.", ge=0, le=10)
-    max_side: int | None = _field(
+    success_threshold: float = setting(0.7, "Success rate over the window at which the stage is passed.", gt=0, le=1)
+    quality: float | None = setting(None, "Quality weight of the reward during this stage; null uses the run's.", ge=0, le=10)
+    size: float | None = setting(None, "Size weight of the reward during this stage; null uses the run's.", ge=0, le=10)
+    max_side: int | None = setting(
         None,
         "Draw only pictures whose longest side is at most this, including scaled-down variants; null draws all.",
         unit="pixels",
         ge=16,
         le=4096,
     )
-    variants: bool = _field(True, "Also draw variants of the logos.")
+    variants: bool = setting(True, "Also draw variants of the logos.")
 
     def gain_needed(self) -> float:
         return GAIN_PER_DIFFICULTY * self.difficulty if self.required_gain is None else self.required_gain
@@ -181,28 +178,28 @@ def plan_stages() -> list[StageConfig]:
     ]
 
 
-class CurriculumConfig(_Section):
+class CurriculumConfig(Section):
     """Stages in order. When disabled, all logos are drawn from the start."""
 
-    enabled: bool = _field(
+    enabled: bool = setting(
         False,
         "Work through the stages instead of drawing from all logos at once. Off by default: for equal steps it cost 0.01 of gain.",
         basic=True,
     )
-    window: int = _field(200, "Number of recent episodes over which the success rate is computed.", unit="episodes", ge=1, le=100_000)
-    min_episodes: int = _field(400, "Minimum number of episodes per stage.", unit="episodes", ge=1, le=10_000_000)
-    earlier_share: float = _field(
+    window: int = setting(200, "Number of recent episodes over which the success rate is computed.", unit="episodes", ge=1, le=100_000)
+    min_episodes: int = setting(400, "Minimum number of episodes per stage.", unit="episodes", ge=1, le=10_000_000)
+    earlier_share: float = setting(
         0.3, "Share of episodes on logos of earlier stages, to prevent forgetting; the rest are on logos new in the stage.", ge=0, le=1
     )
-    probe: bool = _field(True, "Skip a stage that the policy already passes in an evaluation at its start (never the last stage).")
-    ends_run: bool = _field(True, "End the run when its last stage ends; otherwise that stage continues until the run's last step.")
-    max_extensions: int = _field(
+    probe: bool = setting(True, "Skip a stage that the policy already passes in an evaluation at its start (never the last stage).")
+    ends_run: bool = setting(True, "End the run when its last stage ends; otherwise that stage continues until the run's last step.")
+    max_extensions: int = setting(
         1, "Maximum extensions per stage, each by half of max_episodes, if it is close to passing at its limit.", ge=0, le=100
     )
-    on_failure: Literal["advance", "ease", "back"] = _field(
+    on_failure: Literal["advance", "ease", "back"] = setting(
         "ease", "What to do at the limit of a stage that was not passed: advance anyway, lower the threshold by 0.05, or go back one stage."
     )
-    max_setbacks: int = _field(2, "Maximum setbacks (stages eased or gone back from) per run; after that it advances.", ge=0, le=1000)
+    max_setbacks: int = setting(2, "Maximum setbacks (stages eased or gone back from) per run; after that it advances.", ge=0, le=1000)
     stages: list[StageConfig] = Field(default_factory=plan_stages, description="The stages, in order.", min_length=1, max_length=20)
 
     @model_validator(mode="after")
@@ -214,33 +211,33 @@ class CurriculumConfig(_Section):
         return self
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """Periodic evaluation of the deterministic policy on validation logos."""
 
-    every_steps: int = _field(
+    every_steps: int = setting(
         4096, "Steps between evaluations, which take place at the end of an update.", unit="steps", ge=1, le=100_000_000
     )
-    max_logos: int = _field(
+    max_logos: int = setting(
         60, "Maximum number of validation logos per evaluation, spread over the categories.", unit="logos", ge=1, le=5000
     )
-    keep_svgs: bool = _field(True, "Keep the SVGs of every evaluation for the Gallery.")
+    keep_svgs: bool = setting(True, "Keep the SVGs of every evaluation for the Gallery.")
 
 
-class OutcomeConfig(_Section):
+class OutcomeConfig(Section):
     """The outcome model: trained on all conversions when a run ends, and used by the policy search."""
 
-    members: int = _field(4, "Networks in the ensemble; 0 trains none.", unit="networks", ge=0, le=32)
-    units: int = _field(96, "Units in each of its three hidden layers.", unit="units", ge=8, le=2048)
-    epochs: int = _field(12, "Passes over all conversions during training.", ge=1, le=1000)
+    members: int = setting(4, "Networks in the ensemble; 0 trains none.", unit="networks", ge=0, le=32)
+    units: int = setting(96, "Units in each of its three hidden layers.", unit="units", ge=8, le=2048)
+    epochs: int = setting(12, "Passes over all conversions during training.", ge=1, le=1000)
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """Checkpoints: the last and the best are always kept, and one is written at regular intervals."""
 
-    every_steps: int = _field(8192, "Steps between periodic checkpoints.", unit="steps", ge=1, le=100_000_000)
-    keep: int = _field(3, "Number of periodic checkpoints to keep in addition to the last and the best.", ge=1, le=1000)
-    keep_every: int = _field(0, "Also keep every n-th periodic checkpoint; 0 keeps no others.", ge=0, le=100_000)
-    disk_budget_mb: float = _field(
+    every_steps: int = setting(8192, "Steps between periodic checkpoints.", unit="steps", ge=1, le=100_000_000)
+    keep: int = setting(3, "Number of periodic checkpoints to keep in addition to the last and the best.", ge=1, le=1000)
+    keep_every: int = setting(0, "Also keep every n-th periodic checkpoint; 0 keeps no others.", ge=0, le=100_000)
+    disk_budget_mb: float = setting(
         4000.0,
         "Disk budget of the run; above it, periodic checkpoints are deleted, then the SVGs of old evaluations.",
         unit="MB",
@@ -249,68 +246,72 @@ class CheckpointConfig(_Section):
     )
 
 
-class WorkersConfig(_Section):
+class WorkersConfig(Section):
     """Limits for workers. One that exceeds them, or dies, is replaced, and its episode counts as failed."""
 
-    time_limit_s: float = _field(30.0, "Time limit per conversion.", unit="seconds", ge=0.1, le=3600)
-    memory_limit_mb: float = _field(
+    time_limit_s: float = setting(30.0, "Time limit per conversion.", unit="seconds", ge=0.1, le=3600)
+    memory_limit_mb: float = setting(
         1500.0, "Memory limit per worker, not counting memory shared by all workers.", unit="MB", ge=100, le=1_000_000
     )
-    run_memory_mb: float = _field(
+    run_memory_mb: float = setting(
         0.0,
         "Memory limit of the whole run, at which it saves a checkpoint and stops; 0 means 95 % of the machine's.",
         unit="MB",
         ge=0,
         le=10_000_000,
     )
-    max_losses: int = _field(
+    max_losses: int = setting(
         3, "Quarantine a logo for the rest of the run after it kills this many workers.", unit="workers", ge=1, le=1000
     )
 
 
-class RecoveryConfig(_Section):
+class RecoveryConfig(Section):
     """What to do when the trainer dies or hangs, as long as a console or `runs serve` is running."""
 
-    enabled: bool = _field(True, "Restart the trainer from its last checkpoint.")
-    max_restarts: int = _field(3, "Maximum number of consecutive restarts without progress.", ge=1, le=1000)
-    backoff_s: float = _field(3.0, "Delay before the first restart; it doubles with each further one.", unit="seconds", ge=0, le=3600)
-    stalled_s: float = _field(120.0, "Kill a trainer whose heartbeat has stopped for this long.", unit="seconds", ge=10, le=86_400)
+    enabled: bool = setting(True, "Restart the trainer from its last checkpoint.")
+    max_restarts: int = setting(3, "Maximum number of consecutive restarts without progress.", ge=1, le=1000)
+    backoff_s: float = setting(3.0, "Delay before the first restart; it doubles with each further one.", unit="seconds", ge=0, le=3600)
+    stalled_s: float = setting(120.0, "Kill a trainer whose heartbeat has stopped for this long.", unit="seconds", ge=10, le=86_400)
 
 
-class HealthConfig(_Section):
+class HealthConfig(Section):
     """What the doctor (core/health/doctor.py) may do about its findings; it always reports them."""
 
-    on_instability: Literal["tell", "roll_back", "stop"] = _field(
+    on_instability: Literal["tell", "roll_back", "stop"] = setting(
         "tell", "On a severe finding: only report it, return to the best checkpoint with half the learning rate, or stop the run."
     )
-    adjust_entropy: bool = _field(False, "Raise the entropy coefficient when exploration collapses; lower it when exploration explodes.")
-    stop_on_plateau: bool = _field(False, "End the run when the validation gain stops improving.")
-    adjust_stages: bool = _field(False, "Shorten a stage that makes no progress; extend one that is close to passing.")
-    max_actions: int = _field(3, "Maximum number of actions per run.", ge=1, le=1000)
-    ignore: list[str] = _field([], "Names of rules to ignore.")
+    adjust_entropy: bool = setting(False, "Raise the entropy coefficient when exploration collapses; lower it when exploration explodes.")
+    stop_on_plateau: bool = setting(False, "End the run when the validation gain stops improving.")
+    adjust_stages: bool = setting(False, "Shorten a stage that makes no progress; extend one that is close to passing.")
+    max_actions: int = setting(3, "Maximum number of actions per run.", ge=1, le=1000)
+    ignore: list[str] = setting([], "Names of rules to ignore.")
 
 
-class EarlyStopConfig(_Section):
+class EarlyStopConfig(Section):
     """Stop when the validation gain stops improving."""
 
-    enabled: bool = _field(False, "Enable early stopping.")
-    patience: int = _field(8, "Number of evaluations without a new best after which the run stops.", unit="evaluations", ge=1, le=1000)
-    min_improvement: float = _field(0.002, "Smallest improvement that counts as a new best.", unit="gain", ge=0, le=10)
+    enabled: bool = setting(False, "Enable early stopping.")
+    patience: int = setting(8, "Number of evaluations without a new best after which the run stops.", unit="evaluations", ge=1, le=1000)
+    min_improvement: float = setting(0.002, "Smallest improvement that counts as a new best.", unit="gain", ge=0, le=10)
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """All settings of a run."""
 
     version: Literal[1, 2] = Field(2, description="Version of this format; 1: a run that was scored by SSIM and bytes, without a pipeline.")
-    name: str = _field("", "Name shown in lists; if empty, the preset's name.", basic=True, max_length=80)
-    note: str = _field("", "Free-form notes.", max_length=2000)
-    seed: int = _field(1, "Random seed; the same seed and config give the same episodes.", basic=True, ge=0, le=2**31 - 1)
-    total_timesteps: int = _field(30_000, "Total number of environment steps in the run.", unit="steps", basic=True, ge=1, le=1_000_000_000)
-    n_envs: int = _field(128, "Number of environments stepped in parallel.", unit="environments", ge=1, le=1024)
-    n_workers: int = _field(
+    name: str = setting("", "Name shown in lists; if empty, the preset's name.", basic=True, max_length=80)
+    note: str = setting("", "Free-form notes.", max_length=2000)
+    seed: int = setting(1, "Random seed; the same seed and config give the same episodes.", basic=True, ge=0, le=2**31 - 1)
+    total_timesteps: int = setting(
+        30_000, "Total number of environment steps in the run.", unit="steps", basic=True, ge=1, le=1_000_000_000
+    )
+    n_envs: int = setting(128, "Number of environments stepped in parallel.", unit="environments", ge=1, le=1024)
+    n_workers: int = setting(
         0, "Worker processes; 0 means one per core available to this process.", unit="processes", basic=True, ge=0, le=256
     )
-    device: Literal["auto", "cpu", "cuda"] = _field("cpu", "Device that the networks train on; networks this small are fastest on the CPU.")
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "cpu", "Device that the networks train on; networks this small are fastest on the CPU."
+    )
     logos: LogosConfig = Field(default_factory=LogosConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     env: EnvConfig = Field(default_factory=EnvConfig)
@@ -341,56 +342,3 @@ class RunConfig(_Section):
     def rollout_steps(self) -> int:
         """Steps per update, over all environments."""
         return self.ppo.n_steps * self.n_envs
-
-
-def bounds(info: FieldInfo) -> tuple[float | None, float | None, bool]:
-    """(low, high, whether low itself is excluded) of a numeric field; None where there is no bound."""
-    low = high = None
-    is_open = False
-    for rule in info.metadata:
-        if getattr(rule, "ge", None) is not None:
-            low = rule.ge
-        if getattr(rule, "gt", None) is not None:
-            low, is_open = rule.gt, True
-        if getattr(rule, "le", None) is not None:
-            high = rule.le
-    return low, high, is_open
-
-
-def range_text(info: FieldInfo) -> str:
-    """ "[0, 1] steps", or the choices ("a or b") of a field that has choices, or empty."""
-    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-    if choices:
-        return " or ".join(str(choice) for choice in choices)
-    low, high, is_open = bounds(info)
-    if low is None and high is None:
-        return unit(info)
-    if low is not None and high is not None:
-        text = f"{'(' if is_open else '['}{_number(low)}, {_number(high)}]"
-    else:
-        text = f"at least {_number(low)}" if low is not None else f"at most {_number(high)}"
-    return f"{text} {unit(info)}".strip()
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
-
-
-def unit(info: FieldInfo) -> str:
-    extra = info.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-
-
-def is_basic(info: FieldInfo) -> bool:
-    extra = info.json_schema_extra
-    return bool(extra.get("basic")) if isinstance(extra, dict) else False
-
-
-def walk_fields(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """(dotted name, field) of every setting, with sections expanded and a list of stages as one field."""
-    for name, info in model.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from walk_fields(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", info

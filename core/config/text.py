@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from core.config.config import EnvConfig, PipelineConfig, RewardConfig, RunConfig, range_text
+from core.config.config import EnvConfig, PipelineConfig, RewardConfig, RunConfig
+from core.config.fields import range_text
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
 from core.paths import PRESETS

@@ -15,7 +15,8 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from core.config.config import CATEGORIES, StageConfig, is_basic, range_text, unit, walk_fields
+from core.config.config import CATEGORIES, RunConfig, StageConfig
+from core.config.fields import is_basic, range_text, unit, walk_fields
 
 Data = dict[str, Any]
 
@@ -169,7 +170,7 @@ def _int_list(text: str) -> Any:
 
 def fields(names: Iterable[str], data: Data, version: str, errors: dict[str, str], n_columns: int = 2) -> None:
     """Draw settings in columns and put what is in them into ``data``."""
-    infos = dict(walk_fields())
+    infos = dict(walk_fields(RunConfig))
     columns = st.columns(n_columns)
     for i, name in enumerate(names):
         with columns[i % n_columns]:
@@ -184,7 +185,7 @@ def model_fields(model: type[BaseModel], section: str, data: Data, version: str,
 
 
 def names_where(keep: Callable[[str, FieldInfo], bool]) -> list[str]:
-    return [name for name, info in walk_fields() if keep(name, info)]
+    return [name for name, info in walk_fields(RunConfig) if keep(name, info)]
 
 
 def basic_names() -> list[str]:
