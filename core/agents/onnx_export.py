@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.agents.checkpoint import load_ppo
+from core.agents.heads import Head
 from core.agents.onnx_model import FORMAT, PREPROCESS_FILE
 from core.agents.ppo import Policy, deviation_of
 from core.config.config import RunConfig
@@ -87,10 +88,21 @@ def policy_onnx(policy: Policy) -> bytes:
         x = graph.add("Gemm", x, layer.weight, layer.bias, transB=1)
         if k + 1 < len(layers):
             x = graph.add({"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}[activation], x)
+    if any(head.actions for head in policy.heads):
+        x = graph.add("Concat", *(_chosen(graph, x, head) for head in policy.heads), axis=1)
     x = graph.add("Clip", x, _number(-1), _number(1))
     return graph.bytes(
         {"observation": layers[0].weight.shape[1] if normaliser is None else len(normaliser[0])}, x, "action", ["n", N_PARAMS]
     )
+
+
+def _chosen(graph: _Graph, output: str, head: Head) -> str:
+    """A head's action, shape (n, 1): its mean, or the action of its likeliest value."""
+    bounds = [np.array([value], dtype=np.int64) for value in (head.first, head.first + head.width, 1)]
+    columns = graph.add("Slice", output, *bounds)
+    if not head.actions:
+        return columns
+    return graph.add("Gather", np.array(head.actions, dtype=np.float32), graph.add("ArgMax", columns, axis=1, keepdims=1))
 
 
 def outcomes_onnx(outcomes: OutcomeModel) -> bytes:

@@ -14,8 +14,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from core.agents.groups import GroupBuffer
+from core.agents.heads import Head, MixedDistribution, MixedPolicy, heads_of, spread
 from core.config.config import PPOConfig, RunConfig
 from core.environment.experience import Array
+from core.environment.spec import env_spec
 from core.search.outcome_model import Layer
 from core.tracing.params import N_PARAMS
 
@@ -35,8 +38,9 @@ def learning_rate(config: PPOConfig) -> Callable[[float], float]:
 def build_agent(config: RunConfig, env: VecEnv) -> PPO:
     """A fresh PPO; seeds torch, NumPy and Python as stable-baselines3 does."""
     p = config.ppo
+    heads = heads_of(env_spec(config).centre) if p.heads == "mixed" else None
     return PPO(
-        "MlpPolicy",
+        "MlpPolicy" if heads is None else MixedPolicy,
         env,
         learning_rate=learning_rate(p),
         n_steps=p.n_steps,
@@ -51,7 +55,9 @@ def build_agent(config: RunConfig, env: VecEnv) -> PPO:
         vf_coef=p.vf_coef,
         max_grad_norm=p.max_grad_norm,
         target_kl=p.target_kl,
-        policy_kwargs={
+        rollout_buffer_class=GroupBuffer if p.group_size > 1 else None,
+        policy_kwargs=({} if heads is None else {"heads": heads})
+        | {
             "net_arch": {"pi": p.net_arch_pi, "vf": p.net_arch_vf},
             "activation_fn": ACTIVATIONS[p.activation],
             "log_std_init": p.log_std_init,
@@ -84,6 +90,11 @@ class Policy:
         actions, _ = self._agent.predict(observations, deterministic=True)
         return np.clip(actions, -1, 1)
 
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What the last layer's columns mean."""
+        return _heads(self._agent)
+
     def parts(self) -> tuple[list[Layer], str, tuple[Array, Array, float] | None]:
         """The policy's affine layers, the activation between them, and mean, deviation and clip of its normaliser."""
         policy, env = self._agent.policy, self._agent.get_env()
@@ -112,6 +123,11 @@ class SpacesOnly(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return np.zeros(self.observation_space.shape or (0,), dtype=np.float32), {}
 
 
+def _heads(agent: PPO) -> tuple[Head, ...]:
+    of_policy = agent.policy.action_dist
+    return of_policy.heads if isinstance(of_policy, MixedDistribution) else heads_of(None, is_mixed=False)
+
+
 def deviation_of(agent: PPO) -> NDArray[np.float64]:
-    """The policy's spread of each action, shape (10,)."""
-    return agent.policy.log_std.detach().exp().cpu().numpy().astype(np.float64)  # type: ignore[union-attr, operator]
+    """The policy's spread of each action, shape (10,); of a categorical one what an untrained Gaussian would have."""
+    return spread(_heads(agent), cast(torch.Tensor, agent.policy.log_std), math.exp(agent.policy.log_std_init))

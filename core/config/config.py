@@ -123,6 +123,16 @@ class PPOConfig(Section):
     net_arch_pi: list[int] = setting([128, 128], "Units in each hidden layer of the policy network.", unit="units")
     net_arch_vf: list[int] = setting([128, 128], "Units in each hidden layer of the value network.", unit="units")
     activation: Literal["tanh", "relu", "elu"] = setting("tanh", "Activation function of the hidden layers.")
+    heads: Literal["gaussian", "mixed"] = setting(
+        "gaussian", "Distribution of the actions: Gaussian for all parameters, or categorical for those with few values (mixed)."
+    )
+    group_size: int = setting(
+        1,
+        "Environments that draw the same logo at once; above 1 their actions are also held against each other.",
+        unit="environments",
+        ge=1,
+        le=64,
+    )
     log_std_init: float = setting(-1.2, "Natural logarithm of the initial standard deviation of the actions.", ge=-5, le=2)
     normalize_observation: bool = setting(False, "Normalize observations by their running mean and standard deviation.")
     normalize_reward: bool = setting(False, "Scale rewards by the running standard deviation of the return.")
@@ -336,6 +346,12 @@ class RunConfig(Section):
             near = sorted({max(n // b, 1) * b, (n // b + 1) * b})
             hint = " or ".join(str(x) for x in near)
             raise ValueError(f"ppo.n_steps * n_envs = {n} is not a multiple of ppo.batch_size = {b}; try {hint} steps")
+        if self.n_envs % self.ppo.group_size:
+            raise ValueError(f"n_envs = {self.n_envs} is not a multiple of ppo.group_size = {self.ppo.group_size}")
+        if self.ppo.group_size > 1 and self.env.max_steps > 1:
+            raise ValueError(
+                f"ppo.group_size = {self.ppo.group_size} needs episodes of one step: set env.max_steps to 1, or group_size to 1"
+            )
         return self
 
     @property

@@ -42,9 +42,12 @@ def _elsewhere(index: int, params: Params) -> Outcome:
 
 
 class PoolVecEnv(VecEnv):
-    """``n_envs`` environments over the logos of ``preparations``. ``records`` has each step's details."""
+    """``n_envs`` environments over the logos of ``preparations``. ``records`` has each step's details.
 
-    def __init__(self, pool: WorkerPool, preparations: Preparations, spec: EnvSpec, n_envs: int, seed: int) -> None:
+    ``group_size``: so many neighbours draw the same logos, as long as their episodes are equally long.
+    """
+
+    def __init__(self, pool: WorkerPool, preparations: Preparations, spec: EnvSpec, n_envs: int, seed: int, group_size: int = 1) -> None:
         self.pool = pool
         self.preparations = preparations
         self.envs = [TraceEnv(preparations, _elsewhere, spec) for _ in range(n_envs)]
@@ -55,6 +58,7 @@ class PoolVecEnv(VecEnv):
         self._returns = np.zeros(n_envs)
         self.experience = ExperienceLog()
         self._seed_of_run = seed
+        self._group_size = group_size
         self._spec = spec
         self._otherwise = np.arange(len(preparations), dtype=np.int64)
         self._expecting: dict[int, list[int]] = {}  # environments that wait for a logo's preparation
@@ -86,8 +90,8 @@ class PoolVecEnv(VecEnv):
 
     def reset(self) -> NDArray[np.float32]:
         for row, env in enumerate(self.envs):
-            # An environment's seed depends on its number alone.
-            env.reseed(int(np.random.SeedSequence([self._seed_of_run, row]).generate_state(1)[0]))
+            # An environment's seed depends on its number alone, or on its group's
+            env.reseed(int(np.random.SeedSequence([self._seed_of_run, row // self._group_size]).generate_state(1)[0]))
             env.draw()
             self._begin(row)
         self._take_in()

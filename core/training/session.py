@@ -86,7 +86,7 @@ class Session:
 
         c, config, data = context, context.config, context.data
         self.context, self.config, self.run, self.data, self.state = context, config, c.run, data, c.state
-        self.vec_env: PoolVecEnv = PoolVecEnv(data.pool, data.logos, c.spec, config.n_envs, config.seed)
+        self.vec_env: PoolVecEnv = PoolVecEnv(data.pool, data.logos, c.spec, config.n_envs, config.seed, config.ppo.group_size)
         self.agent: PPO = build_agent(config, wrap(config, self.vec_env))
         self.agent.set_logger(Logger(folder=None, output_formats=[EventLogWriter(c.events)]))
         self.policy: Policy = Policy(self.agent)

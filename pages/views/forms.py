@@ -56,6 +56,8 @@ LABELS = {
     "ppo.lr_schedule": "Learning rate schedule",
     "ppo.net_arch_pi": "Policy layers",
     "ppo.net_arch_vf": "Value layers",
+    "ppo.heads": "Distribution of the actions",
+    "ppo.group_size": "Environments per logo",
     "ppo.log_std_init": "Initial log std",
     "evaluation.every_steps": "Evaluate every (steps)",
     "evaluation.max_logos": "Logos per evaluation",
