@@ -15,7 +15,9 @@ from tests.support.paths import ROOT
 SOURCES = [path for folder in ("core", "storage", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 # Imported while the logos load, in a thread of its own, or only where a checkpoint is read
-TORCH_AT_IMPORT = {"core.agents.checkpoint", "core.agents.ppo", "core.environment.vec_env", "core.training.callbacks"}
+TORCH_AT_IMPORT = {
+    "core.agents.checkpoint", "core.agents.groups", "core.agents.heads", "core.agents.ppo", "core.environment.vec_env", "core.training.callbacks",
+}  # fmt: skip
 
 
 def test_imports_point_one_way(monkeypatch, capsys):
