@@ -97,11 +97,18 @@ def evaluate(
     vectors: Annotated[
         bool, typer.Option(help="Hold results against the vectors too that the pictures were made of: errors and FLIP at 1,024 pixels.")
     ] = False,
+    delivered: Annotated[
+        bool,
+        typer.Option(
+            help="Make each best conversion again at the size that Optimize delivers; with --vectors these are held against them."
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
-    from core.evaluation.comparison import Request, compare, write_comparison
+    from core.evaluation.comparison import Request, compare
+    from core.evaluation.tables import as_text, write_comparison
 
     with clear_errors():
         try:
@@ -109,10 +116,12 @@ def evaluate(
         except ValueError:
             raise ConfigError(f"--budgets {budgets!r} are not whole numbers with commas between, for example 1,5,20") from None
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
-        comparison = compare(Request(model, images, split, names, counts, work_size, seed, vectors=vectors), runs_home(), Progress())
+        comparison = compare(
+            Request(model, images, split, names, counts, work_size, seed, vectors=vectors, delivered=delivered), runs_home(), Progress()
+        )
         if out is not None:
             write_comparison(comparison, out)
-        result(comparison.as_dict(), as_json, lambda: print(comparison.as_text()))
+        result(comparison.as_dict(), as_json, lambda: print(as_text(comparison)))
 
 
 def optimize(

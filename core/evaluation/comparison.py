@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from core.agents.loading import load_model
 from core.agents.model import Model
 from core.config.config import RunConfig
-from core.csv_files import write_csv
+from core.environment.episode import PreparedLogo
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of
 from core.errors import ConfigError, LogosError
 from core.evaluation.vectors import figures, judge_all
-from core.files import write_aside
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.logos.vectors import vector_of
 from core.paths import trace_cache_file
@@ -33,8 +32,8 @@ from core.search.searchers import SEARCHES, SearcherFactory, baseline
 from core.statistics import Paired, Summary, conversions_worth, worth_interval
 from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
-from core.tracing.outcome import SSIM_SLACK
-from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.outcome import SSIM_SLACK, Outcome, gain
+from core.tracing.params import DEFAULTS, Params
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Limits, WorkerPool
 from core.workers.worker import Job
@@ -59,6 +58,7 @@ class Request:
     seed: int = 0
     n_workers: int = 0
     vectors: bool = False  # hold results against the vectors that the pictures were made of too
+    delivered: bool = False  # make each best conversion again at the size that Optimize delivers, and hold those against the vectors
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for what can't be asked for."""
@@ -81,6 +81,7 @@ class Column:
     best: list[Conversion]
     svgs: list[str]
     fidelities: list[Fidelity]
+    delivered: list[tuple[Outcome, str]] | None = None  # the same parameters at the size that Optimize delivers, with its SVG
     vectors: dict[str, Any] | None = None  # see core/evaluation/vectors.py
 
     @cached_property
@@ -196,36 +197,9 @@ class Comparison:
             "share_better": float((column.gains > 0).mean()),
             "regret": float(np.mean(np.array(self.oracle) - column.gains)),
             "n_failed": sum(c.outcome.failure is not None for c in column.best),
-        } | ({"vector": column.vectors} if column.vectors is not None else {})
-
-    def as_text(self) -> str:
-        data = self.as_dict()
-        lines = [
-            f"{'method':<14}{'conversions':>11}{'gain':>8}{'95 % interval':>18}{'worth of TPE':>14}{'better':>8}{'SSIM':>8}"
-            f"{'colour':>8}{'edges':>8}{'bytes':>8}{'regret':>8}{'CPU ms':>8}"
-        ]
-        for method, columns in self.columns.items():
-            for budget in columns:
-                g, m = data["gain"][method][str(budget)], data["measures"][method][str(budget)]
-                worth = data["worth_tpe"].get(method, {}).get(str(budget))
-                is_beyond = worth is not None and worth >= data["worth_tpe_limit"]
-                shown = "" if worth is None else f"{'>= ' if is_beyond else ''}{worth:.0f}"
-                spent = 1000 * np.mean(
-                    [sum(c.outcome.cpu_s for c in trajectory.conversions[:budget]) for trajectory in self.trajectories[method]]
-                )
-                lines.append(
-                    f"{method:<14}{budget:>11}{g['mean']:>8.3f}{g['low']:>9.3f} to{g['high']:>6.3f}{shown:>14}{m['share_better']:>8.0%}"
-                    f"{m['ssim']:>8.4f}{m['colour']:>8.2f}{m['edge']:>8.4f}{m['bytes']:>8.0f}{m['regret']:>8.3f}{spent:>8.0f}"
-                )
-        for method, columns in self.columns.items():
-            for budget, column in columns.items():
-                if column.vectors is not None:
-                    v = column.vectors
-                    flip = "" if v["share_flip_worse"] is None else f", FLIP worse by over a tenth on {v['share_flip_worse']:.0%}"
-                    lines.append(
-                        f"{method} {budget}: visual gain against the vectors {v['visual_gain']:+.3f} on {v['n_logos']} logos{flip}"
-                    )
-        return "\n".join(lines)
+            **({"vector": column.vectors} if column.vectors is not None else {}),
+            **({"delivered": _delivered(column.delivered, prepared)} if column.delivered is not None else {}),
+        }
 
 
 def _nested(items: Any) -> dict[str, dict[str, Any]]:
@@ -278,6 +252,8 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
             len(found.skipped),
         )
         default_svgs = _complete(comparison, pool, places, request.budgets, model, on_progress)
+        if request.delivered and c.pipeline.trace_size:
+            _deliver(comparison, pool, places, c.pipeline.delivered_size, on_progress)
     finally:
         pool.close()
     if request.vectors:
@@ -333,52 +309,41 @@ def _complete(
     return [svgs[wanted[k, DEFAULTS]] for k in range(len(places))]
 
 
+def _deliver(comparison: Comparison, pool: WorkerPool, places: list[int], size: int, on_progress: Callable[[str, int, int], None]) -> None:
+    """Add to each column its conversions as Optimize delivers them. ``size``: longest side at which VTracer sees the pictures, in pixels."""
+    each = [column for columns in comparison.columns.values() for column in columns.values()]
+    wanted = {(k, conversion.params): None for column in each for k, conversion in enumerate(column.best)}
+    jobs = [Job(places[k], params, keep_svg=True, trace_size=size) for k, params in wanted]
+    results = dict(zip(wanted, pool.measure(jobs, lambda n: on_progress("delivering", n, len(jobs))), strict=True))
+    for columns in comparison.columns.values():
+        for budget, column in columns.items():
+            found = [results[k, conversion.params] for k, conversion in enumerate(column.best)]
+            columns[budget] = replace(column, delivered=[(result.outcome, result.svg) for result in found])
+
+
+def _delivered(delivered: list[tuple[Outcome, str]], prepared: Sequence[PreparedLogo]) -> dict[str, float]:
+    """Figures of conversions as they are delivered; bytes and nodes as shares of the defaults'."""
+    pairs = [(outcome, logo.defaults) for (outcome, _), logo in zip(delivered, prepared, strict=True)]
+    return {
+        "gain": float(np.mean([gain(own, base).total for own, base in pairs])),
+        "bytes_share": sum(own.n_bytes for own, _ in pairs) / max(sum(base.n_bytes for _, base in pairs), 1),
+        "nodes_share": sum(own.n_nodes for own, _ in pairs) / max(sum(base.n_nodes for _, base in pairs), 1),
+        "share_visibly_worse": float(np.mean([own.is_visibly_worse(base) for own, base in pairs])),
+    }
+
+
 def _hold_against_vectors(
     comparison: Comparison, config: RunConfig, default_svgs: list[str], on_progress: Callable[[str, int, int], None]
 ) -> None:
     c, logos = config.logos, comparison.logos
     known = [(logo, vector_of(logo, comparison.images, c.builtin_seed, c.n_per_category)) for logo in logos]
     columns = [(method, budget, column) for method, budgets in comparison.columns.items() for budget, column in budgets.items()]
-    svgs = [[default_svgs[k], *(column.svgs[k] for _, _, column in columns)] for k in range(len(logos))]
+    svgs = [
+        [default_svgs[k], *(column.delivered[k][1] if column.delivered else column.svgs[k] for _, _, column in columns)]
+        for k in range(len(logos))
+    ]
     errors = judge_all(known, svgs, lambda n: on_progress("comparing with the vectors", n, len(logos)))
     categories = [logo.category for logo in logos]
     for place, (method, budget, column) in enumerate(columns, start=1):
         found = figures([of_logo[place] for of_logo in errors], [of_logo[0] for of_logo in errors], categories)
         comparison.columns[method][budget] = replace(column, vectors=found)
-
-
-def write_comparison(comparison: Comparison, out: Path) -> None:
-    """``comparison.csv`` with one row per logo, method and budget, and each SVG as ``<method>-<budget>/<logo>.svg``."""
-    rows: list[dict[str, Any]] = []
-    for method, columns in comparison.columns.items():
-        for budget, column in columns.items():
-            for k, logo in enumerate(comparison.logos):
-                conversion, faithful, trajectory = column.best[k], column.fidelities[k], comparison.trajectories[method][k]
-                outcome = conversion.outcome
-                if column.svgs[k]:
-                    write_aside(out / f"{method}-{budget}" / f"{logo.name.replace('/', '_')}.svg", column.svgs[k].encode())
-                row = {
-                    "method": method,
-                    "budget": budget,
-                    "logo": logo.name,
-                    "category": logo.category,
-                    "gain": conversion.gain,
-                    "oracle_gain": comparison.oracle[k],
-                    "ssim": outcome.ssim,
-                    "ssim_default": trajectory.logo.defaults.ssim,
-                    "colour": outcome.colour,
-                    "colour_default": trajectory.logo.defaults.colour,
-                    "edge": outcome.edge,
-                    "edge_default": trajectory.logo.defaults.edge,
-                    "nodes": outcome.n_nodes,
-                    "nodes_default": trajectory.logo.defaults.n_nodes,
-                    "bytes": outcome.n_bytes,
-                    "bytes_default": trajectory.logo.defaults.n_bytes,
-                    "edge_f1": faithful.edge_f1,
-                    "psnr": faithful.psnr,
-                    "paths": outcome.n_paths,
-                    "cpu_s": sum(c.outcome.cpu_s for c in trajectory.conversions[:budget]),
-                    "failure": outcome.failure or "",
-                }
-                rows.append(row | {key: float(value) for key, value in zip(NAMES, conversion.params.values(), strict=True)})
-    write_csv(out / "comparison.csv", rows)

@@ -14,10 +14,12 @@ from PIL import Image
 from core.agents.loading import SCATTER, find_checkpoint, load_model
 from core.agents.onnx_export import export_model
 from core.errors import ConfigError, RunError
-from core.evaluation.comparison import Request, compare, write_comparison
+from core.evaluation.comparison import Request, compare
 from core.evaluation.files import find_pictures
 from core.evaluation.finalists import PREFERENCES
 from core.evaluation.optimize import optimize
+from core.evaluation.tables import as_text, write_comparison
+from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from core.search.searchers import SEARCHES
 from core.tracing.cache import TraceCache
@@ -85,6 +87,27 @@ def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(
     rows = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
     assert len(rows) == 1 + 12 * sum(len(b) for b in data["gain"].values())
     assert len(list((tmp_path / "out" / "tpe-6").glob("*.svg"))) == 12
+
+
+def test_what_is_delivered_is_the_same_parameters_on_the_larger_trace(trained, tmp_path):
+    """Finer at more bytes; held against the vectors in place of what was searched. VTracer's defaults stay as they are."""
+    home, _, run = trained
+    asked = {"images": "builtin", "methods": ("default", "single"), "budgets": (1,), "work_size": 64, "vectors": True}
+    settings = read_config(run)
+    assert settings.pipeline.delivered_size > settings.pipeline.trace_size > 0
+    searched, delivered = (compare(Request(str(run.path), **asked, delivered=is_delivered), home, quiet) for is_delivered in (False, True))
+    before, after = (found.as_dict()["measures"] for found in (searched, delivered))
+    assert "delivered" not in before["single"]["1"]
+    assert after["single"]["1"]["delivered"]["bytes_share"] > before["single"]["1"]["bytes"] / before["single"]["1"]["bytes_default"]
+    assert after["single"]["1"]["vector"]["visual_gain"] > before["single"]["1"]["vector"]["visual_gain"]
+    assert after["default"]["1"]["delivered"] | {"share_visibly_worse": 0} == {
+        "gain": 0, "bytes_share": 1, "nodes_share": 1, "share_visibly_worse": 0,
+    }  # fmt: skip
+    assert "as delivered" in as_text(delivered)
+    write_comparison(delivered, tmp_path / "out")
+    column = delivered.columns["single"][1]
+    assert column.delivered is not None
+    assert {file.read_text() for file in (tmp_path / "out" / "single-1").iterdir()} == {svg for _, svg in column.delivered}
 
 
 @pytest.mark.parametrize(
