@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def _program(name: str, command: Sequence[str]) -> Method:
     return Method(name, run)
 
 
+@cache
 def methods() -> list[Method]:
     """VTracer's defaults first; programs where they are installed."""
     found = [
