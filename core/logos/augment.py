@@ -1,4 +1,5 @@
-"""Data augmentation: variants of a logo that are rotated, cropped, recoloured, blurred, JPEG-compressed or scaled down.
+"""Data augmentation: variants of a logo that are rotated, cropped, recoloured, blurred, JPEG-compressed, scaled down, enlarged
+or put on nothing.
 
 A variant is a picture in its own right: it is traced, measured and compared with VTracer's defaults like any other. Pure
 functions of pixels and a random generator: the same generator state gives the same variant, bit for bit.
@@ -22,6 +23,8 @@ MIN_SIDE = 48  # pixels; the shorter side of a logo that has as many is not crop
 
 
 _MARK = " (variant "
+_GROUND = 3  # levels of 256 by which a ground of one colour may scatter
+_GROUND_SHARE = 0.7  # of the picture's border that has to be ground for it to be cleared
 
 
 def is_variant(logo: Logo) -> bool:
@@ -59,6 +62,10 @@ def augment(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
         pixels = _weighted(pixels, lambda p: cv2.GaussianBlur(p, (0, 0), sigma))
     if rng.random() < 0.1:
         pixels = _as_jpeg(pixels, int(rng.integers(35, 96)))
+    if rng.random() < 0.08:
+        pixels = _enlarge(pixels)
+    elif rng.random() < 0.15:
+        pixels = without_ground(pixels)
     return np.ascontiguousarray(pixels)
 
 
@@ -111,6 +118,46 @@ def _shrink(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     scale = max(float(np.exp(rng.uniform(np.log(0.35), 0))), least)
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
     return _weighted(pixels, lambda p: cv2.resize(p, size, interpolation=cv2.INTER_AREA))
+
+
+def _enlarge(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As a picture of half the size looks when it is enlarged to this one."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < 2 * MIN_SIDE:
+        return pixels
+    half = (width // 2, height // 2)
+    small = _weighted(pixels, lambda p: cv2.resize(p, half, interpolation=cv2.INTER_AREA))
+    return _weighted(small, lambda p: cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def without_ground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGBA with what lies around the drawing clear and its soft edges half so; as it is where it has alpha, or no ground of one colour."""
+    if pixels.shape[2] == 4 or min(pixels.shape[:2]) < 8:
+        return pixels
+    height, width = pixels.shape[:2]
+    ground = pixels[0, 0].astype(np.float32)
+    off = np.abs(pixels - ground).max(axis=2)
+    edge = np.concatenate([off[0], off[-1], off[:, 0], off[:, -1]])
+    if (edge <= _GROUND).mean() < _GROUND_SHARE:
+        return pixels
+    _, labels = cv2.connectedComponents((off <= _GROUND).astype(np.uint8), connectivity=4)
+    outside = np.unique(np.concatenate([side[side > 0] for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1])]))
+    clear = np.isin(labels, outside)
+    reach = 2
+    # What a soft pixel is a blend of: the ground, and of what is around it that which is furthest from the ground
+    padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), mode="edge").astype(np.float32)
+    beyond, furthest = np.zeros((height, width), np.float32), pixels.astype(np.float32)
+    for dy in range(2 * reach + 1):
+        for dx in range(2 * reach + 1):
+            there = padded[dy : dy + height, dx : dx + width]
+            distance = ((there - ground) ** 2).sum(axis=2)
+            is_further = distance > beyond
+            beyond, furthest = np.where(is_further, distance, beyond), np.where(is_further[..., None], there, furthest)
+    rim = cv2.dilate(clear.astype(np.uint8), np.ones((2 * reach - 1, 2 * reach - 1), np.uint8)).astype(bool) & ~clear
+    share = ((pixels - ground) * (furthest - ground)).sum(axis=2) / np.maximum(beyond, 1)
+    alpha = np.where(clear, 0.0, np.where(rim, np.clip(share, 0, 1), 1.0))
+    colours = np.where((rim & (alpha < 1))[..., None], furthest, pixels)
+    return np.dstack([np.rint(colours), np.rint(alpha * 255)]).astype(np.uint8)
 
 
 def _as_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.logos.augment import augment, is_variant, variants
+from core.logos.augment import augment, is_variant, variants, without_ground
 from core.logos.dataset import load_logos
 from core.tracing.params import BEST_SINGLE
 from core.tracing.picture import Picture
+from core.tracing.raster import over
 from core.tracing.regions import DIFFERENCES, N_REGION_FEATURES, PRECISIONS, REGION_NAMES, Regions, region_features
 from tests.support.logos import draw_logo
 from tests.support.requirements import need
@@ -23,11 +24,35 @@ def test_variants_repeat_differ_and_can_be_traced():
         found = augment(pixels, np.random.default_rng(kind))
         np.testing.assert_array_equal(found, augment(pixels, np.random.default_rng(kind)))
         assert found.dtype == np.uint8
-        assert found.shape[2] == 3
+        assert found.shape[2] in (3, 4)
         assert max(found.shape[:2]) <= 96
         assert min(found.shape[:2]) >= 8
-        assert len(np.unique(found.reshape(-1, 3), axis=0)) > 1, "a variant of one colour has nothing to trace"
+        assert len(np.unique(found.reshape(-1, found.shape[2]), axis=0)) > 1, "a variant of one colour has nothing to trace"
         assert Picture(found).measure(BEST_SINGLE).outcome.failure in (None, "blank")
+
+
+def test_some_variants_are_put_on_nothing_and_some_enlarged():
+    kinds = [augment(pixels_of(kind % 12), np.random.default_rng(kind)).shape[2] for kind in range(200)]
+    assert 0.05 < np.mean([kind == 4 for kind in kinds]) < 0.25
+
+
+@pytest.mark.parametrize("kind", range(12))
+def test_a_picture_without_its_ground_is_the_same_over_it(kind):
+    pixels = pixels_of(kind)
+    ground = tuple(int(value) for value in pixels[0, 0])
+    found = without_ground(pixels)
+    assert found.shape == (*pixels.shape[:2], 4)
+    assert found[0, 0, 3] == 0
+    assert 0.02 < (found[..., 3] == 255).mean() < 0.98
+    again = over(found, ground).astype(int)
+    assert np.abs(again - pixels).mean() < 1.0
+    assert np.percentile(np.abs(again - pixels).max(axis=2), 99) <= 24
+    np.testing.assert_array_equal(without_ground(found), found)
+
+
+def test_a_picture_whose_border_is_no_ground_of_one_colour_keeps_it():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert without_ground(noise) is noise
 
 
 def test_variants_of_a_set_are_named_after_their_logos_and_unique(logo_folder):
