@@ -114,7 +114,7 @@ def _steps(report: Report, pictures: list[Picture], prepared: list[PreparedLogo]
 
 
 class NaiveStep:
-    """A step as a script by hand makes it."""
+    """A step as a script by hand makes it: files, and the score by scikit-image and SciPy. It fits no fills."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -139,6 +139,28 @@ class NaiveStep:
         png = self._resvg.svg_to_bytes(svg_string=svg, width=width, height=height, background="white", skip_system_fonts=True)
         drawn = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB").resize((width, height)))  # resvg keeps the ratio, to a pixel
         scikit_ssim(picture.pixels, drawn)
+        scikit_colour(picture.pixels, drawn)
+        scipy_gmsd(picture.pixels, drawn)
+
+
+def scikit_colour(a: Any, b: Any) -> float:
+    """Mean CIELAB distance, as scikit-image has it."""
+    from skimage.color import deltaE_cie76, rgb2lab
+
+    return float(deltaE_cie76(rgb2lab(a), rgb2lab(b)).mean())  # type: ignore[no-untyped-call]
+
+
+def scipy_gmsd(a: Any, b: Any) -> float:
+    """Gradient magnitude similarity deviation by SciPy's filters, at half the size as its authors have it."""
+    from scipy.ndimage import prewitt, uniform_filter
+    from skimage.color import rgb2gray
+
+    def gradient(pixels: Any) -> Any:
+        grey = uniform_filter(rgb2gray(pixels) * 255, 2)[::2, ::2]  # type: ignore[no-untyped-call]
+        return np.hypot(prewitt(grey, 0), prewitt(grey, 1)) / 3
+
+    ours, theirs = gradient(a), gradient(b)
+    return float(((2 * ours * theirs + 170) / (ours**2 + theirs**2 + 170)).std())
 
 
 def scikit_ssim(a: Any, b: Any) -> float:

@@ -1,6 +1,6 @@
-"""A whole training against what the cores could do: ``time/fps`` over cores times the rate of one core.
+"""A whole training against what the cores could do: the work of its steps and of preparing its pictures, over cores times its time.
 
-One core steps through that very training's latest episodes. For that the training is stopped every 15 seconds, so that
+What one step and one preparation take is measured on one core, which goes through that very training's latest episodes. For that the training is stopped every 15 seconds, so that
 both sides see the same minutes of the machine; the time stopped is taken off. Any preset will do: the logos are those
 that the trainer itself learns from, built-in ones and variants among them.
 """
@@ -49,15 +49,18 @@ class Replay:
         self._pictures: list[Picture] = []
         self._prepared: list[PreparedLogo] = []
         self.n_steps, self.seconds = 0, 0.0
+        self.preparing_s = 0.0  # of all pictures so far
 
     def __call__(self, episodes: Sequence[EpisodeEnded]) -> None:
         """Do the steps of these again: each conversion under the parameters of its episode's best."""
-        for name in sorted({e.logo for e in episodes} - set(self._places)):  # not counted: a run prepares a logo once
+        started = time.perf_counter()
+        for name in sorted({e.logo for e in episodes} - set(self._places)):
             picture, logo = Picture(self._logos[name].pixels, self._pipeline), self._logos[name]
             self._places[name] = len(self._pictures)
             self._pictures.append(picture)
             self._prepared.append(PreparedLogo(name, logo.category, logo.digest, picture.features, picture.defaults))
-            _ = picture.reference
+            _ = picture.reference, picture.canvas(self._pipeline)
+        self.preparing_s += time.perf_counter() - started
         env = TraceEnv(self._prepared, lambda i, params: self._pictures[i].measure(params).outcome, self._spec)
         env.reset(seed=0)
         actions = [self._spec.actions.to_action(Params.from_values(e.params)) for e in episodes]
@@ -69,6 +72,10 @@ class Replay:
                 env.step(action)
         self.seconds += time.perf_counter() - started
         self.n_steps += sum(e.length for e in episodes)
+
+    def work_s(self, n_steps: int, n_pictures: int) -> float:
+        """What so many steps on so many pictures take one core, in seconds."""
+        return n_steps * self.seconds / self.n_steps + n_pictures * self.preparing_s / max(len(self._pictures), 1)
 
 
 @dataclass(frozen=True)
@@ -158,11 +165,14 @@ def _tell(report: Report, trained: _Trained, replay: Replay) -> None:
     paused = trained.paused_s
     seconds = done / reported - paused
     fps, single, cores = done / seconds, replay.n_steps / replay.seconds, available_cores()
-    report.keys["rollout_efficiency"] = fps / (cores * single)
+    n_pictures = len({e.data.logo for e in trained.events if isinstance(e.data, EpisodeEnded)})  # each is prepared when it is first drawn
+    work_s = replay.work_s(done, n_pictures)
+    report.keys["rollout_efficiency"] = work_s / (cores * seconds)
     report.add(
         "whole training (time/fps)", f"{fps:.0f} steps/s", f"{done:,} steps, with evaluations and checkpoints, less {paused:.0f} s stopped"
     )
     report.add("one core through the same steps", f"{single:.0f} steps/s", f"{replay.n_steps:,} of them, while the training is stopped")
+    report.add("the work in it, on one core", f"{work_s:.0f} s", f"{work_s - done / single:.0f} s of it to prepare {n_pictures:,} pictures")
     ended_ts, ended = next((e.ts, e.data) for e in reversed(trained.events) if isinstance(e.data, Ended))
     took = ended_ts - trained.events[0].ts - paused
     report.add("start to end", f"{took:.0f} s", f"final validation gain {ended.gain:.3f}, best {ended.best_gain:.3f}")
