@@ -27,6 +27,7 @@ from core.workers.worker import Job
 
 BUDGET = 10
 WORK_SIZE = 256
+_OVER = 1.1  # times the defaults' colour or structure error
 
 
 def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Report:
@@ -40,6 +41,7 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
         raise BenchError(f"{images} holds no logos")
     chosen = load_model(model, Path("."))
     rates: dict[str, list[float]] = {"optimize": [], "pool": []}
+    n_worse, n_over, n_look, visual = 0, 0, 0, []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         folder.mkdir()
@@ -59,10 +61,18 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
                 raise BenchError(
                     f"{len(done.results)} of {len(logos)} logos were done and {len(done.skipped)} files skipped; 2 were expected"
                 )
+            judged = [r for r in done.results if r.defaults.failure is None]
+            n_worse += sum(r.outcome.is_visibly_worse(r.defaults) for r in judged)
+            n_over += sum(
+                r.outcome.colour > _OVER * r.defaults.colour or r.outcome.structure > _OVER * r.defaults.structure for r in judged
+            )
+            n_look += sum(bool(r.remark) for r in done.results)
+            visual += [r.visual_gain for r in done.results]
             rates["pool"].append(_pool_rate(logos, [result.params for result in done.results], chosen))
     ratio = float(np.median(rates["optimize"]) / np.median(rates["pool"]))
     report = Report("optimize", f"optimize on {len(logos)} logos, {BUDGET} conversions each, one broken and one huge file among them")
-    report.keys["optimize_over_pool"] = ratio
+    report.keys = {"optimize_over_pool": ratio, "results_over_defaults": float(n_over), "results_visibly_worse": float(n_worse)}
+    report.add("mean visual gain over VTracer's defaults", f"{np.mean(visual):+.3f}", f"{len(visual)} results; {n_look} need a look")
     report.add(
         "conversions per second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing"
     )

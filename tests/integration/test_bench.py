@@ -88,7 +88,7 @@ FIGURES = {
     "ingest": {"ingest_rows_per_s", "ingest_lag_p95_s"},
     "ui": {"live_chart_1m_s", "live_20_s", "compare_20_s", "refresh_kb"},
     "heap": {"heap_growth_mb"},
-    "optimize": {"optimize_over_pool"},
+    "optimize": {"optimize_over_pool", "results_over_defaults", "results_visibly_worse"},
     "ablation": {"curriculum.enabled_true_less_false"},
     "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
 }
