@@ -19,6 +19,7 @@ from core.evaluation.files import find_pictures
 from core.evaluation.finalists import PREFERENCES
 from core.evaluation.optimize import optimize
 from core.evaluation.tables import as_text, write_comparison
+from core.logos.dataset import write_logos
 from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from core.search.searchers import SEARCHES
@@ -92,7 +93,8 @@ def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(
 def test_what_is_delivered_is_the_same_parameters_on_the_larger_trace(trained, tmp_path):
     """Finer at more bytes; held against the vectors in place of what was searched. VTracer's defaults stay as they are."""
     home, _, run = trained
-    asked = {"images": "builtin", "methods": ("default", "single"), "budgets": (1,), "work_size": 64, "vectors": True}
+    write_logos(tmp_path / "logos", n_per_category=4, longest_side=64)
+    asked = {"images": str(tmp_path / "logos"), "methods": ("default", "single"), "budgets": (1,), "work_size": 64, "vectors": True}
     settings = read_config(run)
     assert settings.pipeline.delivered_size > settings.pipeline.trace_size > 0
     searched, delivered = (compare(Request(str(run.path), **asked, delivered=is_delivered), home, quiet) for is_delivered in (False, True))
