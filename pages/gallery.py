@@ -133,7 +133,9 @@ def compare_tab() -> None:
     with beside:
         found = inspect.facts(picture, right)
         if found is not None:
-            against_the_vector(versions.vector, versions.digest, picture.pixels, right.data.decode(), picture.by_defaults.trace.svg)
+            against_the_vector(
+                versions.vector, versions.digest, picture.pixels, right.data.decode(errors="replace"), picture.by_defaults.trace.svg
+            )
         inspect.parameter_table(left, right)
     if found is not None:
         with st.expander(f"{len(found.palette)} colours", icon=":material/palette:"):

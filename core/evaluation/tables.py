@@ -39,8 +39,6 @@ def as_text(comparison: Comparison) -> str:
                 v = column.vectors
                 flip = "" if v["share_flip_worse"] is None else f", FLIP worse by over a tenth on {v['share_flip_worse']:.0%}"
                 lines.append(f"{method} {budget}: visual gain against the vectors {v['visual_gain']:+.3f} on {v['n_logos']} logos{flip}")
-    for method, columns in comparison.columns.items():
-        for budget, column in columns.items():
             if column.delivered is not None:
                 d = data["measures"][method][str(budget)]["delivered"]
                 shares = f"{d['bytes_share']:.2f} of the defaults' bytes, {d['nodes_share']:.2f} of their nodes"

@@ -1,8 +1,8 @@
 """Results held against the vectors that the pictures were made of: what no reward sees, on all cores.
 
 Of each SVG the three errors and FLIP, drawn at 1,024 px by another rasterizer (core/tracing/vector_judge.py); of a method the visual gain over
-VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth. One logo's also in a process of its own with a limit of time: the drawing holds Python's lock, and nobody knows how long an SVG
-of somebody's takes.
+VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth. One logo's also in a process of its own
+with a limit of time: the drawing holds Python's lock, and nobody knows how long an SVG of somebody's takes.
 """
 
 from __future__ import annotations
@@ -98,37 +98,23 @@ def judge_apart(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str], lim
     """As :func:`judge`, in a process of its own (``python -m core logos judge``), which is killed after ``limit_s`` seconds.
 
     Raises:
-        RasterError: as there, or it took longer.
+        RasterError: as there, it took longer, or there is no room for its files.
     """
-    with tempfile.TemporaryDirectory(prefix="tracewright-") as name:
-        folder = Path(name)
-        files = [folder / f"{k}.svg" for k in range(len(svgs))]
-        for file, svg in zip(files, svgs, strict=True):
-            file.write_text(svg, encoding="utf-8")
-        (folder / "source.svg").write_text(source, encoding="utf-8")
-        Image.fromarray(pixels).save(folder / "picture.png")
-        command = [
-            sys.executable,
-            "-m",
-            "core",
-            "logos",
-            "judge",
-            *map(str, (folder / "source.svg", folder / "picture.png", *files)),
-            "--json",
-        ]
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="tracewright-") as name:
+            folder = Path(name)
+            files = [folder / "source.svg", folder / "picture.png", *(folder / f"{k}.svg" for k in range(len(svgs)))]
+            for file, svg in zip((files[0], *files[2:]), (source, *svgs), strict=True):
+                file.write_text(svg, encoding="utf-8")
+            Image.fromarray(pixels).save(files[1])
+            command = [sys.executable, "-m", "core", "logos", "judge", *map(str, files), "--json"]
             done = subprocess.run(
-                command,
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=limit_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise RasterError(f"drawing this vector takes over {limit_s:.0f} seconds, which is the limit") from error
+                command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False
+            )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise RasterError(f"drawing this vector takes over {limit_s:.0f} seconds, which is the limit") from error
+    except OSError as error:
+        raise RasterError(f"what is to be compared can't be written: {error.strerror}; make room on this disk") from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
         raise RasterError(reason.removeprefix("error: ").replace(f"{folder}/", ""))

@@ -17,11 +17,8 @@ from pages.views.text import gain_text, plain
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _errors(digest: str, _source: str, _pixels: NDArray[np.uint8], svgs: tuple[str, ...]) -> list[VectorErrors | str]:
-    """Of the SVGs, or why each can't be compared. ``_pixels``: RGB or RGBA; ``digest`` stands for them and for the source."""
-    try:
-        return judge_apart(_source, _pixels, svgs)
-    except RasterError as error:
-        return [str(error)] * len(svgs)
+    """Of the SVGs; ``_pixels``: RGB or RGBA; ``digest`` stands for them and for the source. What failed is not kept, but tried again."""
+    return judge_apart(_source, _pixels, svgs)
 
 
 def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8], svg: str, default_svg: str) -> None:
@@ -32,7 +29,10 @@ def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8
     if not st.toggle("Against its vector", key="vector", help=about):
         return
     with st.spinner(f"Drawing all three at {LONGEST_SIDE:,} pixels; seconds as a rule, {APART_S:.0f} at most", show_time=True):
-        own, base = _errors(f"{digest}/{sha256(source.encode()).hexdigest()}", source, pixels, (svg, default_svg))
+        try:
+            own, base = _errors(f"{digest}/{sha256(source.encode()).hexdigest()}", source, pixels, (svg, default_svg))
+        except RasterError as error:
+            own = base = str(error)
     if isinstance(own, str) or isinstance(base, str):
         st.caption(plain(f"Nothing to compare: {own if isinstance(own, str) else base}"))
         return
