@@ -30,7 +30,7 @@ from core.files import write_aside
 from core.logos.dataset import Logo, load_logos
 from core.logos.pictures import decode_picture
 from core.logos.procedural import CATEGORIES, make_logos
-from core.logos.vectors import background_of, vector_of
+from core.logos.vectors import grounds_of, vector_of
 from core.machine import available_cores
 from core.tracing.params import BEST_SINGLE, DEFAULTS, LARGE_SINGLE, Params
 from core.tracing.picture import fit
@@ -139,7 +139,7 @@ def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
     logo, source, drawn_side = job
     cv2.setNumThreads(1)
     try:
-        judge = VectorJudge(source, logo.flat, background_of(logo), drawn_side)
+        judge = VectorJudge(source, logo.flat, grounds_of(logo.pixels), drawn_side)
     except RasterError:
         return {}
     found = {"": [_judged(method, logo.pixels, logo, judge, with_flip=True) for method in methods()]}

@@ -25,7 +25,7 @@ from PIL import Image
 
 from core.errors import RasterError
 from core.logos.dataset import Logo
-from core.logos.vectors import background_of, ground_colour
+from core.logos.vectors import grounds_of
 from core.machine import available_cores
 from core.paths import PROJECT
 from core.tracing.raster import ground_of, over
@@ -64,7 +64,7 @@ def _judge(job: _Job) -> list[VectorErrors | None]:
 
     cv2.setNumThreads(1)
     try:
-        judge = VectorJudge(job.source, job.logo.flat, background_of(job.logo), job.drawn_side)
+        judge = VectorJudge(job.source, job.logo.flat, grounds_of(job.logo.pixels), job.drawn_side)
     except RasterError:  # the picture is not one of this vector
         return [None] * len(job.svgs)
     known: dict[str, VectorErrors | None] = {}
@@ -84,7 +84,7 @@ def judge(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str]) -> list[V
         RasterError: the source can't be drawn, or the picture was not made of it.
     """
     flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
-    of_source = VectorJudge(source, flat, ground_colour(flat))
+    of_source = VectorJudge(source, flat, grounds_of(pixels))
     found: list[VectorErrors | str] = []
     for svg in svgs:
         try:

@@ -14,6 +14,7 @@ from core.logos.dataset import BUILTIN, Logo
 from core.logos.pictures import MAX_FILE_BYTES, is_svg, unpacked
 from core.logos.procedural import make_logos
 from core.logos.svg_source import checked_svg
+from core.tracing.raster import ground_of
 
 
 @lru_cache(maxsize=4)
@@ -47,11 +48,9 @@ def own_vector(path: Path) -> str | None:
         return None
 
 
-def background_of(logo: Logo) -> str:
-    """What its vector stands on, "#rrggbb": the picture's corner."""
-    return ground_colour(logo.flat)
-
-
-def ground_colour(pixels: NDArray[np.uint8]) -> str:
-    """The corner of opaque pixels, "#rrggbb"."""
-    return "#{:02x}{:02x}{:02x}".format(*pixels[0, 0, :3])
+def grounds_of(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
+    """What the vector of a picture, RGB or RGBA, may stand on, "#rrggbb", the likeliest first: what clear pixels are laid over; of an opaque
+    one the corner, and white, for a drawing may reach into the corner."""
+    if pixels.shape[2] == 4:
+        return ("#" + f"{ground_of(pixels):02x}" * 3,)
+    return tuple(dict.fromkeys(("#{:02x}{:02x}{:02x}".format(*pixels[0, 0]), "#ffffff")))

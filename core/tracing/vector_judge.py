@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -190,15 +191,15 @@ def _bounds(pixels: NDArray[np.uint8], ground: NDArray[np.int_]) -> tuple[float,
 
 
 class VectorJudge:
-    """One source that many results are held against. ``pixels``: a picture that was made of it, opaque, as it is before it is degraded."""
+    """One source that many results are held against. ``pixels``: a picture that was made of it, opaque, as it is before it is degraded;
+    ``grounds``: what it may stand on, "#rrggbb", of which the first that the source is found on is taken."""
 
-    def __init__(self, source: str, pixels: NDArray[np.uint8], background: str = "#ffffff", longest_side: int = LONGEST_SIDE) -> None:
+    def __init__(self, source: str, pixels: NDArray[np.uint8], grounds: Sequence[str], longest_side: int = LONGEST_SIDE) -> None:
         height, width = pixels.shape[:2]
         scale = longest_side / max(height, width)
         self._size = (max(round(width * scale), 8), max(round(height * scale), 8))
-        self._background = background
-        self.place = find_place(source, pixels, background)
-        self.pixels = draw_with_resvg(placed(source, self.place, (width, height)), *self._size, background)
+        self.place, self._background = _first_found(source, pixels, grounds)
+        self.pixels = draw_with_resvg(placed(source, self.place, (width, height)), *self._size, self._background)
         self._structure, self._colour, self._edge = Reference(self.pixels), ColourReference(self.pixels), EdgeReference(self.pixels)
 
     def drawn(self, svg: str) -> NDArray[np.uint8]:
@@ -214,6 +215,16 @@ class VectorJudge:
         drawn = self.drawn(svg)
         flip = _flip(self.pixels, drawn) if with_flip else math.nan
         return VectorErrors(1 - self._structure.ssim(drawn), self._colour.error(drawn), self._edge.error(drawn), flip)
+
+
+def _first_found(source: str, pixels: NDArray[np.uint8], grounds: Sequence[str]) -> tuple[Place, str]:
+    """The source's place on the first ground that it is found on; raises as :func:`find_place` on the last."""
+    for ground in grounds[:-1]:
+        try:
+            return find_place(source, pixels, ground), ground
+        except RasterError:
+            continue
+    return find_place(source, pixels, grounds[-1]), grounds[-1]
 
 
 def _flip(reference: NDArray[np.uint8], test: NDArray[np.uint8]) -> float:

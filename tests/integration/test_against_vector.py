@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.errors import RasterError
 from core.evaluation.vectors import judge_apart
+from core.tracing.raster import rasterizer
 from core.tracing.vector_judge import draw_with_resvg, find_place, placed
 from tests.support.command_line import core
 
@@ -56,6 +57,19 @@ def test_the_page_s_judge_and_the_command_line_s_say_the_same(tmp_path, home):
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout.splitlines()[-1])["svgs"]
     assert [row["structure"] for row in rows] == [each.structure for each in apart[:2]]
+
+
+@pytest.mark.parametrize("is_clear", [False, True])
+def test_a_drawing_that_reaches_into_the_corner_is_found(is_clear):
+    """An opaque picture's corner is its ground as a rule; a clear picture's ground is known."""
+    to_the_edge = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 80">
+<path d="M0 0h50l30 80h-50z" fill="#dc3c1e"/><path d="M70 0h50l-40 60z" fill="#1e78dc"/></svg>"""
+    opaque = draw_with_resvg(to_the_edge, 240, 160)
+    picture = rasterizer().draw_rgba(to_the_edge.encode(), 240, 160) if is_clear else opaque
+    assert picture.shape[2] == (4 if is_clear else 3)
+    (found,) = judge_apart(to_the_edge, picture, [placed(to_the_edge, find_place(to_the_edge, opaque), (240, 160))])
+    assert not isinstance(found, str), found
+    assert found.visual < 0.02
 
 
 def test_a_picture_of_something_else_is_said_in_one_line(tmp_path, home):
