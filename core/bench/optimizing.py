@@ -16,10 +16,11 @@ from core.agents.model import Model
 from core.bench.report import Report, say
 from core.environment.spec import pipeline_of
 from core.errors import BenchError
+from core.evaluation.delivery import Delivery
 from core.evaluation.files import find_pictures
-from core.evaluation.optimize import delivered_size, optimize
+from core.evaluation.optimize import optimize
 from core.logos.dataset import Logo, load_logos
-from core.tracing.params import BEST_SINGLE, Params
+from core.tracing.params import Params
 from core.tracing.picture import encode_png
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
@@ -42,6 +43,7 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
     chosen = load_model(model, Path("."))
     rates: dict[str, list[float]] = {"optimize": [], "pool": []}
     n_worse, n_over, n_look, visual = 0, 0, 0, []
+    shares: list[tuple[int, int, int, int]] = []  # bytes and nodes, the defaults' beside them
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         folder.mkdir()
@@ -68,11 +70,15 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
             )
             n_look += sum(bool(r.remark) for r in done.results)
             visual += [r.visual_gain for r in done.results]
+            shares += [(r.outcome.n_bytes, r.defaults.n_bytes, r.outcome.n_nodes, r.defaults.n_nodes) for r in done.results]
             rates["pool"].append(_pool_rate(logos, [result.params for result in done.results], chosen))
     ratio = float(np.median(rates["optimize"]) / np.median(rates["pool"]))
     report = Report("optimize", f"optimize on {len(logos)} logos, {BUDGET} conversions each, one broken and one huge file among them")
     report.keys = {"optimize_over_pool": ratio, "results_over_defaults": float(n_over), "results_visibly_worse": float(n_worse)}
     report.add("mean visual gain over VTracer's defaults", f"{np.mean(visual):+.3f}", f"{len(visual)} results; {n_look} need a look")
+    own_bytes, their_bytes, own_nodes, their_nodes = np.sum(shares, axis=0)
+    report.add("bytes, as a share of the defaults'", f"{own_bytes / their_bytes:.2f}", "of all results together")
+    report.add("nodes, as a share of the defaults'", f"{own_nodes / their_nodes:.2f}", "of all results together")
     report.add(
         "conversions per second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing"
     )
@@ -89,8 +95,8 @@ def _pool_rate(logos: list[Logo], params: list[Params], model: Model) -> float:
         pool.measure([Job(i) for i in range(len(logos))])
         # a little off each time, so that the cache knows none of them
         jobs = [Job(i, replace(p, splice_threshold=40 + k)) for k in range(BUDGET) for i, p in enumerate(params)]
-        for chosen in (params, [BEST_SINGLE] * len(logos)):
-            jobs += [Job(i, p, keep_svg=True, trace_size=delivered_size(logos[i], model), minify=True) for i, p in enumerate(chosen)]
+        for i, p in enumerate(params):
+            jobs += Delivery.of(i, logos[i], p, model.config.pipeline, minify=True).jobs
         started = time.perf_counter()
         pool.measure(jobs)
         return len(jobs) / (time.perf_counter() - started)

@@ -12,6 +12,7 @@ import math
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ PROGRAMS = {  # each turns in.ppm or in.png of its folder into out.svg or in.svg
     "swag-converter": ["swag", "in.png", "--background", "keep", "--no-measure", "--quiet"],
 }
 _PROGRAM_S = 300  # seconds in which a program has to be done with a picture
+_PROGRAM_LOGOS = 12  # logos, spread evenly, that programs are given, since one of them takes a minute for each
 
 
 def _program(name: str, command: Sequence[str]) -> Method:
@@ -70,6 +72,7 @@ def _program(name: str, command: Sequence[str]) -> Method:
         with tempfile.TemporaryDirectory() as folder:
             for picture in ("in.ppm", "in.png"):
                 Image.fromarray(pixels[..., :3]).save(Path(folder) / picture)
+            started = time.perf_counter()
             with contextlib.suppress(subprocess.TimeoutExpired, OSError):
                 subprocess.run(command, cwd=folder, capture_output=True, timeout=_PROGRAM_S, check=False)
             out = next((path for path in map(Path(folder).joinpath, ("out.svg", "in.svg")) if path.is_file()), None)
@@ -77,7 +80,7 @@ def _program(name: str, command: Sequence[str]) -> Method:
                 return None
             svg = out.read_text(encoding="utf-8", errors="replace")
             stats = svg_stats(svg, pixels.shape[1], pixels.shape[0])
-            return Trace(svg, stats.n_bytes, stats.n_paths, stats.n_nodes, 0.0)
+            return Trace(svg, stats.n_bytes, stats.n_paths, stats.n_nodes, time.perf_counter() - started)
 
     return Method(name, run)
 
@@ -117,7 +120,7 @@ DEGRADED: dict[str, Callable[[Pixels], Pixels]] = {
 
 @dataclass(frozen=True)
 class Judged:
-    """One method's result on one logo."""
+    """One method's result on one logo. ``cpu_s``: of a program, its seconds by the clock."""
 
     method: str
     logo: str
@@ -134,15 +137,23 @@ def sources(images: str, work_size: int, split: str) -> list[tuple[Logo, str]]:
     return [(logo, vector) for logo, vector in with_vectors if vector is not None]
 
 
-def _judge(job: tuple[Logo, str, int]) -> dict[str, list[Judged]]:
-    """Every method on one logo, clean and degraded, in a process of its own; nothing where the picture is not one of its source."""
-    logo, source, drawn_side = job
+def _judge(job: tuple[Logo, str, int, bool]) -> dict[str, list[Judged]]:
+    """Every method on one logo, clean and degraded, in a process of its own; nothing where the picture is not one of its source. The last of
+    ``job``: whether programs are run too."""
+    logo, source, drawn_side, with_programs = job
     cv2.setNumThreads(1)
     try:
         judge = VectorJudge(source, logo.flat, grounds_of(logo.pixels), drawn_side)
     except RasterError:
         return {}
-    found = {"": [_judged(method, logo.pixels, logo, judge, with_flip=True) for method in methods()]}
+    found = {
+        "": [
+            _judged(method, logo.pixels, logo, judge, with_flip=True)
+            if with_programs or method.name not in PROGRAMS
+            else Judged(method.name, logo.name, logo.category, None, 0, 0, 0.0)
+            for method in methods()
+        ]
+    }
     for degrading, degrade in DEGRADED.items():
         pixels = degrade(logo.pixels)
         chosen = [method for method in methods() if method.name in (PLAIN_NAME, OURS)]
@@ -173,8 +184,10 @@ def measure(images: str, split: str = "validation", work_size: int = 256, is_sho
         raise BenchError(f"{images} holds no logos of {split} with their vectors in svg/<category>/<name>.svg")
     report = Report("pictures", "Pictures")
     judged: list[dict[str, list[Judged]]] = []
+    every = max(len(logos) // _PROGRAM_LOGOS, 1)
+    jobs = [(logo, source, drawn_side, k % every == 0) for k, (logo, source) in enumerate(logos)]
     with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
-        for n, found in enumerate(pool.map(_judge, [(logo, source, drawn_side) for logo, source in logos]), start=1):
+        for n, found in enumerate(pool.map(_judge, jobs), start=1):
             judged += [found] if found else []
             say(f"{n} of {len(logos)} logos")
     if not judged:
@@ -208,6 +221,8 @@ def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
             if name == OURS:
                 report.keys["flip_worse_share"] = worse
             remark += f"; FLIP {np.mean([math.log(base / own) for own, base in flips]):+.2f}, worse by over 10 % on {worse:.0%}"
+        if name in PROGRAMS:
+            remark += f"; {_beside(judged, place)}"
         key = f"{name}{f', {degrading}' if degrading else ''}"
         report.add(f"visual gain, {key}", f"{np.mean(gains):+.3f}", remark)
         if name == OURS:
@@ -225,6 +240,16 @@ def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
             "flip_worse": worse_logos,
             "n": len(pairs),
         }
+
+
+def _beside(judged: list[list[Judged]], place: int) -> str:
+    """What ours is on the logos that a program made something of, and its seconds."""
+    ours = next(k for k, own in enumerate(judged[0]) if own.method == OURS)
+    rows = [(row[ours], row[0], row[place]) for row in judged if row[place].errors and row[ours].errors and row[0].errors]
+    gains = [math.log(base.errors.visual / own.errors.visual) for own, base, _ in rows if own.errors and base.errors]
+    by_bytes = sum(own.n_bytes for own, _, _ in rows) / sum(base.n_bytes for _, base, _ in rows)
+    seconds = float(np.median([other.cpu_s for _, _, other in rows]))
+    return f"on {len(rows)} logos, {seconds:.2g} s each, where ours is {np.mean(gains):+.3f} at {by_bytes:.2f} of the bytes"
 
 
 _HEAD = """# Pictures

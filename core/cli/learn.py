@@ -99,9 +99,7 @@ def evaluate(
     ] = False,
     delivered: Annotated[
         bool,
-        typer.Option(
-            help="Make each best conversion again at the size that Optimize delivers; with --vectors these are held against them."
-        ),
+        typer.Option(help="Make of each best conversion what Optimize delivers; with --vectors that is held against them."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,

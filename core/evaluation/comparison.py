@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from core.agents.loading import load_model
 from core.agents.model import Model
-from core.config.config import RunConfig
+from core.config.config import PipelineConfig, RunConfig
 from core.environment.episode import PreparedLogo
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of
 from core.errors import ConfigError, LogosError
+from core.evaluation import finalists
+from core.evaluation.delivery import Delivery, deliver
+from core.evaluation.finalists import Finalist
 from core.evaluation.vectors import figures, judge_all
 from core.logos.dataset import SPLITS, Logo, Shares, load_logos
 from core.logos.vectors import vector_of
@@ -58,7 +61,7 @@ class Request:
     seed: int = 0
     n_workers: int = 0
     vectors: bool = False  # hold results against the vectors that the pictures were made of too
-    delivered: bool = False  # make each best conversion again at the size that Optimize delivers, and hold those against the vectors
+    delivered: bool = False  # make of each best conversion what Optimize delivers, and hold that against the vectors
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for what can't be asked for."""
@@ -81,7 +84,7 @@ class Column:
     best: list[Conversion]
     svgs: list[str]
     fidelities: list[Fidelity]
-    delivered: list[tuple[Outcome, str]] | None = None  # the same parameters at the size that Optimize delivers, with its SVG
+    delivered: list[tuple[Outcome, str]] | None = None  # what Optimize delivers of them, with its SVG
     vectors: dict[str, Any] | None = None  # see core/evaluation/vectors.py
 
     @cached_property
@@ -253,7 +256,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
         )
         default_svgs = _complete(comparison, pool, places, request.budgets, model, on_progress)
         if request.delivered and c.pipeline.trace_size:
-            _deliver(comparison, pool, places, c.pipeline.delivered_size, on_progress)
+            _deliver(comparison, pool, places, c.pipeline, default_svgs, on_progress)
     finally:
         pool.close()
     if request.vectors:
@@ -309,16 +312,29 @@ def _complete(
     return [svgs[wanted[k, DEFAULTS]] for k in range(len(places))]
 
 
-def _deliver(comparison: Comparison, pool: WorkerPool, places: list[int], size: int, on_progress: Callable[[str, int, int], None]) -> None:
-    """Add to each column its conversions as Optimize delivers them. ``size``: longest side at which VTracer sees the pictures, in pixels."""
+def _deliver(
+    comparison: Comparison,
+    pool: WorkerPool,
+    places: list[int],
+    pipeline: PipelineConfig,
+    default_svgs: list[str],
+    on_progress: Callable[[str, int, int], None],
+) -> None:
+    """Add to each column what Optimize delivers of its conversions."""
     each = [column for columns in comparison.columns.values() for column in columns.values()]
     wanted = {(k, conversion.params): None for column in each for k, conversion in enumerate(column.best)}
-    jobs = [Job(places[k], params, keep_svg=True, trace_size=size) for k, params in wanted]
-    results = dict(zip(wanted, pool.measure(jobs, lambda n: on_progress("delivering", n, len(jobs))), strict=True))
+    deliveries = [Delivery.of(places[k], comparison.logos[k], params, pipeline) for k, params in wanted]
+    n_all = sum(len(delivery.jobs) for delivery in deliveries)
+    made = dict(zip(wanted, deliver(pool, deliveries, lambda n: on_progress("delivering", n, n_all)), strict=True))
+    prepared = [trajectory.logo for trajectory in next(iter(comparison.trajectories.values()))]
     for columns in comparison.columns.values():
         for budget, column in columns.items():
-            found = [results[k, conversion.params] for k, conversion in enumerate(column.best)]
-            columns[budget] = replace(column, delivered=[(result.outcome, result.svg) for result in found])
+            chosen = []
+            for k, (conversion, svg) in enumerate(zip(column.best, column.svgs, strict=True)):
+                base = Finalist(finalists.DEFAULTS, default_svgs[k], prepared[k].defaults, DEFAULTS)
+                searched = Finalist(finalists.AGENT, svg, conversion.outcome, conversion.params)
+                chosen.append(finalists.choose([base, searched, *made[k, conversion.params]]))
+            columns[budget] = replace(column, delivered=[(result.outcome, result.svg) for result in chosen])
 
 
 def _delivered(delivered: list[tuple[Outcome, str]], prepared: Sequence[PreparedLogo]) -> dict[str, float]:

@@ -1,8 +1,7 @@
 """``optimize``: pictures in, the best SVG found of each out.
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
-training does; the agent's best of each picture, and the best single setting for all, are made once more of a larger one, and the best of
-these is the result. Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but
+training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result. Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but
 earlier results; where nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks
 visibly worse than theirs in structure, colour or edges, or lost a colour that they have.
 """
@@ -21,25 +20,24 @@ from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
 from core.errors import PictureError
 from core.evaluation import finalists
+from core.evaluation.delivery import Delivery, deliver
 from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.pictures import read_picture, svg_size
 from core.paths import trace_cache_file
-from core.search.parallel import Trajectory, search_in_parallel
+from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
 from core.tracing.cache import TraceCache
 from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
-from core.tracing.params import DEFAULTS, LARGE_SINGLE, NAMES, Params
+from core.tracing.params import DEFAULTS, NAMES, Params
 from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
-from core.workers.worker import Job, JobResult
 
-LARGEST_TRACE, TIMES = 2048, 4  # a delivered SVG is traced at so many times the picture, at most at so many pixels
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
 OnProgress = Callable[[str, int, int], None]
@@ -224,7 +222,7 @@ def _search(
     pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
     began = time.monotonic()
     try:
-        n_all = len(group) * (budget + 3)
+        n_all = len(group) * (budget + 4)  # a delivered conversion takes as long as several
         prepared = Preparations(group, range(len(group)))
         places = prepared.prepare(pool, range(len(group)), lambda n: on_progress(n / n_all))
         done.skipped += [Skipped(group[i].source, "it can't be traced; see the log") for i in range(len(group)) if not prepared.is_ready(i)]
@@ -242,46 +240,28 @@ def _search(
             lambda outcome, defaults: worth(outcome, defaults, prefer),
             keep_svg=True,
         )
-        n_before = len(group) * (budget + 1)
-        wanted = [
-            Job(i, params, keep_svg=True, trace_size=delivered_size(group[i], model), minify=True)
+        deliveries = [
+            Delivery.of(i, group[i], trajectory.best(budget).params, model.config.pipeline, prefer, minify=True)
             for i, trajectory in zip(places, trajectories, strict=True)
-            for params in (trajectory.best(budget).params, LARGE_SINGLE)
         ]
-        delivered = pool.measure(wanted, lambda n: on_progress((n_before + n) / n_all))
+        n_last = sum(len(delivery.jobs) for delivery in deliveries)
+        delivered = deliver(pool, deliveries, lambda n: on_progress((budget + 1 + 3 * n / max(n_last, 1)) / (budget + 4)))
     finally:
         pool.close()
         store.close()
-    done.n_conversions += 3 * len(places) + sum(len(trajectory.conversions) for trajectory in trajectories)
+    done.n_conversions += len(places) + sum(len(trajectory.conversions) for trajectory in trajectories) + n_last
     done.search_s += time.monotonic() - began
-    for k, (i, trajectory) in enumerate(zip(places, trajectories, strict=True)):
-        pair = slice(2 * k, 2 * k + 2)
-        candidates = _finalists(trajectory, pipeline.trace_size, wanted[pair], delivered[pair])
-        done.results.append(_keep(group[i], trajectory, candidates, prefer, names))
+    for i, trajectory, found in zip(places, trajectories, delivered, strict=True):
+        best = trajectory.best(len(trajectory.conversions))
+        searched = Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, pipeline.trace_size)
+        base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
+        n_conversions = len(trajectory.conversions) + len(found)
+        done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
 
 
-def delivered_size(logo: Logo, model: Model) -> int:
-    """Longest side at which what is delivered is traced, in pixels; 0 where the model's pipeline enlarges nothing."""
-    config = model.config.pipeline
-    if not config.trace_size:
-        return 0
-    return max(config.delivered_size, min(TIMES * max(logo.pixels.shape[:2]), LARGEST_TRACE), config.trace_size)
-
-
-def _finalists(trajectory: Trajectory, trace_size: int, jobs: Sequence[Job], results: Sequence[JobResult]) -> list[Finalist]:
-    """The defaults, the agent's best as it was searched, and what was made of the larger picture: the agent's, the single setting's."""
-    best = trajectory.best(len(trajectory.conversions))
-    found = [
-        Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS),
-        Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, trace_size),
-    ]
-    for made_by, job, result in zip((finalists.AGENT, finalists.SINGLE), jobs, results, strict=True):
-        found.append(Finalist(made_by, result.svg, result.outcome, job.params, job.trace_size, is_minified=True))
-    return found
-
-
-def _keep(logo: Logo, trajectory: Trajectory, candidates: Sequence[Finalist], prefer: str, names: OutNames) -> Result:
-    chosen, defaults = finalists.choose(candidates, prefer), trajectory.logo.defaults
+def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int) -> Result:
+    """Write what is chosen of the candidates, VTracer's defaults first."""
+    chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
     path = names.of(logo.name, Path(logo.source))
     svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])
     if logo.size is not None:
@@ -294,7 +274,7 @@ def _keep(logo: Logo, trajectory: Trajectory, candidates: Sequence[Finalist], pr
         outcome=chosen.outcome,
         defaults=defaults,
         params=chosen.params,
-        n_conversions=len(trajectory.conversions) + 2,
+        n_conversions=n_conversions,
         made_by=chosen.made_by,
         visual_gain=finalists.visual_gain(chosen.outcome, defaults),
         trace_size=chosen.trace_size,

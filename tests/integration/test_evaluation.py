@@ -90,8 +90,8 @@ def test_every_method_has_its_conversions_and_the_same_command_the_same_figures(
     assert len(list((tmp_path / "out" / "tpe-6").glob("*.svg"))) == 12
 
 
-def test_what_is_delivered_is_the_same_parameters_on_the_larger_trace(trained, tmp_path):
-    """Finer at more bytes; held against the vectors in place of what was searched. VTracer's defaults stay as they are."""
+def test_what_is_delivered_comes_of_the_larger_trace(trained, tmp_path):
+    """Finer than what was searched; held against the vectors in place of what was searched. VTracer's defaults stay as they are."""
     home, _, run = trained
     write_logos(tmp_path / "logos", n_per_category=4, longest_side=64)
     asked = {"images": str(tmp_path / "logos"), "methods": ("default", "single"), "budgets": (1,), "work_size": 64, "vectors": True}
