@@ -26,6 +26,8 @@ from core.tracing.similarity import Reference
 from core.tracing.sizes import fit
 
 LONGEST_SIDE = 1024  # pixels at which both are drawn
+_ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
+_WITH_UNIT = re.compile(r"""\s(?P<name>width|height)\s*=\s*["'](?P<number>[\d.]+)(?P<unit>pt|pc|mm|cm|in|em|ex|%)["']""")
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,25 @@ def draw_with_resvg(svg: str, width: int, height: int, background: str = "#fffff
     except ImportError as error:
         raise RasterError("resvg is not installed: pip install -r requirements-bench.txt") from error
     try:
-        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width, height=height, background=background))
+        png = bytes(resvg_py.svg_to_bytes(svg_string=_without_units(svg), width=width, height=height, background=background))
         image = Image.open(io.BytesIO(png)).convert("RGB")
     except (ValueError, OSError) as error:
         raise RasterError(f"resvg can't draw this SVG: {error}") from error
     if image.size != (width, height):  # it keeps the ratio of sides, to a pixel
         image = image.resize((width, height), Image.Resampling.BOX)
     return np.asarray(image)
+
+
+def _without_units(svg: str) -> str:
+    """The same without units on its root's width and height, which resvg's binding refuses where it is told a size."""
+    root = _ROOT.search(svg)
+    if root is None:
+        return svg
+    return f"{svg[: root.start()]}{_WITH_UNIT.sub(_number_alone, root.group())}{svg[root.end() :]}"
+
+
+def _number_alone(found: re.Match[str]) -> str:
+    return "" if found["unit"] == "%" else f' {found["name"]}="{found["number"]}"'
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,6 @@ class Place:
     difference: float
 
 
-_ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 _PLACED = re.compile(r"""\s(?:x|y|width|height|preserveAspectRatio)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _VIEW = re.compile(r"""\sviewBox\s*=\s*["']([^"']*)["']""")
 _STANDS_OUT = 12  # levels from the ground from which on a pixel belongs to the drawing
@@ -126,7 +139,7 @@ def find_place(source: str, pixels: NDArray[np.uint8], background: str = "#fffff
 def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Place:
     height, width = pixels.shape[:2]
     ground = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)])
-    own_width, own_height = rasterizer().size(source.encode())
+    own_width, own_height = rasterizer().size(_without_units(source).encode())
     scale = _SEARCHED / max(own_width, own_height)
     size = max(round(own_width * scale), 1), max(round(own_height * scale), 1)
     scales = size[0] / own_width, size[1] / own_height

@@ -41,6 +41,16 @@ def test_the_place_of_a_source_in_its_picture_is_found(x, y, width, size):
     assert found.difference < 1
 
 
+@pytest.mark.parametrize("unit", ["", "px", "pt", "pc", "mm", "cm", "in", "em", "ex", "%"])
+def test_a_size_in_any_unit_is_drawn(unit):
+    """As potrace and drawing programs write it."""
+    sized = SOURCE.replace("<svg ", f"<svg width=\"30.0{unit}\" height = '20{unit}' ")
+    expected = draw_with_resvg(SOURCE, 120, 80).astype(int)
+    assert np.abs(draw_with_resvg(sized, 120, 80) - expected).mean() < 1
+    picture, there = pictured(SOURCE, 8, 12, 220, (256, 180))
+    assert find_place(sized, picture).x == pytest.approx(there.x, abs=0.6)
+
+
 def test_the_page_s_judge_and_the_command_line_s_say_the_same(tmp_path, home):
     picture, _ = pictured(SOURCE, 8, 12, 220, (256, 180))
     itself = placed(SOURCE, find_place(SOURCE, picture), (256, 180))
