@@ -84,6 +84,20 @@ class EnvConfig(Section):
         "VTracer parameters that action 0 maps to; null means the middle of each range.",
     )
 
+    fixed: list[str] = setting(
+        [], "VTracer parameters that are left at action 0, by name: those that gain nothing by being chosen for each logo."
+    )
+
+    @field_validator("fixed")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        unknown = [name for name in value if name not in NAMES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no parameter; they are {', '.join(NAMES)}")
+        if set(value) == set(NAMES):
+            raise ValueError("all parameters are fixed; at least one must be left to choose")
+        return value
+
     @field_validator("centre")
     @classmethod
     def _valid_centre(cls, value: dict[str, float] | None) -> dict[str, float] | None:

@@ -28,15 +28,16 @@ _GAIN_CLIP = 3.0
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What defines an environment beside its logos."""
+    """What defines an environment beside its logos. ``fixed``: names of parameters that stay at the centre."""
 
     max_steps: int
     centre: Params | None
     weights: Weights
+    fixed: tuple[str, ...] = ()
 
     @cached_property
     def actions(self) -> ActionMap:
-        return ActionMap(self.centre)
+        return ActionMap(self.centre, self.fixed)
 
     @property
     def n_observation(self) -> int:

@@ -14,7 +14,7 @@ def env_spec(config: RunConfig) -> EnvSpec:
     """The environment that a config describes."""
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
-    return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}))
+    return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}), tuple(config.env.fixed))
 
 
 def pipeline_of(config: RunConfig) -> Pipeline:

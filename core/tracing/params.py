@@ -7,7 +7,7 @@ finite action comes in, the parameters that go out are inside the ranges below.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -266,16 +266,18 @@ class ActionMap:
     """Maps actions to parameters, one number in [-1, 1] a parameter, in the order of :data:`NAMES`.
 
     Action 0 is ``centre``; -1 and 1 are the ends of the range; each side is linear, so that every parameter value
-    has an action. Starting a policy at a good setting rather than mid-range saves most of early training.
+    has an action. Starting a policy at a good setting rather than mid-range saves most of early training. Of ``fixed`` parameters, given by
+    name, every action is ``centre``.
     """
 
-    def __init__(self, centre: Params | None = None) -> None:
+    def __init__(self, centre: Params | None = None, fixed: Sequence[str] = ()) -> None:
         middle = (LOW + HIGH) / 2
         self.centre = middle if centre is None else np.clip(centre.values(), LOW, HIGH)
+        self._moves = np.array([float(name not in fixed) for name in NAMES])
 
     def to_params(self, action: NDArray[np.floating[Any]]) -> Params:
         """Parameters of an action, shape (10,). Values outside [-1, 1] are clipped; NaN counts as 0."""
-        a = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0)
+        a = np.clip(np.nan_to_num(np.asarray(action, dtype=np.float64)), -1.0, 1.0) * self._moves
         values = self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre))
         return Params.from_values(np.clip(values, LOW, HIGH))
 
@@ -290,11 +292,11 @@ class ActionMap:
         return values
 
     def _values(self, actions: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        a = np.clip(np.nan_to_num(np.asarray(actions, dtype=np.float64)), -1.0, 1.0)
+        a = np.clip(np.nan_to_num(np.asarray(actions, dtype=np.float64)), -1.0, 1.0) * self._moves
         return np.clip(self.centre + np.where(a < 0, a * (self.centre - LOW), a * (HIGH - self.centre)), LOW, HIGH)
 
     def to_action(self, params: Params) -> NDArray[np.float32]:
-        """The action that gives ``params`` (clipped into range), shape (10,), each in [-1, 1]."""
-        d = np.clip(params.values(), LOW, HIGH) - self.centre
+        """The action that gives ``params`` (clipped into range, fixed ones left out), shape (10,), each in [-1, 1]."""
+        d = (np.clip(params.values(), LOW, HIGH) - self.centre) * self._moves
         span = np.where(d < 0, self.centre - LOW, HIGH - self.centre)
         return np.divide(d, span, out=np.zeros_like(d), where=span > 0).astype(np.float32)

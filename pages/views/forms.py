@@ -57,6 +57,7 @@ LABELS = {
     "ppo.net_arch_pi": "Policy layers",
     "ppo.net_arch_vf": "Value layers",
     "ppo.heads": "Distribution of the actions",
+    "env.fixed": "Parameters not chosen",
     "ppo.group_size": "Environments per logo",
     "ppo.log_std_init": "Initial log std",
     "evaluation.every_steps": "Evaluate every (steps)",

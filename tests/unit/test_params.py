@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ParamError
-from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_OLD_PARAMS, N_PARAMS, PIPELINE_DEFAULTS, ActionMap, Params
+from core.tracing.params import BEST_SINGLE, DEFAULTS, HIGH, LOW, N_OLD_PARAMS, N_PARAMS, NAMES, PIPELINE_DEFAULTS, ActionMap, Params
 
 actions = st.lists(st.floats(-1, 1), min_size=N_PARAMS, max_size=N_PARAMS).map(np.array)
 centres = st.sampled_from([None, BEST_SINGLE, PIPELINE_DEFAULTS])
@@ -29,6 +29,17 @@ def test_action_zero_is_the_centre_and_the_ends_are_the_ranges(centre):
     assert mapping.to_params(np.zeros(N_PARAMS)) == centre
     np.testing.assert_allclose(mapping.to_params(np.full(N_PARAMS, -1.0)).values(), LOW)
     np.testing.assert_allclose(mapping.to_params(np.full(N_PARAMS, 1.0)).values(), HIGH)
+
+
+@given(actions, centres, st.sets(st.sampled_from(NAMES)))
+def test_fixed_parameters_stay_at_the_centre_and_the_others_move_as_before(action, centre, fixed):
+    whole, held = ActionMap(centre), ActionMap(centre, tuple(fixed))
+    params, free, middle = held.to_params(action), whole.to_params(action), whole.to_params(np.zeros(N_PARAMS))
+    for name in NAMES:
+        assert getattr(params, name) == getattr(middle if name in fixed else free, name)
+    assert held.to_params_of_all(action[None]) == [params]
+    assert held.to_params(held.to_action(params)).as_tuple() == pytest.approx(params.as_tuple(), rel=1e-6, abs=1e-6)
+    assert not held.to_action(free)[[name in fixed for name in NAMES]].any()
 
 
 def test_an_action_that_is_no_number_counts_as_zero():
