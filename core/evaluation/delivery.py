@@ -18,6 +18,7 @@ from core.workers.pool import WorkerPool
 from core.workers.worker import Job, JobResult
 
 LARGEST_TRACE, TIMES = 2048, 4  # traced at so many times the picture, at most at so many pixels
+_STAIRS = 0.15  # pixels of simplification that smooth the stairs of a large trace
 _FINE = 3  # times the picture from which on whole pixels of the trace are fine enough
 
 
@@ -32,7 +33,7 @@ def carried(params: Params, times: float) -> Params:
     """The same for a trace at ``times`` the picture's size: stairs of its pixels smoothed, speckles gone, coordinates in its whole pixels."""
     return replace(
         params,
-        simplify=max(params.simplify, LARGE_SINGLE.simplify),
+        simplify=max(params.simplify, _STAIRS),
         filter_speckle=max(params.filter_speckle, LARGE_SINGLE.filter_speckle),
         path_precision=0 if times >= _FINE else params.path_precision,
     )
@@ -44,7 +45,10 @@ def candidates(params: Params, times: float, prefer: str = "") -> list[tuple[str
     if params.is_plain:
         return []
     outlines = LARGE_SINGLE.with_values(
-        color_precision=params.color_precision, layer_difference=params.layer_difference, hierarchical=params.hierarchical
+        color_precision=params.color_precision,
+        layer_difference=params.layer_difference,
+        hierarchical=params.hierarchical,
+        simplify=_STAIRS,
     )
     as_found = [(AGENT, params)] if prefer == "faithful" else []
     return [*as_found, (AGENT, carried(params, times)), (AGENT, outlines), (SINGLE, LARGE_SINGLE)]

@@ -259,7 +259,7 @@ PIPELINE_DEFAULTS = Params()
 # One setting for all logos, by hand over the validation of several: what training and searches start from.
 BEST_SINGLE = Params(4, 24, 30, 1.0, 7, 26, 0, simplify=0.125, filter_speckle=2.5)
 # The same where pictures are traced at several times their size for delivery: more colours, which cost less there, and larger speckles gone.
-LARGE_SINGLE = BEST_SINGLE.with_values(color_precision=5, layer_difference=32, simplify=0.15, filter_speckle=4.0)
+LARGE_SINGLE = BEST_SINGLE.with_values(color_precision=5, layer_difference=32, simplify=0.19, filter_speckle=4.0)
 
 
 class ActionMap:

@@ -29,7 +29,7 @@ def logo(side: int) -> Logo:
 
 def test_what_is_finer_than_the_picture_is_left_out_and_all_else_is_kept():
     found = carried(FINE, 6)
-    assert (found.simplify, found.filter_speckle, found.path_precision) == (LARGE_SINGLE.simplify, LARGE_SINGLE.filter_speckle, 0)
+    assert (found.simplify, found.filter_speckle, found.path_precision) == (0.15, LARGE_SINGLE.filter_speckle, 0)
     assert found.with_values(simplify=FINE.simplify, filter_speckle=FINE.filter_speckle, path_precision=FINE.path_precision) == FINE
     coarse = BEST_SINGLE.with_values(simplify=1.0, filter_speckle=9.0)
     assert carried(coarse, 6) == coarse
@@ -45,7 +45,8 @@ def test_the_agents_colours_are_tried_with_the_outlines_of_the_single_setting(pr
     assert [maker for maker, _ in found].count("single") == 1
     assert (FINE in [params for _, params in found]) == (prefer == "faithful")
     assert any(
-        params.with_values(color_precision=5, layer_difference=32, hierarchical=0) == LARGE_SINGLE and params.color_precision == 6
+        params.with_values(color_precision=5, layer_difference=32, hierarchical=0, simplify=LARGE_SINGLE.simplify) == LARGE_SINGLE
+        and params.color_precision == 6
         for _, params in found
     )
 
