@@ -60,14 +60,15 @@ def panel(console: Console, run: RunDir, events: Sequence[Event]) -> None:
     if not events:
         st.caption(f"{len(RULE_NAMES)} rules look at this run; none has found anything.")
         return
-    for n, event in enumerate(reversed(events)):
+    for event in reversed(events):
         if isinstance(event.data, ActionTaken):
             st.caption(f":material/healing: Step {event.step:,}: the doctor {event.data.text}.")
         elif isinstance(event.data, AlertRaised):
-            _finding(console, run, event.data, event.step, n)
+            _finding(console, run, event.data, event.step, f"{event.attempt}.{event.seq}")
 
 
-def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, n: int) -> None:
+def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, identity: str) -> None:
+    """``identity``: of its event, so that a press means this finding also where a newer one has come above it meanwhile."""
     severity = alert.severity
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -82,7 +83,7 @@ def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, n: in
                 f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
             )
             if st.button(
-                f"Fork from the best checkpoint with {told}", key=f"remedy.{n}", icon=":material/fork_right:",
+                f"Fork from the best checkpoint with {told}", key=f"remedy.{identity}", icon=":material/fork_right:",
                 help="A new run that goes on from this run's best checkpoint with this change; this run stays as it is.",
             ):  # fmt: skip
                 actions.fork_with(console, run, changes)
