@@ -246,6 +246,8 @@ def _beside(judged: list[list[Judged]], place: int) -> str:
     """What ours is on the logos that a program made something of, and its seconds."""
     ours = next(k for k, own in enumerate(judged[0]) if own.method == OURS)
     rows = [(row[ours], row[0], row[place]) for row in judged if row[place].errors and row[ours].errors and row[0].errors]
+    if not rows:
+        return "ours made nothing of the same logos"
     gains = [math.log(base.errors.visual / own.errors.visual) for own, base, _ in rows if own.errors and base.errors]
     by_bytes = sum(own.n_bytes for own, _, _ in rows) / sum(base.n_bytes for _, base, _ in rows)
     seconds = float(np.median([other.cpu_s for _, _, other in rows]))

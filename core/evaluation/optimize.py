@@ -1,9 +1,10 @@
 """``optimize``: pictures in, the best SVG found of each out.
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
-training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result. Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but
-earlier results; where nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks
-visibly worse than theirs in structure, colour or edges, or lost a colour that they have.
+training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result.
+Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
+nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than
+theirs in structure, colour or edges, or lost a colour that they have.
 """
 
 from __future__ import annotations
