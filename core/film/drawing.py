@@ -50,18 +50,18 @@ class Ground:
     lines: tuple[Colour, ...]  # of runs
 
 
-def _rgb(*codes: str) -> tuple[Colour, ...]:
-    return tuple((int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in codes)
+def _ground(plain: str, lines: str) -> Ground:
+    """Of colours as in CSS, in the order of :class:`Ground`'s fields."""
+    page, card, border, text, dim, better, worse = map(_rgb, plain.split())
+    return Ground(page, card, border, text, dim, better, worse, tuple(map(_rgb, lines.split())))
 
 
-LIGHT = Ground(
-    *_rgb("#f3f6f8", "#ffffff", "#d9e0e6", "#050e17", "#5d6872", "#0072b2", "#c24f00"),
-    lines=_rgb("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
-)
-DARK = Ground(
-    *_rgb("#11171d", "#1a222b", "#2d3945", "#e4ebf1", "#9aa7b3", "#4aa8e0", "#f0803c"),
-    lines=_rgb("#4aa8e0", "#f0803c", "#2fc79b", "#e39ac4"),
-)
+def _rgb(code: str) -> Colour:
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
+
+
+LIGHT = _ground("#f3f6f8 #ffffff #d9e0e6 #050e17 #5d6872 #0072b2 #c24f00", "#0072b2 #d55e00 #009e73 #cc79a7")
+DARK = _ground("#11171d #1a222b #2d3945 #e4ebf1 #9aa7b3 #4aa8e0 #f0803c", "#4aa8e0 #f0803c #2fc79b #e39ac4")
 
 
 class Painter:

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -30,6 +29,7 @@ MAX_PICTURE_PIXELS = 120_000_000  # of all key frames of a WebP or GIF, which ar
 FPS = 12
 FADE_S = 1 / 3  # from one evaluation to the next
 LAST_S = 1.5  # that the last one stays longer
+_TOO_GREEN = (0, 2, 0, 0)  # in BGR: FFmpeg's way to YUV rounds both chroma planes down, which would leave every grey greenish
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _video(path: Path, keys: Iterator[Pixels], n_keys: int, seconds: float, prog
 
         def write(frame: Pixels) -> None:
             nonlocal n_done
-            writer.write(frame)
+            writer.write(cv2.subtract(frame, _TOO_GREEN))  # type: ignore[call-overload]
             n_done += 1
             progress("frames", n_done, n_all)
 
@@ -85,16 +85,16 @@ def _video(path: Path, keys: Iterator[Pixels], n_keys: int, seconds: float, prog
 def _frames(first: Pixels, keys: Iterator[Pixels], each: int) -> Iterator[Pixels]:
     """Every frame in BGR: a key frame fades into the next."""
     n_fade = min(round(FADE_S * FPS), each - 1)
-    for before, now in pairwise(_with_first(first, keys)):
-        for k in range(each):
-            yield now if before is None or k >= n_fade else _mixed(before, now, (k + 1) / (n_fade + 1))
-
-
-def _with_first(first: Pixels, keys: Iterator[Pixels]) -> Iterator[Pixels | None]:
-    yield None
-    yield cv2.cvtColor(first, cv2.COLOR_RGB2BGR)  # type: ignore[misc]
+    before = _bgr(first)
+    yield from (before for _ in range(each))
     for key in keys:
-        yield cv2.cvtColor(key, cv2.COLOR_RGB2BGR)  # type: ignore[misc]
+        now = _bgr(key)
+        yield from (_mixed(before, now, (k + 1) / (n_fade + 1)) if k < n_fade else now for k in range(each))
+        before = now
+
+
+def _bgr(frame: Pixels) -> Pixels:
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
 
 
 def _mixed(before: Pixels, now: Pixels, share: float) -> Pixels:

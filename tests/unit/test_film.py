@@ -88,7 +88,7 @@ def test_the_sizes_of_a_film_are_even_and_fit_a_screen(home, n_logos):
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        (None, MISSING), (b"", DAMAGED), (b"\x00\xff nonsense", DAMAGED), (b"<svg></svg>", EMPTY), ("cut", DAMAGED), ("folder", DAMAGED),
+        (None, MISSING), (b"", DAMAGED), (b"\x00\xff nonsense", DAMAGED), (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>', EMPTY), ("cut", DAMAGED), ("folder", DAMAGED),
         (b'<svg xmlns="http://www.w3.org/2000/svg" width="1e30" height="1"></svg>', EMPTY),
     ],
 )  # fmt: skip
