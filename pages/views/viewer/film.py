@@ -21,6 +21,7 @@ from pages.views.text import bytes_text, duration_text
 
 MIMES = {".mp4": "video/mp4", ".webm": "video/webm", ".webp": "image/webp", ".gif": "image/gif"}
 MAX_LOGOS, MAX_BESIDE, MAX_PICTURES = 12, 3, 16  # what a film may show
+NAMES = {".mp4": "MP4", ".webm": "WebM", ".webp": "WebP", ".gif": "GIF"}
 N_PROBLEMS = 4
 
 
@@ -49,7 +50,7 @@ def _form(console: Console, run: RunDir, name: str, names: Sequence[str], others
     with st.container(horizontal=True, vertical_alignment="bottom"):
         endings = get_args(films.Ending)
         ending = st.segmented_control(
-            "As", endings, default=".mp4", format_func=lambda e: e[1:].upper() if e != ".webm" else "WebM", key="film.ending", required=True,
+            "As", endings, default=".mp4", format_func=lambda e: NAMES[e], key="film.ending", required=True,
             help="MP4 and WebM: VP9, which browsers and most players show; WebP and GIF: pictures that move, for pages and slides.",
         )  # fmt: skip
         theme = "dark" if st.context.theme.type == "dark" else "light"
@@ -79,7 +80,7 @@ def _label(job: FilmJob) -> str:
     if request is None:
         return when
     runs = f", {len(request.runs)} runs" if len(request.runs) > 1 else ""
-    return f"{when}  ·  {request.ending[1:]}, {len(request.logos)} logo{'s' if len(request.logos) > 1 else ''}{runs}"
+    return f"{when}  ·  {NAMES[request.ending]}, {len(request.logos)} logo{'s' if len(request.logos) > 1 else ''}{runs}"
 
 
 def _shown(job: FilmJob) -> None:
