@@ -146,6 +146,7 @@ def take_pages(chromium: str, names: list[str]) -> None:
                         page.get_by_role("button", name="Try 40 more settings").click()
                         page.wait_for_timeout(6000)
                     if name == "gallery-film":
+                        page.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
                         page.evaluate("() => { document.querySelector('video').currentTime = 6.5; }")
                     page.wait_for_timeout(3000)  # charts and pictures fade in; there is no event for the last of them
                     page.screenshot(path=PICTURES / f"{name}{suffix}.png")
