@@ -182,7 +182,7 @@ class Painter:
             self._box(start, at - 5, room, 2, self.ground.border)
             self._box(start, at - 5, room * share, 2, self.ground.better)
             self._dot((start + room * share, at - 4), self.ground.better, 3)
-            self._text(f"{value:.3g}", x + wide, at, 11, align=1)
+            self._text(f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}" if value else "0", x + wide, at, 11, align=1)
 
     def _picture(self, track: Track, place: int, take: Take | None, x: float, y: float) -> None:
         drawn: Pixels | str = (
