@@ -60,3 +60,7 @@ class BenchError(TracewrightError, RuntimeError):
 
 class StoreError(TracewrightError, RuntimeError):
     """Raised when the database can't be opened, with what to do about it."""
+
+
+class FilmError(TracewrightError, RuntimeError):
+    """Raised when a film can't be written: no encoder for its format on this machine, too much for it, or a file cut short."""

@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import sync_playwright
 
@@ -24,11 +25,13 @@ sys.path.insert(0, str(ROOT))
 
 from core.logos.dataset import BUILTIN, write_logos  # noqa: E402
 from core.paths import runs_home  # noqa: E402
+from core.runs.event_types import LogoEvaluated  # noqa: E402
 from core.runs.events import read_events  # noqa: E402
 from core.runs.records import read_config  # noqa: E402
 from core.runs.run_dir import all_runs  # noqa: E402
 from core.runs.status import overview  # noqa: E402
-from core.scheduling import batch  # noqa: E402
+from core.scheduling import batch, films  # noqa: E402
+from core.scheduling.job import JobStatus  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SEEN = "localStorage.setItem('tracewright.tour', 'seen')"  # the tour is shown once, in the picture of Runs
@@ -59,6 +62,7 @@ def pages() -> dict[str, tuple[str, int]]:
         "gallery": (f"gallery?run={best}&left=original", 1250),
         "gallery-outlines": (f"gallery?run={best}&cover=paths", 1000),
         "gallery-over-time": (f"gallery?run={best}&view=Over+time", 820),
+        "gallery-film": (f"gallery?run={best}&view=Over+time", 1500),
         "gallery-trade-off": (f"gallery?run={best}&view=Trade-off", 1150),
         "workbench": (f"workbench?run={best}", 1250),
         "compare": (f"compare?{compared}", 1150),
@@ -80,6 +84,18 @@ def make_batch() -> None:
     made = batch.start(runs_home(), files, batch.Request())
     while made.status() is batch.BatchStatus.WORKING:
         time.sleep(0.2)
+
+
+def make_films() -> None:
+    """A film for the gallery to show, and one as a file, of the run that the gallery's pictures are of."""
+    (run,) = [run for run in all_runs(runs_home()) if run.run_id == parse_qs(urlsplit(pages()["gallery"][0]).query)["run"][0]]
+    logos = sorted({event.data.logo for event in read_events(run.events_file) if isinstance(event.data, LogoEvaluated)})
+    if not films.films_of(runs_home(), run):
+        made = films.start(runs_home(), films.Request([run.run_id], logos[:: max(len(logos) // 6, 1)][:6]))
+        while made.status() is JobStatus.WORKING:
+            time.sleep(0.2)
+    command = [sys.executable, "-m", "core", "film", run.run_id, "--out", str(PICTURES / "film.webp"), "--seconds", "0.7"]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def free_port() -> int:
@@ -129,6 +145,9 @@ def take_pages(chromium: str, names: list[str]) -> None:
                     if name == "gallery-trade-off":
                         page.get_by_role("button", name="Try 40 more settings").click()
                         page.wait_for_timeout(6000)
+                    if name == "gallery-film":
+                        page.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
+                        page.evaluate("() => { document.querySelector('video').currentTime = 6.5; }")
                     page.wait_for_timeout(3000)  # charts and pictures fade in; there is no event for the last of them
                     page.screenshot(path=PICTURES / f"{name}{suffix}.png")
                     page.close()
@@ -148,6 +167,8 @@ def main() -> int:
         print(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages())}", file=sys.stderr)
         return 2
     make_batch()
+    if not names or "gallery-film" in names:
+        make_films()
     take_pages(chromium, names)
     if not names:
         take_tasks()

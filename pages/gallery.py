@@ -15,7 +15,7 @@ from pages.views.components.mount import scrubber
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text
-from pages.views.viewer import inspect, pareto
+from pages.views.viewer import film, inspect, pareto
 from pages.views.viewer.vectors import against_the_vector
 from pages.views.viewer.versions import AGENT, DEFAULT, Versions
 from storage import export, queries
@@ -167,6 +167,7 @@ def time_tab() -> None:
         scrubber(f"{run_id}/{name}", name, ["gain", "bytes", *NAMES], frames, "scrubber")
     told = "" if len(frames) == len(own) else f" {len(frames)} of {len(own)} evaluations."
     st.caption(f"What the agent chose for this logo at each evaluation. Play, drag, or click a curve.{told}")
+    film.panel(console, run, name, sorted(logos["logo"].unique()), {i: labels.get(i, i) for i in ids if i != run_id})
 
 
 tab_compare, tab_time, tab_trade = st.tabs(["Compare", "Over time", "Trade-off"], key="view", bind="query-params")

@@ -1,0 +1,87 @@
+"""``film``: a run's progress on chosen logos as a video or an animated picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.common import Json, clear_errors, fail, result
+from core.cli.progress import Progress
+from core.errors import ConfigError, FilmError
+from core.film.encoding import FORMATS, Made, write_film
+from core.film.reel import Reel
+from core.paths import runs_home
+from core.runs.run_dir import find_run
+
+SECONDS = (0.2, 10.0)
+
+
+def film(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs' ids or directories; several stand side by side, step by step.")
+    ],
+    out: Annotated[Path, typer.Option(help=f"The file; its ending says as what: {', '.join(FORMATS)}.")],
+    logos: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Names, separated by commas, or given one by one; without it six of the first run, from the smallest to the largest last gain."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="That each evaluation is seen, 0.2 to 10.")] = 1.0,
+    is_dark: Annotated[bool, typer.Option("--dark", help="On a dark ground.")] = False,
+    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Also write progress into this file, as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Film a run's evaluations: its SVGs of chosen logos, with gain and parameters beside, as MP4, WebM, WebP or GIF."""
+    from core.film.drawing import Painter
+    from storage.films import reel_of
+
+    with clear_errors():
+        if out.suffix.lower() not in FORMATS:
+            raise ConfigError(f"--out {str(out)!r} ends in none of {', '.join(FORMATS)}")
+        if not SECONDS[0] <= seconds <= SECONDS[1]:
+            raise ConfigError(f"--seconds {seconds:g} is not in [{SECONDS[0]:g}, {SECONDS[1]:g}]")
+        if out.is_dir():
+            raise ConfigError(f"--out {str(out)!r} is a folder; give a file")
+        progress = Progress(progress_file)
+        home = runs_home()
+        reel = reel_of([find_run(name, home) for name in runs], logos or [], progress)
+        painter = Painter(reel, is_dark)
+        frames: Iterator[Any] = (painter.frame(step) for step in reel.steps)
+        try:
+            made = write_film(out, frames, len(reel.steps), seconds, progress)
+        except FilmError as error:
+            fail(error, 1)
+        data = _told(out, reel, made, painter.width, painter.height)
+        result(data, as_json, lambda: _say(data))
+
+
+def _told(out: Path, reel: Reel, made: Made, width: int, height: int) -> dict[str, Any]:
+    return {
+        "file": str(out),
+        "bytes": made.n_bytes,
+        "seconds": round(made.seconds, 3),
+        "frames": made.n_frames,
+        "evaluations": len(reel.steps),
+        "evaluations_left_out": reel.n_steps - len(reel.steps),
+        "width": width,
+        "height": height,
+        "runs": [line.name for line in reel.lines],
+        "logos": list(dict.fromkeys(track.logo for track in reel.tracks)),
+        "problems": [{"run": p.run, "logo": p.logo, "step": p.step, "word": p.word} for p in reel.problems],
+    }
+
+
+def _say(data: dict[str, Any]) -> None:
+    print(f"{data['bytes']:>10} bytes  {data['file']}")
+    print(
+        f"{data['seconds']:.1f} s, {data['width']} x {data['height']}, {data['evaluations']} evaluations of {len(data['logos'])} logos: "
+        f"{', '.join(data['logos'])}"
+    )
+    if data["evaluations_left_out"]:
+        print(f"{data['evaluations_left_out']} evaluations between these were left out")
+    for problem in data["problems"]:
+        print(f"{problem['logo']} of {problem['run']} at step {problem['step']}: {problem['word']}")
