@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.config.config import RunConfig
+from core.config.fields import flat
 from core.errors import ConfigError
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir, all_runs
@@ -50,7 +51,7 @@ figures = run_comparison.figures(console.store, shown)
 
 def settings_of(run_id: str) -> dict[str, Any]:
     try:
-        return tables.flat(peek_config(runs[run_id]))
+        return flat(peek_config(runs[run_id]))
     except ConfigError:
         return {}
 
@@ -58,7 +59,7 @@ def settings_of(run_id: str) -> dict[str, Any]:
 def differing() -> pd.DataFrame:
     """A line a setting that is not the same in all runs, a column a run."""
     of_run = {run_id: settings_of(run_id) for run_id in shown}
-    keys = [key for key in tables.flat(RunConfig()) if key not in ("name", "note")]
+    keys = [key for key in flat(RunConfig()) if key not in ("name", "note")]
     lines = []
     for key in keys:
         values = {run_id: of_run[run_id].get(key) for run_id in shown}
