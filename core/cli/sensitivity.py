@@ -115,7 +115,8 @@ def groups(
             if not kept:
                 print(f"no config has {least} evaluated seeds or more; train one under other seeds: python -m core runs schedules --help")
             if len(found) > len(kept):
-                print(f"{len(found) - len(kept)} configs with fewer than {least} seeds are not shown")
+                n = len(found) - len(kept)
+                print(f"{'one config' if n == 1 else f'{n} configs'} with fewer than {least} seeds {'is' if n == 1 else 'are'} not shown")
             _print_left_out(left_out)
 
         members = {group.label: list(group.runs) for group in kept}
