@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from storage.store import Store
 
 RISEN = 0.95  # of the way from a run's first gain to its best
 COMPLETE = 0.9  # of its steps, that a run must have been evaluated at to count
+MAX_PAIRED = 8  # groups, each two of which are held against each other
 MAX_POINTS = 60  # of a group's curve
 # Settings that no gain depends on: what a training runs on, keeps or recovers from
 WITHOUT_EFFECT = (
@@ -91,19 +92,24 @@ def _logo_scores(store: Store, groups: Sequence[SeedGroup]) -> dict[str, pd.Data
 
 def improvements(store: Store, groups: Sequence[SeedGroup]) -> pd.DataFrame:
     """Each two groups on the logos that all their runs have: better, worse, probability (that a run of the first is better than one of the
-    second on a logo), low, high (95 %, a run drawn with all its logos), n_logos, verdict. The better one of a pair stands first."""
+    second on a logo), low, high (95 %, a run drawn with all its logos), n_logos, verdict. The better one of a pair stands first. Of more than
+    ``MAX_PAIRED`` groups only the best is held against the others.
+    """
     scores, rows = _logo_scores(store, groups), []
-    for place, one in enumerate(groups):
-        for other in groups[place + 1 :]:
-            a, b = scores[one.label], scores[other.label]
-            common = [digest for digest in a if digest in b]
-            if not common:
-                continue
-            first, second = a[common].to_numpy(dtype=float), b[common].to_numpy(dtype=float)
-            names, found = (one.label, other.label), probability_of_improvement(first, second, are_runs_whole=True)
-            if found.value < 0.5:
-                names, found = names[::-1], probability_of_improvement(second, first, are_runs_whole=True)
-            rows.append([*names, found.value, found.low, found.high, len(common), _verdict(found)])
+    pairs = list(combinations([group.label for group in groups if scores[group.label].size], 2))
+    if len(groups) > MAX_PAIRED and pairs:
+        best = max({label for pair in pairs for label in pair}, key=lambda label: (float(scores[label].to_numpy().mean()), label))
+        pairs = [pair for pair in pairs if best in pair]
+    for one, other in pairs:
+        a, b = scores[one], scores[other]
+        common = [digest for digest in a if digest in b]
+        if not common:
+            continue
+        first, second = a[common].to_numpy(dtype=float), b[common].to_numpy(dtype=float)
+        names, found = (one, other), probability_of_improvement(first, second, are_runs_whole=True)
+        if found.value < 0.5:
+            names, found = names[::-1], probability_of_improvement(second, first, are_runs_whole=True)
+        rows.append([*names, found.value, found.low, found.high, len(common), _verdict(found)])
     return pd.DataFrame(rows, columns=["better", "worse", "probability", "low", "high", "n_logos", "verdict"])
 
 
@@ -116,7 +122,8 @@ def _verdict(found: Interval) -> str:
 def bands(curves: pd.DataFrame, groups: Sequence[SeedGroup], value: str) -> pd.DataFrame:
     """Curves of runs folded to one per group: group, x, value, low, high, n_runs; as far as all runs of a group have come.
 
-    ``curves``: run_id, x and the column ``value``. Between the points of a run its curve is a straight line.
+    ``curves``: run_id, x and the column ``value``. Between the points of a run its curve is a straight line, before the first it is level: that
+    one is of the untrained policy.
     """
     parts = []
     usable = curves[np.isfinite(curves[value].astype(float))] if len(curves) else curves
@@ -124,9 +131,7 @@ def bands(curves: pd.DataFrame, groups: Sequence[SeedGroup], value: str) -> pd.D
         own = [part.sort_values("x") for run in group.runs if len(part := usable[usable["run_id"] == run])]
         if len(own) < len(group.runs):
             continue
-        start, end = max(part["x"].iloc[0] for part in own), min(part["x"].iloc[-1] for part in own)
-        if start > end:
-            continue
+        start, end = min(part["x"].iloc[0] for part in own), min(part["x"].iloc[-1] for part in own)
         xs = np.unique(np.concatenate([part["x"].to_numpy(dtype=float) for part in own]))
         xs = xs[(xs >= start) & (xs <= end)]
         xs = np.linspace(start, end, MAX_POINTS) if len(xs) > MAX_POINTS else xs
@@ -153,10 +158,11 @@ class Efficiency:
 def efficiency(store: Store, runs: Sequence[str]) -> Efficiency:
     """What each training cost and came to; ``minutes`` are all of the training, evaluations and preparation with it.
 
-    gain_at_steps and gain_at_minutes: at the budget that the shortest of the runs had, on a line between evaluations; steps_to_95 and
-    minutes_to_95: the first evaluation with 95 % of the way from the first gain to the best.
+    gain_at_steps and gain_at_minutes: at the budget that the shortest of the runs had, on a line between evaluations, before the first one
+    its gain; steps_to_95 and
+    minutes_to_95: the first evaluation with 95 % of the way from the first gain to the best; NaN where nothing rose.
     """
-    frame, minutes = _gains(store, list(runs)), queries.minutes_of(store, list(runs))
+    frame, minutes, never = _gains(store, list(runs)), queries.minutes_of(store, list(runs)), (float("nan"), float("nan"))
     work = queries.work_done(store, list(runs)).set_index("run_id")
     own = {run: part for run in runs if len(part := frame[frame["run_id"] == run])}
     at_steps = min((float(part["step"].max()) for part in own.values()), default=float("nan"))
@@ -167,20 +173,17 @@ def efficiency(store: Store, runs: Sequence[str]) -> Efficiency:
         done = work.loc[run] if run in work.index else None
         conversions = float(done["conversions"]) if done is not None else float("nan")
         spent = minutes.get(run, float("nan"))
-        risen = int(np.argmax(gain >= gain[0] + RISEN * (gain.max() - gain[0])))
+        rise = gain.max() - gain[0]
+        risen = int(np.argmax(gain >= gain[0] + RISEN * rise))
         rows.append(
             [
                 run, int(step.max()) if done is None else max(int(done["steps"]), int(step.max())), conversions, spent,
                 conversions / (60 * spent) if spent > 0 else float("nan"), float(done["cpu_ms"]) if done is not None else float("nan"), gain[-1],
-                gain.max(), _at(at_steps, step, gain), _at(at_minutes, minute, gain), step[risen], minute[risen],
+                gain.max(), float(np.interp(at_steps, step, gain)), float(np.interp(at_minutes, minute, gain)), 
+                *((step[risen], minute[risen]) if rise > 0 else never),
             ]
         )  # fmt: skip
     return Efficiency(pd.DataFrame(rows, columns=EFFICIENCY_COLUMNS), at_steps, at_minutes)
-
-
-def _at(x: float, xs: np.ndarray[Any, Any], ys: np.ndarray[Any, Any]) -> float:
-    """On the line between two evaluations; NaN before the first."""
-    return float(np.interp(x, xs, ys, left=float("nan")))
 
 
 @dataclass(frozen=True)

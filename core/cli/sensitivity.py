@@ -136,8 +136,8 @@ def efficiency(runs: Runs = None, out: Out = None, as_json: Json = False) -> Non
             print(f"{'':<44}{'':>25}{f'{found.at_steps:,.0f} steps':>13}{f'{found.at_minutes:.3g} min':>10}{'step':>8}{'min':>8}")
             for row in found.table.to_dict("records"):
                 print(
-                    f"{row['run_id'][:43]:<44}{_number(row['conversions_per_s'], '.1f'):>8}{_number(row['minutes'], '.1f'):>9}{row['final_gain']:>+8.3f}"
-                    f"{_number(row['gain_at_steps'], '+.3f'):>13}{_number(row['gain_at_minutes'], '+.3f'):>10}{row['steps_to_95']:>8,.0f}{row['minutes_to_95']:>8.1f}"
+                    f"{row['run_id'][:43]:<44}{_number(row['conversions_per_s'], '.1f'):>8}{_number(row['minutes'], '.3g'):>9}{row['final_gain']:>+8.3f}"
+                    f"{_number(row['gain_at_steps'], '+.3f'):>13}{_number(row['gain_at_minutes'], '+.3f'):>10}{_number(row['steps_to_95'], ',.0f'):>8}{_number(row['minutes_to_95'], '.3g'):>8}"
                 )
 
         def nothing() -> None:
@@ -236,7 +236,8 @@ def _series_table(store: Store, runs: list[RunDir], states: dict[str, Status]) -
     def text() -> None:
         _print_groups(figures, pairs)
         for label, row in speed.items():
-            print(f"{label}: 95 % of the rise after {row['steps_to_95']:,.0f} steps, {row['minutes_to_95']:.1f} min (medians)")
+            steps, minutes = _number(row["steps_to_95"], ",.0f"), _number(row["minutes_to_95"], ".3g")
+            print(f"{label}: 95 % of the rise after {steps} steps, {minutes} min (medians)")
         for run_id, status in states.items():
             if status is not Status.COMPLETED:
                 print(f"{run_id} is {status.value.lower()}")

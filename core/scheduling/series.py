@@ -19,7 +19,8 @@ from core.runs.seed_groups import settings_of
 from core.runs.status import run_state
 from core.scheduling import queue
 
-LR_SCHEDULES = "ppo.lr_schedule=constant,linear,cosine"
+LR_SETTING = "ppo.lr_schedule"
+LR_SCHEDULES = f"{LR_SETTING}=constant,linear,cosine"
 MAX_RUNS = 200
 
 
@@ -41,11 +42,11 @@ def series_configs(config: RunConfig, vary: str, seeds: str) -> list[RunConfig]:
         raise ConfigError(
             f"{len(options)} values with {len(numbers)} seeds each are {len(options) * len(numbers)} runs; at most {MAX_RUNS}"
         )
-    found = []
+    setting, found = name.rpartition(".")[2], []
     for value in options:
         for seed in numbers:
             one = changed(config, [f"{name}={value}", f"seed={seed}"])
-            tail = f" · {value} · seed {seed}"
+            tail = f" · {value if name == LR_SETTING else f'{setting} {value}'} · seed {seed}"
             one.name = f"{config.name[: 80 - len(tail)]}{tail}"[:80]
             found.append(one)
     return found

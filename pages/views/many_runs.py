@@ -20,7 +20,8 @@ from pages.views.charts import groups as charts
 from pages.views.charts.curves import View
 from storage import export, queries, sensitivity
 
-AXES = {"step": "By step", "minutes": "By minute"}
+AXES = {"step": "Gain by step", "minutes": "Gain by minute"}
+NOTE = "Seeds of one config are one curve: their interquartile mean with its 95 % interval, as far as all of them have come"
 SERIES = "python -m core runs schedules --config configs/quick.yaml --seeds 1,2,3"
 
 
@@ -119,7 +120,7 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
         for axis, title in AXES.items():
             with cells.cell():
                 bands = sensitivity.gain_bands(console.store, groups, axis)  # type: ignore[arg-type]
-                chart_box.show(charts.band_lines(bands, colours, View(axis=axis)), f"gain-{axis}", title, bands, can_pin=False)
+                chart_box.show(charts.band_lines(bands, colours, View(axis=axis)), f"gain-{axis}", title, bands, note=NOTE, can_pin=False)
     label_of = {run: group.label for group in groups for run in group.runs}
     found = sensitivity.efficiency(console.store, list(label_of))
     table = found.table.assign(run=[names.get(run, run) for run in found.table["run_id"]]).sort_values("gain_at_minutes", ascending=False)
@@ -135,12 +136,12 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
         column_config={
             "conversions_per_s": gain_of("%.1f", "conversions/s", "Of all of the training: with evaluations and preparation."),
             "conversions": gain_of("localized"),
-            "minutes": gain_of("%.1f"),
+            "minutes": gain_of("%.2f"),
             "final_gain": gain_of(label="last gain"),
             "gain_at_steps": gain_of(label=f"gain at {found.at_steps:,.0f} steps", help="The budget in steps that the shortest of them had."),
             "gain_at_minutes": gain_of(label=f"gain at {found.at_minutes:.3g} min", help="The same in minutes of training."),
             "steps_to_95": gain_of("localized", "steps to 95 %", "The first evaluation with 95 % of the way from the first gain to the best."),
-            "minutes_to_95": gain_of("%.1f", "minutes to 95 %"),
+            "minutes_to_95": gain_of("%.2f", "minutes to 95 %"),
             "cpu_ms": gain_of("%.1f", "CPU ms", "Of the tracing thread, per conversion; the median."),
         },
     )  # fmt: skip
@@ -150,7 +151,8 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
 def importance_section(console: Console, runs: Sequence[RunDir]) -> None:
     """Which settings mattered over all runs of this home, not only those that are drawn: the largest set that can be compared."""
     try:
-        found = sensitivity.sensitivity(console.store, runs)
+        with st.spinner(f"Looking at {len(runs)} runs"):
+            found = sensitivity.sensitivity(console.store, runs)
     except ConfigError as error:
         st.info(f"Not yet: {error}.")
         st.caption("Runs count that have the same logos, the same number of steps and were evaluated near their end.")

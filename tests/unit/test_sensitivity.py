@@ -125,6 +125,16 @@ def test_a_run_without_an_evaluation_is_named_and_left_out(home, store, two_grou
     assert sensitivity.improvements(store, groups[:1]).empty
 
 
+def test_of_many_groups_the_best_alone_is_held_against_the_others(home, store):
+    runs = [write_series_run(home, [0.0, n / 10], by_logo=LOGOS, name=f"g{n}", ppo={"n_epochs": n + 1}) for n in range(10)]
+    catch_up(store, home, {})
+    groups, _ = sensitivity.evaluated_groups(store, runs)
+    assert len(sensitivity.improvements(store, groups[:8])) == 28
+    found = sensitivity.improvements(store, groups)
+    assert list(found["better"]) == ["g9"] * 9
+    assert set(found["verdict"]) == {"a single seed on one side: no interval"}
+
+
 @pytest.mark.parametrize("axis", ["step", "minutes", "episode"])
 def test_curves_of_seeds_fold_to_one_with_its_interval(home, store, two_groups, axis):
     catch_up(store, home, {})
@@ -172,6 +182,12 @@ def test_what_a_training_cost_is_counted(home, store):
     assert table["final_gain"].to_list() == [0.5, 1.0]
     minutes = queries.minutes_of(store, [long.run_id])[long.run_id]
     assert table.loc[long.run_id, "conversions_per_s"] == pytest.approx(6 / (60 * minutes))
+
+
+def test_what_never_rose_did_so_at_no_step(home, store):
+    run = write_series_run(home, [0.5, 0.3], name="sinks")
+    catch_up(store, home, {})
+    assert sensitivity.efficiency(store, [run.run_id]).table["steps_to_95"].isna().all()
 
 
 def test_no_run_makes_an_empty_table(store):
@@ -225,6 +241,8 @@ def test_a_series_is_every_value_with_every_seed_under_names_of_their_own():
     assert [(c.ppo.lr_schedule, c.seed) for c in configs] == [(s, n) for s in ("constant", "linear", "cosine") for n in (1, 2, 3)]
     assert len({c.name for c in configs}) == 9
     assert configs[0].name.endswith(" · constant · seed 1")
+    (other,) = series_configs(tiny_config("builtin"), "ppo.n_epochs=3", "4")
+    assert other.name == "tiny · n_epochs 3 · seed 4"
 
 
 @pytest.mark.parametrize(

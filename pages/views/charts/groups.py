@@ -14,9 +14,11 @@ from pages.views.charts.curves import HEIGHT, MOST_BANDS, PALETTE, Chart, View, 
 
 GAIN = "gain over VTracer's defaults"
 LAST_GAIN = f"last {GAIN}"
-MEASURES = {"explained": "share of the variance", "ped_anova": "PED-ANOVA"}
+MEASURES = {"explained": "explains", "ped_anova": "PED-ANOVA"}
 ROW = 34  # pixels of a line of a chart that is a list
 _LABEL_WIDTH = 150  # pixels
+_AXIS, _LEGEND = 90, 70  # pixels that they take of a chart's height
+_DENSE = 20  # points of a curve, of more each is small
 
 
 def group_colours(labels: Sequence[str]) -> dict[str, str]:
@@ -42,7 +44,8 @@ def band_lines(bands: pd.DataFrame, colours: dict[str, str], view: View, title: 
         band = base.mark_area(opacity=0.16, clip=True).transform_filter("isValid(datum.low)")
         layers.append(band.encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"))
     layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=y)))
-    layers.append(base.mark_circle(size=45, opacity=1, clip=True).encode(y=y, tooltip=tip))
+    size = 45 if len(bands) <= _DENSE * max(len(colours), 1) else 14
+    layers.append(base.mark_circle(size=size, opacity=1, clip=True).encode(y=y, tooltip=tip))
     return alt.layer(*layers).properties(height=height)
 
 
@@ -53,7 +56,7 @@ def group_intervals(figures: pd.DataFrame, runs: pd.DataFrame, colours: dict[str
     """
     order = list(figures["group"])
     row = alt.Y("group:N", title=None, sort=order, axis=alt.Axis(labelLimit=_LABEL_WIDTH, labelOverlap=False))
-    x = alt.X("iqm:Q", title=LAST_GAIN, scale=alt.Scale(zero=False, nice=True))
+    x = alt.X("iqm:Q", title=LAST_GAIN, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False, nice=True))
     colour = alt.Color("group:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=None)
     base = alt.Chart(figures).encode(y=row, color=colour)
     tip = [
@@ -71,7 +74,7 @@ def group_intervals(figures: pd.DataFrame, runs: pd.DataFrame, colours: dict[str
         .encode(x=alt.X("low:Q", title=LAST_GAIN), x2="high:Q"),
         seeds.encode(y=row, x=alt.X("gain:Q", title=LAST_GAIN), color=colour, tooltip=of_runs),
         base.mark_point(size=130, filled=True, opacity=1, shape="diamond").encode(x=x, tooltip=tip),
-    ).properties(height=ROW * max(len(order), 2) + 20)
+    ).properties(height=ROW * max(len(order), 2) + _AXIS)
 
 
 def importance_bars(rows: pd.DataFrame) -> Chart:
@@ -86,11 +89,11 @@ def importance_bars(rows: pd.DataFrame) -> Chart:
         .encode(
             y=alt.Y("setting:N", title=None, sort=order, axis=alt.Axis(labelLimit=_LABEL_WIDTH + 40, labelOverlap=False)),
             yOffset=alt.YOffset("measure:N", sort=list(MEASURES.values())),
-            x=alt.X("share:Q", title="importance", axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0)),
+            x=alt.X("share:Q", title="importance", axis=alt.Axis(format="%", tickCount=6), scale=alt.Scale(domainMin=0)),
             color=alt.Color("measure:N", title=None, scale=scale, legend=alt.Legend(orient="top", symbolOpacity=1)),
             tooltip=[
                 "setting:N", "measure:N", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("p_value:Q", title="p", format=".3f"), "best:N",
             ],
         )
-        .properties(height=ROW * max(len(order), 2) + 40)
+        .properties(height=ROW * max(len(order), 2) + _AXIS + _LEGEND)
     )  # fmt: skip
