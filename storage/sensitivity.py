@@ -179,7 +179,7 @@ def efficiency(store: Store, runs: Sequence[str]) -> Efficiency:
             [
                 run, int(step.max()) if done is None else max(int(done["steps"]), int(step.max())), conversions, spent,
                 conversions / (60 * spent) if spent > 0 else float("nan"), float(done["cpu_ms"]) if done is not None else float("nan"), gain[-1],
-                gain.max(), float(np.interp(at_steps, step, gain)), float(np.interp(at_minutes, minute, gain)), 
+                gain.max(), float(np.interp(at_steps, step, gain)), float(np.interp(at_minutes, minute, gain)),
                 *((step[risen], minute[risen]) if rise > 0 else never),
             ]
         )  # fmt: skip
