@@ -10,17 +10,19 @@ import pandas as pd
 import streamlit as st
 
 from core.config.config import RunConfig
+from core.config.fields import flat
 from core.errors import ConfigError
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
-from pages.views import actions, chart_box, tables
+from pages.views import actions, chart_box, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
+from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, room_for
-from storage import export, queries, run_comparison
+from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
 console = begin("Compare")
@@ -46,11 +48,12 @@ if old and len(old) < len(shown):
     st.warning(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}.")
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
+groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])
 
 
 def settings_of(run_id: str) -> dict[str, Any]:
     try:
-        return tables.flat(peek_config(runs[run_id]))
+        return flat(peek_config(runs[run_id]))
     except ConfigError:
         return {}
 
@@ -58,7 +61,7 @@ def settings_of(run_id: str) -> dict[str, Any]:
 def differing() -> pd.DataFrame:
     """A line a setting that is not the same in all runs, a column a run."""
     of_run = {run_id: settings_of(run_id) for run_id in shown}
-    keys = [key for key in tables.flat(RunConfig()) if key not in ("name", "note")]
+    keys = [key for key in flat(RunConfig()) if key not in ("name", "note")]
     lines = []
     for key in keys:
         values = {run_id: of_run[run_id].get(key) for run_id in shown}
@@ -72,8 +75,26 @@ def _text(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def is_folded() -> bool:
+    """Whether the seeds of a config are drawn as one curve; asked only where a config has several, on an axis that runs share."""
+    if all(len(group.runs) < 2 for group in groups) or view.axis == "wall":
+        return False
+    return st.toggle(
+        "Seeds of one config as one curve",
+        key="fold",
+        bind="query-params",
+        help="The interquartile mean of the runs that differ in their seed alone, with its 95 % interval; as far as all of them have come.",
+    )
+
+
+def folded(frame: pd.DataFrame, value: str, title: str) -> tuple[curves.Chart, pd.DataFrame]:
+    found = sensitivity.bands(frame, groups, value)
+    return group_charts.band_lines(found, group_charts.group_colours([group.label for group in groups]), view, title), found
+
+
 def draw_curves() -> None:
     zoom_state(view)
+    by_group = is_folded()
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
             gain_room = room_for("gain", curves.HEIGHT + 90)
@@ -83,11 +104,15 @@ def draw_curves() -> None:
         frame = queries.evaluations(console.store, drawn, view.axis)  # type: ignore[arg-type]
         if view.window is not None:
             frame = frame[frame["x"].between(*view.window)]
-        chart = curves.evaluation_line(frame, colours, view, names)
+        chart: curves.Chart = curves.evaluation_line(frame, colours, view, names)
+        if by_group:
+            chart, frame = folded(frame, "gain", group_charts.GAIN)
         chart_box.show(chart, "gain", "Gain on validation logos", frame, view, can_pin=False)
     with reward_room():
         series = queries.episode_series(console.store, drawn, "training_gain", view.axis, curves.points_for(len(drawn)), view.window)  # type: ignore[arg-type]
         chart = curves.line(series, colours, view, "reward", labels=names, height=curves.HEIGHT + 40)
+        if by_group:
+            chart, series = folded(curves.smooth(series, view.smoothing), "smooth", "reward")
         chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
 
 
@@ -226,7 +251,8 @@ def _svg(data: bytes | None) -> str | None:
 
 
 draw_curves()
-tab_all, tab_pair = st.tabs(["Figures and settings", "Logo by logo"], key="tab", bind="query-params")
+TABS = ["Figures and settings", "Logo by logo", "Seeds", "Efficiency", "Importance"]
+tab_all, tab_pair, tab_seeds, tab_cost, tab_importance = st.tabs(TABS, key="tab", bind="query-params")
 if tab_all.open:
     with tab_all:
         figure_table()
@@ -234,4 +260,15 @@ if tab_all.open:
 if tab_pair.open:
     with tab_pair:
         logo_by_logo()
-st.caption(f"All from the event logs in `{Path(console.home).name}`; the same as `python -m core runs compare`.")
+if tab_seeds.open:
+    with tab_seeds:
+        many_runs.seeds_section(console, groups, names)
+if tab_cost.open:
+    with tab_cost:
+        many_runs.efficiency_section(console, groups, names)
+if tab_importance.open:
+    with tab_importance:
+        many_runs.importance_section(console, list(runs.values()))
+st.caption(
+    f"All from the event logs in `{Path(console.home).name}`; the same as `python -m core runs compare`, `groups`, `efficiency` and `importance`."
+)

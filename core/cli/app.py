@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, learn
+from core.cli import data, learn, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, film, data.choices, data.rebuild, bench):
     app.command()(command)
+for of_many in sensitivity.COMMANDS:
+    runs_app.command()(of_many)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
 app.add_typer(curricula_app, name="curricula")

@@ -68,3 +68,17 @@ def walk_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
             yield from walk_fields(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", info
+
+
+def flat(model: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """{dotted setting: value} of a config."""
+    found: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = (
+                [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in value] if isinstance(value, list) else value
+            )
+    return found

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from core.notifications.notifier import Notifier
@@ -17,8 +18,9 @@ from core.scheduling.scheduler import TICK_S, Scheduler
 log = logging.getLogger("tracewright.scheduler")
 
 
-def serve(home: Path, until_idle: bool = False) -> int:
-    """Run the scheduler until a signal, or until no run is queued or live; returns the number of runs it started."""
+def serve(home: Path, until_idle: bool = False, is_done: Callable[[], bool] | None = None) -> int:
+    """Run the scheduler until a signal, until no run is queued or live, or until ``is_done``, asked each second; returns the number of runs
+    it started."""
     signals: list[int] = []
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -31,6 +33,8 @@ def serve(home: Path, until_idle: bool = False) -> int:
             while not signals:
                 n_started += len(scheduler.tick())
                 if until_idle and not any(run_state(run).status.is_moving for run in all_runs(home)):
+                    break
+                if is_done is not None and is_done():
                     break
                 until = time.monotonic() + TICK_S
                 while not signals and time.monotonic() < until:  # a signal handler must not touch a lock that a wait holds

@@ -139,20 +139,6 @@ def _unlike(names: dict[str, str]) -> dict[str, str]:
     return {i: f"{names[i]} · {i}" if n in still else n for i, n in stamped.items()}
 
 
-def flat(model: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """{dotted setting: value} of a config."""
-    found: dict[str, Any] = {}
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = (
-                [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in value] if isinstance(value, list) else value
-            )
-    return found
-
-
 def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
     """The table of runs as it is exported."""
     return pd.DataFrame(

@@ -18,6 +18,7 @@ from storage.queries.evaluations import baselines, evaluated_logos, evaluated_ru
 from storage.queries.events import TimedEvent, events_of, notable_events
 from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals, usual_rate
 from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
+from storage.queries.training import data_digests, final_logos, work_done
 
 __all__ = [
     "EPISODE_COLUMNS",
@@ -27,6 +28,7 @@ __all__ = [
     "Window",
     "baselines",
     "counts",
+    "data_digests",
     "end_reasons",
     "episode_at",
     "episode_outcomes",
@@ -35,6 +37,7 @@ __all__ = [
     "evaluated_runs",
     "evaluations",
     "events_of",
+    "final_logos",
     "gain_by_value",
     "latest_value",
     "metric_names",
@@ -56,4 +59,5 @@ __all__ = [
     "stage_spans",
     "success_by",
     "usual_rate",
+    "work_done",
 ]

@@ -1,0 +1,188 @@
+"""What many runs say together, as sections of the page Compare: seeds as groups, what trainings cost, which settings mattered.
+
+The tables are those of storage/sensitivity.py, which the command line prints too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import ConfigError
+from core.evaluation.importance import SIGNIFICANT
+from core.runs.run_dir import RunDir
+from core.runs.seed_groups import SeedGroup
+from pages.server.service import Console
+from pages.views import chart_box
+from pages.views.charts import groups as charts
+from pages.views.charts.curves import View
+from storage import export, queries, sensitivity
+
+AXES = {"step": "Gain by step", "minutes": "Gain by minute"}
+NOTE = "Seeds of one config are one curve: their interquartile mean with its 95 % interval, as far as all of them have come"
+SERIES = "python -m core runs schedules --config configs/quick.yaml --seeds 1,2,3"
+
+
+def gain_of(format: str = "%+.3f", label: str | None = None, help: str | None = None) -> st.column_config.NumberColumn:  # type: ignore[valid-type]
+    return st.column_config.NumberColumn(label, format=format, help=help)
+
+
+def download(frame: pd.DataFrame, name: str) -> None:
+    st.download_button(
+        f"{name}.csv", export.to_csv(frame), f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:", key=f"csv.{name}"
+    )
+
+
+def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str, str]) -> None:
+    """Groups with their intervals, and each two against each other."""
+    figures = sensitivity.group_figures(console.store, groups)
+    if figures["n_seeds"].max() < 2:
+        st.info(
+            "None of these runs share a config but for the seed. Several seeds of one config tell what a setting does from what chance does; "
+            "this queues three under each learning-rate schedule:"
+        )
+        st.code(SERIES, language="sh")
+        return
+    last = queries.evaluations(console.store, [run for group in groups for run in group.runs]).groupby("run_id").last()
+    single = [(group.label, names.get(run, run), float(last.loc[run, "gain"])) for group in groups for run in group.runs]
+    runs = pd.DataFrame(single, columns=["group", "run", "gain"])
+    chart = charts.group_intervals(figures, runs, charts.group_colours([group.label for group in groups]))
+    note = "Diamond: interquartile mean of the seeds; bar: its 95 % interval, by bootstrap over the seeds; ring: one seed"
+    chart_box.show(chart, "seeds", "Seeds of one config as a group", figures, note=note, can_pin=False)
+    for warning in _warnings(figures):
+        st.caption(f":material/warning: {warning}")
+    st.dataframe(
+        figures.assign(interval=_intervals(figures, "low", "high"), logo_interval=_intervals(figures, "logo_low", "logo_high"))[
+            ["group", "n_seeds", "iqm", "interval", "lowest", "highest", "logo_iqm", "logo_interval", "n_logos"]
+        ],
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "n_seeds": gain_of("%d", "seeds"),
+            "iqm": gain_of(label="gain", help="Interquartile mean of the seeds' last gains: of four or more, the middle half."),
+            "interval": st.column_config.TextColumn("95 % interval", help="By bootstrap over the seeds."),
+            "lowest": gain_of(),
+            "highest": gain_of(),
+            "logo_iqm": gain_of(label="by logo", help="The same over all seeds and logos; rliable's, with logos as tasks."),
+            "logo_interval": st.column_config.TextColumn(
+                "interval by logo", help="Stratified bootstrap: seeds are drawn anew for each logo, so it is narrower."
+            ),
+            "n_logos": gain_of("%d", "logos"),
+        },
+    )
+    download(figures, "groups")
+    _improvements(console, groups)
+
+
+def _warnings(figures: pd.DataFrame) -> list[str]:
+    """One line for all groups that share a warning."""
+    told: dict[str, list[str]] = {}
+    for row in figures.to_dict("records"):
+        if row["warning"]:
+            told.setdefault(row["warning"], []).append(row["group"])
+    return [f"{', '.join(labels) if len(labels) < 4 else f'{len(labels)} groups'}: {text}." for text, labels in told.items()]
+
+
+def _intervals(frame: pd.DataFrame, low: str, high: str) -> list[str | None]:
+    return [None if pd.isna(a) else f"{a:+.3f} to {b:+.3f}" for a, b in zip(frame[low], frame[high], strict=True)]
+
+
+def _improvements(console: Console, groups: Sequence[SeedGroup]) -> None:
+    pairs = sensitivity.improvements(console.store, [group for group in groups if len(group.runs) > 1])
+    if pairs.empty:
+        return
+    st.markdown("**How likely one is better than another**")
+    st.dataframe(
+        pairs.assign(
+            probability=100 * pairs["probability"],
+            interval=[f"{a:.0%} to {b:.0%}" for a, b in zip(pairs["low"], pairs["high"], strict=True)],
+        )[["better", "worse", "probability", "interval", "n_logos", "verdict"]],
+        hide_index=True,
+        column_config={
+            "worse": "than",
+            "probability": st.column_config.NumberColumn(
+                "probability of improvement",
+                format="%.0f %%",
+                help="That a seed of the first beats one of the second on a logo; a tie counts half.",
+            ),
+            "interval": st.column_config.TextColumn("95 % interval", help="By bootstrap over the seeds of both."),
+            "n_logos": gain_of("%d", "logos"),
+        },
+    )
+
+
+def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dict[str, str]) -> None:
+    """Gain by step and by minute side by side, and what each training cost."""
+    colours = charts.group_colours([group.label for group in groups])
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        for axis, title in AXES.items():
+            with cells.cell():
+                bands = sensitivity.gain_bands(console.store, groups, axis)  # type: ignore[arg-type]
+                chart_box.show(charts.band_lines(bands, colours, View(axis=axis)), f"gain-{axis}", title, bands, note=NOTE, can_pin=False)
+    label_of = {run: group.label for group in groups for run in group.runs}
+    found = sensitivity.efficiency(console.store, list(label_of))
+    table = found.table.assign(run=[names.get(run, run) for run in found.table["run_id"]]).sort_values("gain_at_minutes", ascending=False)
+    st.dataframe(
+        table[
+            [
+                "run", "conversions_per_s", "conversions", "minutes", "final_gain", "gain_at_steps", "gain_at_minutes", "steps_to_95",
+                "minutes_to_95", "cpu_ms",
+            ]
+        ],
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "conversions_per_s": gain_of("%.1f", "conversions/s", "Of all of the training: with evaluations and preparation."),
+            "conversions": gain_of("localized"),
+            "minutes": gain_of("%.2f"),
+            "final_gain": gain_of(label="last gain"),
+            "gain_at_steps": gain_of(label=f"gain at {found.at_steps:,.0f} steps", help="The budget in steps that the shortest of them had."),
+            "gain_at_minutes": gain_of(label=f"gain at {found.at_minutes:.3g} min", help="The same in minutes of training."),
+            "steps_to_95": gain_of("localized", "steps to 95 %", "The first evaluation with 95 % of the way from the first gain to the best."),
+            "minutes_to_95": gain_of("%.2f", "minutes to 95 %"),
+            "cpu_ms": gain_of("%.1f", "CPU ms", "Of the tracing thread, per conversion; the median."),
+        },
+    )  # fmt: skip
+    download(found.table, "efficiency")
+
+
+def importance_section(console: Console, runs: Sequence[RunDir]) -> None:
+    """Which settings mattered over all runs of this home, not only those that are drawn: the largest set that can be compared."""
+    try:
+        with st.spinner(f"Looking at {len(runs)} runs"):
+            found = sensitivity.sensitivity(console.store, runs)
+    except ConfigError as error:
+        st.info(f"Not yet: {error}.")
+        st.caption("Runs count that have the same logos, the same number of steps and were evaluated near their end.")
+        return
+    rows = pd.DataFrame([row.as_dict() | {"setting": row.name} for row in found.rows]).drop(columns="with_it")
+    note = f"{len(found.runs)} runs of {found.total_timesteps:,} steps on the same logos, by their last gains"
+    chart_box.show(charts.importance_bars(rows), "importance", "Which settings mattered", rows, note=note, can_pin=False)
+    if found.warning:
+        st.warning(found.warning)
+    unclear = rows["p_value"] > SIGNIFICANT
+    st.dataframe(
+        rows.assign(explained=100 * rows["explained"], ped_anova=100 * rows["ped_anova"], by_chance=["yes" if u else "" for u in unclear])[
+            ["setting", "explained", "p_value", "by_chance", "ped_anova", "best", "best_gain", "n_best", "n_values"]
+        ],
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "explained": gain_of(
+                "%.0f %%", "explains", "Share of the variance of gains, beyond what the settings above explain, less chance."
+            ),
+            "p_value": gain_of("%.3f", "p", "How often shuffled gains would explain as much."),
+            "by_chance": st.column_config.TextColumn("may be chance"),
+            "ped_anova": gain_of("%.0f %%", "PED-ANOVA", "What decided whether a run is among the best (Watanabe et al., 2023)."),
+            "best": st.column_config.TextColumn("best value", help="With the highest mean gain; of many numbers the best quarter."),
+            "best_gain": gain_of(label="its mean gain"),
+            "n_best": gain_of("%d", "runs with it"),
+            "n_values": gain_of("%d", "values"),
+        },
+    )
+    download(rows, "importance")
+    if found.left_out:
+        with st.expander(f"{len(found.left_out)} runs are left out"):
+            st.dataframe(pd.DataFrame(found.left_out.items(), columns=["run", "why"]), hide_index=True)
