@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.agents.model import Model
+from core.agents.onnx_session import OnnxPolicy, session
 from core.config.text import validate
 from core.environment.experience import Array
 from core.environment.spec import env_spec
@@ -26,34 +27,15 @@ FORMAT = 1
 PREPROCESS_FILE = "preprocess.json"
 
 
-class OnnxPolicy:
-    """Actions from ``policy.onnx``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
-
-    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 10), each in [-1, 1]."""
-        return np.asarray(self._session.run(None, {"observation": observations})[0])
-
-
 class OnnxOutcomes(Outcomes):
     """The ensemble from ``outcomes.onnx``."""
 
     def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
+        self._session = session(data)
 
     def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
         repeated = np.broadcast_to(observation.astype(np.float32), (len(params), len(observation)))
         return np.asarray(self._session.run(None, {"observation": np.ascontiguousarray(repeated), "encoded": encode(params)})[0])
-
-
-def _session(data: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small a network is fastest on one
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def read_model(folder: Path) -> Model:

@@ -16,6 +16,7 @@ from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.logos import app as logos_app
+from core.cli.models import app as models_app
 from core.cli.runs import app as runs_app
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.r
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
+app.add_typer(models_app, name="models")
 app.add_typer(curricula_app, name="curricula")
 app.add_typer(baselines_app, name="baselines")
 
