@@ -15,7 +15,16 @@ from core.packaging import bundle, stand_ins
 
 
 @pytest.mark.parametrize(
-    ("size", "to"), [((400, 300), (256, 192)), ((97, 1200), (21, 256)), ((64, 64), (64, 8)), ((33, 40), (12, 40)), ((5000, 9), (256, 1))]
+    ("size", "to"),
+    [
+        ((400, 300), (256, 192)),
+        ((97, 1200), (21, 256)),
+        ((100, 400), (50, 300)),
+        ((100, 400), (50, 299)),
+        ((64, 64), (64, 8)),
+        ((33, 40), (12, 40)),
+        ((5000, 9), (256, 1)),
+    ],
 )
 @pytest.mark.parametrize("n_channels", [3, 4])
 def test_pictures_are_resized_as_pillow_does_to_the_bit(size, to, n_channels):
