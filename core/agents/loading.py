@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.agents.model import Model
-from core.agents.registry import DEFAULT, default_folder, registered_folder
 from core.errors import RunError
+from core.models.registry import DEFAULT, default_folder, registered_folder
 from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, find_run

@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.agents.loading import find_checkpoint
-from core.agents.model_facts import Facts, facts_of
-from core.agents.onnx_model import PREPROCESS_FILE, read_model
-from core.agents.registry import EVALUATED_FILE, SB3_FILE, Entry, ModelRecord, add, checked_name, registered_folder
+from core.agents.model_folder import PREPROCESS_FILE, read_folder
 from core.config.config import RunConfig
 from core.errors import RunError
+from core.models.facts import Facts, facts_of
+from core.models.registry import EVALUATED_FILE, SB3_FILE, Entry, ModelRecord, add, checked_name, registered_folder
 from core.runs.run_dir import RunDir
 
 OnProgress = Callable[[str, int, int], None]
@@ -49,9 +49,8 @@ def register(source: str, home: Path, name: str = "", note: str = "", on_progres
 
 def _register_folder(folder: Path, home: Path, name: str, note: str, on_progress: OnProgress) -> Entry:
     on_progress("registering", 0, 1)
-    config = read_model(folder).config
-    told = json.loads((folder / PREPROCESS_FILE).read_text(encoding="utf-8"))
-    files = [PREPROCESS_FILE, *told["checksums"]]
+    found = read_folder(folder)
+    config, files = found.config, [PREPROCESS_FILE, *found.graphs]
 
     def fill(to: Path) -> None:
         for file in files:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from core.agents import registry
-from core.agents.registry import Entry, Interval
 from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
+from core.models import registry
+from core.models.registry import Entry, Interval
 from core.paths import runs_home
 
 app = typer.Typer(
@@ -119,7 +119,7 @@ def compare_models(
     as_json: Json = False,
 ) -> None:
     """The second against the first on the logos that both were evaluated on: difference, wins and losses, settings that differ."""
-    from core.agents.model_facts import compare
+    from core.models.facts import compare
 
     with clear_errors():
         entries = [registry.find(name, runs_home()) for name in (first, second)]

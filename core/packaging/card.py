@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.agents.registry import Entry, Interval, ModelRecord
 from core.config.config import RunConfig
+from core.models.registry import Entry, Interval, ModelRecord
 from core.tracing.params import SPECS
 
 LICENCE = "mit"

@@ -16,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from core.agents.onnx_model import PREPROCESS_FILE, read_model
-from core.agents.registry import SB3_FILE, Entry
-from core.environment.spec import pipeline_of
+from core.agents.model_folder import PREPROCESS_FILE, read_folder
+from core.environment.spec import env_spec, pipeline_of
 from core.errors import RunError
 from core.files import write_aside
+from core.models.registry import SB3_FILE, Entry
 from core.packaging.bundle import PACKAGES, bundle
 from core.packaging.card import About, card, hugging_face
 from core.packaging.stand_ins import engine
@@ -44,9 +44,8 @@ def files_of(entry: Entry) -> dict[str, bytes]:
     """
     if entry.problem and not entry.is_shipped:
         raise RunError(entry.problem)
-    model = read_model(entry.path)  # which looks at the checksums too
-    told: dict[str, Any] = json.loads((entry.path / PREPROCESS_FILE).read_text(encoding="utf-8"))
-    spec = model.spec
+    model = read_folder(entry.path)
+    told, spec = dict(model.told), env_spec(model.config)
     told["runner"] = {
         "max_steps": spec.max_steps,
         "weights": spec.weights.as_dict(),
@@ -54,7 +53,7 @@ def files_of(entry: Entry) -> dict[str, bytes]:
         "pipeline": asdict(pipeline_of(model.config)),
         "work_size": model.config.logos.work_size,
     }
-    found = {name: (entry.path / name).read_bytes() for name in told["checksums"]}
+    found = dict(model.graphs)
     has_sb3 = (entry.path / SB3_FILE).is_file()
     if has_sb3:
         found[SB3_FILE] = (entry.path / SB3_FILE).read_bytes()

@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.agents import registry
 from core.agents.loading import load_model
 from core.agents.model import Model
 from core.agents.registration import register
@@ -30,6 +29,7 @@ from core.environment.episode import Episode, PreparedLogo
 from core.environment.spec import pipeline_of
 from core.logos.dataset import write_logos
 from core.logos.pictures import read_picture
+from core.models import registry
 from core.packaging import bundle, folder
 from core.tracing.finish import sized
 from core.tracing.picture import Picture, fit

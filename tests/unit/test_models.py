@@ -10,14 +10,14 @@ import time
 import pytest
 import yaml
 
-from core.agents import registry
 from core.agents.loading import load_model
-from core.agents.model_facts import compare, facts_of, interval
 from core.agents.registration import register
-from core.agents.registry import Entry, Evaluated, Interval, ModelRecord
 from core.cli.app import app
 from core.config.config import RunConfig
 from core.errors import RunError
+from core.models import registry
+from core.models.facts import compare, facts_of, interval
+from core.models.registry import Entry, Evaluated, Interval, ModelRecord
 from core.packaging import folder
 from core.packaging.card import About, card, hugging_face
 from core.runs.event_types import AttemptStarted, EvaluationEnded, LogoEvaluated, LogosLoaded

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from core.agents.registry import Entry, Evaluated, Interval, evaluated
 from core.errors import DamagedFileError, RunError
 from core.files import read_json
+from core.models.registry import Entry, Evaluated, Interval, evaluated
 from core.runs.event_types import AttemptStarted, EvaluationEnded, LogoEvaluated, LogosLoaded
 from core.runs.events import read_events
 from core.runs.run_dir import RunDir
