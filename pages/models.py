@@ -148,7 +148,8 @@ def row(entry: Entry) -> None:
     known = record.gain if record is not None else None
     gain.markdown(f"**{gain_text(known.mean if known else None)}**" + (f" · {interval_text(known)}" if known else ""))
     when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "trained on the built-in logos alone"
-    note.markdown(plain(record.note) if record is not None and record.note else "")
+    if record is not None and record.note:
+        note.markdown(plain(record.note))
     note.caption(when if record is None else f"{when} · {plain(record.source)}")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         export_button(entry)
@@ -233,7 +234,7 @@ entries = registry.models(console.home)
 show_toasts()
 undo()
 register_form()
-with st.container():
+with st.container(key="models-header"):
     for column, text in zip(st.columns(COLUMNS), ("Model", "Gain", "Note", ""), strict=True):
         column.caption(text)
 for each in entries:

@@ -19,7 +19,7 @@ from core.agents.model_folder import PREPROCESS_FILE, read_folder
 from core.config.config import RunConfig
 from core.errors import RunError
 from core.models.facts import Facts, facts_of
-from core.models.registry import EVALUATED_FILE, SB3_FILE, Entry, ModelRecord, add, checked_name, registered_folder
+from core.models.registry import EVALUATED_FILE, SB3_FILE, SHIPPED, SHIPPED_FOLDER, Entry, ModelRecord, add, checked_name, registered_folder
 from core.runs.run_dir import RunDir
 
 OnProgress = Callable[[str, int, int], None]
@@ -56,7 +56,14 @@ def _register_folder(folder: Path, home: Path, name: str, note: str, on_progress
         for file in files:
             shutil.copyfile(folder / file, to / file)
 
-    record = ModelRecord(name or _name_of(config), 1, time.time(), source=folder.resolve().name, data=config.logos.path, note=note)
+    record = ModelRecord(
+        name or _name_of(config),
+        1,
+        time.time(),
+        source=SHIPPED if folder == SHIPPED_FOLDER else folder.resolve().name,
+        data=config.logos.path,
+        note=note,
+    )
     entry = add(home, record, fill)
     on_progress("registering", 1, 1)
     return entry
