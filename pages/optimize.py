@@ -14,6 +14,7 @@ from core.errors import PictureError, RunError
 from core.logos.pictures import FORMATS, read_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.vectors import own_vector
+from core.models import registry
 from core.runs.run_dir import all_runs
 from core.runs.status import overview
 from core.scheduling import batch
@@ -62,11 +63,19 @@ batches = batch.all_batches(console.home)
 
 
 def models() -> dict[str, str]:
-    """{model: what it is called}: the one that ships, then runs by their best gain."""
+    """{model: what it is called}: the default, the registered ones, then runs by their best gain."""
     rows = [row for row in map(overview, all_runs(console.home)) if row["best_gain"] is not None]
     rows.sort(key=lambda row: -row["best_gain"])
     own = {row["run_id"]: f"{row['run_id']} (gain {row['best_gain']:+.3f})" for row in rows[:20]}
-    return {"default": "the model that ships"} | own
+    entries = registry.models(console.home)
+    kept = {
+        e.model_id: f"{e.model_id}{f' (gain {e.record.gain.mean:+.3f})' if e.record.gain else ''}"
+        for e in entries
+        if e.record and not e.is_default
+    }
+    used = next((entry for entry in entries if entry.is_default), entries[-1])
+    default = {"default": "the model that ships" if used.is_shipped else f"the default model, {used.model_id}"}
+    return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "the model that ships"}) | own
 
 
 def begin_batch(make: Any) -> None:

@@ -1,4 +1,4 @@
-"""Finding and loading a trained agent by name: the one that ships, a model or checkpoint folder, or a run.
+"""Finding and loading a trained agent by name: the default, a registered model, a model or checkpoint folder, or a run.
 
 Nothing is unpickled: weights come from safe formats, and their checksums are looked at first. torch is imported only where a checkpoint is loaded.
 """
@@ -9,24 +9,25 @@ from pathlib import Path
 
 from core.agents.model import Model
 from core.errors import RunError
-from core.paths import MODELS
+from core.models.registry import DEFAULT, default_folder, registered_folder
 from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.run_dir import CHECKSUMS_FILE, find_run
 from core.runs.status import Status
 
-DEFAULT_MODEL = "default"
+DEFAULT_MODEL = DEFAULT  # what the promoted model is called, and where none is the one that ships
 SCATTER = 0.02  # of the validation gain from one evaluation to the next
 
 
 def load_model(name: str, home: Path) -> Model:
-    """``name``: "default" for the one that ships, a model or checkpoint folder, or a run (see :func:`find_checkpoint`).
+    """``name``: "default" for the promoted model, else the one that ships; a registered model's id, a model or checkpoint folder, or a run
+    (see :func:`find_checkpoint`).
 
     Raises:
         RunError: none of them is there.
         CheckpointError: it is damaged.
     """
-    folder = MODELS / name if name == DEFAULT_MODEL else Path(name)
+    folder = default_folder(home) if name == DEFAULT_MODEL else registered_folder(name, home) or Path(name)
     if (folder / "preprocess.json").is_file():
         from core.agents.onnx_model import read_model
 

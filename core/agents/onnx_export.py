@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.agents.checkpoint import load_ppo
 from core.agents.heads import Head
-from core.agents.onnx_model import FORMAT, PREPROCESS_FILE
+from core.agents.model_folder import FORMAT, PREPROCESS_FILE
 from core.agents.ppo import Policy, deviation_of
 from core.config.config import RunConfig
 from core.environment.episode import N_PICTURE

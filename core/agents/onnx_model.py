@@ -5,8 +5,6 @@ The files are described in core/agents/onnx_export.py, which writes them.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.agents.model import Model
-from core.config.text import validate
+from core.agents.model_folder import PREPROCESS_FILE, read_folder
+from core.agents.onnx_session import OnnxPolicy, session
 from core.environment.experience import Array
 from core.environment.spec import env_spec
 from core.errors import RunError
 from core.search.outcome_model import Outcomes, encode
-from core.tracing.features import FEATURE_NAMES
-from core.tracing.params import NAMES
-
-FORMAT = 1
-PREPROCESS_FILE = "preprocess.json"
-
-
-class OnnxPolicy:
-    """Actions from ``policy.onnx``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
-
-    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (n, n_observation) to (n, 10), each in [-1, 1]."""
-        return np.asarray(self._session.run(None, {"observation": observations})[0])
 
 
 class OnnxOutcomes(Outcomes):
     """The ensemble from ``outcomes.onnx``."""
 
     def __init__(self, data: bytes) -> None:
-        self._session = _session(data)
+        self._session = session(data)
 
     def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
         repeated = np.broadcast_to(observation.astype(np.float32), (len(params), len(observation)))
         return np.asarray(self._session.run(None, {"observation": np.ascontiguousarray(repeated), "encoded": encode(params)})[0])
-
-
-def _session(data: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small a network is fastest on one
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def read_model(folder: Path) -> Model:
@@ -62,22 +37,10 @@ def read_model(folder: Path) -> Model:
     Raises:
         RunError: a file is missing, damaged, or of another format.
     """
+    found = read_folder(folder)
+    outcomes = OnnxOutcomes(found.graphs["outcomes.onnx"]) if "outcomes.onnx" in found.graphs else None
     try:
-        told = json.loads((folder / PREPROCESS_FILE).read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
-            raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
-        if [parameter["name"] for parameter in told["parameters"]] != list(NAMES) or told["config"].get("version", 1) < 2:
-            raise RunError(f"{folder} was made by an older version, for other parameters and another score; train or export it again")
-        if told["features"] != list(FEATURE_NAMES):
-            raise RunError(f"{folder} was trained on other features than this version computes; export or train it again")
-        files = {name: (folder / name).read_bytes() for name in told["checksums"]}
-        for name, digest in told["checksums"].items():
-            if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise RunError(f"{folder / name} is damaged (its checksum differs); export the model again")
-        config = validate(told["config"])
-        outcomes = OnnxOutcomes(files["outcomes.onnx"]) if "outcomes.onnx" in files else None
-        return Model(str(folder), config, env_spec(config), OnnxPolicy(files["policy.onnx"]), np.array(told["deviation"]), outcomes)
-    except OSError as error:
-        raise RunError(f"{folder} is no model ({error.strerror}: {Path(error.filename or '').name})") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise RunError(f"{folder / 'preprocess.json'} is damaged: {error}") from error
+        policy, deviation = OnnxPolicy(found.graphs["policy.onnx"]), np.array(found.told["deviation"])
+    except KeyError as error:
+        raise RunError(f"{folder / PREPROCESS_FILE} is damaged: {error}") from error
+    return Model(str(folder), found.config, env_spec(found.config), policy, deviation, outcomes)

@@ -17,6 +17,7 @@ from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.film import film
 from core.cli.logos import app as logos_app
+from core.cli.models import app as models_app
 from core.cli.runs import app as runs_app
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
+app.add_typer(models_app, name="models")
 app.add_typer(curricula_app, name="curricula")
 app.add_typer(baselines_app, name="baselines")
 

@@ -84,7 +84,7 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
 
 
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="A run, a checkpoint or model folder, or 'default' for the one that ships.")] = None,
+    model: Annotated[str | None, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = None,
     images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[
@@ -125,7 +125,7 @@ def evaluate(
 def optimize(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
-    model: Annotated[str, typer.Option(help="A run, a checkpoint or model folder, or 'default' for the one that ships.")] = "default",
+    model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
     max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,

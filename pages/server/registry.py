@@ -28,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     Page("live", "Live", "Train", "l", has_charts=True),
     Page("curriculum", "Curriculum", "Train", "u", has_charts=True),
     Page("logos", "Logos", "Train", "d", has_charts=True),
+    Page("models", "Models", "Train", "m"),
     Page("gallery", "Gallery", "Inspect", "g", has_charts=True),
     Page("workbench", "Workbench", "Inspect", "w"),
     Page("compare", "Compare", "Inspect", "c", has_charts=True),

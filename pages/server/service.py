@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import StoreError
+from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
 from core.runs import trash
@@ -90,6 +91,7 @@ def serve(home: Path) -> Iterator[Console]:
         raise RuntimeError(f"This process already serves {_console.home}.")
     home.mkdir(parents=True, exist_ok=True)
     trash.empty(home, trash.KEPT_S)
+    registry.empty(home, registry.KEPT_S)
     with contextlib.ExitStack() as parts:
         store = parts.enter_context(open_store(home))
         ingest = parts.enter_context(Ingest(store, home))

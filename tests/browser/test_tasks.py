@@ -290,6 +290,7 @@ def addresses(run: RunDir) -> dict[str, tuple[str, ...]]:
         f"live?run={run.run_id}": ("Parameters", "Rewards", "Losses", "Health", "Machine", "Events and log", "Export"),
         f"curriculum?run={run.run_id}": ("Rules and what-if",),
         "logos": ("Features", "Look alike", "Make a set"),
+        "models": (),
         f"gallery?run={run.run_id}&cover=paths": ("Over time", "Trade-off"),
         f"workbench?run={run.run_id}": (),
         "compare": ("Logo by logo",),

@@ -63,7 +63,7 @@ COMMANDS = commands(typer.main.get_command(app), "python -m core")
 
 
 def test_the_commands_are_those_of_every_group():
-    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {"runs", "logos", "curricula", "baselines"}
+    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {"runs", "logos", "curricula", "baselines", "models"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

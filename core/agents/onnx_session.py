@@ -1,0 +1,31 @@
+"""A policy's graph in ONNX Runtime: observations in, actions out. Imports nothing of ours, so that it may stand alone.
+
+core/packaging/bundle.py writes this very source into the runner of an exported model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class OnnxPolicy:
+    """Actions from ``policy.onnx``."""
+
+    def __init__(self, data: bytes) -> None:
+        self._session = session(data)
+
+    def actions(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shape (n, n_observation) to (n, 10), each in [-1, 1]."""
+        return np.asarray(self._session.run(None, {"observation": observations})[0])
+
+
+def session(data: bytes) -> Any:
+    """A graph, ready to run on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small a network is fastest on one
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

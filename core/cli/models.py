@@ -1,0 +1,174 @@
+"""``models``: the registry: list, show, register, note, promote, compare, delete, restore, export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.common import Json, clear_errors, result
+from core.cli.progress import Progress
+from core.models import registry
+from core.models.registry import Entry, Interval
+from core.paths import runs_home
+
+app = typer.Typer(
+    help="Registered models: versions, what each is worth, which one is the default, and taking one away.", no_args_is_help=True
+)
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A model's id, its name for the newest version, 'default', or 'shipped' for the one that ships."),
+]
+
+
+def figure(value: Interval | None) -> str:
+    return "–" if value is None else f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}, {value.n} logos)"
+
+
+def _line(entry: Entry) -> str:
+    mark, record = "*" if entry.is_default else " ", entry.record
+    if record is None:
+        return f"{mark} {entry.model_id:<28} {entry.problem or 'the model that ships'}"
+    return f"{mark} {entry.model_id:<28} {figure(record.gain):<40} {_when(record.made)}  {record.source}  {record.note.splitlines()[0] if record.note else ''}".rstrip()
+
+
+def _when(ts: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ts))
+
+
+@app.command("list")
+def list_models(
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted and can be put back.")] = False, as_json: Json = False
+) -> None:
+    """Every model, the newest first; the default has a star."""
+    with clear_errors():
+        entries = registry.discarded(runs_home()) if deleted else registry.models(runs_home())
+        text = lambda: print("\n".join(_line(entry) for entry in entries) or "no model was deleted")
+        result({"models": [entry.as_dict() for entry in entries]}, as_json, text)
+
+
+@app.command("show")
+def show_model(model: ModelName, as_json: Json = False) -> None:
+    """What is known of one: where it comes from, its gain by category, its data, its note."""
+    with clear_errors():
+        entry = registry.find(model, runs_home())
+
+        def text() -> None:
+            print(f"{entry.model_id}{' (default)' if entry.is_default else ''}  {entry.path}")
+            record = entry.record
+            if record is None:
+                print(entry.problem or "the model that ships; measure it with python -m core evaluate --model shipped")
+                return
+            print(f"from        {record.source}" + (f", checkpoint {record.checkpoint}, step {record.step:,}" if record.checkpoint else ""))
+            print(f"registered  {_when(record.made)}")
+            print(f"gain        {figure(record.gain)}")
+            for name, value in record.by_category.items():
+                print(f"  {name:<10}{figure(value)}")
+            print(f"over the best single setting {figure(record.over_single)}")
+            print(f"data        {record.data or 'not known'}  {record.n_logos} logos  digest {record.data_digest or 'not known'}")
+            print(f"note        {record.note or 'none'}")
+
+        result(entry.as_dict(), as_json, text)
+
+
+@app.command("register")
+def register_model(
+    source: Annotated[str, typer.Argument(metavar="RUN", help="A run's id or directory, a checkpoint folder, or a model folder.")],
+    name: Annotated[str, typer.Option(help="What it is called; its config's name without it. The version is the next of that name.")] = "",
+    note: Annotated[str, typer.Option(help="What should be remembered of it.")] = "",
+    promote: Annotated[bool, typer.Option("--promote", help="Have 'default' mean it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a model with what is known of it; it is whole without its run."""
+    from core.agents.registration import register
+
+    with clear_errors():
+        entry = register(source, runs_home(), name, note, Progress())
+        if promote:
+            registry.promote(runs_home(), entry)
+            entry = registry.find(entry.model_id, runs_home())
+        gain = entry.record.gain if entry.record is not None else None
+        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id}{' (default)' if promote else ''}: gain {figure(gain)}"))
+
+
+@app.command("note")
+def note_model(
+    model: ModelName, note: Annotated[str, typer.Argument(help="The new note; '' takes it away.")], as_json: Json = False
+) -> None:
+    """Write a note to one, in the place of the one before."""
+    with clear_errors():
+        entry = registry.annotate(registry.find(model, runs_home()), note)
+        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id}: noted"))
+
+
+@app.command("promote")
+def promote_model(model: ModelName, as_json: Json = False) -> None:
+    """Have 'default' mean this one, wherever a model is asked for; 'shipped' goes back to the one that ships."""
+    with clear_errors():
+        entry = registry.find(model, runs_home())
+        registry.promote(runs_home(), entry)
+        result({"default": entry.model_id}, as_json, lambda: print(f"'default' means {entry.model_id} now"))
+
+
+@app.command("compare")
+def compare_models(
+    first: ModelName,
+    second: Annotated[str, typer.Argument(metavar="MODEL", help="The one that is held against it.")],
+    as_json: Json = False,
+) -> None:
+    """The second against the first on the logos that both were evaluated on: difference, wins and losses, settings that differ."""
+    from core.models.facts import compare
+
+    with clear_errors():
+        entries = [registry.find(name, runs_home()) for name in (first, second)]
+        found = compare(*entries)
+
+        def text() -> None:
+            for entry in entries:
+                print(f"{entry.model_id:<28} {figure(entry.record.gain if entry.record else None)}")
+            print(found.verdict())
+            for name, value in ({"all": found.paired} | found.by_category).items():
+                if value is not None:
+                    won = f"{value.wins} won, {value.ties} tied, {value.losses} lost"
+                    print(f"  {name:<10} {value.difference:+.3f} ({value.low:+.3f} to {value.high:+.3f})  {won}")
+            print("the same data" if found.has_same_data else "not known to have been trained on the same data")
+            for name, (one, other) in found.settings.items():
+                print(f"  {name}: {one} against {other}")
+
+        result(found.as_dict() | {"verdict": found.verdict()}, as_json, text)
+
+
+@app.command("delete")
+def delete_model(model: ModelName, as_json: Json = False) -> None:
+    """Take one out of the list; for a week it can be put back."""
+    with clear_errors():
+        entry = registry.find(model, runs_home())
+        registry.discard(runs_home(), entry)
+        text = lambda: print(f"{entry.model_id} is deleted; python -m core models restore {entry.model_id} puts it back")
+        result({"deleted": entry.model_id}, as_json, text)
+
+
+@app.command("restore")
+def restore_model(model: Annotated[str, typer.Argument(metavar="MODEL", help="The id of a deleted one.")], as_json: Json = False) -> None:
+    """Put a deleted one back."""
+    with clear_errors():
+        entry = registry.restore(runs_home(), model)
+        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id} is back"))
+
+
+@app.command("export")
+def export_model(
+    model: ModelName,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    as_json: Json = False,
+) -> None:
+    """Write a folder to take away: policy.onnx, a card, and runner.py, which makes SVGs with four packages and nothing else."""
+    from core.packaging.folder import export
+
+    with clear_errors():
+        entry = registry.find(model, runs_home())
+        files = export(entry, out, Progress())
+        data: dict[str, Any] = {"model": entry.model_id, "out": str(out), "files": {path.name: path.stat().st_size for path in files}}
+        result(data, as_json, lambda: print("\n".join(f"{path.stat().st_size:>8} bytes  {path}" for path in files)))

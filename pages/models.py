@@ -1,0 +1,243 @@
+"""Models that were kept: what each is worth and where it comes from, which one is the default, two held against each other, one taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import TracewrightError
+from core.models import registry
+from core.models.facts import compare
+from core.models.registry import Entry, Interval
+from core.packaging import folder
+from core.paths import HOME_VARIABLE, PROJECT
+from core.runs.run_dir import all_runs
+from pages.views.links import choose
+from pages.views.shell import begin, path_of, say, show_toasts
+from pages.views.tables import display_name
+from pages.views.text import gain_text, plain
+from storage import queries
+
+COLUMNS = [2.2, 1.8, 2.4, 1.6]
+REGISTER_S = 300  # seconds that registering may take; it takes a few
+console = begin("Models")
+
+
+def interval_text(value: Interval) -> str:
+    return f"{value.low:+.3f} to {value.high:+.3f}"
+
+
+def tell(act: object, done: str) -> bool:
+    """Act, and say in a toast what came of it; returns whether it was done."""
+    try:
+        act()  # type: ignore[operator]
+    except (TracewrightError, OSError) as error:
+        say(str(error), ":material/warning:")
+        return False
+    say(done)
+    return True
+
+
+def promote(entry: Entry) -> None:
+    tell(lambda: registry.promote(console.home, entry), f"{entry.model_id} is the default now")
+
+
+def delete(entry: Entry) -> None:
+    if tell(lambda: registry.discard(console.home, entry), f"Deleted {entry.model_id}"):
+        st.session_state["models.undo"] = entry.model_id
+
+
+def restore(model_id: str) -> None:
+    st.session_state.pop("models.undo", None)
+    tell(lambda: registry.restore(console.home, model_id), f"{model_id} is back")
+
+
+def annotate(entry: Entry, key: str) -> None:
+    tell(lambda: registry.annotate(entry, str(st.session_state.get(key, ""))), "Noted")
+
+
+def register(run_id: str, name: str, note: str) -> None:
+    """In a process of its own: reading a checkpoint takes torch, which pages do without."""
+    command = [sys.executable, "-m", "core", "models", "register", "--json", f"--name={name}", f"--note={note}", "--", run_id]
+    environment = os.environ | {HOME_VARIABLE: str(console.home)}
+    try:
+        ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=REGISTER_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        st.error(f"The model could not be registered: {error}")
+        return
+    if ended.returncode:
+        reason = next((line for line in reversed(ended.stderr.splitlines()) if line.startswith("error: ")), "see the log of the console")
+        st.error(plain(f"The model could not be registered: {reason.removeprefix('error: ')}"))
+        return
+    say(f"Registered {json.loads(ended.stdout.splitlines()[-1])['model']}")
+    st.rerun()
+
+
+def register_form() -> None:
+    ids = sorted(queries.evaluated_runs(console.store), reverse=True)
+    runs = {run.run_id: run for run in all_runs(console.home) if run.run_id in ids and run.checkpoint_names()}
+    with st.expander("Register a run's model", expanded=bool(runs) and len(entries) == 1, icon=":material/add:"):
+        if not runs:
+            st.caption("A run can be registered as soon as it has a checkpoint and an evaluation.")
+            st.page_link(path_of("runs"), label="All runs")
+            return
+        with st.form("register", border=False):
+            first, second = st.columns([2, 1])
+            run_id = first.selectbox("Run", [i for i in ids if i in runs], format_func=lambda i: f"{display_name(runs[i])} · {i}")
+            name = second.text_input("Name", placeholder="as in its settings", max_chars=60, help="The version is the next of this name.")
+            note = st.text_input("Note", max_chars=400, placeholder="What should be remembered of it")
+            if st.form_submit_button("Register", icon=":material/add:"):
+                with st.spinner("Reading the checkpoint and writing the model…"):
+                    register(str(run_id), name.strip(), note)
+
+
+def figures(entry: Entry) -> None:
+    """The gain by category, and where the model comes from."""
+    record = entry.record
+    if record is None or record.gain is None:
+        st.caption("Nothing is recorded of its gain; measure it with `python -m core evaluate --model " + entry.model_id + "`.")
+        return
+    rows = [("all", record.gain), *record.by_category.items()]
+    table = pd.DataFrame([{"category": name, "logos": v.n, "gain": v.mean, "95 % interval": interval_text(v)} for name, v in rows])
+    st.dataframe(table, hide_index=True, column_config={"gain": st.column_config.NumberColumn(format="%+.3f")}, width="stretch")
+    if record.over_single is not None:
+        word = "Better than" if record.over_single.low > 0 else "No better than"
+        st.caption(f"{word} the best single setting: {record.over_single.mean:+.3f} ({interval_text(record.over_single)}).")
+
+
+def origin(entry: Entry) -> None:
+    record = entry.record
+    if record is None:
+        return
+    step = f" at step {record.step:,}, checkpoint {record.checkpoint}" if record.checkpoint else ""
+    st.markdown(f"From **{plain(record.source)}**{step}.")
+    data = f"{plain(record.data or 'unknown')}" + (f", {record.n_logos} logos, digest `{record.data_digest}`" if record.data_digest else "")
+    st.markdown(f"Data: {data}.")
+
+
+def export_button(entry: Entry) -> None:
+    """The folder is put together when the button is pressed; a damaged model's has the reason in it instead."""
+
+    def make() -> bytes:
+        try:
+            return folder.as_zip(entry)
+        except (TracewrightError, OSError) as error:
+            return f"This model can't be exported: {error}\n".encode()
+
+    st.download_button(
+        "Export", make, f"{entry.model_id}.zip", "application/zip", on_click="ignore", icon=":material/download:", key=f"export.{entry.model_id}",
+        help="policy.onnx, a card, and a runner that makes SVGs with four packages and nothing of Tracewright.", disabled=bool(entry.problem),
+    )  # fmt: skip
+
+
+def row(entry: Entry) -> None:
+    record = entry.record
+    name, gain, note, buttons = st.columns(COLUMNS, vertical_alignment="center")
+    with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{'The model that ships' if entry.is_shipped else entry.model_id}**")
+        if entry.is_default:
+            st.badge("Default", color="green", help="What is used wherever no other model is chosen.")
+        if entry.problem:
+            st.badge("Damaged", color="red", icon=":material/broken_image:")
+    known = record.gain if record is not None else None
+    gain.markdown(f"**{gain_text(known.mean if known else None)}**" + (f" · {interval_text(known)}" if known else ""))
+    when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "trained on the built-in logos alone"
+    if record is not None and record.note:
+        note.markdown(plain(record.note))
+    note.caption(when if record is None else f"{when} · {plain(record.source)}")
+    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        export_button(entry)
+        with st.popover("More", icon=":material/more_vert:", type="tertiary"):
+            more(entry)
+
+
+def more(entry: Entry) -> None:
+    if entry.problem:
+        st.warning(plain(entry.problem), icon=":material/broken_image:")
+    figures(entry)
+    origin(entry)
+    if entry.record is not None:
+        key = f"note.{entry.model_id}"
+        st.text_area("Note", entry.record.note, key=key, on_change=annotate, args=(entry, key), max_chars=2000)
+    with st.container(horizontal=True):
+        st.button(
+            "Make it the default", key=f"promote.{entry.model_id}", on_click=promote, args=(entry,), icon=":material/verified:",
+            disabled=entry.is_default or (bool(entry.problem) and not entry.is_shipped), help="Optimize and the command line then use it where no other is chosen.",
+        )  # fmt: skip
+        if not entry.is_shipped:
+            st.button(
+                "Delete", key=f"delete.{entry.model_id}", on_click=delete, args=(entry,), icon=":material/delete:", disabled=entry.is_default,
+                help="Make another one the default first." if entry.is_default else "It can be put back for a week.",
+            )  # fmt: skip
+
+
+def undo() -> None:
+    model_id = st.session_state.get("models.undo")
+    if model_id:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(f"**{model_id}** was deleted.")
+            st.button("Undo", icon=":material/undo:", key="models.undo.button", on_click=restore, args=(model_id,))
+
+
+def deleted() -> None:
+    found = registry.discarded(console.home)
+    if found:
+        with st.expander(f"{len(found)} deleted model{'s' if len(found) > 1 else ''}", icon=":material/delete:"):
+            st.caption("Kept for a week, then gone for good.")
+            for entry in found[:20]:
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(entry.model_id)
+                    st.button("Put back", key=f"back.{entry.model_id}", on_click=restore, args=(entry.model_id,), type="tertiary")
+
+
+def comparison() -> None:
+    """Two models on the logos that both were evaluated on, and the settings in which they differ."""
+    kept = [entry.model_id for entry in entries if entry.record is not None and not entry.problem]
+    if len(kept) < 2:
+        return
+    st.subheader("Two models")
+    first, second = st.columns(2)
+    with first:
+        one = choose("First", kept, "a", default=kept[1])
+    with second:
+        other = choose("Second", kept, "b", default=kept[0])
+    by_id = {entry.model_id: entry for entry in entries}
+    try:
+        found = compare(by_id[one], by_id[other])
+    except TracewrightError as error:
+        st.warning(plain(str(error)))
+        return
+    st.markdown(f"**{plain(found.verdict())}**" if one != other else "Choose two different models.")
+    if found.paired is not None and one != other:
+        rows = {"all": found.paired} | found.by_category
+        table = pd.DataFrame(
+            [
+                {"category": name, "difference": v.difference, "95 % interval": f"{v.low:+.3f} to {v.high:+.3f}", "won": v.wins, "tied": v.ties, "lost": v.losses}
+                for name, v in rows.items()
+            ]
+        )  # fmt: skip
+        st.dataframe(table, hide_index=True, column_config={"difference": st.column_config.NumberColumn(format="%+.3f")}, width="stretch")
+    if one != other:
+        st.caption("Trained on the same data." if found.has_same_data else "Not known to have been trained on the same data.")
+    if found.settings:
+        lines = [{"setting": name, one: str(a), other: str(b)} for name, (a, b) in found.settings.items()]
+        st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch")
+
+
+entries = registry.models(console.home)
+show_toasts()
+undo()
+register_form()
+with st.container(key="models-header"):
+    for column, text in zip(st.columns(COLUMNS), ("Model", "Gain", "Note", ""), strict=True):
+        column.caption(text)
+for each in entries:
+    row(each)
+deleted()
+comparison()
