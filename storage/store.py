@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -203,6 +204,11 @@ class Store:
         """The same as plain tuples, for small results; not kept."""
         with self._connection.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
+
+    def batches(self, sql: str, parameters: list[Any] | None = None, n_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """The same as Arrow batches of at most ``n_rows``, for results of any size; not kept."""
+        with self._connection.cursor() as cursor:
+            yield from cursor.sql(sql, params=parameters or []).to_arrow_reader(n_rows)
 
     def offsets(self) -> dict[str, int]:
         """{run id: bytes of its log that were taken in}."""

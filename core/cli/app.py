@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.choices, data.rebuild, bench):
     app.command()(command)
+app.command("import")(data.import_)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
 app.add_typer(curricula_app, name="curricula")
