@@ -262,7 +262,7 @@ def export_runs(
             try:
                 store_of = opened(run) if opened is not None else open_index(run, told)
             except (OSError, StoreError) as error:
-                left_out[run.run_id] = str(error)
+                left_out[run.run_id] = f"its log can't be read: {getattr(error, 'strerror', None) or error}"
                 continue
             with store_of as store:
                 for name, table in streamed.items():

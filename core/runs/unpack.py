@@ -358,6 +358,7 @@ def _check_run(to: RunDir, run: ArchivedRun, name: str) -> None:
         try:
             validate(read_yaml(to.config_file))
         except ConfigError as error:
-            raise ArchiveError(f"{name}: {CONFIG_FILE} can't be used: {str(error).splitlines()[0].split(': ', 1)[-1]}") from error
+            told = str(error).splitlines()[0].replace(f"{to.path}{os.sep}", "").replace(f"{to.path}: ", "")
+            raise ArchiveError(f"{name}: {CONFIG_FILE} can't be used: {told}") from error
     if run.files.get(EVENTS_FILE, Entry(0, "")).bytes and not any(True for _ in read_new_lines(to.events_file, 0).events()):
         raise ArchiveError(f"{name}: {EVENTS_FILE} holds no event")
