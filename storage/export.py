@@ -51,22 +51,35 @@ __all__ = [
 ]
 
 KINDS = ("episodes", "metrics", "evaluations", "summary", "parameters", "events", "settings")
+LARGE_LOG_BYTES, LARGE_INDEX_MB = 20_000_000, 128
 Told = Callable[[str, int, int], None]  # what is being done, how much of how much is done
 
 
-def open_index(run: RunDir, told: Told | None = None) -> Store:
+def open_index(run: RunDir) -> Store:
     """An index in memory over one run: the same answers without the console's database."""
-    store = Store(None)
+    return _filled(Store(None), run, None)
+
+
+def _filled(store: Store, run: RunDir, told: Told | None) -> Store:
     try:
         n_bytes = run.events_file.stat().st_size if told is not None and run.events_file.is_file() else 0
-        on_bytes = (
-            None if told is None else lambda n: told(f"{run.run_id}: reading its log, MB", n // 1_000_000, max(n, n_bytes) // 1_000_000)
-        )
+        on_bytes = None if told is None else lambda n: told(f"{run.run_id}: reading its log, MB", n // 1_000_000, max(n, n_bytes) // 1_000_000)
         read_new(store, run.run_id, run.events_file, {}, on_bytes)
     except BaseException:
         store.close()
         raise
     return store
+
+
+@contextlib.contextmanager
+def _index(run: RunDir, out: Path, told: Told | None) -> Iterator[Store]:
+    """An index over one run; over a large log in a file beside what is written, so that it need not fit into memory."""
+    is_large = run.events_file.is_file() and run.events_file.stat().st_size > LARGE_LOG_BYTES
+    with contextlib.ExitStack() as stack:
+        path = None
+        if is_large:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".index-", dir=out))) / "index.duckdb"
+        yield stack.enter_context(_filled(Store(path, memory_mb=LARGE_INDEX_MB if is_large else None), run, told))
 
 
 def episodes(store: Store, run: str) -> pd.DataFrame:
@@ -259,12 +272,12 @@ def export_runs(
         }
         for place, run in enumerate(runs, start=1):
             where = f"{run.run_id} ({place} of {len(runs)})" if has_run else run.run_id
-            try:
-                store_of = opened(run) if opened is not None else open_index(run, told)
-            except (OSError, StoreError) as error:
-                left_out[run.run_id] = f"its log can't be read: {getattr(error, 'strerror', None) or error}"
-                continue
-            with store_of as store:
+            with contextlib.ExitStack() as of_run:
+                try:
+                    store = of_run.enter_context(opened(run) if opened is not None else _index(run, out, told))
+                except (OSError, StoreError) as error:
+                    left_out[run.run_id] = f"its log can't be read: {getattr(error, 'strerror', None) or error}"
+                    continue
                 for name, table in streamed.items():
                     _stream(table, store, run.run_id, files[name], told, f"{where}: {name}")
                 small.add(store, run)

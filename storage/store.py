@@ -111,10 +111,10 @@ def _lines(data: bytes) -> pa.ChunkedArray:
 
 
 class Store:
-    """The index of one folder of runs; ``path`` None keeps it in memory."""
+    """The index of one folder of runs; ``path`` None keeps it in memory. ``memory_mb``: what DuckDB may take, else most of the machine's."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, memory_mb: int | None = None) -> None:
+        self.path, self._memory_mb = path, memory_mb
         self._connection = self._connect()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
@@ -133,6 +133,8 @@ class Store:
             raise StoreError(
                 f"{self.path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
             ) from error
+        if self._memory_mb is not None:
+            connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
         prepare(connection)
         return connection
 
