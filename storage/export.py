@@ -63,7 +63,9 @@ def open_index(run: RunDir) -> Store:
 def _filled(store: Store, run: RunDir, told: Told | None) -> Store:
     try:
         n_bytes = run.events_file.stat().st_size if told is not None and run.events_file.is_file() else 0
-        on_bytes = None if told is None else lambda n: told(f"{run.run_id}: reading its log, MB", n // 1_000_000, max(n, n_bytes) // 1_000_000)
+        on_bytes = (
+            None if told is None else lambda n: told(f"{run.run_id}: reading its log, MB", n // 1_000_000, max(n, n_bytes) // 1_000_000)
+        )
         read_new(store, run.run_id, run.events_file, {}, on_bytes)
     except BaseException:
         store.close()

@@ -44,6 +44,7 @@ HELP = {
     "events": "Stages, baselines, alerts, checkpoints, ends",
     "settings": "Every setting with its default",
 }
+TABLES_HELP = "\n".join(f"- **{kind}**: {text}" for kind, text in HELP.items())
 KEPT_S = 3600.0
 MAX_DOWNLOAD_BYTES = 10**9  # what a browser is given; more is for the command line
 MAX_UPLOAD_MB = 1000
@@ -69,6 +70,7 @@ def panel(console: Console) -> None:
                 st.subheader("Export runs" if which == "export" else "Import runs")
                 if st.button("Close", icon=":material/close:", key="take.close", type="tertiary"):
                     drop_parameters(PANEL, RUNS)
+                    st.session_state.pop("take.imported", None)
                     st.rerun()
             (_export if which == "export" else _import)(console)
 
@@ -82,11 +84,17 @@ def _export(console: Console) -> None:
         form = str(st.segmented_control("As", list(FORMS), format_func=lambda f: FORMS[f], default="csv", key="take.form", required=True))
         kinds = list(export.KINDS)
         if form != "archive":
-            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds"))
-    told = [f"{HELP[kinds[0]]}." if len(kinds) == 1 and form != "archive" else "", SAYS[form]]
-    st.caption(" ".join(part for part in told if part))
+            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP))
+    st.caption(SAYS[form])
     asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
-    if st.button("Make the files", type="primary", icon=":material/folder_zip:", key="take.make", disabled=not (chosen and kinds)):
+    is_made = (st.session_state.get("take.made") or {}).get("asked") == asked
+    if st.button(
+        "Make the files",
+        type="secondary" if is_made else "primary",
+        icon=":material/folder_zip:",
+        key="take.make",
+        disabled=not (chosen and kinds),
+    ):
         st.session_state["take.made"] = _made(console, [runs[i] for i in chosen], form, kinds, asked)
     made: dict[str, Any] | None = st.session_state.get("take.made")
     if made is None or made["asked"] != asked:
@@ -133,7 +141,7 @@ def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], ask
             export.bundle(done, path)
             shutil.rmtree(folder / "files", ignore_errors=True)
             rows = {kind: n for kind, (_, n) in done.files.items() if kind in kinds}
-            says = " · ".join(f"{n:,} {kind}" for kind, n in rows.items()) + "; with a data dictionary"
+            says = "Rows: " + ", ".join(f"{kind} {n:,}" for kind, n in rows.items()) + "; with a data dictionary"
             made |= {"path": path, "left_out": [f"{run}: {why}" for run, why in done.left_out.items()], "says": says}
         if made["path"].stat().st_size > MAX_DOWNLOAD_BYTES:
             made["error"] = (
@@ -177,6 +185,7 @@ def _import(console: Console) -> None:
     )
     if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
         st.session_state["take.imported"] = [_imported(console, file, name.strip()) for file in files]
+        st.rerun()  # the list below has it too
     for ids, line, is_error in st.session_state.get("take.imported", []):
         if is_error:
             st.error(plain(line))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from core.cli.app import app
 from core.errors import ArchiveError, RunError
+from core.machine import Process
 from core.runs import archive as archives
 from core.runs.archive import MANIFEST, pack
 from core.runs.events import EventWriter, read_events
@@ -25,9 +26,8 @@ from core.runs.records import read_label, write_heartbeat, write_label, write_pr
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.small_files import Heartbeat
 from core.runs.status import Status, run_state
-from core.machine import Process
 from core.runs.unpack import STAGING, import_archive
-from tests.unit.test_export import write_run
+from tests.support.events import write_run
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><path d="M0 0h4v4z" fill="#ff0000"/></svg>'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -352,10 +352,13 @@ def test_an_archive_that_is_damaged_anywhere_is_refused_or_whole(data, run, pack
     path = tmp_path / "damaged.zip"
     path.write_bytes(damaged)
     where = home / str(len(list(home.glob("*"))))
+    told = ""
     try:
         (imported,) = import_archive(path, where)
     except ArchiveError as refused:
-        assert "\n" not in str(refused)
+        told = str(refused)
+    if told:
+        assert "\n" not in told
         assert list(where.iterdir()) == []
     else:
         expected = contents(run.path)

@@ -13,34 +13,17 @@ import pytest
 from core.cli.app import app
 from core.errors import RunError
 from core.runs.event_fields import table_columns
-from core.runs.event_types import RECORDS, AttemptStarted, Ended, Metrics
-from core.runs.events import EventWriter, read_events
+from core.runs.event_types import RECORDS, Metrics
+from core.runs.events import read_events
 from core.runs.records import claim
-from core.runs.run_dir import RunDir
 from storage import export, tables
 from storage.ingest import catch_up
 from storage.schema import RECORD_TABLES
 from storage.store import Store
 from storage.table_files import FORMATS, read_table
-from tests.support.events import episode, record
+from tests.support.events import write_run
 from tests.support.paths import ASSETS
 from tests.support.runs import tiny_config
-
-
-def write_run(home: Path, n: int = 20, name: str = "tiny") -> RunDir:
-    """A run of every kind of table, whose log has two attempts: the second goes on from step 10."""
-    run = claim(home, tiny_config(home, name=name))
-    for start in (0, 10):
-        with EventWriter(run.events_file) as log:
-            log.write(start, AttemptStarted(from_step=start, total_timesteps=n, pid=1))
-            log.write(start, record("baseline", method="single", gain=0.25))
-            for i in range(start + 1, n + 1):
-                log.write(i, episode(i, logo=f"=logo {i % 3}", stage="" if i % 2 else "ä, \"b\""))
-                log.write(i, Metrics({"train/loss": i / 3, "time/fps": float("nan")}))
-            log.write(n, record("evaluated", logo="l1", gain=0.3, failure=None))
-            log.write(n, record("evaluation", gain=0.3, by_category={"simple": 0.3}, is_best=True))
-            log.write(n, Ended("COMPLETED", "all steps done", 0.3, 0.3))
-    return run
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from core.runs.events import EventWriter
 from storage import export
 from storage.snapshot import open_snapshot
 from storage.table_files import read_table
+from tests.support.events import write_run
 from tests.support.pages import caught_up
 from tests.support.paths import ROOT
-from tests.unit.test_export import write_run
 
 NOTEBOOK = ROOT / "docs" / "read_runs.ipynb"
 
