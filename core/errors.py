@@ -38,6 +38,10 @@ class RunError(TracewrightError, ValueError):
     """Raised when a run does not exist, or what is asked of it is not possible in its state."""
 
 
+class ArchiveError(RunError):
+    """Raised when a file is no archive of a run, is damaged, or holds what an archive may not hold."""
+
+
 class WorkerError(TracewrightError, RuntimeError):
     """Raised when workers can't be kept running, or no picture is left to work on."""
 

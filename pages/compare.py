@@ -21,7 +21,7 @@ from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
-from pages.views.shell import begin, room_for
+from pages.views.shell import begin, path_of, room_for
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -142,9 +142,20 @@ def figure_table() -> None:
             "n_logos": st.column_config.NumberColumn("logos"),
         },
     )
-    st.download_button(
-        "figures.csv", export.to_csv(figures), "figures.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv.figures"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "figures.csv",
+            export.to_csv(figures),
+            "figures.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="csv.figures",
+        )
+        st.page_link(
+            path_of("runs"), label="Export these runs", icon=":material/folder_zip:", query_params={"take": "export", "of": shown},
+            help="All their tables in any format, or the whole runs.",
+        )  # fmt: skip
 
 
 def difference_table() -> None:

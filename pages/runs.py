@@ -7,7 +7,7 @@ import streamlit as st
 from core.runs import trash
 from core.runs.run_dir import RunDir, all_runs, unlisted
 from core.runs.status import Status, run_state
-from pages.views import actions, controls, tables
+from pages.views import actions, controls, tables, take_home
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
 from pages.views.text import duration_text, gain_text, plain
 from storage import export, queries
@@ -31,6 +31,7 @@ def first_visit() -> None:
             if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
                 actions.start_preset(console, "quick")
             st.page_link(path_of("new_run"), label="Set up a run of your own", icon=":material/tune:")
+            take_home.open_button("import")
 
 
 def header_row() -> None:
@@ -153,14 +154,17 @@ def table() -> None:
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         st.download_button(
-            "Export CSV",
+            "Table as CSV",
             lambda: export.to_csv(tables.table_frame(wanted)),
             "runs.csv",
             "text/csv",
             on_click="ignore",
             icon=":material/download:",
             key="export.runs",
+            help="This list, as it stands.",
         )
+        take_home.open_button("export", [row.run.run_id for row in wanted])
+        take_home.open_button("import")
     waiting = [row for row in rows if row.state.status is Status.QUEUED]
     if waiting:
         with st.expander(f"Queue: {len(waiting)} waiting", expanded=True, icon=":material/hourglass_top:"):
@@ -181,5 +185,6 @@ def is_moving() -> bool:
     return any(run_state(run).status.is_moving for run in all_runs(console.home))
 
 
+take_home.panel(console)
 table()
 redraw_when(lambda: not is_any_live and is_moving())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,8 +54,8 @@ def catch_up(store: Store, home: Path, offsets: dict[str, int], failed: dict[str
     return n_events
 
 
-def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> int:
-    """Take in one log's new lines."""
+def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int], told: Callable[[int], None] | None = None) -> int:
+    """Take in one log's new lines. ``told``: called with the bytes of the log that are taken in, as it goes on."""
     n_events = 0
     while True:
         at = offsets.get(run_id, 0)
@@ -66,6 +67,8 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int]) -> 
         if new.data:
             n_events += _take_in(store, run_id, new.data, at)
             offsets[run_id] = new.offset
+        if told is not None:
+            told(new.offset)
         if not new.has_more:
             return n_events
 

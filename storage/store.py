@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -110,10 +111,10 @@ def _lines(data: bytes) -> pa.ChunkedArray:
 
 
 class Store:
-    """The index of one folder of runs; ``path`` None keeps it in memory."""
+    """The index of one folder of runs; ``path`` None keeps it in memory. ``memory_mb``: what DuckDB may take, else most of the machine's."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, memory_mb: int | None = None) -> None:
+        self.path, self._memory_mb = path, memory_mb
         self._connection = self._connect()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
@@ -132,6 +133,8 @@ class Store:
             raise StoreError(
                 f"{self.path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
             ) from error
+        if self._memory_mb is not None:
+            connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
         prepare(connection)
         return connection
 
@@ -203,6 +206,11 @@ class Store:
         """The same as plain tuples, for small results; not kept."""
         with self._connection.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
+
+    def batches(self, sql: str, parameters: list[Any] | None = None, n_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """The same as Arrow batches of at most ``n_rows``, for results of any size; not kept."""
+        with self._connection.cursor() as cursor:
+            yield from cursor.sql(sql, params=parameters or []).to_arrow_reader(n_rows)
 
     def offsets(self) -> dict[str, int]:
         """{run id: bytes of its log that were taken in}."""

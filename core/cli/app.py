@@ -32,6 +32,7 @@ for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.r
     app.command()(command)
 for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)
+app.command("import")(data.import_)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
 app.add_typer(models_app, name="models")

@@ -1,44 +1,113 @@
-"""``export``, ``report``, ``choices`` and ``rebuild``: what runs and people have to tell."""
+"""``export``, ``import``, ``report``, ``choices`` and ``rebuild``: what runs and people have to tell."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core.cli.common import Json, RunName, clear_errors, result
+from core.cli.progress import Progress
 from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.paths import runs_home
-from core.runs.run_dir import find_run
+from core.runs.run_dir import RunDir, find_run
+
+RunNames = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of runs, or their directories.")]
 
 
 def export(
-    run: RunName,
-    form: Annotated[str, typer.Option("--format", help="csv or json; onnx for its best model.")] = "csv",
+    runs: RunNames,
+    form: Annotated[
+        str, typer.Option("--format", help="csv, json or parquet; archive for whole runs as a zip; onnx for its best model.")
+    ] = "csv",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
+    only: Annotated[str, typer.Option("--tables", help="Only these tables, separated by commas.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write a run's metrics, episodes, evaluations and summary, or its model as ONNX."""
-    from storage.export import FORMATS, export_run
+    """Write the tables of runs with their data dictionary, whole runs as an archive that ``import`` takes in, or a run's model as ONNX."""
+    from storage.export import FORMATS, KINDS, export_runs
 
     with clear_errors():
+        names = list(dict.fromkeys(runs))
         if form == "onnx":
-            _export_model(run, out, as_json)
+            if len(names) > 1:
+                raise ConfigError(f"--format onnx takes one run, not {len(names)}")
+            _export_model(names[0], out, as_json)
             return
-        if form not in FORMATS:
-            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}, onnx")
-        out.mkdir(parents=True, exist_ok=True)
-        written = export_run(find_run(run, runs_home()), form, out)
-        data = {table: {"file": str(path), "rows": rows} for table, (path, rows) in written.items()}
+        if form not in (*FORMATS, "archive"):
+            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}, archive, onnx")
+        kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or list(KINDS)
+        if unknown := [kind for kind in kinds if kind not in KINDS]:
+            raise ConfigError(f"--tables {unknown[0]!r} is none of {', '.join(KINDS)}")
+        found = _found(names)
+        if form == "archive":
+            _export_archive(found, out, as_json)
+            return
+        exported = export_runs(found, form, out, kinds, Progress())
+        data: dict[str, Any] = {table: {"file": str(path), "rows": rows} for table, (path, rows) in exported.files.items()}
+        if exported.left_out:
+            data["left_out"] = exported.left_out
 
         def text() -> None:
-            for path, rows in written.values():
+            for path, rows in exported.files.values():
                 print(f"{rows:>8} rows  {path}")
 
         result(data, as_json, text)
+        _tell_left_out([f"{run_id}: {why}" for run_id, why in exported.left_out.items()])
+
+
+def _found(names: list[str]) -> list[RunDir]:
+    """The runs of some names, each once."""
+    found = {run.path: run for run in (find_run(name, runs_home()) for name in names)}
+    if len({run.run_id for run in found.values()}) < len(found):
+        raise RunError("two of these runs have the same id; export them one by one")
+    return list(found.values())
+
+
+def _tell_left_out(lines: list[str]) -> None:
+    """What could not be read, and exit code 1: not all that was asked for is there."""
+    for line in lines:
+        print(f"left out: {line}", file=sys.stderr)
+    if lines:
+        raise typer.Exit(1)
+
+
+def _export_archive(runs: list[RunDir], out: Path, as_json: bool) -> None:
+    from core.runs.archive import pack
+
+    packed = pack(runs, out / f"{runs[0].run_id if len(runs) == 1 else 'runs'}.zip", Progress())
+    size = packed.path.stat().st_size
+    data = {
+        "file": str(packed.path),
+        "bytes": size,
+        "files": packed.n_files,
+        "runs": [run.run_id for run in runs],
+        "left_out": packed.left_out,
+    }
+    result(
+        data, as_json, lambda: print(f"{size:>8} bytes  {packed.path}  ({packed.n_files} files of {len(runs)} run{'s'[: len(runs) > 1]})")
+    )
+    _tell_left_out(packed.left_out)
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Archives that export --format archive made.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="What the run is to be called here; for an archive of one run.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take in whole runs that another installation exported. Checked first: a damaged or hostile archive leaves nothing behind."""
+    from core.runs.unpack import import_archive
+
+    with clear_errors():
+        if name and len(files) > 1:
+            raise ConfigError(f"--as names one run, and there are {len(files)} archives")
+        imported = [found for file in files for found in import_archive(file, runs_home(), name, Progress())]
+        data = {"runs": [{"run_id": found.run.run_id, "path": str(found.run.path), "is_new": found.is_new} for found in imported]}
+        result(data, as_json, lambda: print("\n".join(found.told for found in imported)))
 
 
 def report(

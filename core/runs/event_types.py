@@ -34,16 +34,16 @@ class AttemptStarted(Record):
 
     kind = "attempt_started"
     from_step: int = 0  # num_timesteps of the checkpoint it goes on from, 0 without one
-    total_timesteps: int = 0
-    pid: int = 0
+    total_timesteps: int = 0  # steps that the run is to take
+    pid: int = 0  # of the trainer's process
     create_time: Real = math.nan  # of the process, seconds since 1970
-    from_checkpoint: str | None = None
+    from_checkpoint: str | None = None  # name of the checkpoint it goes on from
     cause: str = ""  # why it was started again; empty where a person wished it
     parent: dict[str, Any] | None = None  # run_id, checkpoint and step of what it was forked from
-    host: str = ""
-    python: str = ""
+    host: str = ""  # name of the machine
+    python: str = ""  # version
     versions: dict[str, str] = field(default_factory=dict)  # of packages
-    seed: int | None = None
+    seed: int | None = None  # of the config
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class LogosLoaded(Record):
     """The data set was read."""
 
     kind = "logos_loaded"
-    path: str
+    path: str  # folder, or builtin
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # {category: {split: logos}}
     skipped: list[dict[str, str]] = field(default_factory=list)  # source and reason of each file left out
-    digest: str = ""
-    n_logos: int = 0
+    digest: str = ""  # of all pictures and their splits
+    n_logos: int = 0  # logos in all splits
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PhaseStarted(Record):
     """What the trainer is busy with before its first step and after its last."""
 
     kind = "phase"
-    phase: str
+    phase: str  # in words
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class StageStarted(Record):
 
     kind = "stage_started"
     stage: int  # its place, from 0
-    name: str
-    categories: list[str] = field(default_factory=list)
+    name: str  # of the stage
+    categories: list[str] = field(default_factory=list)  # of the logos that it trains on
     difficulty: Real = math.nan  # in [0, 1]
     target_ssim: Real = math.nan  # in [0, 1]
-    required_gain: float | None = None
-    gain_needed: float | None = None
-    max_episodes: int = 0
+    required_gain: float | None = None  # as configured, null where it follows from the difficulty
+    gain_needed: float | None = None  # gain that an episode needs to succeed
+    max_episodes: int = 0  # episodes after which the stage ends
     success_threshold: Real = math.nan  # in [0, 1]
     quality: float | None = None  # weight, where the stage has its own
-    size: float | None = None
+    size: float | None = None  # weight, where the stage has its own
     max_side: int | None = None  # pixels
-    variants: bool = True
+    variants: bool = True  # whether it trains on variants too
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class StageDecision(Record):
     """The curriculum decided something that does not end the stage: extended, eased, held, released."""
 
     kind = "stage_decision"
-    stage: int
-    name: str
-    reason: str
-    why: str = ""
+    stage: int  # its place, from 0
+    name: str  # of the stage
+    reason: str  # extended, eased, held, released, ...
+    why: str = ""  # in words
     success_share: Real = math.nan  # over the window, in [0, 1]
     n_episodes: int = 0  # in the stage
 
@@ -113,8 +113,8 @@ class StageEvaluation(Record):
     kind = "stage_evaluation"
     shares: ByName = field(default_factory=dict)  # {stage: in [0, 1]}
     change_since_end: ByName = field(default_factory=dict)  # {stage: share now less share when it ended}
-    n_logos: int = 0
-    is_final: bool = False
+    n_logos: int = 0  # logos evaluated
+    is_final: bool = False  # whether it is the run's last
 
 
 @dataclass(frozen=True)
@@ -124,20 +124,20 @@ class EpisodeEnded(Record):
     kind = "episode"
     has_table = True
     episode: int  # from 1
-    env: int
-    logo: str
-    category: str
-    stage: str
+    env: int  # place of the environment, from 0
+    logo: str  # its name
+    category: str  # of the logo
+    stage: str  # of the curriculum, empty without one
     training_gain: Real  # under the weights that are trained for
     headline_gain: Real  # under the weights of every comparison
     terms: ByName  # weighted reward terms by name; their sum is the training gain
     length: int  # conversions
     end_reason: str  # max_steps, or the failure
     ssim: Real  # in [-1, 1]
-    bytes: int
-    paths: int
+    bytes: int  # of the SVG
+    paths: int  # in the SVG
     cpu_s: Real  # seconds of the tracing thread
-    success: bool
+    success: bool  # whether it met the stage's demands
     params: list[Real]  # in the order of core.tracing.params.NAMES
     colour: Real = math.nan  # mean CIELAB distance to the picture
     edge: Real = math.nan  # GMSD, in [0, about 0.5]
@@ -150,7 +150,7 @@ class Metrics(Record):
 
     kind = "metrics"
     has_table = True
-    values: ByName
+    values: ByName  # {metric: value}
 
 
 @dataclass(frozen=True)
@@ -159,26 +159,26 @@ class LogoEvaluated(Record):
 
     kind = "evaluated"
     has_table = True
-    logo: str
-    category: str
-    digest: str
-    gain: Real
+    logo: str  # its name
+    category: str  # of the logo
+    digest: str  # of the picture, by which files are named
+    gain: Real  # headline gain
     ssim: Real  # in [-1, 1]
-    bytes: int
-    paths: int
+    bytes: int  # of the SVG
+    paths: int  # in the SVG
     cpu_s: Real  # seconds of the tracing thread
-    failure: str | None
-    ssim_default: Real
-    bytes_default: int
-    paths_default: int
+    failure: str | None  # why the conversion failed, null where it did not
+    ssim_default: Real  # of VTracer's plain defaults
+    bytes_default: int  # of VTracer's plain defaults
+    paths_default: int  # of VTracer's plain defaults
     svg: str  # path inside the run; empty where SVGs are not kept
-    params: list[Real]
+    params: list[Real]  # in the order of core.tracing.params.NAMES
     colour: Real = math.nan  # mean CIELAB distance to the picture
     edge: Real = math.nan  # GMSD, in [0, about 0.5]
     nodes: Real = math.nan  # of all paths
-    colour_default: Real = math.nan
-    edge_default: Real = math.nan
-    nodes_default: Real = math.nan
+    colour_default: Real = math.nan  # of VTracer's plain defaults
+    edge_default: Real = math.nan  # of VTracer's plain defaults
+    nodes_default: Real = math.nan  # of VTracer's plain defaults
 
 
 @dataclass(frozen=True)
@@ -187,29 +187,29 @@ class EvaluationEnded(Record):
 
     kind = "evaluation"
     has_table = True
-    gain: Real
+    gain: Real  # mean headline gain
     gain_low: Real = math.nan  # bootstrap 95 % interval of the mean
-    gain_high: Real = math.nan
-    gain_median: Real = math.nan
+    gain_high: Real = math.nan  # bootstrap 95 % interval of the mean
+    gain_median: Real = math.nan  # median over the logos
     share_better: Real = math.nan  # of logos with a gain above 0, in [0, 1]
-    ssim: Real = math.nan
-    ssim_default: Real = math.nan
-    bytes: Real = math.nan
-    bytes_default: Real = math.nan
-    n_logos: int = 0
-    n_failed: int = 0
-    is_best: bool = False
+    ssim: Real = math.nan  # mean, in [-1, 1]
+    ssim_default: Real = math.nan  # of VTracer's plain defaults
+    bytes: Real = math.nan  # mean of the SVGs
+    bytes_default: Real = math.nan  # of VTracer's plain defaults
+    n_logos: int = 0  # logos evaluated
+    n_failed: int = 0  # logos whose conversion failed
+    is_best: bool = False  # whether it is the run's best until then
     by_category: ByName = field(default_factory=dict)  # {category: mean gain}
     seconds: Real = math.nan  # that it took
     colour: Real = math.nan  # mean CIELAB distance to the pictures
-    colour_default: Real = math.nan
+    colour_default: Real = math.nan  # of VTracer's plain defaults
     edge: Real = math.nan  # GMSD
-    edge_default: Real = math.nan
-    nodes: Real = math.nan
-    nodes_default: Real = math.nan
+    edge_default: Real = math.nan  # of VTracer's plain defaults
+    nodes: Real = math.nan  # mean, of all paths
+    nodes_default: Real = math.nan  # of VTracer's plain defaults
     over_single: Real = math.nan  # mean gain over the best single setting on the same logos, paired, with its 95 % interval
-    over_single_low: Real = math.nan
-    over_single_high: Real = math.nan
+    over_single_low: Real = math.nan  # bootstrap 95 % interval of over_single
+    over_single_high: Real = math.nan  # bootstrap 95 % interval of over_single
 
 
 @dataclass(frozen=True)
@@ -217,26 +217,26 @@ class BaselineMeasured(Record):
     """A reference method on the same validation logos. Gains are headline gains."""
 
     kind = "baseline"
-    method: str
-    gain: Real
-    gain_low: Real = math.nan
-    gain_high: Real = math.nan
-    n_logos: int = 0
+    method: str  # name of the baseline
+    gain: Real  # mean headline gain
+    gain_low: Real = math.nan  # bootstrap 95 % interval of the mean
+    gain_high: Real = math.nan  # bootstrap 95 % interval of the mean
+    n_logos: int = 0  # logos measured
     budget: int = 1  # conversions per logo
-    gain_median: Real = math.nan
-    share_better: Real = math.nan
-    ssim: Real = math.nan
-    ssim_default: Real = math.nan
-    bytes: Real = math.nan
-    bytes_default: Real = math.nan
-    n_failed: int = 0
-    by_category: ByName = field(default_factory=dict)
-    colour: Real = math.nan
-    colour_default: Real = math.nan
-    edge: Real = math.nan
-    edge_default: Real = math.nan
-    nodes: Real = math.nan
-    nodes_default: Real = math.nan
+    gain_median: Real = math.nan  # median over the logos
+    share_better: Real = math.nan  # of logos with a gain above 0, in [0, 1]
+    ssim: Real = math.nan  # mean, in [-1, 1]
+    ssim_default: Real = math.nan  # of VTracer's plain defaults
+    bytes: Real = math.nan  # mean of the SVGs
+    bytes_default: Real = math.nan  # of VTracer's plain defaults
+    n_failed: int = 0  # logos whose conversion failed
+    by_category: ByName = field(default_factory=dict)  # {category: mean gain}
+    colour: Real = math.nan  # mean CIELAB distance to the pictures
+    colour_default: Real = math.nan  # of VTracer's plain defaults
+    edge: Real = math.nan  # GMSD
+    edge_default: Real = math.nan  # of VTracer's plain defaults
+    nodes: Real = math.nan  # mean, of all paths
+    nodes_default: Real = math.nan  # of VTracer's plain defaults
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class CheckpointSaved(Record):
     """A checkpoint beside the last one was written."""
 
     kind = "checkpoint"
-    name: str
+    name: str  # of its folder
     gain: float | None = None  # of the evaluation before it
 
 
@@ -253,7 +253,7 @@ class WarningGiven(Record):
     """Something that a person should know, and that ends nothing."""
 
     kind = "warning"
-    text: str
+    text: str  # in words
 
 
 @dataclass(frozen=True)
@@ -275,14 +275,14 @@ class AlertRaised(Record):
     """A finding of the doctor's. ``changes``: settings (dotted) that a fork with the remedy would have."""
 
     kind = "alert"
-    rule: str
-    severity: str
-    title: str
+    rule: str  # name of the doctor's rule
+    severity: str  # info, warning or severe
+    title: str  # in a few words
     step: int = 0  # num_timesteps
-    evidence: str = ""
-    cause: str = ""
-    remedy: str = ""
-    changes: dict[str, Any] = field(default_factory=dict)
+    evidence: str = ""  # the figures behind it
+    cause: str = ""  # what is likely behind it
+    remedy: str = ""  # what to do
+    changes: dict[str, Any] = field(default_factory=dict)  # {dotted setting: value} of the remedy
 
 
 @dataclass(frozen=True)
@@ -290,9 +290,9 @@ class ActionTaken(Record):
     """What was done about a finding. ``n_left``: interventions that the run still allows."""
 
     kind = "action"
-    rule: str
-    text: str
-    n_left: int = 0
+    rule: str  # name of the doctor's rule
+    text: str  # what was done, in words
+    n_left: int = 0  # interventions that the run still allows
 
 
 @dataclass(frozen=True)
@@ -300,12 +300,12 @@ class WorkerLost(Record):
     """A worker process was replaced, with what repeats the case."""
 
     kind = "worker_lost"
-    worker: str
-    failure: str
-    reason: str
-    logo: str | None = None
-    digest: str | None = None
-    params: dict[str, float] | None = None
+    worker: str  # its name
+    failure: str  # what became of the conversion
+    reason: str  # what became of the process
+    logo: str | None = None  # that it was at
+    digest: str | None = None  # of the picture
+    params: dict[str, float] | None = None  # {parameter: value} of the conversion
     is_quarantined: bool = False  # the logo is left out from now on
     case: str | None = None  # path of the picture inside the run
 
@@ -315,7 +315,7 @@ class LogRepaired(Record):
     """The writer cut a torn last line off when it opened the log."""
 
     kind = "log_repaired"
-    bytes: int
+    bytes: int  # that were cut off
 
 
 @dataclass(frozen=True)
@@ -323,11 +323,11 @@ class Ended(Record):
     """The attempt ended and says how. ``error``: the exception's class, where it was one."""
 
     kind = "ended"
-    status: str
-    reason: str = ""
+    status: str  # COMPLETED, STOPPED, FAILED or PRUNED
+    reason: str = ""  # in words
     gain: float | None = None  # of the last evaluation
-    best_gain: float | None = None
-    error: str | None = None
+    best_gain: float | None = None  # of the best evaluation
+    error: str | None = None  # the exception's class, where it was one
     verdict: str = ""  # on the best evaluation, against the best single setting
 
 

@@ -148,6 +148,15 @@ def repair(path: Path) -> Tail:
     return Tail(seq, attempt, size - end)
 
 
+def whole_bytes(path: Path) -> int:
+    """How much of a log is whole lines by now; 0 where there is none."""
+    try:
+        with open_file(path) as file:
+            return _last_newline(file, file.seek(0, os.SEEK_END))
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
 def _last_newline(file: Any, size: int) -> int:
     """Offset just behind the last newline, 0 where there is none."""
     at = size

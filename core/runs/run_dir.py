@@ -136,6 +136,11 @@ def unlisted(home: Path) -> list[str]:
     ]
 
 
+def is_run_id(name: str) -> bool:
+    """Whether a run's folder may be called so."""
+    return _ID.fullmatch(name) is not None
+
+
 def _is_run(path: Path) -> bool:
     """Whether a folder is a run's: it holds a config or a log, of whatever kind."""
     return os.path.isdir(path) and any(os.path.lexists(path / name) for name in (CONFIG_FILE, EVENTS_FILE))

@@ -178,7 +178,7 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
     for table, n in labels.items():
         st.download_button(
             f"{table}.csv",
-            data=lambda table=table: export.to_csv(export.TABLES[table](store, run_id)),  # type: ignore[misc]
+            data=lambda table=table: export.table_csv(store, run, table),  # type: ignore[misc]
             file_name=f"{run_id}-{table}.csv",
             mime="text/csv",
             disabled=n == 0,
@@ -187,3 +187,7 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
             width="stretch",
             icon=":material/download:",
         )
+    st.page_link(
+        path_of("runs"), label="JSON, Parquet, whole run", icon=":material/folder_zip:", query_params={"take": "export", "of": run_id},
+        help="All tables in any format with their data dictionary, or the run as an archive for another installation.",
+    )  # fmt: skip

@@ -1,0 +1,219 @@
+"""Taking runs home and bringing them in: the export form for a selection of runs, and the import of archives.
+
+Which of the two is open, and of which runs, is in the page's address. What is made lies in the home's cache for an hour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.errors import TracewrightError
+from core.runs.archive import pack
+from core.runs.run_dir import RunDir, all_runs
+from core.runs.unpack import import_archive
+from pages.server.service import Console
+from pages.views import tables
+from pages.views.links import choose_many, drop_parameters
+from pages.views.shell import path_of
+from pages.views.text import bytes_text, plain
+from storage import export
+
+PANEL, RUNS = "take", "of"  # parameters of the address
+FORMS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "archive": "Whole runs"}
+SAYS = {
+    "csv": "For spreadsheets and anything else; with several runs, each table begins with the run's id.",
+    "json": "A list of objects per table.",
+    "parquet": "Small, typed and exact; pandas, Polars and DuckDB read it at once.",
+    "archive": "One zip with log, settings, checkpoints, pictures and SVGs of each run, which Import or `python -m core import` of another "
+    "installation takes in.",
+}
+HELP = {
+    "episodes": "One row per episode",
+    "metrics": "Losses, speed, rewards: one row per value",
+    "evaluations": "One row per logo of an evaluation",
+    "summary": "One row per evaluation",
+    "parameters": "VTracer's parameters that were tried",
+    "events": "Stages, baselines, alerts, checkpoints, ends",
+    "settings": "Every setting with its default",
+}
+TABLES_HELP = "\n".join(f"- **{kind}**: {text}" for kind, text in HELP.items())
+KEPT_S = 3600.0
+MAX_DOWNLOAD_BYTES = 10**9  # what a browser is given; more is for the command line
+MAX_UPLOAD_MB = 1000
+
+
+def open_button(panel: Literal["export", "import"], runs: Sequence[str] = ()) -> None:
+    """The button that opens a panel, of these runs."""
+    label, icon = {"export": ("Export", ":material/folder_zip:"), "import": ("Import", ":material/upload:")}[panel]
+    text = "Tables or whole runs of all that is listed, in any format." if panel == "export" else "Runs that another installation exported."
+    if st.button(label, icon=icon, key=f"open.{panel}", help=text, disabled=panel == "export" and not runs):
+        st.query_params[PANEL] = panel
+        if panel == "export":
+            st.query_params[RUNS] = list(runs)
+        st.rerun()
+
+
+def panel(console: Console) -> None:
+    """The panel that the address names; none else."""
+    which = st.query_params.get(PANEL)
+    if which in ("export", "import"):
+        with st.container(border=True, key=f"take-{which}"):
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.subheader("Export runs" if which == "export" else "Import runs")
+                if st.button("Close", icon=":material/close:", key="take.close", type="tertiary"):
+                    drop_parameters(PANEL, RUNS)
+                    st.session_state.pop("take.imported", None)
+                    st.rerun()
+            (_export if which == "export" else _import)(console)
+
+
+@st.fragment
+def _export(console: Console) -> None:
+    runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+    names = tables.names_of(list(runs.values()))
+    chosen = choose_many("Runs", list(runs), RUNS, show=lambda i: names[i], placeholder="Choose runs")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        form = str(st.segmented_control("As", list(FORMS), format_func=lambda f: FORMS[f], default="csv", key="take.form", required=True))
+        kinds = list(export.KINDS)
+        if form != "archive":
+            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP))
+    st.caption(SAYS[form])
+    asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
+    is_made = (st.session_state.get("take.made") or {}).get("asked") == asked
+    if st.button(
+        "Make the files",
+        type="secondary" if is_made else "primary",
+        icon=":material/folder_zip:",
+        key="take.make",
+        disabled=not (chosen and kinds),
+    ):
+        st.session_state["take.made"] = _made(console, [runs[i] for i in chosen], form, kinds, asked)
+    made: dict[str, Any] | None = st.session_state.get("take.made")
+    if made is None or made["asked"] != asked:
+        return
+    if made["error"]:
+        st.error(plain(made["error"]))
+        return
+    for line in made["left_out"]:
+        st.warning(f"Left out: {plain(line)}")
+    path: Path = made["path"]
+    if not path.is_file():
+        st.info("The files were kept for an hour and are gone; make them again.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            f"Download {path.name}, {bytes_text(path.stat().st_size)}", path.read_bytes, path.name, "application/zip", on_click="ignore",
+            icon=":material/download:", type="primary", key="take.download",
+        )  # fmt: skip
+        st.caption(made["says"])
+
+
+def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], asked: object) -> dict[str, Any]:
+    """Make the zip, with its progress in sight: its path, or why there is none."""
+    bar = st.progress(0.0, text="Reading")
+
+    def told(what: str, n_done: int, n_all: int) -> None:
+        bar.progress(min(n_done / n_all, 1.0) if n_all else 0.0, text=f"{plain(what)}: {n_done:,} of {n_all:,}")
+
+    made: dict[str, Any] = {"asked": asked, "error": "", "left_out": [], "says": ""}
+    try:
+        folder = _folder(console)
+        name = runs[0].run_id if len(runs) == 1 else f"{len(runs)}-runs"
+        if form == "archive":
+            packed = pack(runs, folder / f"{name}.zip", told)
+            made |= {
+                "path": packed.path,
+                "left_out": packed.left_out,
+                "says": f"{packed.n_files:,} files, {bytes_text(packed.n_bytes)} unpacked",
+            }
+        else:
+            done = export.export_runs(runs, form, folder / "files", kinds, told, opened=lambda _: contextlib.nullcontext(console.store))
+            bar.progress(1.0, text="Packing")
+            path = folder / f"{name}-{form}.zip"
+            export.bundle(done, path)
+            shutil.rmtree(folder / "files", ignore_errors=True)
+            rows = {kind: n for kind, (_, n) in done.files.items() if kind in kinds}
+            says = "Rows: " + ", ".join(f"{kind} {n:,}" for kind, n in rows.items()) + "; with a data dictionary"
+            made |= {"path": path, "left_out": [f"{run}: {why}" for run, why in done.left_out.items()], "says": says}
+        if made["path"].stat().st_size > MAX_DOWNLOAD_BYTES:
+            made["error"] = (
+                f"{bytes_text(made['path'].stat().st_size)} are too much for a browser; use: python -m core export RUN --format {form}"
+            )
+            made["path"].unlink()
+    except (TracewrightError, OSError) as error:
+        made["error"] = str(error)
+    bar.empty()
+    return made
+
+
+def _folder(console: Console) -> Path:
+    """A new folder for what is made; those of an hour ago go."""
+    above = console.home / "cache" / "exports"
+    above.mkdir(parents=True, exist_ok=True)
+    for old in above.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > KEPT_S:
+                shutil.rmtree(old)
+    return Path(tempfile.mkdtemp(dir=above))
+
+
+@st.fragment
+def _import(console: Console) -> None:
+    st.caption(
+        "Archives that Export made here or elsewhere. Everything in one is checked first: names, sizes, checksums; nothing in it is run. "
+        "One that is here already changes nothing. Larger ones: `python -m core import FILE`."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        files = st.file_uploader(
+            "Archives",
+            type="zip",
+            accept_multiple_files=True,
+            key="take.files",
+            max_upload_size=MAX_UPLOAD_MB,
+            label_visibility="collapsed",
+        )
+    name = (
+        st.text_input("Name it here", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
+    )
+    if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
+        st.session_state["take.imported"] = [_imported(console, file, name.strip()) for file in files]
+        st.rerun()  # the list below has it too
+    for ids, line, is_error in st.session_state.get("take.imported", []):
+        if is_error:
+            st.error(plain(line))
+            continue
+        st.success(plain(line))
+        with st.container(horizontal=True):
+            for run_id in ids:
+                st.page_link(path_of("live"), label=f"Open {run_id}", icon=":material/monitoring:", query_params={"run": run_id})
+
+
+def _imported(console: Console, file: Any, name: str) -> tuple[list[str], str, bool]:
+    """(run ids, what to say, whether it failed) of one upload."""
+    bar = st.progress(0.0, text=plain(file.name))
+
+    def told(what: str, n_done: int, n_all: int) -> None:
+        bar.progress(min(n_done / n_all, 1.0) if n_all else 0.0, text=f"{plain(what)}: {n_done:,} of {n_all:,}")
+
+    try:
+        folder = _folder(console)
+        try:
+            path = folder / "upload.zip"
+            with path.open("wb") as to:
+                shutil.copyfileobj(file, to)
+            found = import_archive(path, console.home, name, told)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except (TracewrightError, OSError) as error:
+        return [], str(error).replace("upload.zip", file.name), True
+    finally:
+        bar.empty()
+    return [each.run.run_id for each in found], "; ".join(each.told for each in found), False
