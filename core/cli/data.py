@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from core.cli.common import Json, RunName, clear_errors, result
+from core.cli.trackers import export_to_tracker
 from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.paths import runs_home
@@ -17,19 +18,28 @@ from core.runs.run_dir import find_run
 
 def export(
     run: RunName,
-    form: Annotated[str, typer.Option("--format", help="csv or json; onnx for its best model.")] = "csv",
+    form: Annotated[
+        str, typer.Option("--format", help="csv or json; onnx for its best model; tensorboard, wandb or mlflow for another tracker.")
+    ] = "csv",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
+    project: Annotated[str, typer.Option(help="wandb: the project; mlflow: the experiment.")] = "tracewright",
+    online: Annotated[bool, typer.Option("--online", help="wandb, mlflow: to the server rather than into the folder.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Another tracker: go on until the run is over.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's metrics, episodes, evaluations and summary, or its model as ONNX."""
+    """Write a run's metrics, episodes, evaluations and summary, or its model as ONNX; or hand its metrics and evaluations to another tracker."""
+    from core.trackers.targets import TRACKERS
     from storage.export import FORMATS, export_run
 
     with clear_errors():
+        if form in TRACKERS:
+            export_to_tracker(run, form, out, project, online, follow, as_json)
+            return
         if form == "onnx":
             _export_model(run, out, as_json)
             return
         if form not in FORMATS:
-            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}, onnx")
+            raise ConfigError(f"--format {form!r} is none of {', '.join((*FORMATS, 'onnx', *TRACKERS))}")
         out.mkdir(parents=True, exist_ok=True)
         written = export_run(find_run(run, runs_home()), form, out)
         data = {table: {"file": str(path), "rows": rows} for table, (path, rows) in written.items()}
