@@ -156,7 +156,7 @@ def _config(recording: Recording, name: str) -> tuple[RunConfig, dict[str, Any]]
             data = validate(parse_yaml(recording.text)).model_dump(mode="json")
         except ConfigError:  # a text of another program's
             data = {}
-    ours = dict(flat(RunConfig().model_dump(mode="json")))
+    ours = {key for key, _ in flat(RunConfig().model_dump(mode="json"))} - {"name", "note", "version"}
     others: dict[str, Any] = {}
     for path, value in recording.settings.items():
         parts = path.replace("/", ".").split(".")
