@@ -28,9 +28,9 @@ class Series:
         if not is_kept.any():
             return None
         when = np.nan_to_num(np.asarray(ts, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        columns = at[is_kept].astype(np.int64), when[is_kept], np.asarray(values, dtype=np.float64)[is_kept]
-        order = np.argsort(columns[0], kind="stable")
-        return cls(*(column[order] for column in columns))
+        order = np.argsort(at[is_kept], kind="stable")
+        kept = np.asarray(values, dtype=np.float64)[is_kept]
+        return cls(at[is_kept][order].astype(np.int64), when[is_kept][order], kept[order])
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class WandbSink:
         before = self._run.dir
         if self._is_online:
             self._run.name = f"{self._about.name} (replaced)"
-        self._run.finish(quiet=True)
+        self._run.finish()
         if not self._is_online:
             self._forget(Path(before).parent.name)
         else:
@@ -67,7 +67,8 @@ class WandbSink:
     def close(self, status: str) -> None:
         if status:
             self._run.summary["status"] = status
-        self._run.finish(exit_code=1 if status in _FAILED else 0, quiet=True)
+        self._run.finish(exit_code=1 if status in _FAILED else 0)
+        self._wandb.teardown()  # ends the process that it has beside ours
 
     def _begin(self) -> None:
         about, self._n_rows = self._about, 0

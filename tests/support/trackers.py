@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections import defaultdict
@@ -9,15 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from core.config.config import RunConfig
 from core.runs.event_types import AttemptStarted, BaselineMeasured, Ended, EvaluationEnded, Metrics
 from core.runs.events import EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
 from core.trackers.sink import About, Reading, State
-from storage import export
+from storage import export, queries
 
 Points = dict[str, list[tuple[int, float]]]  # {name: (step, value), sorted}
 THIRD = 1 / 3  # no float of 32 bits
@@ -95,10 +94,10 @@ def of_csv(run: RunDir) -> Points:
     """What the CSV export says: metrics, and the summary's columns under the names that trackers are given."""
     with export.open_index(run) as store:
         metrics, summary = export.metrics(store, run.run_id), export.summary(store, run.run_id)
+        baselines = [f"gain_{method}" for method in queries.baselines(store, [run.run_id])["method"]]
     rows = list(zip(metrics["name"], metrics["step"], metrics["value"], strict=True))
     left_out = ("step", "attempt", "minutes", "ts", "episode", "is_best", "run_id")
     columns = [name for name in summary.columns if name not in left_out]
-    baselines = [name for name in columns if name in ("gain_single", "gain_method1", "gain_default")]
     for _, row in summary.iterrows():
         rows += [(f"evaluation/{name}", row["step"], row[name]) for name in columns if name not in baselines and not is_nan(row[name])]
     rows += [(f"baseline/{name.removeprefix('gain_')}", 0, summary[name][0]) for name in baselines]
@@ -170,4 +169,4 @@ def of_wandb(folder: Path) -> Points:
 
 
 def _wandb_value(item: Any) -> float:
-    return float(orjson.loads(item.value_json)) if item.value_json else math.nan
+    return float(json.loads(item.value_json)) if item.value_json else math.nan
