@@ -62,6 +62,14 @@ class BenchError(TracewrightError, RuntimeError):
     """Raised when a benchmark lacks what it needs; the text says what to do."""
 
 
+class TrackerError(TracewrightError, RuntimeError):
+    """Raised when another tracker can't be written to: its package or key is missing, or it refused; the text says what to do."""
+
+
+class SourceError(TracewrightError, ValueError):
+    """Raised when what another tracker wrote can't be read as runs; the text says which file and why."""
+
+
 class StoreError(TracewrightError, RuntimeError):
     """Raised when the database can't be opened, with what to do about it."""
 

@@ -181,6 +181,7 @@ with left:
         "Evaluation": "evaluation",
         "Checkpoints and stopping": "checkpoint",
         "Health and recovery": "health",
+        "Trackers": "trackers",
     }
     with st.expander("Advanced", icon=":material/settings:"):
         for tab, section in zip(st.tabs([*sections, "Run"]), [*sections.values(), "run"], strict=True):

@@ -35,6 +35,7 @@ WITHOUT_EFFECT = (
     "logos.path",
     "checkpoint.",
     "workers.",
+    "trackers.",
     "recovery.",
     "outcome.",
     "evaluation.keep_svgs",

@@ -11,6 +11,7 @@ import typer
 
 from core.cli.common import Json, RunName, clear_errors, result
 from core.cli.progress import Progress
+from core.cli.trackers import export_to_tracker, import_figures
 from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.paths import runs_home
@@ -22,24 +23,34 @@ RunNames = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of ru
 def export(
     runs: RunNames,
     form: Annotated[
-        str, typer.Option("--format", help="csv, json or parquet; archive for whole runs as a zip; onnx for its best model.")
+        str,
+        typer.Option(
+            "--format",
+            help="csv, json or parquet; archive for whole runs as a zip; onnx for its best model; tensorboard, wandb or mlflow for another tracker.",
+        ),
     ] = "csv",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
     only: Annotated[str, typer.Option("--tables", help="Only these tables, separated by commas.")] = "",
+    project: Annotated[str, typer.Option(help="wandb: the project; mlflow: the experiment.")] = "tracewright",
+    online: Annotated[bool, typer.Option("--online", help="wandb, mlflow: to the server rather than into the folder.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Another tracker: go on until the run is over.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the tables of runs with their data dictionary, whole runs as an archive that ``import`` takes in, or a run's model as ONNX."""
+    """Write the tables of runs with their data dictionary, whole runs as an archive that ``import`` takes in, a run's model as ONNX; or hand a
+    run's metrics and evaluations to another tracker."""
+    from core.trackers.targets import TRACKERS
     from storage.export import FORMATS, KINDS, export_runs
 
     with clear_errors():
         names = list(dict.fromkeys(runs))
+        if form in TRACKERS:
+            export_to_tracker(_only(names, form), form, out, project, online, follow, as_json)
+            return
         if form == "onnx":
-            if len(names) > 1:
-                raise ConfigError(f"--format onnx takes one run, not {len(names)}")
-            _export_model(names[0], out, as_json)
+            _export_model(_only(names, form), out, as_json)
             return
         if form not in (*FORMATS, "archive"):
-            raise ConfigError(f"--format {form!r} is none of {', '.join(FORMATS)}, archive, onnx")
+            raise ConfigError(f"--format {form!r} is none of {', '.join((*FORMATS, 'archive', 'onnx', *TRACKERS))}")
         kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or list(KINDS)
         if unknown := [kind for kind in kinds if kind not in KINDS]:
             raise ConfigError(f"--tables {unknown[0]!r} is none of {', '.join(KINDS)}")
@@ -58,6 +69,13 @@ def export(
 
         result(data, as_json, text)
         _tell_left_out([f"{run_id}: {why}" for run_id, why in exported.left_out.items()])
+
+
+def _only(names: list[str], form: str) -> str:
+    """The one run that a format takes; raises :class:`ConfigError` where several are named."""
+    if len(names) > 1:
+        raise ConfigError(f"--format {form} takes one run, not {len(names)}")
+    return names[0]
 
 
 def _found(names: list[str]) -> list[RunDir]:
@@ -95,19 +113,52 @@ def _export_archive(runs: list[RunDir], out: Path, as_json: bool) -> None:
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Archives that export --format archive made.")],
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="What the run is to be called here; for an archive of one run.")] = "",
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="Archives that export made; or files or folders of TensorBoard or of neptune-exporter."),
+    ],
+    form: Annotated[
+        str, typer.Option("--format", help="archive, tensorboard or neptune; without it a zip is an archive, the rest by what is there.")
+    ] = "",
+    name: Annotated[str, typer.Option("--as", "--name", metavar="NAME", help="What the run is called here; its own name without it.")] = "",
+    gain: Annotated[
+        str, typer.Option(metavar="SERIES", help="Another tracker's series that is to be compared as the validation gain.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Take in whole runs that another installation exported. Checked first: a damaged or hostile archive leaves nothing behind."""
-    from core.runs.unpack import import_archive
+    """Take in whole runs that another installation exported, or what another tracker recorded as runs to compare with. Checked first: what is
+    damaged or hostile leaves nothing behind."""
+    from core.trackers.imported import FORMATS
 
     with clear_errors():
-        if name and len(files) > 1:
-            raise ConfigError(f"--as names one run, and there are {len(files)} archives")
-        imported = [found for file in files for found in import_archive(file, runs_home(), name, Progress())]
-        data = {"runs": [{"run_id": found.run.run_id, "path": str(found.run.path), "is_new": found.is_new} for found in imported]}
-        result(data, as_json, lambda: print("\n".join(found.told for found in imported)))
+        if form and form not in ("archive", *FORMATS):
+            raise ConfigError(f"--format {form!r} is none of archive, {', '.join(FORMATS)}")
+        if name and len(sources) > 1:
+            raise ConfigError(f"--as names one run, and there are {len(sources)} sources")
+        told: list[str] = []
+        notes: list[str] = []
+        data: list[dict[str, Any]] = []
+        progress = Progress()
+        for source in sources:
+            if form == "archive" or (not form and source.suffix.lower() == ".zip"):
+                _import_archive(source, name, progress, data, told)
+            else:
+                import_figures(source, form, name, gain, progress, data, told, notes)
+
+        def text() -> None:
+            print("\n".join(told))
+            for note in notes:
+                print(note, file=sys.stderr)
+
+        result({"runs": data}, as_json, text)
+
+
+def _import_archive(source: Path, name: str, progress: Progress, data: list[dict[str, Any]], told: list[str]) -> None:
+    from core.runs.unpack import import_archive
+
+    for found in import_archive(source, runs_home(), name, progress):
+        data.append({"run_id": found.run.run_id, "path": str(found.run.path), "is_new": found.is_new})
+        told.append(found.told)
 
 
 def report(

@@ -6,9 +6,9 @@ reads and writes them. Guarantee: a config that validates can be trained.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from core.config.fields import Section, setting
 from core.errors import ParamError
@@ -319,6 +319,29 @@ class EarlyStopConfig(Section):
     min_improvement: float = setting(0.002, "Smallest improvement that counts as a new best.", unit="gain", ge=0, le=10)
 
 
+def _switch(value: Any) -> Any:
+    """YAML reads a bare off as false."""
+    return "off" if value is False else value
+
+
+Switched = BeforeValidator(_switch)
+
+
+class TrackersConfig(Section):
+    """Where else the figures go while the run trains; keys come from the environment or .streamlit/secrets.toml."""
+
+    tensorboard: bool = setting(False, "Write TensorBoard event files into the run's folder.")
+    wandb: Annotated[Literal["off", "offline", "online"], Switched] = setting(
+        "off", "Weights & Biases: offline writes into the run's folder, for wandb sync; online needs WANDB_API_KEY."
+    )
+    mlflow: Annotated[Literal["off", "local", "server"], Switched] = setting(
+        "off", "MLflow: local writes mlflow.db beside the runs; server takes the one that MLFLOW_TRACKING_URI names."
+    )
+    project: str = setting(
+        "tracewright", "Project in Weights & Biases, and experiment in MLflow.", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._ -]+$"
+    )
+
+
 class RunConfig(Section):
     """All settings of a run."""
 
@@ -349,6 +372,7 @@ class RunConfig(Section):
     recovery: RecoveryConfig = Field(default_factory=RecoveryConfig)
     health: HealthConfig = Field(default_factory=HealthConfig)
     early_stop: EarlyStopConfig = Field(default_factory=EarlyStopConfig)
+    trackers: TrackersConfig = Field(default_factory=TrackersConfig)
 
     @model_validator(mode="after")
     def _rollout_fits_batches(self) -> RunConfig:

@@ -44,6 +44,20 @@ class Event:
         return self.data.kind
 
 
+def line_of(event: Event) -> bytes:
+    """An event as the log's line, newline included."""
+    told = {
+        "v": EVENT_VERSION,
+        "seq": event.seq,
+        "attempt": event.attempt,
+        "ts": event.ts,
+        "kind": event.kind,
+        "step": event.step,
+        "data": to_data(event.data),
+    }
+    return orjson.dumps(told, default=_plain, option=_OPTIONS)
+
+
 class EventWriter:
     """Appends events. ``seq`` counts on over attempts; ``attempt`` is one more than the log's last.
 
@@ -64,20 +78,7 @@ class EventWriter:
     def write(self, step: int, record: Record) -> int:
         """Append one event at a step (num_timesteps) and return its ``seq``."""
         self._seq += 1
-        line = orjson.dumps(
-            {
-                "v": EVENT_VERSION,
-                "seq": self._seq,
-                "attempt": self.attempt,
-                "ts": round(self._clock_s + time.monotonic(), 4),
-                "kind": record.kind,
-                "step": step,
-                "data": to_data(record),
-            },
-            default=_plain,
-            option=_OPTIONS,
-        )
-        self._append(line)
+        self._append(line_of(Event(self._seq, self.attempt, round(self._clock_s + time.monotonic(), 4), step, record)))
         for listener in self._listeners:
             listener(step, record)
         return self._seq

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.config.config import RunConfig
@@ -34,6 +35,11 @@ def preflight(config: RunConfig, home: Path) -> list[str]:
         found.append(
             f"it may need {disk:.0f} MB of disk space in {home}, {free:.0f} MB are free; lower checkpoint.disk_budget_mb or free some"
         )
+    found += [
+        f"trackers.{name} is on, and the package {name} is not installed; the run goes on without it (pip install -r requirements-trackers.txt)"
+        for name in ("tensorboard", "wandb", "mlflow")  # each a setting and its package
+        if getattr(config.trackers, name) not in (False, "off") and find_spec(name) is None
+    ]
     cores = available_cores()
     if workers_of(config) > cores:
         found.append(f"n_workers = {config.n_workers} is more than this machine's {cores} cores; it will run alone, and no faster")

@@ -54,6 +54,16 @@ class RunDir:
         return self.path / "label.json"
 
     @property
+    def trackers(self) -> Path:
+        """How far each other tracker was written, and what is written there for TensorBoard and Weights & Biases."""
+        return self.path / "trackers"
+
+    @property
+    def imported_file(self) -> Path:
+        """Where the figures of an imported run come from; other runs have none."""
+        return self.path / "imported.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

@@ -19,6 +19,7 @@ from core.health.interventions import Interventions
 from core.runs.event_types import AlertRaised
 from core.runs.events import EventWriter
 from core.statistics import verdict
+from core.trackers.launch import Followers
 from core.training.callbacks import GradientNorm, RolloutMeans, TrainerCallback
 from core.training.checkpoint_manager import CheckpointManager
 from core.training.checkpoint_state import TrainState
@@ -158,6 +159,18 @@ class EvaluationCallback(BoundaryCallback):
         if found.is_best:
             state.best_gain, state.verdict = gain, verdict(found.over_single, found.over_single_low, found.over_single_high)
             self._save("best")
+
+
+class FollowersCallback(BoundaryCallback):
+    """Tells where a tracker gets no more of the run; nothing of it ends one."""
+
+    def __init__(self, state: TrainState, followers: Followers) -> None:
+        super().__init__(state)
+        self._followers = followers
+
+    def _on_boundary(self) -> bool:
+        self._followers.look(self.model.num_timesteps)
+        return True
 
 
 class HealthCallback(BoundaryCallback):

@@ -24,6 +24,7 @@ from core.runs.event_types import CheckpointSaved
 from core.runs.events import EventWriter, Listener
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.tracing.params import NAMES
+from core.trackers.launch import Followers
 from core.training.checkpoint_manager import CheckpointManager
 from core.training.checkpoint_state import TrainState, versions
 from core.training.data_loader import DataLoader
@@ -72,6 +73,7 @@ class Context:
     checkpoints: CheckpointManager
     doctor: Doctor
     state: TrainState
+    followers: Followers
 
 
 class Session:
@@ -122,6 +124,7 @@ class Session:
                 boundary.StageCallback(state, self.stages, self.policy),
                 self.evaluation,
                 self.health,
+                boundary.FollowersCallback(state, c.followers),
                 boundary.CheckpointCallback(state, self.config, c.checkpoints, self.save),
                 episode_log(state, c.events, self.vec_env, self.data.pictures, self.stage_callback, means),
                 self.stage_callback,

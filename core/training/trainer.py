@@ -30,6 +30,7 @@ from core.runs.requirements import check_preflight
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
 from core.search.outcome_model import MIN_CONVERSIONS, fit
+from core.trackers.launch import Followers
 from core.training.checkpoint_manager import find_start
 from core.training.checkpoint_state import TrainState, versions
 from core.training.data_loader import DataLoader
@@ -115,6 +116,7 @@ def _context(run: RunDir, config: RunConfig, events: EventWriter, heartbeat: Hea
         checkpoints=extras.checkpoint_manager(run, config, events, disk_guard),
         doctor=Doctor(config),
         state=TrainState(),
+        followers=Followers(run, config, events),
     )
 
 
@@ -156,6 +158,7 @@ class Trainer:
         c.heartbeat.step = origin.step
         self._write_start(origin, cause)
         self._note(notes, origin)
+        c.followers.start(origin.step)
         if resume:
             c.doctor.replay(event for event in read_events(c.run.events_file, SEEN) if event.step <= origin.step)
         c.events.listen(c.doctor.observe)
@@ -248,6 +251,7 @@ class Trainer:
     def _finish(self, session: Session) -> Ending:
         c, state, step = self.context, self.context.state, session.step()
         session.metrics.finish()  # learn() ends with an update that no rollout follows
+        c.followers.look(step, is_last=True)
         c.heartbeat.step = step
         if c.stop:
             kept = c.run.last_checkpoint()

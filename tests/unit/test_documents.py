@@ -77,7 +77,7 @@ def test_the_readmes_tree_is_that_on_disk():
     assert not gone, "in the README's tree, but not on disk"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt", "requirements-trackers.txt"])
 def test_requirements_are_pinned(name):
     lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]
     assert lines
