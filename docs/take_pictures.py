@@ -63,6 +63,8 @@ def pages() -> dict[str, tuple[str, int]]:
         "workbench": (f"workbench?run={best}", 1250),
         "compare": (f"compare?{compared}", 1150),
         "compare-logos": (f"compare?{compared}&tab=Logo+by+logo", 1500),
+        "reports": ("reports", 900),
+        "reports-trends": ("reports?tab=Trends", 700),
         "alerts": ("alerts", 620),
         "system": ("system", 640),
         "settings": ("settings", 780),

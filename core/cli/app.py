@@ -16,6 +16,7 @@ from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.logos import app as logos_app
+from core.cli.report import report
 from core.cli.runs import app as runs_app
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.choices, data.rebuild, bench):
+for command in (learn.train, learn.evaluate, learn.optimize, data.export, report, data.choices, data.rebuild, bench):
     app.command()(command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(logos_app, name="logos")
