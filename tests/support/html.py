@@ -21,8 +21,12 @@ PARENTS = {
 }
 
 
+SCRIPT = re.compile(r"(<script[^>]*>)(.*?)(</script>)", re.DOTALL | re.IGNORECASE)
+
+
 def parsed(text: str) -> JustHTML:
-    return JustHTML(text, sanitize=False, collect_errors=True)
+    """What stands in a script is no markup; the parser takes a "</" in it for one."""
+    return JustHTML(SCRIPT.sub(r"\1\3", text), sanitize=False, collect_errors=True)
 
 
 def names_of(document: JustHTML, selector: str) -> list[Any]:
@@ -52,6 +56,7 @@ def problems(text: str) -> list[str]:
         if name in INLINE - {"li", "summary"} and any(str(child.name) in BLOCKS for child in node.children):
             found.append(f"a block in <{name}>")
         found += [f"an attribute that runs: {key} of <{name}>" for key in attributes if key.startswith("on")]
+    found += ["a script begins a comment, which would swallow its end" for script in SCRIPT.findall(text) if "<!--" in script[1]]
     for name, n in (("title", 1), ("h1", 1), ("main", 1)):
         if len(names_of(document, name)) != n:
             found.append(f"{len(names_of(document, name))} of <{name}>")

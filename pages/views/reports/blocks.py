@@ -48,10 +48,9 @@ class Table:
     note: str = ""
 
     @classmethod
-    def of(cls, head: str, rows: Sequence[tuple[str, ...]], n_text: int = 1, note: str = "") -> Table:
-        """``head``: the titles, separated by "|"; the first ``n_text`` columns are text, the others figures."""
-        titles = tuple(title.strip() for title in head.split("|"))
-        return cls(titles, rows, frozenset(range(n_text, len(titles))), note)
+    def of(cls, head: Sequence[str], rows: Sequence[tuple[str, ...]], note: str = "") -> Table:
+        """Figures, each row headed by what it is of."""
+        return cls(tuple(head), rows, frozenset(range(1, len(head))), note)
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class LogoCard:
     text: str
     value: str
     pictures: tuple[Picture, ...]
+    more: str = ""  # folded
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,15 @@ def _summary(facts: list[Facts], names: dict[str, str], told: list[str], left_ou
     blocks: list[Block] = [Text(f"{len(facts)} runs: {', '.join(names.values())}.")]
     if ranked:
         best = ranked[0]
-        blocks += [
-            Text(f"The highest gain is that of {names[best.run_id]}."),
-            *words.result(best.best),
-            words.worth(best.summary["verdict"]),
-        ]
-        beaten = [names[one.run_id] for one in ranked if one.summary["verdict"].startswith("no better")]
-        if beaten:
-            blocks.append(Text(f"No better than one fixed setting for all logos: {', '.join(beaten)}.", "bad"))
+        none_better = [one for one in ranked if one.summary["verdict"].startswith("no better")]
+        blocks += [Text(f"The highest gain is that of {names[best.run_id]}."), *words.result(best.best)]
+        blocks.append(words.worth(best.summary["verdict"]))
+        if others := [names[one.run_id] for one in none_better if one is not best]:
+            blocks.append(
+                Text(
+                    f"No better than one fixed setting for all logos{' either' if best in none_better else ''}: {', '.join(others)}.", "bad"
+                )
+            )
     else:
         blocks.append(Text("None of them has been evaluated yet.", "bad"))
     blocks += [Text(line) for line in told]
@@ -87,9 +88,22 @@ def _figures(store: Store, facts: list[Facts], names: dict[str, str]) -> Section
         )
         for row in found
     ]  # fmt: skip
-    head = "run | status | best gain | 95 % interval | at step | final gain | SSIM | colour | edge | bytes | time | against one setting"
+    head = (
+        "run",
+        "status",
+        "best gain",
+        "95 % interval",
+        "at step",
+        "final gain",
+        "SSIM",
+        "colour",
+        "edge",
+        "bytes",
+        "time",
+        "against one setting",
+    )
     none = [names[one.run_id] for one in facts if one.best is None]
-    blocks: list[Block] = [Table.of(head, rows, 2)] if rows else []
+    blocks: list[Block] = [Table(head, rows, frozenset(range(2, 11)))] if rows else []
     if found:
         bars = [(names[row["run_id"]], row["best_gain"], row["gain_low"], row["gain_high"], True) for row in found]
         references = {
@@ -127,9 +141,9 @@ def _pair(store: Store, first: Facts, other: Facts, names: dict[str, str]) -> tu
 def _pairs(names: dict[str, str], evaluated: list[Facts], rows: list[tuple[str, ...]]) -> Section:
     if not rows:
         return Section("pairs", "Logo by logo", [Text("It takes two runs that have been evaluated.", "soft")])
-    head = f"against {names[evaluated[0].run_id].replace('|', '/')} | logos | mean difference | 95 % interval | wins · ties · losses | p"
+    head = (f"against {names[evaluated[0].run_id]}", "logos", "mean difference", "95 % interval", "wins · ties · losses", "p")
     note = "Each run at its best evaluation; p by Wilcoxon's signed-rank test, two-sided, not corrected for how many runs are compared."
-    return Section("pairs", "Logo by logo", [Table.of(head, rows, note=note)])
+    return Section("pairs", "Logo by logo", [Table.of(head, rows, note)])
 
 
 def _stages(facts: list[Facts], names: dict[str, str]) -> Section:

@@ -26,7 +26,7 @@ def data_card(facts: Facts) -> Section:
             Card("logos", f"{loaded.n_logos:,}", f"from {where}"),
             Card("work size", f"{config.work_size} px", f"traced at {facts.config.pipeline.trace_size or config.work_size} px"),
             Card("variants", f"{config.variants}", "of each training logo, beside it"),
-            Card("digest", loaded.digest[:16] or "–", "of all pictures; the same digest is the same data"),
+            Card("digest", loaded.digest[:12] or "–", "of all pictures; the same digest is the same data"),
         )
     )
     found = [split for split in SPLITS if any(split in counts for counts in loaded.counts.values())]
@@ -36,7 +36,7 @@ def data_card(facts: Facts) -> Section:
         rows.append(("all", *(f"{sum(counts.get(split, 0) for counts in loaded.counts.values()):,}" for split in splits)))
     blocks: list[Block] = [cards]
     if rows:
-        blocks.append(Table.of(" | ".join(["category", *(split.replace("|", "/") for split in splits)]), rows))
+        blocks.append(Table.of(["category", *splits], rows))
     blocks.append(
         Text(
             "The agent learns on the training logos alone; what this report says of gains is of the validation logos, at their evaluations."

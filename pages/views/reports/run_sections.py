@@ -114,8 +114,8 @@ def trends(facts: Facts) -> Section:
             "A line by least squares. Values that follow each other closely count as fewer, so that a slow wave is not taken for a trend; an interval "
             "that holds 0 is no clear trend."
         )
-        head = "quantity | first average | last average | change per 1,000 steps | 95 % interval | it"
-        blocks.append(Table.of(head, rows, note=note))
+        head = ("quantity", "first average", "last average", "change per 1,000 steps", "95 % interval", "it")
+        blocks.append(Table(head, rows, frozenset(range(1, 5)), note))
     return Section("trends", "Trends", blocks or [Text("There are too few values for a trend.", "soft")])
 
 
@@ -146,7 +146,17 @@ def baselines(facts: Facts) -> Section:
     blocks: list[Block] = [
         figures.methods(sorted([own, zero, *others], key=lambda row: -row[1] if row[1] == row[1] else 9)),
         Table.of(
-            "method | conversions per logo | gain | 95 % interval | better than the defaults | SSIM | colour error | edge error | bytes",
+            (
+                "method",
+                "conversions per logo",
+                "gain",
+                "95 % interval",
+                "better than the defaults",
+                "SSIM",
+                "colour error",
+                "edge error",
+                "bytes",
+            ),
             rows,
         ),
         words.worth(facts.summary["verdict"]),
@@ -161,8 +171,8 @@ def baselines(facts: Facts) -> Section:
     names = [c for c in CATEGORY_COLOURS if f"gain_{c}" in best]
     if names and facts.first is not None:
         table = [(c, *(gain_text(row.get(f"gain_{c}")) for row in (facts.first, best)), *_by_category(facts, c)) for c in names]
-        titles = " | ".join(method_label(b.method, b.budget) for b in facts.baselines)
-        blocks.append(Table.of(f"category | first evaluation | best evaluation{' | ' + titles if titles else ''}", table))
+        titles = [method_label(b.method, b.budget) for b in facts.baselines]
+        blocks.append(Table.of(["category", "first evaluation", "best evaluation", *titles], table))
     return Section("baselines", "Against other ways to choose", blocks)
 
 
@@ -171,7 +181,7 @@ def _by_category(facts: Facts, category: str) -> list[str]:
 
 
 def method_label(name: str, budget: int) -> str:
-    label = METHOD_LABELS.get(name, name).replace("|", "/")
+    label = METHOD_LABELS.get(name, name)
     return label if budget == 1 else f"{label}, {budget} conversions"
 
 
@@ -328,13 +338,13 @@ def logo_card(facts: Facts, row: dict[Any, Any], files: Files) -> LogoCard:
     if row["colour"] == row["colour"]:
         figures_told.append(f"colour {words.number(row['colour'], '.2f')} ({words.number(row['colour_default'], '.2f')})")
     figures_told.append(f"{words.number(row['bytes'])} bytes ({words.number(row['bytes_default'])})")
-    settings = ", ".join(f"{name} {row[name]:g}" for name in NAMES if row.get(name) == row.get(name) and row.get(name) is not None)
+    settings = ", ".join(f"{name} {row[name]:.4g}" for name in NAMES if row.get(name) == row.get(name) and row.get(name) is not None)
     sides = (
         Picture("picture", png_url(picture) if picture else ""),
         Picture("before", svg_url(before) if before else ""),
         Picture("after", svg_url(after) if after else ""),
     )
-    return LogoCard(str(row["logo"]), f"{row['category']} · {' · '.join(figures_told)} · {settings}", gain_text(row["gain"]), sides)
+    return LogoCard(str(row["logo"]), f"{row['category']} · {' · '.join(figures_told)}", gain_text(row["gain"]), sides, settings)
 
 
 def milestones(facts: Facts) -> Section:
