@@ -94,7 +94,7 @@ def take_tasks() -> None:
     """The browser tests of what people come for, each leaving a picture."""
     environment = os.environ | {"TRACEWRIGHT_PICTURES": str(PICTURES)}
     tests = ["tests/browser", "tests/integration"]
-    wanted = "stage or worst or export or clone or hand or main_path or twenty"
+    wanted = "report or stage or worst or export or clone or hand or main_path or twenty"
     subprocess.run([sys.executable, "-m", "pytest", "-m", "browser", "-k", wanted, *tests], cwd=ROOT, env=environment, check=True)
 
 
