@@ -67,6 +67,8 @@ def pages() -> dict[str, tuple[str, int]]:
         "workbench": (f"workbench?run={best}", 1250),
         "compare": (f"compare?{compared}", 1150),
         "compare-logos": (f"compare?{compared}&tab=Logo+by+logo", 1500),
+        "reports": ("reports", 900),
+        "reports-trends": ("reports?tab=Trends", 700),
         "alerts": ("alerts", 620),
         "system": ("system", 640),
         "settings": ("settings", 780),
@@ -108,7 +110,7 @@ def take_tasks() -> None:
     """The browser tests of what people come for, each leaving a picture."""
     environment = os.environ | {"TRACEWRIGHT_PICTURES": str(PICTURES)}
     tests = ["tests/browser", "tests/integration"]
-    wanted = "stage or worst or export or clone or hand or main_path or twenty"
+    wanted = "report or stage or worst or export or clone or hand or main_path or twenty"
     subprocess.run([sys.executable, "-m", "pytest", "-m", "browser", "-k", wanted, *tests], cwd=ROOT, env=environment, check=True)
 
 

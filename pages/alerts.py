@@ -9,7 +9,9 @@ import streamlit as st
 
 from core.config.installation import SEVERITIES
 from core.notifications.notices import last_read_ts, mark_read
+from core.reports import kept
 from core.runs.run_dir import all_runs
+from pages.server import kept_reports, start_document
 from pages.views import tables
 from pages.views.live import health
 from pages.views.shell import begin, notices, path_of
@@ -19,6 +21,7 @@ console = begin("Alerts")
 names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
 found = notices(console)
 seen = last_read_ts(console.home)
+reports = kept.by_event(console.home)
 n_new = sum(notice.ts > seen for notice in found)
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -57,6 +60,9 @@ for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
                 st.badge("new", color="violet")
             tab = {"tab": "Health"} if notice.kind in ("alert", "action") else {}
             st.page_link(path_of("live"), label=names.get(notice.run_id, notice.run_id), query_params={"run": notice.run_id} | tab)
+            if report := reports.get((notice.run_id, notice.ts)):
+                url = f"{start_document.base_path()}{kept_reports.PATH}/{report}"
+                st.link_button("Report", url, icon=":material/summarize:", type="tertiary")
             st.caption(f"step {notice.step:,} · {datetime.fromtimestamp(notice.ts):%b %d, %H:%M:%S}")
             if notice.severity == "info":
                 st.caption(notice.text)

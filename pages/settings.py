@@ -1,4 +1,4 @@
-"""Settings of this installation: what runs may take together, and whom to tell what."""
+"""Settings of this installation: what runs may take together, which reports are made, and whom to tell what."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Queue")
     forms.model_fields(Settings, "queue", data, "settings")
+    st.subheader("Reports")
+    st.caption("Made by the console, or by `runs serve`, without being asked for; the page Reports lists them.")
+    forms.model_fields(Settings, "reports", data, "settings")
 with right:
     st.subheader("Notifications")
     st.caption(

@@ -18,6 +18,7 @@ from core.cli.curricula import app as curricula_app
 from core.cli.film import film
 from core.cli.logos import app as logos_app
 from core.cli.models import app as models_app
+from core.cli.report import report
 from core.cli.runs import app as runs_app
 
 app = typer.Typer(
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, film, data.choices, data.rebuild, bench):
+for command in (learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
     app.command()(command)
 for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)

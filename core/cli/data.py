@@ -1,4 +1,4 @@
-"""``export``, ``import``, ``report``, ``choices`` and ``rebuild``: what runs and people have to tell."""
+"""``export``, ``import``, ``choices`` and ``rebuild``: what runs and people have to tell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.common import Json, RunName, clear_errors, result
+from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
 from core.cli.trackers import export_to_tracker, import_figures
 from core.errors import ConfigError, RunError
-from core.files import write_aside
 from core.paths import runs_home
 from core.runs.run_dir import RunDir, find_run
 
@@ -159,27 +158,6 @@ def _import_archive(source: Path, name: str, progress: Progress, data: list[dict
     for found in import_archive(source, runs_home(), name, progress):
         data.append({"run_id": found.run.run_id, "path": str(found.run.path), "is_new": found.is_new})
         told.append(found.told)
-
-
-def report(
-    run: RunName,
-    out: Annotated[Path | None, typer.Option(help="The file; RUN-report.html without it.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a run as one HTML page that needs nothing else: figures, curves, stages, findings, logos, settings."""
-    from pages.views.report import render
-    from storage.export import open_index, run_summary
-
-    with clear_errors():
-        found = find_run(run, runs_home())
-        path = out or Path(f"{found.run_id}-report.html")
-        with open_index(found) as store:
-            written = render(store, found)
-            summary = run_summary(store, found)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, written)
-        data = {"file": str(path), "bytes": len(written), "best_gain": summary["best_gain"], "episodes": summary["episodes"]}
-        result(data, as_json, lambda: print(f"{len(written):>8} bytes  {path}"))
 
 
 def _export_model(run: str, out: Path, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The settings of an installation rather than of a run: resources for the queue, and notifications.
+"""The settings of an installation rather than of a run: resources for the queue, notifications and reports.
 
 They are kept beside the runs in ``settings.yaml``, readable by its owner only, since notification addresses contain
 passwords.
@@ -49,11 +49,21 @@ class NotifySettings(_Section):
     )
 
 
+class ReportSettings(_Section):
+    """Reports that are made by themselves, by the console or ``runs serve``, and kept."""
+
+    at_end: bool = _field(True, "Make a report when a run ends.")
+    at_stages: bool = _field(True, "Make one when a stage of a curriculum ends.")
+    summaries: Literal["none", "daily", "weekly", "both"] = _field("both", "How often to make a summary of all runs.")
+    keep: int = _field(100, "Keep so many of these; beyond that the oldest are deleted.", unit="reports", ge=1, le=10_000)
+
+
 class Settings(_Section):
     """All settings of the installation."""
 
     queue: QueueSettings = Field(default_factory=QueueSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
 
 
 def read_settings(home: Path) -> Settings:

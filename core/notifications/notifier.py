@@ -86,10 +86,17 @@ class _State:
 
 class Notifier:
     """A context manager that runs the sending thread. ``is_mine``: whether this process is the one that sends, if several
-    share a home; ``deliver``: sends (url, title, text) and returns what went wrong."""
+    share a home; ``deliver``: sends (url, title, text) and returns what went wrong; ``listener``: is told of every notice, also where
+    nobody is to be notified, at least once."""
 
-    def __init__(self, home: Path, is_mine: Callable[[], bool], deliver: Callable[[str, str, str], str] = send) -> None:
-        self.home, self._is_mine, self._deliver = home, is_mine, deliver
+    def __init__(
+        self,
+        home: Path,
+        is_mine: Callable[[], bool],
+        deliver: Callable[[str, str, str], str] = send,
+        listener: Callable[[Notice], None] = lambda notice: None,
+    ) -> None:
+        self.home, self._is_mine, self._deliver, self._listener = home, is_mine, deliver, listener
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
         self._offsets: dict[str, int] | None = None
@@ -142,7 +149,10 @@ class Notifier:
                 is_changed = True
                 for event in new.events(KINDS):
                     notice = notice_of(run.run_id, event)
-                    if notice is not None and settings.urls and _is_wanted(notice, settings):
+                    if notice is None:
+                        continue
+                    self._listener(notice)
+                    if settings.urls and _is_wanted(notice, settings):
                         self._note(notice, settings, now)
         return is_changed
 

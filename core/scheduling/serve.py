@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.notifications.notifier import Notifier
+from core.reports.reporter import Reporter
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.queue import waiting
@@ -26,10 +27,11 @@ def serve(home: Path, until_idle: bool = False, is_done: Callable[[], bool] | No
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: signals.append(number))
     scheduler, n_started = Scheduler(home), 0
-    notifier = Notifier(home, scheduler.is_acting)
+    reporter = Reporter(home, scheduler.is_acting)
+    notifier = Notifier(home, scheduler.is_acting, listener=reporter.note)
     log.info("serving %s; %d runs are queued", home, len(waiting(home)))
     try:
-        with notifier:
+        with reporter, notifier:
             while not signals:
                 n_started += len(scheduler.tick())
                 if until_idle and not any(run_state(run).status.is_moving for run in all_runs(home)):

@@ -37,6 +37,7 @@ from core.training.data_loader import DataLoader
 from core.training.disk_guard import DiskGuard
 from core.training.evaluator import Evaluator
 from core.training.heartbeat import HeartbeatWriter
+from core.training.hourly import HourlyNotes
 from core.training.session import Context, Extras, Session
 
 log = logging.getLogger("tracewright")
@@ -81,6 +82,7 @@ def train(
         config = read_config(run)
         check_preflight(config, run.path.parent)
         with EventWriter(run.events_file) as events, HeartbeatWriter(run, stop) as heartbeat, stop.listening():
+            events.listen(HourlyNotes(config.total_timesteps))
             for listener in extras.listeners:
                 events.listen(listener)
             context = _context(run, config, events, heartbeat, extras)

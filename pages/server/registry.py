@@ -33,6 +33,7 @@ PAGES: tuple[Page, ...] = (
     Page("workbench", "Workbench", "Inspect", "w"),
     Page("compare", "Compare", "Inspect", "c", has_charts=True),
     Page("choose", "Choose", "Inspect", "h"),
+    Page("reports", "Reports", "Inspect", "t", has_charts=True),
     Page("alerts", "Alerts", "Inspect", "a"),
     Page("system", "System", "Machine", "s", has_charts=True),
     Page("settings", "Settings", "Machine", "e"),

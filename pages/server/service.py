@@ -27,12 +27,13 @@ from core.errors import StoreError
 from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
+from core.reports.reporter import Reporter
 from core.runs import trash
 from core.runs.records import problems
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
-from pages.server import start_document
+from pages.server import kept_reports, start_document
 from pages.server.guard import Guard
 from storage.ingest import Ingest
 from storage.store import Store, open_store
@@ -67,6 +68,7 @@ class Console:
     ingest: Ingest
     scheduler: Scheduler
     notifier: Notifier
+    reporter: Reporter
 
 
 _console: Console | None = None
@@ -96,8 +98,9 @@ def serve(home: Path) -> Iterator[Console]:
         store = parts.enter_context(open_store(home))
         ingest = parts.enter_context(Ingest(store, home))
         scheduler = parts.enter_context(Scheduler(home))
-        notifier = parts.enter_context(Notifier(home, scheduler.is_acting))
-        _console = Console(home, store, ingest, scheduler, notifier)
+        reporter = parts.enter_context(Reporter(home, scheduler.is_acting))
+        notifier = parts.enter_context(Notifier(home, scheduler.is_acting, listener=reporter.note))
+        _console = Console(home, store, ingest, scheduler, notifier, reporter)
         try:
             yield _console
         finally:
@@ -178,7 +181,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)  # a report has a stricter one
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
@@ -188,5 +191,10 @@ class SecurityHeaders:
 
 
 _BASE = start_document.base_path()
-ROUTES = [Route(f"{_BASE}/api/health", health), Route(f"{_BASE}/api/runs", runs), *start_document.routes()]
+ROUTES = [
+    Route(f"{_BASE}/api/health", health),
+    Route(f"{_BASE}/api/runs", runs),
+    *kept_reports.routes(_BASE, lambda: console().home),
+    *start_document.routes(),
+]
 MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Guard)]

@@ -10,13 +10,14 @@ from core.config.config import RunConfig
 from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
 from core.runs import trash
-from core.runs.records import read_label, write_command, write_label
+from core.runs.records import peek_config, read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from core.scheduling import local, queue
 from pages.server.service import Console
-from pages.views import report
+from pages.views.reports import kinds
+from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
 from storage import export, queries
 from storage.store import Store
@@ -70,6 +71,14 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
 
 def is_over(run: RunDir) -> bool:
     return run_state(run).status.is_finished
+
+
+def has_stages(run: RunDir) -> bool:
+    """Whether a run goes through a curriculum."""
+    try:
+        return peek_config(run).curriculum.enabled
+    except ConfigError:
+        return False
 
 
 def invite(console: Console, text: str) -> None:
@@ -159,7 +168,7 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
     run_id = run.run_id
     st.download_button(
         "report.html",
-        data=lambda: report.render(store, run),
+        data=lambda: to_html(kinds.build("run", kinds.Request(store, [run]))),
         file_name=f"{run_id}-report.html",
         mime="text/html",
         on_click="ignore",

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from core.runs.records import claim
-from pages.views import report
+from pages.views.reports import kinds
+from pages.views.reports.document import to_html
 from pages.views.text import duration_text
 from storage import export, queries, run_comparison
 from tests.support.pages import caught_up, texts
@@ -98,9 +99,9 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     written = file.read_text()
     assert f"<b>{shown[one.run_id]}</b>" in written
     assert f"{totals['episodes']:,} episodes" in written
-    assert f'the agent, best evaluation<td class="n">{shown[one.run_id]}' in written
+    assert f'the agent, best evaluation</th><td class="n">1</td><td class="n">{shown[one.run_id]}' in written
 
 
 def test_a_report_of_a_run_without_an_evaluation(console, logo_folder):
     run = claim(console.home, tiny_config(logo_folder, name="empty"))
-    assert b"has not been evaluated yet" in report.render(console.store, run)
+    assert b"has not been evaluated yet" in to_html(kinds.build("run", kinds.Request(console.store, [run])))

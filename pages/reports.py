@@ -1,0 +1,205 @@
+"""Reports: those that are kept, one for chosen runs, and how figures went from run to run."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import streamlit as st
+
+from core.config.installation import Settings, read_settings
+from core.errors import ConfigError, RunError
+from core.reports import kept, pdf
+from core.reports.kept import Report
+from core.runs.run_dir import all_runs
+from pages.server import kept_reports, start_document
+from pages.views import actions, chart_box, tables
+from pages.views.links import choose, choose_many
+from pages.views.reports import across, kinds
+from pages.views.reports.document import to_html
+from pages.views.shell import begin, path_of, say
+from pages.views.text import bytes_text, plain
+
+PAGE_SIZE = 12
+ICONS = {"end": ":material/flag:", "stage": ":material/stairs:", "day": ":material/today:", "week": ":material/date_range:"}
+console = begin("Reports")
+runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+names = tables.names_of(list(runs.values()))
+found = kept.all_reports(console.home)
+if not runs and not found:
+    actions.invite(console, "A report says of a run what came of it, in one file that needs nothing else. There is no run yet: start one.")
+
+
+def delete(report: Report) -> None:
+    try:
+        kept.delete(report)
+    except OSError as error:
+        say(f"It could not be deleted: {error.strerror}", ":material/warning:")
+        return
+    st.session_state["undo_report"] = (report.name, report.about.title)
+
+
+def restore(name: str) -> None:
+    st.session_state.pop("undo_report", None)
+    try:
+        say(f"{kept.restore(console.home, name).about.title} is back")
+    except (RunError, OSError) as error:
+        say(str(error), ":material/warning:")
+
+
+def print_it(report: Report) -> None:
+    try:
+        pdf.write_pdf(report.html_file, report.pdf_file)
+    except (RunError, OSError) as error:
+        say(str(error), ":material/warning:")
+
+
+def make(chosen: list[str], kind: str) -> None:
+    """Make a report of chosen runs and keep it."""
+    try:
+        document = kinds.build(kind, kinds.Request(console.store, [runs[run_id] for run_id in chosen]))
+        now = time.time()
+        about = kept.About(kind, document.title, list(document.runs), now, summary=document.summary)
+        kept.keep(console.home, to_html(document, now), about)
+    except (ConfigError, RunError, OSError) as error:
+        st.error(f"The report could not be made: {error}")
+        return
+    say(f"Made: {plain(document.title)}")
+    st.rerun()
+
+
+def form() -> None:
+    """Choose runs and what the report is about them."""
+    if not runs:
+        st.caption("There is no run to report on.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = choose_many("Runs", list(runs), "run", show=lambda run_id: names[run_id], placeholder="one, or several to compare")
+        fitting = [name for name, kind in kinds.KINDS.items() if kind.least <= max(len(chosen), 1) <= kind.most and name != "period"]
+        with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
+        fitting = [name for name in fitting if name != "curriculum" or with_stages]
+        kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=300)
+        if st.button("Make report", type="primary", icon=":material/summarize:", disabled=not chosen):
+            with st.spinner("Making the report …"):
+                make(chosen, kind)
+
+
+def row(report: Report) -> None:
+    about = report.about
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(about.title)}**")
+            st.badge(kept.TRIGGERS.get(about.trigger, about.trigger), icon=ICONS.get(about.trigger, ":material/person:"), color="gray")
+            st.caption(f"{datetime.fromtimestamp(about.made):%b %d, %H:%M} · {bytes_text(report.n_bytes)}", width="content")
+        if about.summary:
+            st.caption(plain(about.summary))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            buttons(report)
+
+
+def buttons(report: Report) -> None:
+    url = f"{start_document.base_path()}{kept_reports.PATH}/{report.name}"
+    st.link_button("Open", url, icon=":material/open_in_new:")
+    st.download_button(
+        "HTML", report.html_file.read_bytes, f"{report.name}.html", "text/html", on_click="ignore", icon=":material/download:",
+        key=f"html.{report.name}", help="One file that needs nothing else: no network, no console.",
+    )  # fmt: skip
+    if report.pdf_file.is_file():
+        st.download_button(
+            "PDF", report.pdf_file.read_bytes, f"{report.name}.pdf", "application/pdf", on_click="ignore", icon=":material/download:",
+            key=f"pdf.{report.name}",
+        )  # fmt: skip
+    else:
+        has_browser = pdf.find_browser() is not None
+        help_text = "Takes a few seconds." if has_browser else f"Not here: {pdf.missing()}."
+        st.button(
+            "Make PDF", key=f"print.{report.name}", on_click=print_it, args=(report,), icon=":material/picture_as_pdf:",
+            disabled=not has_browser, help=help_text,
+        )  # fmt: skip
+    there = [run_id for run_id in report.about.runs if run_id in runs]
+    if len(report.about.runs) == 1 and there:
+        st.page_link(path_of("live"), label="Its run", icon=":material/monitoring:", query_params={"run": there[0]}, width="content")
+    st.button(
+        "Delete", key=f"delete.{report.name}", on_click=delete, args=(report,), icon=":material/delete:", type="tertiary",
+        help="It can be put back for a week.",
+    )  # fmt: skip
+
+
+def undo() -> None:
+    """What was just deleted, and the way back."""
+    done = st.session_state.get("undo_report")
+    if done:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(f"**{plain(done[1])}** was deleted.")
+            st.button("Undo", icon=":material/undo:", key="undo.report", on_click=restore, args=(done[0],))
+
+
+def deleted() -> None:
+    gone = kept.deleted(console.home)
+    if gone:
+        with st.expander(f"{len(gone)} deleted report{'s' if len(gone) > 1 else ''}", icon=":material/delete:"):
+            st.caption("Kept for a week, then gone for good.")
+            for report in gone[:20]:
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(f"{plain(report.about.title)} · {report.name}")
+                    st.button("Put back", key=f"back.{report.name}", on_click=restore, args=(report.name,), type="tertiary")
+
+
+def automatic() -> None:
+    """What is made without being asked for."""
+    try:
+        settings = read_settings(console.home).reports
+    except ConfigError:
+        settings = Settings().reports
+    what = [*(["when a run ends"] if settings.at_end else []), *(["when a stage ends"] if settings.at_stages else [])]
+    what += {"none": [], "both": ["once a day and once a week of all runs"]}.get(settings.summaries, [f"{settings.summaries} of all runs"])
+    waiting = f" {console.reporter.n_waiting} to be made." if console.reporter.n_waiting else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Made by themselves: {', '.join(what)}.{waiting}" if what else "None is made by itself.", width="content")
+        st.page_link(path_of("settings"), label="Change that", icon=":material/settings:", width="content")
+
+
+def reports() -> None:
+    form()
+    automatic()
+    undo()
+    for problem in kept.problems(console.home):
+        st.warning(plain(problem), icon=":material/broken_image:")
+    text = st.text_input("Find", placeholder="title, run or what called for it", key="find", bind="query-params", width=280)
+    shown = [
+        report
+        for report in found
+        if text.lower() in f"{report.about.title} {' '.join(report.about.runs)} {kept.TRIGGERS.get(report.about.trigger, '')}".lower()
+    ]
+    n_pages = max((len(shown) - 1) // PAGE_SIZE + 1, 1)
+    page = st.pagination(n_pages, key="page") if n_pages > 1 else 1
+    for report in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
+        row(report)
+    if not shown:
+        st.info(f"No report matches “{text}”." if text else "No report is kept yet: choose a run above, then *Make report*.")
+    deleted()
+
+
+def trends() -> None:
+    """A figure from run to run, with its running average and a line through it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        column = choose("Figure", list(across.QUANTITIES), "figure", show=lambda name: across.QUANTITIES[name].label, width=320)
+        chosen = choose_many("Of these runs alone", list(runs), "of", show=lambda run_id: names[run_id], placeholder="all")
+    quantity = across.QUANTITIES[column]
+    points = across.points(console.store, {run_id: names[run_id] for run_id in chosen or runs}, column)
+    if len(points) < across.LEAST_RUNS:
+        st.info("A trend takes at least two runs that have this figure.")
+        return
+    chart, trend = across.chart(points, quantity)
+    note = "Each point a run, by when it began; the solid line is the average of five, the dashed one a line through all with its 95 % interval"
+    chart_box.show(chart, f"trend-{column}", quantity.label.capitalize(), points, note=note, can_pin=False)
+    st.markdown(plain(across.told(trend, quantity)))
+
+
+tab_kept, tab_trends = st.tabs(["Reports", "Trends"], key="tab", bind="query-params")
+if tab_kept.open:
+    with tab_kept:
+        reports()
+if tab_trends.open:
+    with tab_trends:
+        trends()
