@@ -38,6 +38,10 @@ class RunError(TracewrightError, ValueError):
     """Raised when a run does not exist, or what is asked of it is not possible in its state."""
 
 
+class StudyError(TracewrightError, ValueError):
+    """Raised when a study does not exist, can't be read, or what is asked of it is not possible in its state."""
+
+
 class WorkerError(TracewrightError, RuntimeError):
     """Raised when workers can't be kept running, or no picture is left to work on."""
 

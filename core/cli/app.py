@@ -17,6 +17,7 @@ from core.cli.bench import bench
 from core.cli.curricula import app as curricula_app
 from core.cli.logos import app as logos_app
 from core.cli.runs import app as runs_app
+from core.cli.search import app as search_app
 
 app = typer.Typer(
     name="python -m core",
@@ -29,6 +30,7 @@ app = typer.Typer(
 for command in (learn.train, learn.evaluate, learn.optimize, data.export, data.report, data.choices, data.rebuild, bench):
     app.command()(command)
 app.add_typer(runs_app, name="runs")
+app.add_typer(search_app, name="search")
 app.add_typer(logos_app, name="logos")
 app.add_typer(curricula_app, name="curricula")
 app.add_typer(baselines_app, name="baselines")
