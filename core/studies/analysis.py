@@ -1,7 +1,7 @@
 """What a study's trials say: best and front, history, importance, and the tables that its charts draw. Compute only; drawing is elsewhere.
 
 Pure functions of the rows that core/studies/storage.py reads, but for :func:`importances`, which asks Optuna. Guarantee: a trial that was pruned,
-failed or breaks a constraint is never the best, and is marked in every table that holds it.
+failed or infeasible is never the best, and is marked in every table that holds it.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def value_of(trial: TrialRow, config: StudyConfig, place: int = 0) -> float | No
 
 
 def kind_of(trial: TrialRow) -> str:
-    """In a word: complete, pruned, failed, running, or "breaks a constraint"."""
+    """In a word: complete, pruned, failed, running, or "infeasible"."""
     if trial.state == "COMPLETE":
-        return "complete" if trial.is_feasible else "breaks a constraint"
+        return "complete" if trial.is_feasible else "infeasible"
     return {"PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}[trial.state]
 
 

@@ -275,7 +275,7 @@ def study_yaml(config: StudyConfig) -> str:
 
 
 def _plain(dimension: BaseModel) -> dict[str, Any]:
-    return {key: value for key, value in dimension.model_dump(mode="json").items() if value not in (None, False)}
+    return {key: value for key, value in dimension.model_dump(mode="json").items() if value is not None and value is not False}
 
 
 def load_study(path: Path, home: Path, settings: list[str] | None = None) -> tuple[StudyConfig, RunConfig]:
