@@ -157,7 +157,7 @@ def _print(data: dict[str, Any]) -> None:
     print(f"best is trial {best['trial']}: {values}; run {best['run']}")
     for name, value in best["params"].items():
         print(f"    {name} = {analysis.shown(value)}")
-    if len(data["front"]) > 1:
+    if len(data["objectives"]) > 1:
         print(f"on the Pareto front: trials {', '.join(map(str, data['front']))}")
 
 
