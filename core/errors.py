@@ -42,6 +42,10 @@ class ArchiveError(RunError):
     """Raised when a file is no archive of a run, is damaged, or holds what an archive may not hold."""
 
 
+class StudyError(TracewrightError, ValueError):
+    """Raised when a study does not exist, can't be read, or what is asked of it is not possible in its state."""
+
+
 class WorkerError(TracewrightError, RuntimeError):
     """Raised when workers can't be kept running, or no picture is left to work on."""
 

@@ -19,6 +19,11 @@ def runs_home() -> Path:
     return Path(named) if named else PROJECT / "runs"
 
 
+def saved_presets(home: Path) -> Path:
+    """Presets that were made here, beside those that ship."""
+    return home / "presets"
+
+
 def trace_cache_file(home: Path) -> Path:
     """Outcomes of traces that several runs share."""
     return home / "cache" / "traces.sqlite"

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
-from core.runs.records import read_log_tail, read_parent
+from core.runs.records import read_log_tail, read_parent, read_trial
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, controls, tables
@@ -91,7 +91,11 @@ def heading(row: tables.RunRow) -> None:
 
 
 def origin() -> None:
-    """Where a fork came from."""
+    """Where a fork came from, and whose trial a run is."""
+    trial = read_trial(run)
+    if trial is not None:
+        query = {"study": trial.study, "trial": str(trial.number)}
+        st.page_link(path_of("search"), label=f"Trial {trial.number} of {trial.study}", icon=":material/science:", query_params=query)
     if parent is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -15,6 +15,7 @@ from core.config.text import load_config, parse_yaml, presets, problems, to_yaml
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
+from core.paths import PRESETS
 from core.runs.records import read_config
 from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
@@ -75,9 +76,15 @@ def source() -> tuple[str, dict[str, Any], str]:
             st.error(f"{clone} can't be cloned: {error}")
     name = str(st.session_state.get("preset") or "quick")
     path = presets().get(name, next(iter(presets().values())))
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        st.error(f"The preset {name} can't be used: {str(error).splitlines()[0]}")
+        name, path = next(iter(presets().items()))
+        config = load_config(path)
     about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
-    head = about.split(" Version of this format")[0]
-    return f"preset.{name}", load_config(path).model_dump(mode="json"), head
+    head = about.split("Version of this format")[0].strip()
+    return f"preset.{name}", config.model_dump(mode="json"), head or config.note
 
 
 def forget_clone() -> None:
@@ -245,7 +252,8 @@ if config is not None:
                 if not isinstance(value, list | dict)
             ]
             is_plain = all(not isinstance(value, list | dict) for _, _, value in tables.differences(base, config))
-            command = f"python -m core train --config configs/{preset_path.name}" + "".join(f" \\\n  {c}" for c in changes)
+            file = f"configs/{preset_path.name}" if preset_path.parent == PRESETS else shlex.quote(str(preset_path))
+            command = f"python -m core train --config {file}" + "".join(f" \\\n  {c}" for c in changes)
         else:
             is_plain, command = False, ""
         st.code(command if is_plain else "python -m core train --config run.yaml", language="bash", wrap_lines=True)

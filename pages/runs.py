@@ -94,6 +94,26 @@ def more(row: tables.RunRow) -> None:
         )  # fmt: skip
 
 
+def studies(rows: list[tables.RunRow]) -> None:
+    """The trials of studies, a line per study; each run of them stands in the list where it is asked for."""
+    groups: dict[str, list[tables.RunRow]] = {}
+    for row in rows:
+        if row.study:
+            groups.setdefault(row.study, []).append(row)
+    if not groups:
+        return
+    n = sum(len(trials) for trials in groups.values())
+    with st.expander(f"{n} trials of {len(groups)} stud{'ies' if len(groups) > 1 else 'y'}", icon=":material/science:"):
+        for study, trials in groups.items():
+            counts = {status: sum(row.state.status is status for row in trials) for status in Status}
+            told = ", ".join(f"{k} {status.value.lower()}" for status, k in counts.items() if k)
+            best = max((row.best_gain for row in trials if row.best_gain is not None), default=None)
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.page_link(path_of("search"), label=f"**{study}**", query_params={"study": study}, width="content")
+                st.caption(f"{told} · best gain {gain_text(best)}")
+        st.toggle("List them with the other runs", key="trials")
+
+
 def undo() -> None:
     """What was just taken away, and the way back."""
     done = st.session_state.get("undo")
@@ -149,7 +169,10 @@ def table() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
-        wanted = [row for row in rows if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage}".lower()]
+        listed = [row for row in rows if text or not row.study or st.session_state.get("trials")]
+        wanted = [
+            row for row in listed if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage} {row.study}".lower()
+        ]
         if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, in about two minutes."):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
@@ -169,13 +192,20 @@ def table() -> None:
     if waiting:
         with st.expander(f"Queue: {len(waiting)} waiting", expanded=True, icon=":material/hourglass_top:"):
             controls.queue_list(console, {row.run.run_id: row.name for row in rows})
+    studies(rows)
     n_pages = max((len(wanted) - 1) // PAGE_SIZE + 1, 1)
     page = st.pagination(n_pages, key="page") if n_pages > 1 and hasattr(st, "pagination") else 1
     header_row()
     for row in wanted[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
         run_row(row)
     if not wanted:
-        st.info(f"No run matches “{text}”." if text else "All runs are archived.")
+        st.info(
+            f"No run matches “{text}”."
+            if text
+            else "All runs are archived."
+            if not listed and not rows
+            else "All runs are trials of studies."
+        )
     if n_archived:
         st.toggle(f"Show the {n_archived} archived", key="archived")
     deleted()

@@ -20,6 +20,7 @@ from core.cli.logos import app as logos_app
 from core.cli.models import app as models_app
 from core.cli.report import report
 from core.cli.runs import app as runs_app
+from core.cli.search import app as search_app
 
 app = typer.Typer(
     name="python -m core",
@@ -35,6 +36,7 @@ for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)
 app.command("import")(data.import_)
 app.add_typer(runs_app, name="runs")
+app.add_typer(search_app, name="search")
 app.add_typer(logos_app, name="logos")
 app.add_typer(models_app, name="models")
 app.add_typer(curricula_app, name="curricula")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, TrackerError
+from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, TrackerError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its directory.")]
@@ -22,7 +22,7 @@ def clear_errors() -> Iterator[None]:
 
     try:
         yield
-    except (ConfigError, RunError, LogosError, SourceError) as error:
+    except (ConfigError, RunError, LogosError, SourceError, StudyError) as error:
         fail(error, 2)
     except (StoreError, TrackerError) as error:
         fail(error, 1)

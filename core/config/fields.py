@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -58,6 +59,14 @@ def unit(info: FieldInfo) -> str:
 def is_basic(info: FieldInfo) -> bool:
     extra = info.json_schema_extra
     return bool(extra.get("basic")) if isinstance(extra, dict) else False
+
+
+def kind(info: FieldInfo) -> Any:
+    """A field's annotation without None."""
+    annotation = info.annotation
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(a for a in get_args(annotation) if a is not type(None))
+    return annotation
 
 
 def walk_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -17,7 +17,7 @@ from core.config.config import EnvConfig, PipelineConfig, RewardConfig, RunConfi
 from core.config.fields import range_text
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
-from core.paths import PRESETS
+from core.paths import PRESETS, runs_home, saved_presets
 from core.tracing.params import DEFAULTS
 
 MAX_DEPTH = 40  # of a YAML file; ours have four levels
@@ -243,6 +243,7 @@ def _commented(model: BaseModel, depth: int) -> Iterator[str]:
 
 
 def presets() -> dict[str, Path]:
-    """{name: file} of the YAML presets, the quick one first."""
-    found = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
-    return {name: found[name] for name in sorted(found, key=lambda n: (n != "quick", n != "recommended", n))}
+    """{name: file} of the YAML presets, the quick one first; those that ship, then those that were made in this home."""
+    own = {path.stem: path for path in sorted(saved_presets(runs_home()).glob("*.yaml"))}
+    found = own | {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    return {name: found[name] for name in sorted(found, key=lambda n: (n != "quick", n != "recommended", n in own, n))}

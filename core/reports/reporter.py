@@ -30,7 +30,8 @@ from core.notifications.notices import Notice
 from core.paths import HOME_VARIABLE, PROJECT
 from core.reports import kept
 from core.runs.event_types import Ended, StageEnded
-from core.runs.run_dir import all_runs
+from core.runs.records import read_trial
+from core.runs.run_dir import RunDir, all_runs, is_run_id
 from core.runs.small_files import Seconds, Text, read
 
 log = logging.getLogger("tracewright.reports")
@@ -131,7 +132,7 @@ class Reporter:
         """What an event calls for is written down before the next one is looked at."""
         settings = self._settings()
         trigger = _trigger(notice, settings)
-        if trigger is None:
+        if trigger is None or self._is_of_a_study(notice.run_id):
             return
         with self._lock:
             state = self._loaded()
@@ -139,6 +140,10 @@ class Reporter:
                 return
             state.wanted = [*state.wanted, Wanted(notice.run_id, trigger, notice.ts, time.time() + SETTLE_S)][-MOST_WAITING:]
             self._save(state)
+
+    def _is_of_a_study(self, run_id: str) -> bool:
+        """Trials get no reports of their own: their study has one, and there may be thousands."""
+        return is_run_id(run_id) and read_trial(RunDir(self.home / run_id)) is not None
 
     def tick(self, now: float | None = None) -> None:
         """Note the summaries that are due, and make the first report that is."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from core.errors import RunError
 from core.files import open_file
 from core.runs.events import whole_bytes
-from core.runs.run_dir import CHECKSUMS_FILE, COMMANDS_FILE, CONFIG_FILE, EVENTS_FILE, PARENT_FILE, RunDir
+from core.runs.run_dir import CHECKSUMS_FILE, COMMANDS_FILE, CONFIG_FILE, EVENTS_FILE, PARENT_FILE, PRUNING_FILE, TRIAL_FILE, RunDir
 
 ARCHIVE_VERSION = 1
 MANIFEST = "manifest.json"
@@ -32,7 +32,12 @@ _DIGEST = r"[0-9a-f]{8,64}"
 _MB, _GB = 10**6, 10**9
 # What may stand in an archive, with the largest size of each in bytes
 ALLOWED: tuple[tuple[re.Pattern[str], int], ...] = (
-    (re.compile(rf"{re.escape(CONFIG_FILE)}|label\.json|imported\.json|{re.escape(PARENT_FILE)}"), 4 * _MB),
+    (
+        re.compile(
+            rf"{re.escape(CONFIG_FILE)}|label\.json|imported\.json|{re.escape(PARENT_FILE)}|{re.escape(TRIAL_FILE)}|{re.escape(PRUNING_FILE)}"
+        ),
+        4 * _MB,
+    ),
     (re.compile(re.escape(EVENTS_FILE)), 20 * _GB),
     (re.compile(r"train\.log"), 2 * _GB),
     (re.compile(re.escape(COMMANDS_FILE)), 4 * _MB),

@@ -29,13 +29,28 @@ from core.runs.run_dir import (
     COMMANDS_FILE,
     PARENT_FILE,
     PAUSE_FILE,
+    PRUNING_FILE,
     QUEUE_ENTRY_FILE,
     RECOVERY_FILE,
     SCHEDULER_FILE,
     STOP_FILE,
+    TRIAL_FILE,
     RunDir,
 )
-from core.runs.small_files import Heartbeat, Label, Moment, Parent, QueueEntry, Recovery, SchedulerState, Spawned, damage, read_or_none
+from core.runs.small_files import (
+    Heartbeat,
+    Label,
+    Moment,
+    Parent,
+    Pruning,
+    QueueEntry,
+    Recovery,
+    SchedulerState,
+    Spawned,
+    Trial,
+    damage,
+    read_or_none,
+)
 
 _HEARTBEAT_BYTES = 400
 LOCK_PATIENCE_S = 10.0
@@ -175,6 +190,25 @@ def read_parent(run: RunDir) -> Parent | None:
 
 def write_parent(run: RunDir, parent: Parent) -> None:
     write_aside(run.path / PARENT_FILE, json.dumps({"v": 1} | asdict(parent)).encode(), within=run.path)
+
+
+def read_trial(run: RunDir) -> Trial | None:
+    """Which trial of a study the run is; None for a run of its own."""
+    return read_or_none(run.path / TRIAL_FILE, Trial)
+
+
+def write_trial(run: RunDir, trial: Trial) -> None:
+    write_aside(run.path / TRIAL_FILE, json.dumps({"v": 1} | asdict(trial)).encode(), within=run.path)
+
+
+def read_pruning(run: RunDir) -> Pruning | None:
+    """Why its study gave the run up; None where it did not."""
+    return read_or_none(run.path / PRUNING_FILE, Pruning)
+
+
+def write_pruning(run: RunDir, reason: str) -> None:
+    """Have the run end as PRUNED once it is asked to stop."""
+    write_aside(run.path / PRUNING_FILE, json.dumps({"v": 1, "ts": moment(run), "reason": reason}).encode(), within=run.path)
 
 
 def write_process(run: RunDir, process: Process, after: float = 0.0) -> None:

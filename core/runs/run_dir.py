@@ -13,6 +13,7 @@ from core.errors import RunError
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 COMMANDS_FILE, QUEUE_ENTRY_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
 RECOVERY_FILE, PARENT_FILE, SCHEDULER_FILE = "recovery.json", "parent.json", "scheduler.json"
+TRIAL_FILE, PRUNING_FILE = "trial.json", "prune.json"  # which trial of which study a run is, and that its study gave it up
 PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one before last, and what a fork began with
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 CONFIG_FILE, EVENTS_FILE = "config.yaml", "events.jsonl"

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from core.errors import DamagedFileError
 from core.files import open_file, read_json
 from core.machine import Process
-from core.runs.run_dir import PARENT_FILE, QUEUE_ENTRY_FILE, RECOVERY_FILE, STOP_FILE, RunDir
+from core.runs.run_dir import PARENT_FILE, PRUNING_FILE, QUEUE_ENTRY_FILE, RECOVERY_FILE, STOP_FILE, TRIAL_FILE, RunDir
 
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970
 Inode = Annotated[int, Field(ge=0, lt=2**64)]
@@ -79,6 +79,22 @@ class Parent:
     run_id: Text
     checkpoint: Text
     step: Step
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which trial of which study a run is. ``number`` from 0."""
+
+    study: Text
+    number: Annotated[int, Field(ge=0, le=10**9)]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """A study gave the run up: it ends as PRUNED."""
+
+    ts: Seconds
+    reason: Text
 
 
 @dataclass(frozen=True)
@@ -156,6 +172,8 @@ def damage(run: RunDir) -> Iterator[str]:
         (run.path / STOP_FILE, Moment, "delete it; stop the run again if it should"),
         (run.path / RECOVERY_FILE, Recovery, "delete it; automatic restarts then count from none"),
         (run.path / PARENT_FILE, Parent, "delete it; the run is then shown without the one it was forked from"),
+        (run.path / TRIAL_FILE, Trial, "delete it; the run is then shown apart from its study"),
+        (run.path / PRUNING_FILE, Pruning, "delete it; the run then ends as stopped rather than pruned"),
     ]
     for path, kind, advice in files:
         try:

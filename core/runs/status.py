@@ -21,10 +21,12 @@ from core.runs.records import (
     problems,
     read_heartbeat,
     read_process,
+    read_pruning,
     read_queue_entry,
     read_recovery,
     read_scheduler_state,
     read_stop,
+    read_trial,
 )
 from core.runs.run_dir import RunDir
 from core.runs.small_files import QueueEntry, Spawned
@@ -128,6 +130,8 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return RunState(Status.STOPPED, "stopped before it began")
     if last is None and beat is None and not is_copy(run):
         return RunState(Status.FAILED, "the trainer ended before it began; see its log")
+    if (pruning := read_pruning(run)) is not None:  # its trainer was killed before it could say so
+        return RunState(Status.PRUNED, pruning.reason)
     return RunState(Status.INTERRUPTED, _death(run, spawned))
 
 
@@ -223,6 +227,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         total: int | None = peek_config(run).total_timesteps
     except ConfigError:
         total = None
+    trial = read_trial(run)
     return {
         "run_id": run.run_id,
         "status": state.status.value,
@@ -231,6 +236,8 @@ def overview(run: RunDir) -> dict[str, Any]:
         "total_timesteps": total,
         "best_gain": best,
         "verdict": told,
+        "study": trial.study if trial else None,
+        "trial": trial.number if trial else None,
         "problems": problems(run),
     }
 

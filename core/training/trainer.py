@@ -25,7 +25,7 @@ from core.health.history import SEEN
 from core.machine import Process
 from core.runs.event_types import AttemptStarted, Ended, WarningGiven
 from core.runs.events import EventWriter, read_backwards, read_events
-from core.runs.records import read_config, read_parent, training_lock
+from core.runs.records import read_config, read_parent, read_pruning, training_lock
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir
 from core.runs.status import Status
@@ -255,6 +255,8 @@ class Trainer:
         session.metrics.finish()  # learn() ends with an update that no rollout follows
         c.followers.look(step, is_last=True)
         c.heartbeat.step = step
+        if c.stop and (pruning := read_pruning(c.run)) is not None:
+            return Ending(Status.PRUNED, pruning.reason, state.last_gain, state.verdict)
         if c.stop:
             kept = c.run.last_checkpoint()
             return Ending(

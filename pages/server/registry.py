@@ -25,6 +25,7 @@ PAGES: tuple[Page, ...] = (
     Page("optimize", "Optimize", "Use", "o"),
     Page("runs", "Runs", "Train", "r"),
     Page("new_run", "New run", "Train", "n"),
+    Page("search", "Search", "Train", "x", has_charts=True),
     Page("live", "Live", "Train", "l", has_charts=True),
     Page("curriculum", "Curriculum", "Train", "u", has_charts=True),
     Page("logos", "Logos", "Train", "d", has_charts=True),

@@ -6,9 +6,8 @@ the command line says.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from core.config.config import CATEGORIES, RunConfig, StageConfig
 from core.config.fields import is_basic, range_text, unit, walk_fields
+from core.config.fields import kind as kind_of
 
 Data = dict[str, Any]
 
@@ -122,17 +122,9 @@ def label_of(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _kind(info: FieldInfo) -> Any:
-    """The annotation without None."""
-    annotation = info.annotation
-    if get_origin(annotation) in (Union, types.UnionType):
-        return next(a for a in get_args(annotation) if a is not type(None))
-    return annotation
-
-
 def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "") -> Any:
     """Draw one setting and return what is in it."""
-    kind, key = _kind(info), f"set.{version}.{name}"
+    kind, key = kind_of(info), f"set.{version}.{name}"
     about = info.description or ""
     allowed = range_text(info)
     help_text = f"`{name}` — {about}" + (f" Allowed: {allowed}." if allowed else "")

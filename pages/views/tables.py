@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import peek_config, problems, read_label
+from core.runs.records import peek_config, problems, read_label, read_trial
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
 from core.statistics import verdict
@@ -61,6 +61,7 @@ class RunRow:
     n_newer: int
     problems: list[str]
     verdict: str = ""  # on the best evaluation, against the best single setting
+    study: str = ""  # whose trial it is; empty for a run of its own
 
     @property
     def progress(self) -> float:
@@ -101,7 +102,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         config = peek_config(run)
     except ConfigError as error:
         problem = str(error)
-    label = read_label(run)
+    label, trial = read_label(run), read_trial(run)
     return RunRow(
         run=run,
         name=label.get("name") or (config.name if config else "") or run.run_id,
@@ -120,6 +121,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         n_newer=int(_number(known.get("n_newer")) or 0),
         problems=problems(run),
         verdict=verdict(*(_number(known.get(name)) for name in ("over_single", "over_single_low", "over_single_high"))),
+        study=trial.study if trial else "",
     )
 
 

@@ -65,6 +65,8 @@ SMALL_FILES: dict[str, dict[str, Any]] = {
     "recovery.json": {"n_restarts": 1, "step": 5},
     "parent.json": {"run_id": "a", "checkpoint": "last", "step": 5},
     "label.json": {"name": "a", "note": ""},
+    "trial.json": {"study": "a", "number": 3},
+    "prune.json": {"ts": 1.0, "reason": "a"},
 }
 
 

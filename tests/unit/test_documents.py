@@ -63,7 +63,14 @@ COMMANDS = commands(typer.main.get_command(app), "python -m core")
 
 
 def test_the_commands_are_those_of_every_group():
-    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {"runs", "logos", "curricula", "baselines", "models"}
+    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {
+        "runs",
+        "logos",
+        "curricula",
+        "baselines",
+        "models",
+        "search",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -77,7 +84,9 @@ def test_the_readmes_tree_is_that_on_disk():
     assert not gone, "in the README's tree, but not on disk"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt", "requirements-trackers.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt", "requirements-search.txt", "requirements-trackers.txt"]
+)
 def test_requirements_are_pinned(name):
     lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]
     assert lines

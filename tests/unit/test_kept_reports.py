@@ -13,7 +13,8 @@ from core.notifications.notifier import Notifier
 from core.reports import kept, pdf, reporter
 from core.reports.reporter import Reporter, Wanted, arguments
 from core.runs.events import EventWriter
-from core.runs.records import claim
+from core.runs.records import claim, write_trial
+from core.runs.small_files import Trial
 from tests.support.events import record
 from tests.support.runs import tiny_config
 
@@ -134,6 +135,17 @@ def test_the_end_of_a_run_and_of_a_stage_give_one_report_each_whatever_is_killed
     for _ in range(4):
         second.tick(now=time.time() + reporter.SETTLE_S + 1)
     assert len(made) == len(kept.by_event(home)) == 2
+
+
+def test_a_trial_of_a_study_gives_none(home, run):
+    write_trial(run, Trial("a study", 3))
+    made = Made()
+    one = Reporter(home, lambda: True, made)
+    notifier = Notifier(home, lambda: True, lambda *_: "", one.note)
+    notifier.tick()
+    told(home, run, "stage_ended", "ended")
+    notifier.tick()
+    assert one.n_waiting == 0
 
 
 def test_what_fails_is_tried_twice_and_what_is_not_wanted_is_not_made(home, run):

@@ -1,0 +1,288 @@
+"""Hyperparameter search: studies whose trials are runs; what they found, and what becomes of the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.config.config import RunConfig
+from core.errors import ConfigError, LogosError, RunError, StudyError
+from core.logos.dataset import load_logos
+from core.runs.requirements import check_preflight, estimated_minutes
+from core.studies import analysis, study, winners
+from core.studies.samplers import trial_config
+from core.studies.storage import TrialRow, read_trials
+from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
+from pages.views import study_charts, study_form
+from pages.views.chart_box import redraw_if_asked
+from pages.views.links import choose, drop_parameters
+from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
+from pages.views.study_charts import StudyView
+from pages.views.text import bytes_text, duration_text, gain_text, plain
+from storage import queries
+
+COLOURS = {
+    StudyStatus.NEW: "gray",
+    StudyStatus.RUNNING: "blue",
+    StudyStatus.COMPLETED: "green",
+    StudyStatus.STOPPED: "orange",
+    StudyStatus.FAILED: "red",
+    StudyStatus.INTERRUPTED: "orange",
+}
+N_CHOICES = 40
+console = begin("Search")
+known = {found.study_id: found for found in all_studies(console.home)}
+
+
+def start(config: StudyConfig, base: RunConfig) -> None:
+    """Make a study and have a process of its own work on it."""
+    try:
+        load_logos(base.logos.path, 32, n_per_category=base.logos.n_per_category)
+        check_preflight(base, console.home)
+        made = study.create(console.home, config, base)
+        winners.work_in_background(made)
+    except (LogosError, RunError, StudyError, OSError) as error:
+        st.error(f"The study could not be started: {error}")
+        return
+    drop_parameters("study", "trial", "tab")
+    st.query_params["study"] = made.study_id
+    st.rerun()
+
+
+def new_study() -> None:
+    """The form, and what it comes to."""
+    box = st.expander("New study", icon=":material/add:", expanded=not known, key="new", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        left, right = st.columns([3, 1], gap="large")
+        with left:
+            wanted = study_form.draw(console.home)
+        with right, st.container(border=True):
+            if wanted is not None:
+                config, base = wanted
+                minutes = estimated_minutes(trial_config(config, base), queries.usual_rate(console.store))
+                n = f"{config.n_trials} trials" if config.n_trials else "as many trials as fit"
+                most = f"; all of them **{duration_text(minutes * config.n_trials)}**, less what is pruned" if config.n_trials else ""
+                st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
+                st.caption("Each trial is a run: it waits in the queue, can be watched live, and stays to be compared.")
+            if (
+                st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=wanted is None, key="start")
+                and wanted
+            ):
+                start(*wanted)
+        if wanted is not None:
+            text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
+            st.download_button(
+                "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
+                help="For `python -m core search --config study.yaml`.",
+            )  # fmt: skip
+
+
+def act(what: object, done: str) -> None:
+    """Do what a button says, and tell how it went in a toast."""
+    try:
+        what()  # type: ignore[operator]
+    except (ConfigError, StudyError, RunError, OSError) as error:
+        say(str(error), ":material/warning:")
+    else:
+        say(done)
+    st.session_state["redraw"] = True  # of the whole page, also from within its fragment
+
+
+def train(found: StudyDir, trial: TrialRow) -> None:
+    act(lambda: winners.train_in_full(console.home, found, trial), f"Trial {trial.number} is in the queue with the full budget")
+    console.scheduler.wake()
+
+
+def keep(found: StudyDir, trial: TrialRow) -> None:
+    name = str(st.session_state.get("preset.name", "")).strip()
+    act(lambda: winners.keep_as_preset(console.home, found, trial, name), f"{name} is a preset; New run lists it")
+
+
+def go_on(found: StudyDir, config: StudyConfig) -> None:
+    """Continue, with as many trials in all as the field says."""
+
+    def more() -> None:
+        wanted = st.session_state.get("more.trials")
+        if wanted and wanted != config.n_trials:
+            found.write_config(StudyConfig.model_validate(config.model_dump() | {"n_trials": int(wanted)}))
+        winners.work_in_background(found)
+
+    act(more, "Goes on")
+
+
+def delete(found: StudyDir) -> None:
+    drop_parameters("study", "trial", "tab")
+    act(lambda: study.delete(found), "The study is deleted; the runs of its trials stay")
+
+
+def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
+    """How it stands, in five numbers."""
+    counts = analysis.counts(trials)
+    best = analysis.best(trials, config)
+    n_done = sum(trial.is_finished for trial in trials)
+    with st.grid(5, min_column_width=150):
+        st.metric("Trials", f"{n_done} of {config.n_trials}" if config.n_trials else str(n_done), border=True)
+        st.metric(
+            "Pruned",
+            str(counts.get("PRUNED", 0)),
+            border=True,
+            help=f"Ended early because they were behind. Failed: {counts.get('FAIL', 0)}.",
+        )
+        value = "–" if best is None else _figure(config.objectives[0], best.values[0])
+        st.metric(
+            f"Best {study_charts.TITLES[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}."
+        )
+        worse = None if best is None else best.attrs.get("share_worse")
+        st.metric(
+            "Looks worse",
+            "–" if worse is None else f"{worse:.0%}",
+            border=True,
+            help="Share of the best trial's results that look worse than the defaults'.",
+        )
+        st.metric("Time", duration_text(found.spent_s() / 60), border=True)
+    if config.n_trials:
+        st.progress(min(n_done / config.n_trials, 1.0))
+
+
+def _figure(name: str, value: float) -> str:
+    return {"gain": gain_text, "minutes": duration_text, "bytes": bytes_text}[name](value)
+
+
+def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
+    """Stop, or go on; delete."""
+    if status is StudyStatus.RUNNING:
+        st.button(
+            "Stop", key="stop", icon=":material/stop:", on_click=act, args=(found.want_stop, "Stopping; live trials keep their checkpoints"),
+            disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint, and go on from there when the study does.",
+        )  # fmt: skip
+        return
+    with st.popover("Continue", icon=":material/play_arrow:"):
+        st.number_input("Trials in all", value=config.n_trials, step=1, min_value=1, key="more.trials")
+        st.button("Continue", key="continue", type="primary", on_click=go_on, args=(found, config))
+    with st.popover("Delete", icon=":material/delete:"):
+        st.caption("The study goes for good; the runs of its trials stay.")
+        st.button("Delete the study", key="delete", on_click=delete, args=(found,))
+
+
+def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
+    """What becomes of the best trial, or of another."""
+    candidates = {str(trial.number): trial for trial in ranked(config, trials)}
+    if not candidates:
+        st.caption("The best trial can be trained in full and kept as a preset once there is one that meets the constraints.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        number = choose("Trial", list(candidates), "trial", show=lambda n: label(config, candidates[n]), width=300)
+        trial = candidates[number]
+        st.button(
+            "Train with the full budget", key="train", type="primary", icon=":material/fitness_center:", on_click=train, args=(found, trial),
+            help=f"A run of its settings with {found.base().total_timesteps:,} steps, in the queue.",
+        )  # fmt: skip
+        with st.popover("Make it a preset", icon=":material/bookmark_add:"):
+            st.text_input("Name of the preset", f"tuned-{trial.number}", key="preset.name", max_chars=40)
+            st.button("Keep", key="preset.keep", on_click=keep, args=(found, trial))
+        run = found.run_of(trial.number)
+        if run.exists():
+            st.page_link(path_of("live"), label="Its run", icon=":material/monitoring:", query_params={"run": run.run_id})
+        others = [run.run_id for n in list(candidates)[:4] if (run := found.run_of(int(n))).exists()]
+        if len(others) > 1:
+            st.page_link(
+                path_of("compare"), label="Compare the best", icon=":material/compare_arrows:", query_params=[("run", i) for i in others]
+            )
+    st.caption(" · ".join(f"{plain(name)} **{plain(analysis.shown(value))}**" for name, value in trial.params.items()))
+
+
+def ranked(config: StudyConfig, trials: list[TrialRow]) -> list[TrialRow]:
+    """The trials that can be chosen, the best first; of several objectives those of the front before the others."""
+    sign, kept = analysis.signs(config)[0], {trial.number for trial in analysis.front(trials, config)}
+    allowed = [trial for trial in analysis.complete(trials) if trial.is_feasible]
+    return sorted(allowed, key=lambda trial: (trial.number not in kept, -sign * trial.values[0]))[:N_CHOICES]
+
+
+def label(config: StudyConfig, trial: TrialRow) -> str:
+    told = ", ".join(_figure(name, value) for name, value in zip(config.objectives, trial.values, strict=True))
+    return f"{trial.number}: {told}"
+
+
+def about(found: StudyDir, config: StudyConfig) -> None:
+    st.dataframe(analysis.legend(config.space), hide_index=True)
+    st.caption("The same from the command line, and Optuna's own dashboard on its storage")
+    st.code(
+        f"python -m core search show {found.study_id}\npython -m core search continue {found.study_id}\n"
+        f"optuna-dashboard {found.journal.relative_to(found.home.parent) if found.journal.is_relative_to(found.home.parent) else found.journal.name}",
+        language="bash", wrap_lines=True,
+    )  # fmt: skip
+    with st.expander("Show the YAML"):
+        st.code(study_yaml(config), language="yaml", height=360)
+
+
+def tabs(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
+    names = ["Progress", "Settings", *(["Trade-off"] if len(config.objectives) > 1 else []), "Trials", "About"]
+    boxes = dict(zip(names, st.tabs(names, key="tab", bind="query-params"), strict=True))
+    if boxes["About"].open:
+        with boxes["About"]:
+            about(found, config)
+    if not trials:
+        for name in names[:-1]:
+            if boxes[name].open:
+                boxes[name].caption("The first trial is on its way.")
+        return
+    if boxes["Progress"].open:
+        with boxes["Progress"]:
+            study_charts.progress(StudyView(found, config, trials, study_charts.objective(config)))
+    if boxes["Settings"].open:
+        with boxes["Settings"]:
+            study_charts.settings(StudyView(found, config, trials, study_charts.objective(config)))
+    if "Trade-off" in boxes and boxes["Trade-off"].open:
+        with boxes["Trade-off"]:
+            picked = study_charts.trade_off(StudyView(found, config, trials))
+            if picked is not None and st.query_params.get("trial") != str(picked):
+                st.query_params["trial"] = str(picked)
+                st.rerun()
+    if boxes["Trials"].open:
+        with boxes["Trials"]:
+            addresses = {run: f"live?run={run}" for trial in trials if (run := str(trial.attrs.get("run") or ""))}
+            study_charts.trials(StudyView(found, config, trials), addresses)
+
+
+def draw(found: StudyDir, config: StudyConfig) -> None:
+    """A study as it stands now."""
+    redraw_if_asked()
+    show_toasts()
+    status, reason = found.status()
+    try:
+        trials = read_trials(found)
+    except StudyError as error:
+        st.error(plain(str(error)))
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(status.value.capitalize(), color=COLOURS[status])  # type: ignore[arg-type]
+        st.caption(plain(reason) or "Trials run in the queue, one after the other as they fit.", width="stretch")
+        controls(found, config, status)
+    figures(found, config, trials)
+    of_the_best(found, config, trials)
+    tabs(found, config, trials)
+
+
+def show(found: StudyDir) -> None:
+    try:
+        config = found.config()
+    except ConfigError as error:
+        st.error(f"{found.study_id} can't be shown: {plain(str(error).splitlines()[0])}. Mend the file by hand, or delete the study.")
+        return
+    is_running = found.status()[0] is StudyStatus.RUNNING
+    st.fragment(draw, run_every="3s" if is_running else None)(found, config)
+    redraw_when(lambda: (found.status()[0] is StudyStatus.RUNNING) != is_running)
+
+
+new_study()
+if not known:
+    st.info(
+        "A study tries settings in many short runs and says which are best and which matter. Choose above what to search, then press Start."
+    )
+else:
+    names = {study_id: f"{found.name()} · {study_id[:13]}" for study_id, found in known.items()}
+    show(known[choose("Study", list(known), "study", show=lambda i: names[i])])
+st.caption(f"All from the journals in `{Path(console.home).name}/{study.FOLDER}`; the same as `python -m core search`.")

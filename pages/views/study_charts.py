@@ -1,0 +1,233 @@
+"""The tabs of the page Search: what a study's trials say, as charts with their tables. Asks core/studies/analysis.py, draws by charts/studies.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import StudyError
+from core.studies import analysis
+from core.studies.space import Dimension, encoded
+from core.studies.storage import TrialRow
+from core.studies.study import OBJECTIVES, StudyConfig, StudyDir
+from pages.views import chart_box
+from pages.views.charts import studies as charts
+from pages.views.links import choose
+from storage import export
+
+MOST_LINES = 300  # trials that are drawn as lines: the best, and of the rest the newest
+MOST_POINTS = 4000
+METHODS = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
+TITLES = {"gain": "validation gain", "minutes": "minutes of training", "bytes": "bytes"}
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """What the tabs draw: a study, its settings, its trials, and the objective that is looked at."""
+
+    study: StudyDir
+    config: StudyConfig
+    trials: Sequence[TrialRow]
+    place: int = 0
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.config.objectives[self.place]]
+
+    @property
+    def is_larger_better(self) -> bool:
+        return OBJECTIVES[self.config.objectives[self.place]][0] == "maximize"
+
+    def most(self, n: int) -> list[TrialRow]:
+        """At most ``n`` trials, by number: the better half of them the best, the others the newest."""
+        if len(self.trials) <= n:
+            return list(self.trials)
+        sign = analysis.signs(self.config)[self.place]
+        by_value = sorted(analysis.complete(self.trials), key=lambda trial: -sign * trial.values[self.place])[: n // 2]
+        numbers = {trial.number for trial in by_value} | {trial.number for trial in self.trials[-(n // 2) :]}
+        return [trial for trial in self.trials if trial.number in numbers]
+
+    def note(self, n: int) -> str:
+        return f"the best and the newest {n} of {len(self.trials):,} trials" if len(self.trials) > n else ""
+
+
+def objective(config: StudyConfig) -> int:
+    """Which of several objectives is looked at; its place."""
+    if len(config.objectives) == 1:
+        return 0
+    return config.objectives.index(choose("Objective", config.objectives, "objective", show=lambda name: TITLES[name]))  # type: ignore[arg-type]
+
+
+def progress(view: StudyView) -> None:
+    """How far it came: history, intermediate values."""
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        with cells.cell():
+            found = pd.DataFrame(analysis.history(view.most(MOST_POINTS), view.config, view.place))
+            if found.empty:
+                st.caption("The first trial with a result is on its way.")
+            else:
+                chart_box.show(
+                    charts.history(found, view.title), "history", "History", found, note="The line is the best so far", can_pin=False
+                )
+        with cells.cell():
+            rows, domain = analysis.intermediate(view.most(MOST_LINES))
+            if rows:
+                frame = pd.DataFrame(rows)
+                note = "The axis is that of the trials that were not pruned" if (frame["state"] == "pruned").any() else ""
+                told = " · ".join(filter(None, (note, view.note(MOST_LINES))))
+                chart_box.show(
+                    charts.intermediate(frame, domain), "intermediate", "Gain at each evaluation", frame, note=told, can_pin=False
+                )
+            elif len(view.config.objectives) > 1:
+                st.caption("With several objectives there is nothing to prune by, and no values between start and end are kept.")
+
+
+def settings(view: StudyView) -> None:
+    """Which settings matter, and in what way."""
+    if len(analysis.complete(view.trials)) < 2:
+        st.caption("This takes two complete trials.")
+        return
+    with st.grid(2, min_column_width=380, gap="medium") as cells:
+        with cells.cell():
+            _importance(view)
+        with cells.cell():
+            _parallel(view)
+    st.markdown("**One setting at a time**")
+    _slices(view)
+    if len(view.config.space) > 1:
+        _contour(view)
+
+
+@st.cache_data(max_entries=40, show_spinner="Working out what matters …")
+def _shares(path: str, _study: StudyDir, _config: StudyConfig, method: str, place: int, _n_finished: int) -> dict[str, float] | str:
+    """Kept by the number of trials that had ended (``_n_finished`` is part of ``path``): it takes a moment."""
+    try:
+        return analysis.importances(_study, _config, method, place)  # type: ignore[arg-type]
+    except StudyError as error:
+        return str(error)
+
+
+def _importance(view: StudyView) -> None:
+    n = sum(trial.is_finished for trial in view.trials)
+    wanted = choose("Importance by", ["ped-anova", "fanova", "both"], "importance", show=lambda m: METHODS.get(m, "both, side by side"))
+    rows, problems = [], []
+    for method in METHODS if wanted == "both" else [wanted]:
+        shares = _shares(f"{view.study.path}#{n}", view.study, view.config, method, view.place, n)
+        if isinstance(shares, str):
+            problems.append(shares)
+        else:
+            rows += [{"setting": name, "share": share, "method": METHODS[method]} for name, share in shares.items()]
+    for problem in problems:
+        st.info(problem)
+    if rows:
+        frame = pd.DataFrame(rows)
+        note = "PED-ANOVA: what sets the best tenth apart. fANOVA: what explains the differences between all trials"
+        chart_box.show(charts.importance(frame), "study-importance", "Importance", frame, note=note, can_pin=False)
+
+
+def _parallel(view: StudyView) -> None:
+    lines = pd.DataFrame(analysis.parallel(view.most(MOST_LINES), view.config, view.place))
+    ends = pd.DataFrame([row for name, dimension in view.config.space.items() for row in _ends(name, dimension)])
+    chart = charts.parallel(lines, ends, view.title, view.is_larger_better)
+    note = " · ".join(filter(None, ("Pale: pruned, or infeasible", view.note(MOST_LINES))))
+    chart_box.show(chart, "parallel", "All settings together", lines, note=note, can_pin=False)
+
+
+def _ends(name: str, dimension: Dimension) -> list[analysis.Row]:
+    """What stands at the axis of a setting: its ends, or its choices."""
+    if dimension.choices is not None:
+        n = max(len(dimension.choices) - 1, 1)
+        return [{"setting": name, "unit": i / n, "text": analysis.shown(encoded(choice))} for i, choice in enumerate(dimension.choices)]
+    return [
+        {"setting": name, "unit": unit, "text": f"{value:g}"}
+        for unit, value in ((0.0, dimension.low), (1.0, dimension.high))
+        if value is not None
+    ]
+
+
+def _slices(view: StudyView) -> None:
+    rows = pd.DataFrame(analysis.slices(view.most(MOST_POINTS), view.config, view.place))
+    with st.grid(3, min_column_width=280, gap="medium") as cells:
+        for name, dimension in view.config.space.items():
+            part = rows[rows["setting"] == name]
+            if part.empty:
+                continue
+            choices = [str(encoded(choice)) for choice in dimension.choices] if dimension.choices is not None else None
+            with cells.cell():
+                chart = charts.slice_of(part, name, view.title, dimension.log, choices)
+                chart_box.show(chart, f"slice.{name}", name, part, can_pin=False)
+
+
+def _contour(view: StudyView) -> None:
+    names = list(view.config.space)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        x = choose("Two settings", names, "x", default=names[0])
+        others = [name for name in names if name != x]
+        y = choose("against", others, "y", default=others[0])
+    cells, points = analysis.contour(view.most(MOST_POINTS), view.config, x, y, view.place)
+    dims = view.config.space[x], view.config.space[y]
+    labels = tuple([str(encoded(choice)) for choice in d.choices] if d.choices is not None else [] for d in dims)
+    chart = charts.contour(
+        pd.DataFrame(cells), pd.DataFrame(points), (x, y), (dims[0].log, dims[1].log), labels, view.title, view.is_larger_better  # type: ignore[arg-type]
+    )  # fmt: skip
+    note = "The colour between trials is a mean of those around" if cells else "Areas are drawn from four complete trials on"
+    chart_box.show(chart, "contour", f"{x} and {y}", pd.DataFrame(points), note=note, can_pin=False)
+
+
+def trade_off(view: StudyView) -> int | None:
+    """Two objectives against each other; returns the trial that was clicked."""
+    config, done = view.config, analysis.complete(view.trials)
+    if not done:
+        st.caption("The first complete trial is on its way.")
+        return None
+    if len(config.objectives) > 2:
+        x = choose("Across", config.objectives, "across", default=config.objectives[1], show=lambda name: TITLES[name])
+        y = choose("Up", [name for name in config.objectives if name != x], "up", show=lambda name: TITLES[name])
+    else:
+        x, y = config.objectives[1], config.objectives[0]
+    places = config.objectives.index(x), config.objectives.index(y)  # type: ignore[arg-type]
+    kept = {trial.number for trial in analysis.front(view.trials, config)}
+    points = pd.DataFrame(
+        {
+            "x": trial.values[places[0]], "y": trial.values[places[1]], "number": trial.number, "state": analysis.kind_of(trial),
+            "on_front": "on the front" if trial.number in kept else "behind it",
+        }
+        for trial in done
+    )  # fmt: skip
+    line = points[points["on_front"] == "on the front"].sort_values("x") if len(config.objectives) == 2 else points.head(0)
+    chart = charts.front(points, line[["x", "y"]], (TITLES[x], TITLES[y]))
+    note = f"{len(kept)} trials are on the front: none is better than they in every objective. Click one to choose it"
+    found = chart_box.choose(chart, "front", "Trade-off", points, "pick", note=note)
+    return int(found["number"]) if found else None
+
+
+def trials(view: StudyView, names: dict[str, str]) -> None:
+    """When each was worked on, and all of them as a table. ``names``: the address of each run's live page."""
+    newest = list(view.trials[-MOST_LINES:])
+    spans = pd.DataFrame(analysis.timeline(newest, time.time()))
+    if not spans.empty:
+        note = f"the newest {MOST_LINES}" if len(view.trials) > MOST_LINES else ""
+        chart_box.show(charts.timeline(spans), "timeline", "Timeline", spans, note=note, can_pin=False)
+    frame = pd.DataFrame(analysis.table(view.trials, view.config))
+    shown = frame.assign(run=[names.get(str(run)) for run in frame["run"]]).iloc[::-1]
+    number = st.column_config.NumberColumn
+    columns = {
+        "trial": number(width=60),
+        "on_front": st.column_config.CheckboxColumn("front" if len(view.config.objectives) > 1 else "best", width=60),
+        "gain": number(format="%+.3f", help="Of its best evaluation."),
+        "step": number("at step", format="localized"),
+        "minutes": number(format="%.1f"),
+        "bytes": number(format="%.0f"),
+        "share_worse": number("looks worse", format="percent", help="Share of validation logos that look worse than the defaults'."),
+        "run": st.column_config.LinkColumn("run", display_text="open", width=70),
+        "reason": st.column_config.TextColumn("how it ended", width=260),
+    }
+    st.dataframe(shown, hide_index=True, placeholder="–", height=min(38 + 35 * len(shown), 460), column_config=columns)
+    st.download_button(
+        "trials.csv", lambda: export.to_csv(frame), f"{view.study.study_id}-trials.csv", "text/csv", on_click="ignore", icon=":material/download:",
+        key="csv.trials",
+    )  # fmt: skip

@@ -1,0 +1,528 @@
+"""Studies without a training: spaces, files, the journal's two readings, what the trials say, and what becomes of the best."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from core.config.config import RunConfig
+from core.config.fields import walk_fields
+from core.config.text import load_config, presets, to_yaml, validate
+from core.errors import ConfigError, StudyError
+from core.machine import Process
+from core.runs.event_types import AttemptStarted, Continued, Ended, EvaluationEnded, LogoEvaluated, Paused
+from core.runs.events import Event, EventWriter
+from core.runs.records import claim, read_trial, write_pruning, write_stop, write_trial
+from core.runs.small_files import Trial
+from core.runs.status import Status, overview, run_state
+from core.scheduling import queue
+from core.studies import analysis
+from core.studies.results import summed
+from core.studies.samplers import make_pruner, make_sampler, trial_config
+from core.studies.space import SECTIONS, Dimension, config_of, distributions, params_of, resolve, searchable, usual_dimension
+from core.studies.storage import load_optuna, open_storage, read_trials, repair, study_lock
+from core.studies.study import StudyDir, StudyStatus, all_studies, create, delete, find_study, load_study, study_yaml, validate_study
+from core.studies.winners import chosen, full_config, keep_as_preset, train_in_full
+from tests.support.damages import OF_ANY_FILE
+from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
+from tests.support.studies import made_up, study_config
+
+WITH_STAGES = RunConfig.model_validate({"curriculum": {"enabled": True}})
+
+
+# Spaces
+
+
+@pytest.mark.parametrize("name", searchable(RunConfig()))
+def test_every_setting_that_can_be_searched_has_a_usual_range_that_it_allows(name):
+    try:
+        dimension = usual_dimension(name, WITH_STAGES)
+    except ConfigError as error:
+        pytest.fail(str(error))
+    assert resolve({name: None}, WITH_STAGES) == {name: dimension}
+
+
+def test_the_sections_that_matter_are_searchable_whole():
+    named = {name for name, _ in walk_fields(RunConfig) if name.split(".")[0] in SECTIONS}
+    assert named - set(searchable(RunConfig())) == {
+        "env.centre", "env.fixed", "curriculum.stages", "pipeline.delivered_size", "pipeline.engine",
+    }  # fmt: skip
+    assert "curriculum.stages.3.success_threshold" in searchable(RunConfig())
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({"ppo.gama": None}, "ppo.gama: no such setting; such as"),
+        ({"nothing": None}, "nothing: no such setting; settings that can be searched are"),
+        ({"ppo.learning_rate": {"low": 0.1, "high": 2}}, r"ppo.learning_rate = 2 is not allowed \(allowed: \(0, 1\]\)"),
+        ({"ppo.learning_rate": {"low": 0.1, "high": 0.01}}, "low = 0.1 is not below high = 0.01"),
+        ({"ppo.learning_rate": {"low": 0, "high": 0.01, "log": True}}, "log needs low above 0"),
+        ({"ppo.learning_rate": {"low": 0.1}}, "give low and high, or choices"),
+        ({"ppo.learning_rate": {"low": 0.1, "high": 0.2, "choices": [1]}}, "give either choices or low and high"),
+        ({"ppo.activation": {"choices": ["tanh", "sine"]}}, "ppo.activation = sine is not allowed"),
+        ({"ppo.activation": {"choices": ["tanh", "tanh"]}}, "a choice stands there twice"),
+        ({"ppo.activation": {"low": 0, "high": 1}}, "ppo.activation is no number"),
+        ({"ppo.n_epochs": {"low": 1.5, "high": 3}}, "ppo.n_epochs is a whole number"),
+        ({"ppo.net_arch_pi": {"choices": [[9999]]}}, r"ppo.net_arch_pi = \[9999\] is not allowed"),
+        ({"curriculum.stages.7.difficulty": None}, "there is no stage 7; the config has stages 0 to 3"),
+        ({"logos.path": None}, "logos.path has no usual range; give choices"),
+        ({"ppo.gamma": "much"}, "ppo.gamma"),
+    ],
+)
+def test_a_space_that_is_not_possible_says_what_is_allowed(space, told):
+    with pytest.raises(ConfigError, match=told):
+        resolve(space, RunConfig())
+
+
+def test_drawn_values_make_a_config_that_can_be_trained():
+    """Whatever is drawn of all settings at once: batches divide rollouts, groups divide environments."""
+    space = resolve(dict.fromkeys(name for name in searchable(WITH_STAGES) if name != "env.max_steps"), WITH_STAGES)
+    rng, n_fitted = np.random.default_rng(0), 0
+    for _ in range(60):
+        drawn = {}
+        for name, distribution in distributions(space, WITH_STAGES).items():
+            if hasattr(distribution, "choices"):
+                drawn[name] = distribution.choices[rng.integers(len(distribution.choices))]
+            elif type(distribution.low) is int:
+                drawn[name] = int(rng.integers(distribution.low, distribution.high + 1))
+            else:
+                drawn[name] = float(rng.uniform(distribution.low, distribution.high))
+        config, fitted = config_of(WITH_STAGES, space, drawn)
+        n_fitted += bool(fitted)
+        assert config.rollout_steps % config.ppo.batch_size == 0
+        assert config.ppo.learning_rate == drawn["ppo.learning_rate"]
+        assert config.curriculum.stages[2].target_ssim == drawn["curriculum.stages.2.target_ssim"]
+        assert isinstance(config.ppo.net_arch_pi, list)
+    assert n_fitted
+
+
+def test_values_that_do_not_go_together_are_refused_with_the_reason():
+    space = resolve({"reward.quality": {"choices": [0, 1]}, "reward.size": {"choices": [0, 0.1]}}, RunConfig())
+    with pytest.raises(ConfigError, match="all three weights are 0"):
+        config_of(RunConfig(), space, {"reward.quality": 0, "reward.size": 0})
+
+
+def test_the_base_is_the_first_trial_where_its_values_are_in_the_space():
+    space = resolve({"ppo.n_epochs": None, "ppo.learning_rate": {"low": 1e-5, "high": 1e-4}, "ppo.net_arch_pi": None}, RunConfig())
+    assert params_of(RunConfig(), space) == {"ppo.n_epochs": 10, "ppo.net_arch_pi": "[128, 128]"}
+
+
+# A study's files
+
+
+def test_a_study_goes_out_and_comes_back_the_same():
+    usual = dict.fromkeys(searchable(WITH_STAGES))  # with ends at 0, which is not nothing
+    config = study_config(name="Ünï: #1", max_worse_share=0.1, hours=2.5, space=usual)
+    assert validate_study(yaml.safe_load(study_yaml(config)), RunConfig()) == config
+
+
+def test_the_example_is_valid_and_finds_its_preset(home):
+    config, base = load_study(ROOT / "configs" / "studies" / "learning.yaml", home, ["n_workers=1"])
+    assert (config.n_trials, config.space["ppo.ent_coef"].high, base.n_workers, base.logos.variants) == (20, 0.02, 1, 0)
+    assert trial_config(config, base).total_timesteps == 8192
+    assert trial_config(config, base).evaluation.every_steps == 1024
+    assert base.total_timesteps == 65_536
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"n_trials": None}, "would never end"),
+        ({"objectives": ["gain", "bytes"]}, "with several objectives no trial can be pruned; set pruner to none, not median"),
+        ({"objectives": ["bytes"]}, "pruning is by validation gain"),
+        ({"objectives": ["gain", "gain"], "pruner": "none"}, "an objective stands there twice"),
+        ({"objectives": ["gain", "bytes"], "pruner": "none", "sampler": "cmaes"}, "CMA-ES knows one objective"),
+        ({"sampler": "luck"}, "sampler = 'luck' is not allowed"),
+        ({"trials": 3}, "trials: no such setting"),
+        ({"space": "all"}, "space must list settings"),
+    ],
+)
+def test_a_study_that_is_not_possible_is_refused_in_one_line(changes, told):
+    with pytest.raises(ConfigError, match=told) as raised:
+        validate_study({"name": "a"} | changes, RunConfig())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_study_takes_its_config_from_a_preset_a_file_or_a_run(home, tmp_path, logo_folder):
+    (tmp_path / "mine.yaml").write_text(to_yaml(tiny_config(logo_folder)))
+    run = claim(home, tiny_config(logo_folder, seed=7))
+    file = tmp_path / "study.yaml"
+    for source, seed in (("quick", 1), ("mine.yaml", 1), (run.run_id, 7)):
+        file.write_text(yaml.safe_dump({"config": source, "set": {"n_workers": 1}}))
+        config, base = load_study(file, home)
+        assert (config.name, base.seed, base.n_workers) == ("study", seed, 1)
+    file.write_text("config: elsewhere")
+    with pytest.raises(ConfigError, match="'elsewhere' is no preset"):
+        load_study(file, home)
+
+
+def test_a_study_is_found_by_id_name_beginning_and_folder(home):
+    study = made_up(home, 3)
+    for name in (study.study_id, "made up", study.study_id[:17], str(study.path)):
+        assert find_study(name, home).study_id == study.study_id
+    other = create(home, study_config(), RunConfig())
+    assert [s.study_id for s in all_studies(home)] == [other.study_id, study.study_id]
+    with pytest.raises(StudyError, match="it may be"):
+        find_study("made up", home)
+    with pytest.raises(StudyError, match="no study 'x'"):
+        find_study("x", home)
+    delete(other)
+    assert [s.study_id for s in all_studies(home)] == [study.study_id]
+
+
+def test_status_follows_from_process_and_end(home):
+    study = create(home, study_config(), RunConfig())
+    assert study.status()[0] is StudyStatus.NEW
+    study.write_process(Process.of(os.getpid()))
+    assert study.status()[0] is StudyStatus.RUNNING
+    with pytest.raises(StudyError, match="stop it first"):
+        delete(study)
+    study.want_stop()
+    assert study.status() == (StudyStatus.RUNNING, "stopping")
+    study.write_process(Process(2**22 - 1, 1.0))
+    assert study.status()[0] is StudyStatus.INTERRUPTED
+    study.write_ended(StudyStatus.COMPLETED, "all done")
+    assert study.status() == (StudyStatus.COMPLETED, "all done")
+    study.begin()
+    assert not study.is_stop_wanted()
+    with pytest.raises(StudyError, match="nothing to stop"):
+        study.want_stop()
+
+
+@pytest.mark.parametrize("damage", OF_ANY_FILE.values(), ids=OF_ANY_FILE)
+@pytest.mark.parametrize("name", ["study.yaml", "base.yaml", "journal.log", "ended.json", "process.json", "stop.json", "spent.json"])
+def test_a_damaged_file_is_one_clear_error_and_hides_no_other_study(home, name, damage):
+    from core.cli.search import _overview
+
+    study = made_up(home, 3)
+    damage(study.path / name)
+    row = _overview(study)
+    assert row["study"] == study.study_id
+    if name in ("study.yaml", "base.yaml"):
+        assert row["problem"]
+    with study_lock(study), pytest.raises(StudyError, match="another process works on"), study_lock(study):
+        pass
+
+
+# The journal
+
+
+def as_rows(study: StudyDir) -> list[tuple]:
+    return [
+        (
+            t.number, t.state.name, t.values or [], t.params, t.intermediate_values, t.constraints, t.user_attrs,
+            t.datetime_start.timestamp() if t.datetime_start else None, t.datetime_complete.timestamp() if t.datetime_complete else None,
+        )
+        for t in load_optuna(study).get_trials(deepcopy=False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{"max_worse_share": 0.2}, {"objectives": ["gain", "minutes", "bytes"], "pruner": "none"}])
+def test_our_reading_of_a_journal_is_optunas(home, changes):
+    study = made_up(home, 24, **changes)
+    open_storage(study).create_new_study([1], "what a dashboard may add")  # type: ignore[list-item]
+    own = [(t.number, t.state, t.values, t.params, t.intermediate, t.constraints, t.attrs, t.started, t.ended) for t in read_trials(study)]
+    assert len(own) == 24
+    assert own == as_rows(study)
+
+
+def test_waiting_trials_and_those_added_whole_are_read_too(home):
+    import optuna
+
+    study = made_up(home, 2)
+    found = optuna.load_study(study_name=study.study_id, storage=open_storage(study))
+    found.enqueue_trial({"ppo.n_epochs": 3})
+    space = {"ppo.n_epochs": optuna.distributions.IntDistribution(2, 10)}
+    found.add_trial(optuna.create_trial(params={"ppo.n_epochs": 5}, distributions=space, value=0.5, intermediate_values={0: 0.25}))
+    waiting, added = read_trials(study)[-2:]
+    assert (waiting.state, waiting.is_finished) == ("WAITING", False)
+    assert (added.state, added.values, added.params, added.intermediate) == ("COMPLETE", [0.5], {"ppo.n_epochs": 5}, {0: 0.25})
+
+
+def test_a_torn_last_line_waits_and_is_cut_before_the_next_is_written(home):
+    """A process killed in the middle of a write left half a line; what came after it could not be read for good."""
+    study = made_up(home, 4)
+    before = as_rows(study)
+    with study.journal.open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"x","stu')
+    assert len(read_trials(study)) == 4
+    assert repair(study.journal) == 33
+    assert repair(study.journal) == 0
+    import optuna
+
+    optuna.load_study(study_name=study.study_id, storage=open_storage(study)).ask()
+    assert as_rows(study)[:4] == before
+    assert len(read_trials(study)) == 5
+
+
+def test_a_journal_with_a_broken_line_is_named_with_it(home):
+    study = made_up(home, 4)
+    lines = study.journal.read_bytes().splitlines(keepends=True)
+    study.journal.write_bytes(b"".join([*lines[:3], b"{broken\n", *lines[3:]]))
+    with pytest.raises(StudyError, match=r"journal.log can't be read: line 4"):
+        read_trials(study)
+
+
+def test_a_sampler_never_draws_the_same_twice_however_often_it_is_made_anew(home):
+    for sampler in ("random", "tpe"):
+        config = study_config(sampler=sampler)
+        rates = []
+        study = made_up(home, 1, sampler=sampler)
+        import optuna
+
+        for _ in range(6):
+            found = optuna.load_study(study_name=study.study_id, storage=open_storage(study))
+            n = len(found.get_trials(deepcopy=False))
+            found.sampler = make_sampler(config, n)
+            rates.append(found.ask(fixed_distributions=distributions(config.space, RunConfig())).params["ppo.learning_rate"])
+        assert len(set(rates)) == 6
+
+
+@pytest.mark.parametrize(
+    ("sampler", "kind"), [("tpe", "TPESampler"), ("random", "RandomSampler"), ("gp", "GPSampler"), ("cmaes", "CmaEsSampler")]
+)
+def test_every_sampler_draws_within_the_space(home, sampler, kind):
+    config = study_config(sampler=sampler, startup_trials=3)
+    assert type(make_sampler(config, 0)).__name__ == kind
+    study = made_up(home, 10, sampler=sampler, startup_trials=3)
+    import optuna
+
+    found = optuna.load_study(study_name=study.study_id, storage=open_storage(study), sampler=make_sampler(config, 10))
+    params = found.ask(fixed_distributions=distributions(config.space, RunConfig())).params
+    assert set(params) == set(config.space)
+    config_of(RunConfig(), config.space, params)
+
+
+def test_pruners_begin_after_the_first_evaluation_and_know_the_whole_length():
+    base = RunConfig(total_timesteps=8192)
+    median = make_pruner(study_config(), base)
+    assert median._n_warmup_steps == 2048
+    hyperband = make_pruner(study_config(pruner="hyperband"), base)
+    assert (hyperband._min_resource, hyperband._max_resource) == (1024, 8192)
+    assert type(make_pruner(study_config(pruner="none"), base)).__name__ == "NopPruner"
+
+
+# What a run's log comes to
+
+
+def evaluated(gain: float, edge: float, **more) -> LogoEvaluated:
+    figures = {"ssim": 0.9, "bytes": 900, "paths": 3, "cpu_s": 0.1, "failure": None, "ssim_default": 0.9, "bytes_default": 1000}
+    figures |= {"paths_default": 3, "svg": "", "params": [], "colour": 1.0, "colour_default": 1.0, "edge_default": 0.1}
+    return LogoEvaluated(logo="a", category="text", digest="d", gain=gain, edge=edge, **(figures | more))
+
+
+def test_a_result_is_of_the_best_evaluation_and_counts_what_looks_worse():
+    told = [
+        (0, AttemptStarted()), (0, evaluated(0.1, 0.1)), (0, EvaluationEnded(0.1, bytes=1000)),
+        (64, evaluated(0.5, 0.1)), (64, evaluated(0.5, 0.3)), (64, evaluated(-3, 0.1, failure="panic")), (64, evaluated(0.5, 0.05)),
+        (64, EvaluationEnded(0.5, bytes=800.0)), (128, evaluated(0.4, 0.1)), (128, EvaluationEnded(0.4, bytes=700)),
+        (160, EvaluationEnded(math.nan)), (160, Ended("COMPLETED")),
+    ]  # fmt: skip
+    events = [Event(i, 1, 100.0 + 6 * i, step, record) for i, (step, record) in enumerate(told)]
+    found = summed(events)
+    assert found is not None
+    assert (found.gain, found.step, found.n_bytes, found.share_worse) == (0.5, 64, 800.0, 0.5)
+    assert found.minutes == pytest.approx(11 * 6 / 60)
+    assert [found.value(name) for name in ("gain", "bytes", "minutes")] == [0.5, 800.0, found.minutes]
+    assert summed([]) is None
+
+
+def test_minutes_of_training_leave_out_pauses_and_what_lies_between_attempts():
+    told = [(0, 1, AttemptStarted()), (10, 1, Paused()), (70, 1, Continued()), (80, 1, EvaluationEnded(0.1)), (500, 2, AttemptStarted())]
+    told.append((520, 2, Ended("COMPLETED")))
+    found = summed([Event(i, attempt, 1000.0 + ts, 1, record) for i, (ts, attempt, record) in enumerate(told)])
+    assert found is not None
+    assert found.minutes == pytest.approx(40 / 60)
+
+
+# Runs of a study
+
+
+def test_a_run_that_its_study_gave_up_is_pruned_however_it_ended(home, logo_folder):
+    run = claim(home, tiny_config(logo_folder))
+    write_trial(run, Trial("s", 3))
+    assert read_trial(run) == Trial("s", 3)
+    with EventWriter(run.events_file) as events:
+        events.write(0, AttemptStarted())
+    assert run_state(run).status is Status.INTERRUPTED
+    write_stop(run)
+    write_pruning(run, "behind")
+    assert (run_state(run).status, run_state(run).reason) == (Status.PRUNED, "behind")
+    assert not run_state(run).status.can_resume
+    assert (overview(run)["study"], overview(run)["trial"]) == ("s", 3)
+
+
+# What the trials say
+
+
+def test_the_best_is_complete_and_meets_the_constraints(home):
+    study = made_up(home, 24, max_worse_share=0.2)
+    trials, config = read_trials(study), study.config()
+    found = analysis.best(trials, config)
+    assert found is not None
+    allowed = [t for t in trials if t.state == "COMPLETE" and t.number % 5]
+    assert found.values[0] == max(t.values[0] for t in allowed)
+    assert analysis.front(trials, config) == [found]
+    assert max(t.values[0] for t in trials if t.state == "COMPLETE") >= found.values[0]
+    assert analysis.counts(trials) == {"COMPLETE": 17, "PRUNED": 4, "FAIL": 2, "RUNNING": 1}
+    assert {row["state"] for row in analysis.history(trials, config)} == {"complete", "pruned", "infeasible"}
+
+
+def test_the_front_holds_what_none_is_better_than(home):
+    study = made_up(home, 40, objectives=["gain", "minutes", "bytes"], pruner="none")
+    trials, config = read_trials(study), study.config()
+    kept = analysis.front(trials, config)
+    losses = {t.number: np.array(t.values) * [-1, 1, 1] for t in analysis.complete(trials)}
+    by_hand = [n for n, own in losses.items() if not any((other <= own).all() and (other < own).any() for other in losses.values())]
+    assert [t.number for t in kept] == by_hand
+    assert 1 < len(kept) < len(losses)
+
+
+def test_the_history_never_falls_and_counts_what_may_count_only(home):
+    study = made_up(home, 24, max_worse_share=0.2)
+    rows = analysis.history(read_trials(study), study.config())
+    so_far = [row["best"] for row in rows if row["best"] is not None]
+    assert so_far == sorted(so_far)
+    assert so_far[-1] == analysis.best(read_trials(study), study.config()).values[0]
+    assert rows[0]["best"] is None  # the first trial breaks the constraint
+
+
+@pytest.mark.parametrize("evaluator", ["ped-anova", "fanova"])
+@pytest.mark.parametrize("changes", [{}, {"objectives": ["gain", "bytes"], "pruner": "none"}])
+def test_importance_finds_what_the_formula_is_made_of(home, evaluator, changes):
+    study = made_up(home, 80, **changes)
+    shares = analysis.importances(study, study.config(), evaluator)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert next(iter(shares)) == "ppo.learning_rate"
+    if changes and evaluator == "fanova":
+        assert next(iter(analysis.importances(study, study.config(), evaluator, 1))) == "ppo.activation"
+
+
+def test_importance_of_too_few_trials_says_so(home):
+    study = made_up(home, 4)
+    with pytest.raises(StudyError, match="importance needs at least 4 complete trials"):
+        analysis.importances(study, study.config())
+    with pytest.raises(StudyError, match="has no trial yet"):
+        analysis.importances(create(home, study_config(), RunConfig()), study.config())
+
+
+def test_pruned_trials_do_not_stretch_the_axis_of_intermediate_values(home):
+    """Their values lie five below all others' in the made-up study."""
+    rows, domain = analysis.intermediate(read_trials(made_up(home, 24)))
+    assert min(row["value"] for row in rows if row["state"] == "pruned") < -4
+    assert domain is not None
+    assert domain[0] > -2
+    assert domain[1] > max(row["value"] for row in rows if row["state"] == "complete")
+    assert analysis.intermediate([]) == ([], None)
+
+
+def test_tables_of_charts_hold_every_trial_with_a_value(home):
+    study = made_up(home, 24)
+    trials, config = read_trials(study), study.config()
+    n = len(analysis.history(trials, config))
+    assert n == 21  # all but the two that failed and the one that runs
+    lines = analysis.parallel(trials, config)
+    assert len(lines) == n * 4
+    assert all(0 <= row["unit"] <= 1 for row in lines)
+    assert len(analysis.slices(trials, config)) == n * 4
+    spans = analysis.timeline(trials, now=2e9)
+    assert len(spans) == 24
+    assert spans[-1]["end"] == 2e9
+    table = analysis.table(trials, config)
+    assert table[9]["reason"] == "made to fail"
+    assert [row["trial"] for row in table if row["on_front"]] == [analysis.best(trials, config).number]
+
+
+def test_a_contour_follows_the_trials_around_and_says_nothing_where_there_are_none(home):
+    study = made_up(home, 60)
+    cells, points = analysis.contour(read_trials(study), study.config(), "ppo.learning_rate", "ppo.net_arch_pi")
+    assert {point["y"] for point in points} == {0.0, 1.0, 2.0}
+    values = [point["value"] for point in points]
+    assert all(min(values) <= cell["value"] <= max(values) for cell in cells)
+    best_x = max(cells, key=lambda cell: cell["value"])
+    assert 10**-3.5 < best_x["x"] < 10**-2.5  # where the formula has its peak
+    assert analysis.contour(read_trials(study)[:3], study.config(), "ppo.learning_rate", "ppo.n_epochs")[0] == []
+
+
+def repeated(journal: Path, n_times: int, kept: list[dict[str, Any]]) -> None:
+    """A journal of ``n_times`` 20 trials: the same lines, over and over under new numbers."""
+    head = [log for log in kept if "trial_id" not in log and log["op_code"] != 4]
+    body = [log for log in kept if log["op_code"] >= 4 and log.get("trial_id", 0) < 20]
+    made = [n for n, log in enumerate(body) if log["op_code"] == 4]
+    body = body[: made[20]] if len(made) > 20 else body
+    again = [log | ({"trial_id": log["trial_id"] + 20 * n} if "trial_id" in log else {}) for n in range(n_times) for log in body]
+    journal.write_bytes(b"".join(json.dumps(log).encode() + b"\n" for log in [*head, *again]))
+
+
+def seconds_to_sum_up(study: StudyDir, n_trials: int) -> float:
+    began = time.process_time()
+    trials, config = read_trials(study), study.config()
+    analysis.history(trials, config)
+    analysis.intermediate(trials)
+    analysis.front(trials, config)
+    assert len(trials) == n_trials
+    return time.process_time() - began
+
+
+@pytest.mark.timeout(60)
+def test_ten_times_the_trials_take_no_more_than_twice_ten_times_as_long(home):
+    study = made_up(home, 21)
+    lines = [json.loads(line) for line in study.journal.read_bytes().splitlines()]
+    repeated(study.journal, 5, lines)
+    seconds_to_sum_up(study, 100)  # what is imported on first use
+    repeated(study.journal, 50, lines)
+    few = seconds_to_sum_up(study, 1000)
+    repeated(study.journal, 500, lines)
+    assert seconds_to_sum_up(study, 10_000) < 20 * few
+
+
+# What becomes of it
+
+
+def test_the_best_is_trained_in_full_with_the_bases_steps(home):
+    study = made_up(home, 24, timesteps=256)
+    best = chosen(study)
+    config = full_config(study, best, ["n_workers=1"])
+    assert config.total_timesteps == 1024
+    assert config.ppo.learning_rate == best.params["ppo.learning_rate"]
+    assert config.ppo.net_arch_pi == json.loads(best.params["ppo.net_arch_pi"])
+    run = train_in_full(home, study, chosen(study, 2))
+    assert [r.run_id for r, _ in queue.waiting(home)] == [run.run_id]
+    assert read_trial(run) is None
+    with pytest.raises(StudyError, match="has no trial 99; it has 0 to 23"):
+        chosen(study, 99)
+    with pytest.raises(StudyError, match="no trial is complete yet"):
+        chosen(made_up(home, 1))
+    with pytest.raises(StudyError, match="none of 15 complete trials meets the constraints"):
+        chosen(made_up(home, 22, max_worse_share=0.0))
+
+
+def test_a_preset_of_the_best_stands_beside_those_that_ship(home):
+    study = made_up(home, 24)
+    path = keep_as_preset(home, study, chosen(study), "tuned")
+    assert list(presets())[-1] == "tuned"
+    config = load_config(presets()["tuned"])
+    assert config.name == "tuned"
+    assert validate(config.model_dump(mode="json")) == config
+    assert path.read_text() == to_yaml(config)
+    keep_as_preset(home, study, chosen(study, 2), "tuned")
+    with pytest.raises(ConfigError, match="is a preset that ships"):
+        keep_as_preset(home, study, chosen(study), "quick")
+    with pytest.raises(ConfigError, match="can't be called"):
+        keep_as_preset(home, study, chosen(study), "../x")
+
+
+def test_dimensions_say_what_they_hold():
+    assert Dimension(low=1e-4, high=0.01, log=True).text() == "0.0001 to 0.01, by magnitude"
+    assert Dimension(choices=[[8], "tanh", 0.5]).text() == "[8], tanh, 0.5"
+    assert analysis.legend({"a": Dimension(choices=[1])}) == [{"setting": "a", "values": "1"}]
