@@ -15,6 +15,7 @@ import typer
 from core.cli.app import app
 from core.config.config import RunConfig
 from pages.views.forms import model_table
+from tests.support.command_line import commands
 from tests.support.paths import ROOT
 from tests.support.readme_tree import block_of, differences
 
@@ -50,13 +51,6 @@ def readme() -> str:
 def test_the_readmes_settings_table_is_the_models():
     for name, default, allowed, meaning in model_table(RunConfig):
         assert f"| `{name}` | {default} | {allowed} | {meaning} |" in readme(), f"the README's line for {name} is not up to date"
-
-
-def commands(command: Any, name: str) -> list[str]:
-    """The full names of a command: its own, or of a group those of all below it."""
-    if hasattr(command, "commands"):
-        return [found for below, inner in command.commands.items() for found in commands(inner, f"{name} {below}")]
-    return [name]
 
 
 COMMANDS = commands(typer.main.get_command(app), "python -m core")

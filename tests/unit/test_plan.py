@@ -17,8 +17,8 @@ from core.cli.app import app
 from core.config.config import RunConfig
 from core.config.installation import Settings
 from pages.server.registry import PAGES
+from tests.support.command_line import commands
 from tests.support.paths import ROOT
-from tests.unit.test_documents import commands
 
 STATES = ("done", "done differently", "not yet")
 BELOW = "in its rows"  # stands for the test of a line that is the sum of those below it
