@@ -150,6 +150,14 @@ def test_full_trainings_of_the_best_and_of_the_base_are_found_and_compared(home,
     told = said(made(study))
     assert f"Its settings were trained in full, as {mine.run_id} (1,024 steps)" in told
     assert f"Against a full training of the base config ({theirs.run_id}), on the same" in told
+    mine.config_file.write_text("{broken")
+    study.write_config(study.config().model_copy(update={"timesteps": 512}))
+    told = said(made(study))
+    assert f"{theirs.run_id} is a run of it, with 1,024 steps" in told
+    assert "whether it is better is not known" in told
+    assert f"python -m core search train {study.study_id}" in told
+    study.write_config(study.config().model_copy(update={"timesteps": None}))
+    write_config(mine, full.model_copy(update={"seed": 9}))
     theirs.config_file.write_text("{broken")
     assert "No full training of the base config is here" in said(made(study))
 

@@ -212,15 +212,15 @@ def _unknown_of_best(facts: StudyFacts, best: TrialRow) -> list[Item]:
         found.append(
             Item("Interval.", f"How sure the figures of trial {best.number} are is not known: its run is gone, or can't be read.", "bad")
         )
-    if facts.related.base_trial is None and not facts.of_base:
-        found.append(
-            Item(
-                "Base config.",
-                "No trial has its own values, and no run of it is here: whether the search found anything better is not known. "
-                "Train it (base.yaml below), then make this report again.",
-                "bad",
-            )
-        )
+    is_compared = bool(against_base(facts)) or bool(facts.in_full and facts.of_base)
+    if not is_compared and facts.of_base:
+        run = facts.of_base[0]
+        gain = f"{run.run_id} is a run of it, with {run.config.total_timesteps:,} steps and gain {gain_text((run.best or {})['gain'])}"
+        told = f"{gain}; no trial has its own values, and the best was not trained as long, so whether it is better is not known."
+        found.append(Item("Base config.", told, "bad"))
+    elif not is_compared:
+        told = "No trial has its own values, and no run of it is here: whether the search found anything better is not known. "
+        found.append(Item("Base config.", f"{told}Train it (base.yaml below), then make this report again.", "bad"))
     if not facts.in_full and facts.n_steps < facts.base.total_timesteps:
         told = f"How its settings do with {facts.base.total_timesteps:,} steps is not known yet"
         found.append(Item("Full training.", f"{told}: python -m core search train {facts.study.study_id}"))
