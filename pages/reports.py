@@ -1,4 +1,4 @@
-"""Reports: those that are kept, one for chosen runs, and how figures went from run to run."""
+"""Reports: those that are kept, one for chosen runs or a study, and how figures went from run to run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from datetime import datetime
 import streamlit as st
 
 from core.config.installation import Settings, read_settings
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, RunError, StudyError
 from core.reports import kept, pdf
 from core.reports.kept import Report
 from core.runs.run_dir import all_runs
+from core.studies.study import all_studies
 from pages.server import kept_reports, start_document
 from pages.views import actions, chart_box, tables
 from pages.views.links import choose, choose_many
 from pages.views.reports import across, kinds
 from pages.views.reports.document import to_html
+from pages.views.reports.study_facts import runs_of
 from pages.views.shell import begin, path_of, say
 from pages.views.text import bytes_text, plain
 
@@ -25,8 +27,9 @@ ICONS = {"end": ":material/flag:", "stage": ":material/stairs:", "day": ":materi
 console = begin("Reports")
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
 names = tables.names_of(list(runs.values()))
+studies = {study.study_id: study for study in all_studies(console.home)}
 found = kept.all_reports(console.home)
-if not runs and not found:
+if not runs and not found and not studies:
     actions.invite(console, "A report says of a run what came of it, in one file that needs nothing else. There is no run yet: start one.")
 
 
@@ -54,15 +57,17 @@ def print_it(report: Report) -> None:
         say(str(error), ":material/warning:")
 
 
-def make(chosen: list[str], kind: str) -> None:
-    """Make a report of chosen runs and keep it."""
+def make(chosen: list[str], kind: str, study_id: str = "") -> None:
+    """Make a report of chosen runs, or of a study, and keep it."""
     try:
-        document = kinds.build(kind, kinds.Request(console.store, [runs[run_id] for run_id in chosen]))
+        study = studies[study_id] if study_id else None
+        wanted = [runs[run_id] for run_id in chosen] if study is None else runs_of(study)
+        document = kinds.build(kind, kinds.Request(console.store, wanted, study=study))
         now = time.time()
-        about = kept.About(kind, document.title, list(document.runs), now, summary=document.summary)
+        about = kept.About(kind, document.title, list(document.runs), now, summary=document.summary, study=document.study)
         kept.keep(console.home, to_html(document, now), about)
-    except (ConfigError, RunError, OSError) as error:
-        st.error(f"The report could not be made: {error}")
+    except (ConfigError, RunError, StudyError, OSError) as error:
+        st.error(f"The report could not be made: {plain(str(error))}")
         return
     say(f"Made: {plain(document.title)}")
     st.rerun()
@@ -75,13 +80,27 @@ def form() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = choose_many("Runs", list(runs), "run", show=lambda run_id: names[run_id], placeholder="one, or several to compare")
-        fitting = [name for name, kind in kinds.KINDS.items() if kind.least <= max(len(chosen), 1) <= kind.most and name != "period"]
+        fitting = [name for name, kind in kinds.KINDS.items() if kind.of == "runs" and kind.least <= max(len(chosen), 1) <= kind.most]
         with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
         fitting = [name for name in fitting if name != "curriculum" or with_stages]
         kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=300)
         if st.button("Make report", type="primary", icon=":material/summarize:", disabled=not chosen):
             with st.spinner("Making the report …"):
                 make(chosen, kind)
+
+
+def study_form() -> None:
+    """Choose a study to report on, where there is one."""
+    if not studies:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = {study_id: f"{study.name()} · {study_id[:13]}" for study_id, study in studies.items()}
+        chosen = choose("Study", list(studies), "study", show=lambda study_id: shown[study_id], width=420)
+        if st.button(
+            "Report the study", icon=":material/manage_search:", help="What it searched, which trials are best, and which settings matter."
+        ):
+            with st.spinner("Making the report …"):
+                make([], "study", chosen)
 
 
 def row(report: Report) -> None:
@@ -117,7 +136,15 @@ def buttons(report: Report) -> None:
             disabled=not has_browser, help=help_text,
         )  # fmt: skip
     there = [run_id for run_id in report.about.runs if run_id in runs]
-    if len(report.about.runs) == 1 and there:
+    if report.about.study in studies:
+        st.page_link(
+            path_of("search"),
+            label="Its study",
+            icon=":material/manage_search:",
+            query_params={"study": report.about.study},
+            width="content",
+        )
+    elif len(report.about.runs) == 1 and there:
         st.page_link(path_of("live"), label="Its run", icon=":material/monitoring:", query_params={"run": there[0]}, width="content")
     st.button(
         "Delete", key=f"delete.{report.name}", on_click=delete, args=(report,), icon=":material/delete:", type="tertiary",
@@ -161,15 +188,17 @@ def automatic() -> None:
 
 def reports() -> None:
     form()
+    study_form()
     automatic()
     undo()
     for problem in kept.problems(console.home):
         st.warning(plain(problem), icon=":material/broken_image:")
-    text = st.text_input("Find", placeholder="title, run or what called for it", key="find", bind="query-params", width=280)
+    text = st.text_input("Find", placeholder="title, run, study or what called for it", key="find", bind="query-params", width=280)
     shown = [
         report
         for report in found
-        if text.lower() in f"{report.about.title} {' '.join(report.about.runs)} {kept.TRIGGERS.get(report.about.trigger, '')}".lower()
+        if text.lower()
+        in f"{report.about.title} {' '.join(report.about.runs)} {report.about.study} {kept.TRIGGERS.get(report.about.trigger, '')}".lower()
     ]
     n_pages = max((len(shown) - 1) // PAGE_SIZE + 1, 1)
     page = st.pagination(n_pages, key="page") if n_pages > 1 else 1

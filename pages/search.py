@@ -18,7 +18,7 @@ from pages.views import study_charts, study_form
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
-from pages.views.study_charts import StudyView
+from pages.views.study_view import TITLES, StudyView
 from pages.views.text import bytes_text, duration_text, gain_text, plain
 from storage import queries
 
@@ -132,9 +132,7 @@ def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> Non
             help=f"Ended early because they were behind. Failed: {counts.get('FAIL', 0)}.",
         )
         value = "–" if best is None else _figure(config.objectives[0], best.values[0])
-        st.metric(
-            f"Best {study_charts.TITLES[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}."
-        )
+        st.metric(f"Best {TITLES[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}.")
         worse = None if best is None else best.attrs.get("share_worse")
         st.metric(
             "Looks worse",
@@ -169,7 +167,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
 
 def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
     """What becomes of the best trial, or of another."""
-    candidates = {str(trial.number): trial for trial in ranked(config, trials)}
+    candidates = {str(trial.number): trial for trial in analysis.ranked(trials, config, N_CHOICES)}
     if not candidates:
         st.caption("The best trial can be trained in full and kept as a preset once there is one that meets the constraints.")
         return
@@ -192,13 +190,6 @@ def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) ->
                 path_of("compare"), label="Compare the best", icon=":material/compare_arrows:", query_params=[("run", i) for i in others]
             )
     st.caption(" · ".join(f"{plain(name)} **{plain(analysis.shown(value))}**" for name, value in trial.params.items()))
-
-
-def ranked(config: StudyConfig, trials: list[TrialRow]) -> list[TrialRow]:
-    """The trials that can be chosen, the best first; of several objectives those of the front before the others."""
-    sign, kept = analysis.signs(config)[0], {trial.number for trial in analysis.front(trials, config)}
-    allowed = [trial for trial in analysis.complete(trials) if trial.is_feasible]
-    return sorted(allowed, key=lambda trial: (trial.number not in kept, -sign * trial.values[0]))[:N_CHOICES]
 
 
 def label(config: StudyConfig, trial: TrialRow) -> str:
@@ -260,6 +251,9 @@ def draw(found: StudyDir, config: StudyConfig) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(status.value.capitalize(), color=COLOURS[status])  # type: ignore[arg-type]
         st.caption(plain(reason) or "Trials run in the queue, one after the other as they fit.", width="stretch")
+        st.page_link(
+            path_of("reports"), label="Report", icon=":material/summarize:", query_params={"study": found.study_id}, width="content"
+        )
         controls(found, config, status)
     figures(found, config, trials)
     of_the_best(found, config, trials)

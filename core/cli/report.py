@@ -1,4 +1,4 @@
-"""``report``: runs as one HTML page that needs nothing else, kept and listed where that is asked for."""
+"""``report``: runs or a study as one HTML page that needs nothing else, kept and listed where that is asked for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from core.files import write_aside
 from core.paths import runs_home
 from core.reports import kept, pdf
 from core.runs.run_dir import RunDir, all_runs, find_run
+from core.studies.study import StudyDir, find_study
 
 MOST_OTHERS = 50  # runs that a summary reads beside those of its period, for the trends
 
@@ -33,13 +34,15 @@ class _Wish:
     is_printed: bool
     trigger: kept.Trigger
     event_ts: float
+    study: StudyDir | None = None
 
 
 def report(
     runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Runs' ids or directories; several are compared.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The file; RUN-report.html without it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; RUN-report.html or STUDY-report.html without it.")] = None,
     kind: Annotated[str, typer.Option(help="run, comparison or curriculum; without it what fits the number of runs.")] = "",
     period: Annotated[str, typer.Option(help="day or week: a summary of all runs instead.")] = "",
+    study: Annotated[str, typer.Option(metavar="STUDY", help="A study's id, its name, or its directory: a report of it instead.")] = "",
     printed: Annotated[bool, typer.Option("--pdf", help="As PDF too, beside the HTML; needs Chromium.")] = False,
     is_kept: Annotated[bool, typer.Option("--keep", help="Keep it in the console's list of reports.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Show the reports that are kept.")] = False,
@@ -49,7 +52,7 @@ def report(
     event_ts: Annotated[float, typer.Option(hidden=True, help="When that was, in seconds since 1970.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Write runs as one HTML page that needs nothing else: what came of them in plain words, curves, logos, how to repeat it."""
+    """Write runs, or a study, as one HTML page that needs nothing else: what came of them in plain words, curves, logos, how to repeat it."""
     with clear_errors():
         if listed or delete or restore:
             _look_after(delete, restore, as_json)
@@ -58,12 +61,15 @@ def report(
             raise ConfigError(f"--trigger {trigger!r} is none of {', '.join(get_args(kept.Trigger))}")
         if period not in ("", "day", "week"):
             raise ConfigError(f"--period {period!r} is none of day, week")
-        if bool(period) == bool(runs):
-            raise ConfigError("give the runs that the report is about, or --period day or week for all of them; --list shows those kept")
+        if sum(map(bool, (runs, period, study))) != 1:
+            raise ConfigError(
+                "give the runs that the report is about, or --study STUDY, or --period day or week for all runs; --list shows those kept"
+            )
+        about = find_study(study, runs_home()) if study else None
         if printed and pdf.find_browser() is None:
             print(f"note: only the HTML is made; {pdf.missing()}", file=sys.stderr)
-        wish = _Wish(kind, period, out, is_kept, printed, trigger, event_ts)  # type: ignore[arg-type]
-        found = _runs_of_period(wish) if period else _named(runs or [])
+        wish = _Wish(kind, period, out, is_kept, printed, trigger, event_ts, about)  # type: ignore[arg-type]
+        found = _runs_of_period(wish) if period else _runs_of_study(about) if about is not None else _named(runs or [])
         data = _make(wish, found)
         result(data, as_json, lambda: print("\n".join(f"{data['bytes']:>8} bytes  {data[key]}" for key in ("file", "pdf") if data[key])))
 
@@ -74,6 +80,12 @@ def _named(names: Sequence[str]) -> list[RunDir]:
     if alike := sorted({run_id for run_id in ids if ids.count(run_id) > 1}):
         raise RunError(f"two runs are called {alike[0]}, in different folders; rename one's folder to have both in a report")
     return list(found.values())
+
+
+def _runs_of_study(study: StudyDir) -> list[RunDir]:
+    from pages.views.reports.study_facts import runs_of
+
+    return runs_of(study)
 
 
 def _runs_of_period(wish: _Wish) -> list[RunDir]:
@@ -106,12 +118,13 @@ def _make(wish: _Wish, runs: list[RunDir]) -> dict[str, Any]:
             progress("reading the logs", n, len(runs))
             read_new(store, run.run_id, run.events_file, {})
         progress("reading the logs", len(runs), len(runs))
-        kind = wish.kind or ("period" if wish.period else kinds.default_kind(len(runs)))
-        request = kinds.Request(store, runs, until=wish.event_ts or now, period=wish.period, progress=progress)
+        kind = wish.kind or ("study" if wish.study else "period" if wish.period else kinds.default_kind(len(runs)))
+        request = kinds.Request(store, runs, until=wish.event_ts or now, period=wish.period, study=wish.study, progress=progress)
         document = kinds.build(kind, request)
     html = to_html(document, now)
-    about = kept.About(kind, document.title, list(document.runs), now, wish.trigger, wish.event_ts, document.summary)
-    paths = [] if wish.is_kept and wish.out is None else [wish.out or Path(f"{runs[0].run_id if len(runs) == 1 else kind}-report.html")]
+    about = kept.About(kind, document.title, list(document.runs), now, wish.trigger, wish.event_ts, document.summary, document.study)
+    subject = document.study or (runs[0].run_id if len(runs) == 1 else kind)
+    paths = [] if wish.is_kept and wish.out is None else [wish.out or Path(f"{subject}-report.html")]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, html)
@@ -119,7 +132,7 @@ def _make(wish: _Wish, runs: list[RunDir]) -> dict[str, Any]:
     if report is not None:
         paths.append(report.html_file)
     printed = _print(wish, paths) if wish.is_printed else []
-    facts = {key: document.facts.get(key) for key in ("best_gain", "episodes")}
+    facts = {key: document.facts.get(key) for key in ("best_gain", "episodes")} | ({"study": document.study} if document.study else {})
     return {
         "file": str(paths[0]), "bytes": len(html), "kind": kind, "runs": list(document.runs), "kept": report.name if report else None,
         "pdf": str(printed[0]) if printed else None, **facts,
@@ -145,7 +158,7 @@ def _look_after(delete: str, restore: str, as_json: bool) -> None:
     found, problems = kept.all_reports(home), kept.problems(home)
     rows: list[dict[str, Any]] = [
         {"name": r.name, "file": str(r.html_file), "bytes": r.n_bytes, "kind": r.about.kind, "title": r.about.title, "runs": r.about.runs,
-         "made": r.about.made, "trigger": r.about.trigger}
+         "made": r.about.made, "trigger": r.about.trigger, "study": r.about.study}
         for r in found
     ]  # fmt: skip
 

@@ -38,7 +38,8 @@ TRIGGERS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class About:
-    """What a report says of itself. ``kind``: run, comparison, curriculum or period, or what another version knows."""
+    """What a report says of itself. ``kind``: run, comparison, curriculum, period or study, or what another version knows; ``study``: its id,
+    where it is about one, and ``runs`` then hold the run of its best trial."""
 
     kind: Text
     title: Text
@@ -47,6 +48,7 @@ class About:
     trigger: Text = "hand"
     event_ts: Seconds = 0.0
     summary: Text = ""
+    study: Text = ""
 
 
 @dataclass(frozen=True)

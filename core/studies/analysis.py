@@ -57,6 +57,13 @@ def front(trials: Sequence[TrialRow], config: StudyConfig) -> list[TrialRow]:
     return [found[i] for i in sorted(kept)]
 
 
+def ranked(trials: Sequence[TrialRow], config: StudyConfig, n: int) -> list[TrialRow]:
+    """The first ``n`` trials that meet the constraints, the best first; of several objectives those of the front before the others."""
+    sign, kept = signs(config)[0], {trial.number for trial in front(trials, config)}
+    allowed = [trial for trial in complete(trials) if trial.is_feasible]
+    return sorted(allowed, key=lambda trial: (trial.number not in kept, -sign * trial.values[0]))[:n]
+
+
 def counts(trials: Sequence[TrialRow]) -> dict[str, int]:
     """{state: trials}, of states that there are."""
     return {state: n for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING") if (n := sum(t.state == state for t in trials))}

@@ -268,14 +268,20 @@ def distributions(space: Mapping[str, Dimension], base: RunConfig) -> dict[str, 
     return found
 
 
+def value_in(data: Mapping[str, Any], name: str) -> Any:
+    """The value of a dotted setting in a config as plain data."""
+    value: Any = data
+    for part in name.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
 def params_of(config: RunConfig, space: Mapping[str, Dimension]) -> dict[str, Any]:
     """The values that a config has of a space, for a first trial; those outside their dimension are left out, to be drawn."""
     data = config.model_dump(mode="json")
     found: dict[str, Any] = {}
     for name, dimension in space.items():
-        value: Any = data
-        for part in name.split("."):
-            value = value[int(part)] if isinstance(value, list) else value[part]
+        value = value_in(data, name)
         if dimension.choices is not None:
             if value in dimension.choices:
                 found[name] = encoded(value)

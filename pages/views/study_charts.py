@@ -3,56 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from core.errors import StudyError
 from core.studies import analysis
-from core.studies.space import Dimension, encoded
-from core.studies.storage import TrialRow
-from core.studies.study import OBJECTIVES, StudyConfig, StudyDir
+from core.studies.space import encoded
+from core.studies.study import StudyConfig, StudyDir
 from pages.views import chart_box
 from pages.views.charts import studies as charts
 from pages.views.links import choose
+from pages.views.study_view import ON_FRONT, TITLES, StudyView, axis_ends, front_points
 from storage import export
 
 MOST_LINES = 300  # trials that are drawn as lines: the best, and of the rest the newest
 MOST_POINTS = 4000
 METHODS = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
-TITLES = {"gain": "validation gain", "minutes": "minutes of training", "bytes": "bytes"}
-
-
-@dataclass(frozen=True)
-class StudyView:
-    """What the tabs draw: a study, its settings, its trials, and the objective that is looked at."""
-
-    study: StudyDir
-    config: StudyConfig
-    trials: Sequence[TrialRow]
-    place: int = 0
-
-    @property
-    def title(self) -> str:
-        return TITLES[self.config.objectives[self.place]]
-
-    @property
-    def is_larger_better(self) -> bool:
-        return OBJECTIVES[self.config.objectives[self.place]][0] == "maximize"
-
-    def most(self, n: int) -> list[TrialRow]:
-        """At most ``n`` trials, by number: the better half of them the best, the others the newest."""
-        if len(self.trials) <= n:
-            return list(self.trials)
-        sign = analysis.signs(self.config)[self.place]
-        by_value = sorted(analysis.complete(self.trials), key=lambda trial: -sign * trial.values[self.place])[: n // 2]
-        numbers = {trial.number for trial in by_value} | {trial.number for trial in self.trials[-(n // 2) :]}
-        return [trial for trial in self.trials if trial.number in numbers]
-
-    def note(self, n: int) -> str:
-        return f"the best and the newest {n} of {len(self.trials):,} trials" if len(self.trials) > n else ""
 
 
 def objective(config: StudyConfig) -> int:
@@ -131,22 +98,10 @@ def _importance(view: StudyView) -> None:
 
 def _parallel(view: StudyView) -> None:
     lines = pd.DataFrame(analysis.parallel(view.most(MOST_LINES), view.config, view.place))
-    ends = pd.DataFrame([row for name, dimension in view.config.space.items() for row in _ends(name, dimension)])
+    ends = pd.DataFrame([row for name, dimension in view.config.space.items() for row in axis_ends(name, dimension)])
     chart = charts.parallel(lines, ends, view.title, view.is_larger_better)
     note = " · ".join(filter(None, ("Pale: pruned, or infeasible", view.note(MOST_LINES))))
     chart_box.show(chart, "parallel", "All settings together", lines, note=note, can_pin=False)
-
-
-def _ends(name: str, dimension: Dimension) -> list[analysis.Row]:
-    """What stands at the axis of a setting: its ends, or its choices."""
-    if dimension.choices is not None:
-        n = max(len(dimension.choices) - 1, 1)
-        return [{"setting": name, "unit": i / n, "text": analysis.shown(encoded(choice))} for i, choice in enumerate(dimension.choices)]
-    return [
-        {"setting": name, "unit": unit, "text": f"{value:g}"}
-        for unit, value in ((0.0, dimension.low), (1.0, dimension.high))
-        if value is not None
-    ]
 
 
 def _slices(view: StudyView) -> None:
@@ -189,18 +144,10 @@ def trade_off(view: StudyView) -> int | None:
         y = choose("Up", [name for name in config.objectives if name != x], "up", show=lambda name: TITLES[name])
     else:
         x, y = config.objectives[1], config.objectives[0]
-    places = config.objectives.index(x), config.objectives.index(y)  # type: ignore[arg-type]
-    kept = {trial.number for trial in analysis.front(view.trials, config)}
-    points = pd.DataFrame(
-        {
-            "x": trial.values[places[0]], "y": trial.values[places[1]], "number": trial.number, "state": analysis.kind_of(trial),
-            "on_front": "on the front" if trial.number in kept else "behind it",
-        }
-        for trial in done
-    )  # fmt: skip
-    line = points[points["on_front"] == "on the front"].sort_values("x") if len(config.objectives) == 2 else points.head(0)
-    chart = charts.front(points, line[["x", "y"]], (TITLES[x], TITLES[y]))
-    note = f"{len(kept)} trials are on the front: none is better than they in every objective. Click one to choose it"
+    points, line = front_points(view.trials, config, x, y)
+    chart = charts.front(points, line, (TITLES[x], TITLES[y]))
+    n = int((points["on_front"] == ON_FRONT).sum())
+    note = f"{n} trials are on the front: none is better than they in every objective. Click one to choose it"
     found = chart_box.choose(chart, "front", "Trade-off", points, "pick", note=note)
     return int(found["number"]) if found else None
 

@@ -18,7 +18,7 @@ from core.studies.samplers import trial_config
 from core.studies.space import USUAL, Dimension, searchable, usual_dimension
 from core.studies.study import StudyConfig, base_config, study_yaml, validate_study
 from pages.views import forms
-from pages.views.study_charts import TITLES
+from pages.views.study_view import TITLES
 
 SAMPLERS = {"tpe": "TPE", "random": "random", "cmaes": "CMA-ES", "gp": "Gaussian process"}
 PRUNERS = {"median": "median", "hyperband": "Hyperband", "none": "none"}

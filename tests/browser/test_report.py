@@ -7,9 +7,11 @@ from core.reports import pdf
 from core.runs.records import write_label
 from pages.views.reports import kinds
 from pages.views.reports.document import MAX_BYTES, to_html
+from storage.store import Store
 from tests.support.browsers import keep_picture
 from tests.support.html import problems
 from tests.support.pages import caught_up
+from tests.support.studies import made_up
 
 
 @pytest.fixture
@@ -58,3 +60,21 @@ def test_a_report_is_printed_as_pdf(file, chromium, tmp_path, monkeypatch):
     monkeypatch.setattr(pdf, "find_browser", lambda: "/bin/false")
     with pytest.raises(RunError, match="did not print"):
         pdf.write_pdf(file, out)
+
+
+def test_the_charts_of_a_study_are_drawn_with_the_network_off(home, tmp_path, browse):
+    study = made_up(home, 30, max_worse_share=0.2)
+    path = tmp_path / "study.html"
+    with Store(None) as store:
+        path.write_bytes(to_html(kinds.build("study", kinds.Request(store, [], study=study))))
+    said: list[str] = []
+    page = browse()
+    page.context.set_offline(True)
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.goto(path.as_uri())
+    n_curves = page.locator(".curve").count()
+    assert n_curves == 9  # history, evaluations, importance, all settings, four slices, timeline
+    page.wait_for_function("n => document.querySelectorAll('.chart svg.marks').length === n", arg=n_curves)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert said == []
+    keep_picture(page, "report-of-a-study")

@@ -128,7 +128,7 @@ class Section:
 @dataclass(frozen=True)
 class Document:
     """A whole report. ``summary``: its first sentence, for lists; ``runs``: the ids of those that it is about; ``facts``: figures that
-    the command line prints."""
+    the command line prints; ``study``: the id of the one that it is about."""
 
     kind: str
     title: str
@@ -137,3 +137,4 @@ class Document:
     runs: tuple[str, ...]
     sections: list[Section]
     facts: dict[str, Any] = field(default_factory=dict)
+    study: str = ""

@@ -8,13 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from core.errors import ConfigError
 from core.runs.run_dir import RunDir
+from core.studies.study import StudyDir
 from pages.views.live.run_view import stages_of
-from pages.views.reports import comparison, figures, origin, period, run_sections, words
+from pages.views.reports import comparison, figures, origin, period, run_sections, study_sections, study_words, words
 from pages.views.reports.blocks import Block, Document, Section, Text
 from pages.views.reports.facts import Facts, Files, read_facts, readable
+from pages.views.reports.study_facts import StudyFacts, read_study
 from storage.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -23,24 +26,27 @@ MOST_COMPARED = 40  # runs in one report
 
 @dataclass(frozen=True)
 class Request:
-    """What a report is to be about. ``since`` and ``until``: of a period, in seconds since 1970; ``period``: day or week."""
+    """What a report is to be about. ``since`` and ``until``: of a period, in seconds since 1970; ``period``: day or week; ``study``: with
+    ``runs`` those of :func:`pages.views.reports.study_facts.runs_of`, whose logs the store has read."""
 
     store: Store
     runs: Sequence[RunDir]
     since: float = 0.0
     until: float = field(default_factory=time.time)
     period: str = ""
+    study: StudyDir | None = None
     progress: Progress = lambda what, n_done, n_all: None
 
 
 @dataclass(frozen=True)
 class Kind:
-    """``least`` and ``most``: how many runs it takes."""
+    """``least`` and ``most``: how many runs it takes; ``of``: what is chosen for it."""
 
     label: str
     build: Callable[[Request], Document]
     least: int = 1
     most: int = 1
+    of: Literal["runs", "time", "study"] = "runs"
 
 
 def default_kind(n_runs: int) -> str:
@@ -52,10 +58,15 @@ def build(kind: str, request: Request) -> Document:
 
     Raises:
         ConfigError: no such kind, too few or too many runs for it, or none whose settings can be read.
+        StudyError: the journal of a study can't be read.
     """
     if kind not in KINDS:
         raise ConfigError(f"{kind!r} is no kind of report; there are {', '.join(KINDS)}")
     asked, n = KINDS[kind], len(request.runs)
+    if (asked.of == "study") != (request.study is not None):
+        raise ConfigError(
+            f"a report of the kind {kind!r} is {'of a study, and none was' if asked.of == 'study' else 'of no study, and one was'} named"
+        )
     if not asked.least <= n <= asked.most:
         wanted = str(asked.least) if asked.least == asked.most else f"{asked.least} to {asked.most}"
         raise ConfigError(f"a report of the kind {kind!r} takes {wanted} run{'' if wanted == '1' else 's'}, not {n}")
@@ -173,9 +184,30 @@ def _of_period(request: Request) -> Document:
     return Document("period", title, f"{period.when(since)} to {period.when(request.until)}", _first_text(sections[0]), ids, sections)
 
 
+def _of_study(request: Request) -> Document:
+    if request.study is None:
+        raise ConfigError("no study was named")
+    parts: list[Callable[[StudyFacts], Section]] = [
+        study_words.summary, study_sections.best_trials, study_sections.history, study_sections.settings, study_sections.trade_off,
+        study_sections.constraints, study_sections.against, study_sections.logos, study_sections.timeline, study_sections.searched,
+        study_sections.data_card, study_sections.reproduce,
+    ]  # fmt: skip
+    facts, sections = read_study(request.store, request.study), []
+    for n, part in enumerate(parts):
+        request.progress(f"report of {request.study.study_id}", n, len(parts))
+        sections.append(part(facts))
+    request.progress(f"report of {request.study.study_id}", len(parts), len(parts))
+    best, status = facts.best, facts.status[0].value
+    told = {"best_gain": best.attrs.get("gain") if best else None, "best_trial": best.number if best else None, "status": status}
+    run = facts.related.trials.get(best.number) if best else None
+    subtitle, ids = f"{request.study.study_id} · {status.lower()}", (run.run_id,) if run is not None else ()
+    return Document("study", f"{facts.name}: a study", subtitle, _first_text(sections[0]), ids, sections, told, request.study.study_id)
+
+
 KINDS: dict[str, Kind] = {
     "run": Kind("one run", _of_run),
     "comparison": Kind("several runs against each other", _of_comparison, 2, MOST_COMPARED),
     "curriculum": Kind("a run's curriculum, stage by stage", _of_curriculum),
-    "period": Kind("a day or a week of all runs", _of_period, 0, 100_000),
+    "period": Kind("a day or a week of all runs", _of_period, 0, 100_000, "time"),
+    "study": Kind("a hyperparameter study", _of_study, 0, 100_000, "study"),
 }
