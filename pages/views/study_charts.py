@@ -23,6 +23,7 @@ MOST_LINES = 300  # trials that are drawn as lines: the best, and of the rest th
 MOST_POINTS = 4000
 METHODS = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 TITLES = {"gain": "validation gain", "minutes": "minutes of training", "bytes": "bytes"}
+SHORT = {"gain": "gain", "minutes": "minutes", "bytes": "bytes"}  # where there is little room
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _export(console: Console) -> None:
         form = str(st.segmented_control("As", list(FORMS), format_func=lambda f: FORMS[f], default="csv", key="take.form", required=True))
         kinds = list(export.KINDS)
         if form != "archive":
-            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP))
+            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP, wrap=True))
     st.caption(SAYS[form])
     asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
     is_made = (st.session_state.get("take.made") or {}).get("asked") == asked
