@@ -24,7 +24,7 @@ from pages.views.tables import display_name
 from pages.views.text import gain_text, plain
 from storage import queries
 
-COLUMNS = [2.0, 1.7, 2.1, 2.2]  # the last holds two buttons side by side, also on a small screen
+COLUMNS = [1.8, 1.4, 1.7, 2.6]  # the last holds two buttons side by side, also on a small screen
 REGISTER_S = 300  # seconds that registering may take; it takes a few
 console = begin("Models")
 
