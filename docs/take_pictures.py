@@ -32,6 +32,7 @@ from core.runs.run_dir import all_runs  # noqa: E402
 from core.runs.status import overview  # noqa: E402
 from core.scheduling import batch, films  # noqa: E402
 from core.scheduling.job import JobStatus  # noqa: E402
+from core.studies.study import all_studies  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SEEN = "localStorage.setItem('tracewright.tour', 'seen')"  # the tour is shown once, in the picture of Runs
@@ -67,6 +68,8 @@ def pages() -> dict[str, tuple[str, int]]:
         "workbench": (f"workbench?run={best}", 1250),
         "compare": (f"compare?{compared}", 1150),
         "compare-logos": (f"compare?{compared}&tab=Logo+by+logo", 1500),
+        "models": ("models", 1000),
+        **({"search": ("search", 1150)} if next(iter(all_studies(runs_home())), None) else {}),  # a study is made by whoever has the hour
         "reports": ("reports", 900),
         "reports-trends": ("reports?tab=Trends", 700),
         "alerts": ("alerts", 620),

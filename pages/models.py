@@ -24,7 +24,7 @@ from pages.views.tables import display_name
 from pages.views.text import gain_text, plain
 from storage import queries
 
-COLUMNS = [2.2, 1.8, 2.4, 1.6]
+COLUMNS = [1.8, 1.4, 1.7, 2.6]  # the last holds two buttons side by side, also on a small screen
 REGISTER_S = 300  # seconds that registering may take; it takes a few
 console = begin("Models")
 
@@ -147,10 +147,11 @@ def row(entry: Entry) -> None:
             st.badge("Damaged", color="red", icon=":material/broken_image:")
     known = record.gain if record is not None else None
     gain.markdown(f"**{gain_text(known.mean if known else None)}**" + (f" · {interval_text(known)}" if known else ""))
-    when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "trained on the built-in logos alone"
-    if record is not None and record.note:
-        note.markdown(plain(record.note))
-    note.caption(when if record is None else f"{when} · {plain(record.source)}")
+    when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "Trained on the built-in logos alone"
+    with note.container(gap="xxsmall"):
+        if record is not None and record.note:
+            st.markdown(plain(record.note))
+        st.caption(when if record is None else f"{when} · {plain(record.source)}")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         export_button(entry)
         with st.popover("More", icon=":material/more_vert:", type="tertiary"):
@@ -222,7 +223,9 @@ def comparison() -> None:
                 for name, v in rows.items()
             ]
         )  # fmt: skip
-        st.dataframe(table, hide_index=True, column_config={"difference": st.column_config.NumberColumn(format="%+.3f")}, width="stretch")
+        difference = st.column_config.NumberColumn(format="%+.3f", help="The second's gain less the first's, on the same logos.")
+        won = st.column_config.NumberColumn(help="Logos on which the second does better.")
+        st.dataframe(table, hide_index=True, column_config={"difference": difference, "won": won}, width="stretch")
     if one != other:
         st.caption("Trained on the same data." if found.has_same_data else "Not known to have been trained on the same data.")
     if found.settings:

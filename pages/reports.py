@@ -83,7 +83,7 @@ def form() -> None:
         fitting = [name for name, kind in kinds.KINDS.items() if kind.of == "runs" and kind.least <= max(len(chosen), 1) <= kind.most]
         with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
         fitting = [name for name in fitting if name != "curriculum" or with_stages]
-        kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=300)
+        kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=220)
         if st.button("Make report", type="primary", icon=":material/summarize:", disabled=not chosen):
             with st.spinner("Making the report …"):
                 make(chosen, kind)
@@ -220,7 +220,7 @@ def trends() -> None:
         st.info("A trend takes at least two runs that have this figure.")
         return
     chart, trend = across.chart(points, quantity)
-    note = "Each point a run, by when it began; the solid line is the average of five, the dashed one a line through all with its 95 % interval"
+    note = "Each point a run, by when it began; the solid line is the average of the last five, the dashed one a line through all with its 95 % interval"
     chart_box.show(chart, f"trend-{column}", quantity.label.capitalize(), points, note=note, can_pin=False)
     st.markdown(plain(across.told(trend, quantity)))
 

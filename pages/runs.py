@@ -103,7 +103,9 @@ def studies(rows: list[tables.RunRow]) -> None:
     if not groups:
         return
     n = sum(len(trials) for trials in groups.values())
-    with st.expander(f"{n} trials of {len(groups)} stud{'ies' if len(groups) > 1 else 'y'}", icon=":material/science:"):
+    with st.expander(
+        f"{n} trial{'s' if n > 1 else ''} of {len(groups)} stud{'ies' if len(groups) > 1 else 'y'}", icon=":material/science:"
+    ):
         for study, trials in groups.items():
             counts = {status: sum(row.state.status is status for row in trials) for status in Status}
             told = ", ".join(f"{k} {status.value.lower()}" for status, k in counts.items() if k)

@@ -18,7 +18,7 @@ from pages.views import study_charts, study_form
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
-from pages.views.study_view import TITLES, StudyView
+from pages.views.study_view import SHORT, StudyView
 from pages.views.text import bytes_text, duration_text, gain_text, plain
 from storage import queries
 
@@ -47,37 +47,36 @@ def start(config: StudyConfig, base: RunConfig) -> None:
         return
     drop_parameters("study", "trial", "tab")
     st.query_params["study"] = made.study_id
+    st.session_state["fold_form"] = True  # what was started stands below it
     st.rerun()
 
 
 def new_study() -> None:
     """The form, and what it comes to."""
+    if st.session_state.pop("fold_form", False):
+        st.session_state["new"] = False
     box = st.expander("New study", icon=":material/add:", expanded=not known, key="new", on_change="rerun")
     if not box.open:
         return
     with box:
-        left, right = st.columns([3, 1], gap="large")
-        with left:
-            wanted = study_form.draw(console.home)
-        with right, st.container(border=True):
+        wanted = study_form.draw(console.home)
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
             if wanted is not None:
                 config, base = wanted
                 minutes = estimated_minutes(trial_config(config, base), queries.usual_rate(console.store))
                 n = f"{config.n_trials} trials" if config.n_trials else "as many trials as fit"
                 most = f"; all of them **{duration_text(minutes * config.n_trials)}**, less what is pruned" if config.n_trials else ""
-                st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
-                st.caption("Each trial is a run: it waits in the queue, can be watched live, and stays to be compared.")
-            if (
-                st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=wanted is None, key="start")
-                and wanted
-            ):
+                with st.container(width="stretch", gap="xxsmall"):
+                    st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
+                    st.caption("Each trial is a run: it waits in the queue, can be watched live, and stays to be compared.")
+            if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=wanted is None, key="start") and wanted:
                 start(*wanted)
-        if wanted is not None:
-            text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
-            st.download_button(
-                "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
-                help="For `python -m core search --config study.yaml`.",
-            )  # fmt: skip
+            if wanted is not None:
+                text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
+                st.download_button(
+                    "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
+                    help="For `python -m core search --config study.yaml`.",
+                )  # fmt: skip
 
 
 def act(what: object, done: str) -> None:
@@ -132,7 +131,7 @@ def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> Non
             help=f"Ended early because they were behind. Failed: {counts.get('FAIL', 0)}.",
         )
         value = "–" if best is None else _figure(config.objectives[0], best.values[0])
-        st.metric(f"Best {TITLES[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}.")
+        st.metric(f"Best {SHORT[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}.")
         worse = None if best is None else best.attrs.get("share_worse")
         st.metric(
             "Looks worse",
@@ -203,7 +202,7 @@ def about(found: StudyDir, config: StudyConfig) -> None:
     st.code(
         f"python -m core search show {found.study_id}\npython -m core search continue {found.study_id}\n"
         f"optuna-dashboard {found.journal.relative_to(found.home.parent) if found.journal.is_relative_to(found.home.parent) else found.journal.name}",
-        language="bash", wrap_lines=True,
+        language=None, wrap_lines=True,
     )  # fmt: skip
     with st.expander("Show the YAML"):
         st.code(study_yaml(config), language="yaml", height=360)
@@ -250,7 +249,7 @@ def draw(found: StudyDir, config: StudyConfig) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(status.value.capitalize(), color=COLOURS[status])  # type: ignore[arg-type]
-        st.caption(plain(reason) or "Trials run in the queue, one after the other as they fit.", width="stretch")
+        st.caption(plain(reason[:1].upper() + reason[1:]) or "Trials run in the queue, one after the other as they fit.", width="stretch")
         st.page_link(
             path_of("reports"), label="Report", icon=":material/summarize:", query_params={"study": found.study_id}, width="content"
         )

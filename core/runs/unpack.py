@@ -31,6 +31,7 @@ from core.files import open_file
 from core.machine import disk_free_mb
 from core.runs.archive import ARCHIVE_VERSION, MANIFEST, MAX_BYTES, MAX_FILES, PART_BYTES, Told, limit_of
 from core.runs.events import read_new_lines
+from core.runs.records import read_label, write_label
 from core.runs.run_dir import CONFIG_FILE, EVENTS_FILE, RunDir, is_run_id
 
 MAX_MANIFEST_BYTES = 200_000_000
@@ -90,7 +91,10 @@ def import_archive(path: Path, home: Path, name: str = "", told: Told | None = N
         _check_room(home, sum(entry.bytes for run_id in wanted for entry in manifest.runs[run_id].files.values()))
         with _staging(home) as folder:
             for run_id, target in wanted.items():
-                _unpack(archive, infos, run_id, manifest.runs[run_id], RunDir(folder / target), path.name, told)
+                staged = RunDir(folder / target)
+                _unpack(archive, infos, run_id, manifest.runs[run_id], staged, path.name, told)
+                if name:  # it is shown under it too, or two of one name stand in the list
+                    write_label(staged, name, read_label(staged).get("note", ""))
             for target in wanted.values():
                 _put(folder / target, home / target)
     return [_there(home, target) if known[run_id] else _new(home, target) for run_id, target in targets.items()]

@@ -137,7 +137,7 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
             "conversions_per_s": gain_of("%.1f", "conversions/s", "Of all of the training: with evaluations and preparation."),
             "conversions": gain_of("localized"),
             "minutes": gain_of("%.2f"),
-            "final_gain": gain_of(label="last gain"),
+            "final_gain": gain_of(label="final gain"),
             "gain_at_steps": gain_of(label=f"gain at {found.at_steps:,.0f} steps", help="The budget in steps that the shortest of them had."),
             "gain_at_minutes": gain_of(label=f"gain at {found.at_minutes:.3g} min", help="The same in minutes of training."),
             "steps_to_95": gain_of("localized", "steps to 95 %", "The first evaluation with 95 % of the way from the first gain to the best."),

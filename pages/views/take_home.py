@@ -80,11 +80,11 @@ def _export(console: Console) -> None:
     runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
     names = tables.names_of(list(runs.values()))
     chosen = choose_many("Runs", list(runs), RUNS, show=lambda i: names[i], placeholder="Choose runs")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         form = str(st.segmented_control("As", list(FORMS), format_func=lambda f: FORMS[f], default="csv", key="take.form", required=True))
         kinds = list(export.KINDS)
         if form != "archive":
-            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP))
+            kinds = list(st.pills("Tables", kinds, selection_mode="multi", default=kinds, key="take.kinds", help=TABLES_HELP, wrap=True))
     st.caption(SAYS[form])
     asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
     is_made = (st.session_state.get("take.made") or {}).get("asked") == asked

@@ -171,7 +171,7 @@ def test_a_study_is_continued_with_more_trials_stopped_and_deleted(visit, consol
     study.drop_process()
     study.write_ended(StudyStatus.STOPPED, "asked to stop")
     page = visit("search", study=study.study_id)
-    assert "asked to stop" in texts(page)
+    assert "Asked to stop" in texts(page)
     page.button(key="delete").click().run()
     assert not page.exception
     assert not list(all_studies(console.home))

@@ -113,6 +113,7 @@ def test_another_run_of_that_name_is_kept_and_the_archive_can_be_taken_in_under_
         import_archive(packed, home)
     (imported,) = import_archive(packed, home, "a-copy")
     assert imported.run.run_id == "a-copy"
+    assert read_label(imported.run)["name"] == "a-copy"  # and is shown under it
     assert imported.run.events_file.read_bytes() == run.events_file.read_bytes()
     assert not import_archive(packed, home, "a-copy")[0].is_new
     assert contents(other) == {"events.jsonl": b"{}\n"}

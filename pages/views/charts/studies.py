@@ -12,7 +12,7 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
-from pages.views.charts.curves import HEIGHT, PALETTE, Chart
+from pages.views.charts.curves import CLOCK, HEIGHT, PALETTE, Chart
 
 STATE_COLOURS = {
     "complete": "#0072b2",
@@ -23,6 +23,7 @@ STATE_COLOURS = {
     "waiting": "#cc79a7",
 }
 ROW, AXES = 26, 76  # pixels of a bar; of title, axis and legend around the bars
+AXIS_TEXT = "#7a858d"
 BAD_TO_GOOD: Literal["viridis"] = "viridis"
 
 
@@ -108,10 +109,13 @@ def parallel(lines: pd.DataFrame, ends: pd.DataFrame, title: str, is_larger_bett
         "state:N",
     ]
     opacity = alt.condition("datum.state == 'complete'", alt.value(0.75), alt.value(0.22))
-    base = alt.Chart(lines).encode(x=x, y=y, detail="number:N")
+    best_last = lines.sort_values("value", ascending=is_larger_better, kind="stable")  # drawn above the others
+    base = alt.Chart(best_last).encode(x=x, y=y, detail="number:N")
     drawn = base.mark_line(strokeWidth=1.6).encode(color=colour, opacity=opacity)
-    dots = base.mark_circle(size=34).encode(color=colour, opacity=opacity, tooltip=tip)
-    text = alt.Chart(ends).mark_text(align="left", dx=7, fontSize=11, fontWeight="bold", color="#7a858d").encode(x=x, y=y, text="text:N")
+    dots = base.mark_circle(size=24, color=AXIS_TEXT).encode(
+        opacity=opacity, tooltip=tip
+    )  # in the lines' colours, the legend would be dots
+    text = alt.Chart(ends).mark_text(align="left", dx=7, fontSize=11, fontWeight="bold", color=AXIS_TEXT).encode(x=x, y=y, text="text:N")
     return alt.layer(drawn, dots, text).properties(height=HEIGHT + 60)
 
 
@@ -194,14 +198,17 @@ def timeline(spans: pd.DataFrame) -> Chart:
     """When each trial was worked on. ``spans``: number, start, end (seconds since 1970), state, minutes."""
     frame = spans.assign(start=spans["start"] * 1000, end=spans["end"] * 1000)
     tip = [alt.Tooltip("number:Q", title="trial"), "state:N", alt.Tooltip("minutes:Q", format=".1f")]
+    colour = _state(frame)
+    outline = alt.Stroke("state:N", scale=colour["scale"], legend=None)  # so that the shortest one is still seen
     return (
         alt.Chart(frame)
-        .mark_bar(height=alt.RelativeBandSize(0.7), minBandSize=2)
+        .mark_bar(height=alt.RelativeBandSize(0.7), minBandSize=2, strokeWidth=1.5)
         .encode(
-            x=alt.X("start:T", title="time of day", axis=alt.Axis(tickCount=6, labelOverlap=True, grid=False)),
+            x=alt.X("start:T", title="time of day", axis=alt.Axis(tickCount=6, format=CLOCK, labelOverlap=True, grid=False)),
             x2="end:T",
             y=alt.Y("number:O", title="trial", axis=alt.Axis(labelOverlap=True)),
-            color=_state(frame),
+            color=colour,
+            stroke=outline,
             tooltip=tip,
         )
         .properties(height=max(min(14 * len(frame), 420), 90))

@@ -75,7 +75,9 @@ def direction(trend: Trend | None, per: float, unit: str, what: str) -> str:
     if trend is None:
         return f"There are too few values for a trend of the {what}."
     figures = f"{trend.slope * per:+.3f} per {unit} (95 % interval {trend.low * per:+.3f} to {trend.high * per:+.3f})"
-    return f"The {what} {trend.word}: {figures}, by a line through {trend.n} values that count as {trend.n_effective:.0f} independent ones."
+    n_independent = f"{trend.n_effective:.0f}"
+    count = "" if n_independent == str(trend.n) else f" that count as {n_independent} independent ones"
+    return f"The {what} {trend.word}: {figures}, by a line through {trend.n} values{count}."
 
 
 def still_rising(trend: Trend | None, is_over: bool) -> Text:

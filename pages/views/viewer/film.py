@@ -23,6 +23,7 @@ MIMES = {".mp4": "video/mp4", ".webm": "video/webm", ".webp": "image/webp", ".gi
 MAX_LOGOS, MAX_BESIDE, MAX_PICTURES = 12, 3, 16  # what a film may show
 NAMES = {".mp4": "MP4", ".webm": "WebM", ".webp": "WebP", ".gif": "GIF"}
 N_PROBLEMS = 4
+LEAST_WIDTH = 560  # pixels
 
 
 def panel(console: Console, run: RunDir, name: str, names: Sequence[str], others: dict[str, str]) -> None:
@@ -105,11 +106,12 @@ def _shown(job: FilmJob) -> None:
 
 
 def _film(job: FilmJob, file: Path, result: dict[str, Any]) -> None:
+    width = max(int(result["width"]), LEAST_WIDTH)  # or as much as there is: a small one drawn over the whole page is a blur
     if file.suffix in (".mp4", ".webm"):
-        st.video(str(file), format=MIMES[file.suffix], loop=True)
+        st.video(str(file), format=MIMES[file.suffix], loop=True, width=width)
     else:
         url = f"data:{MIMES[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
-        st.image(url, width="stretch", alt=f"Film of {', '.join(result['logos'])}")
+        st.image(url, width=width, alt=f"Film of {', '.join(result['logos'])}")
     left_out = f"; {result['evaluations_left_out']} between these left out" if result["evaluations_left_out"] else ""
     st.caption(f"{result['evaluations']} evaluations{left_out}, {result['seconds']:.0f} s, {result['width']} × {result['height']} pixels.")
     problems = [f"{p['logo']} at step {p['step']:,}: {p['word']}" for p in result["problems"] if {"logo", "step", "word"} <= set(p)]
