@@ -88,7 +88,7 @@ def test_a_report_is_made_opened_and_deleted_and_comes_back(shared, browse):
     opened.get_by_role("heading", name="seed 1").first.wait_for()
     assert opened.url.endswith(report.name)
     assert opened.locator("nav a").count() > 5
-    opened.wait_for_function("document.querySelectorAll('.chart svg.marks').length >= 5")  # drawn, under the console's own headers
+    opened.locator(".chart svg.marks").nth(4).wait_for(state="attached")  # drawn, under the console's own headers
     opened.close()
     press(page, "Delete")
     page.get_by_text("was deleted.").first.wait_for()
