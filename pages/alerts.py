@@ -10,6 +10,7 @@ import streamlit as st
 from core.config.installation import SEVERITIES
 from core.notifications.notices import last_read_ts, mark_read
 from core.reports import kept
+from core.reports.reporter import TRIGGER_OF
 from core.runs.run_dir import all_runs
 from pages.server import kept_reports, start_document
 from pages.views import tables
@@ -60,7 +61,7 @@ for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
                 st.badge("new", color="violet")
             tab = {"tab": "Health"} if notice.kind in ("alert", "action") else {}
             st.page_link(path_of("live"), label=names.get(notice.run_id, notice.run_id), query_params={"run": notice.run_id} | tab)
-            if report := reports.get((notice.run_id, notice.ts)):
+            if report := reports.get((notice.run_id, TRIGGER_OF.get(notice.kind, ""), notice.ts)):
                 url = f"{start_document.base_path()}{kept_reports.PATH}/{report}"
                 st.link_button("Report", url, icon=":material/summarize:", type="tertiary")
             st.caption(f"step {notice.step:,} · {datetime.fromtimestamp(notice.ts):%b %d, %H:%M:%S}")

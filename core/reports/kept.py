@@ -216,6 +216,11 @@ def thin_out(home: Path, n_most: int) -> int:
     return len(automatic[n_most:])
 
 
-def by_event(home: Path) -> dict[tuple[str, float], str]:
-    """{(run, time of the event that called for a report): the report's name}."""
-    return {(run, report.about.event_ts): report.name for report in all_reports(home) if report.about.event_ts for run in report.about.runs}
+def by_event(home: Path) -> dict[tuple[str, str, float], str]:
+    """{(run, trigger, time of the event that called for a report): the report's name}. Two events of a run may bear the same time."""
+    return {
+        (run, report.about.trigger, report.about.event_ts): report.name
+        for report in all_reports(home)
+        if report.about.event_ts
+        for run in report.about.runs
+    }

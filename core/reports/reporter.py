@@ -41,6 +41,7 @@ SETTLE_S = 10.0  # from an event to its report: the trainer closes its files mea
 TIME_LIMIT_S, MAX_TRIES, MOST_WAITING = 900.0, 2, 200
 PERIOD_S = {"day": 86_400.0, "week": 604_800.0}
 ARGUMENTS = ("-m", "core", "report")
+TRIGGER_OF: dict[str, kept.Trigger] = {Ended.kind: "end", StageEnded.kind: "stage"}  # {kind of event: which report it calls for}
 
 
 @dataclass
@@ -188,7 +189,7 @@ class Reporter:
         runs = {run.run_id for run in all_runs(self.home)}
         if (wanted.run_id and wanted.run_id not in runs) or not runs:
             return ""
-        if wanted.run_id and (wanted.run_id, wanted.event_ts) in kept.by_event(self.home):
+        if wanted.run_id and (wanted.run_id, wanted.trigger, wanted.event_ts) in kept.by_event(self.home):
             return ""
         return self._make(wanted, self.home, self._stop)
 
@@ -216,8 +217,7 @@ class Reporter:
 
 def _trigger(notice: Notice, settings: ReportSettings) -> kept.Trigger | None:
     """Which report a notice calls for; None for most, and for what a search gave up early."""
-    if notice.kind == Ended.kind and settings.at_end and not notice.title.endswith("pruned"):
-        return "end"
-    if notice.kind == StageEnded.kind and settings.at_stages:
-        return "stage"
-    return None
+    trigger = TRIGGER_OF.get(notice.kind)
+    if trigger == "end" and (not settings.at_end or notice.title.endswith("pruned")):
+        return None
+    return trigger if trigger != "stage" or settings.at_stages else None

@@ -112,12 +112,15 @@ def run(home):
     return claim(home, tiny_config("builtin"))
 
 
-def test_the_end_of_a_run_and_of_a_stage_give_one_report_each_whatever_is_killed(home, run):
+@pytest.mark.parametrize("clock", [time.monotonic, lambda: 5.0], ids=["ticking", "too coarse to tell two events apart"])
+def test_the_end_of_a_run_and_of_a_stage_give_one_report_each_whatever_is_killed(home, run, clock, monkeypatch):
     made = Made()
     first = Reporter(home, lambda: True, made)
     notifier = Notifier(home, lambda: True, lambda *_: "", first.note)
     notifier.tick()
-    told(home, run, "stage_ended", "pruned", "ended")
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", clock)
+        told(home, run, "stage_ended", "pruned", "ended")
     notifier.tick()
     first.tick()
     assert made == []  # the trainer closes its files yet
