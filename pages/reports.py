@@ -178,7 +178,7 @@ def automatic() -> None:
         settings = read_settings(console.home).reports
     except ConfigError:
         settings = Settings().reports
-    what = [*(["when a run ends"] if settings.at_end else []), *(["when a stage ends"] if settings.at_stages else [])]
+    what = [*(["when a run or a study ends"] if settings.at_end else []), *(["when a stage ends"] if settings.at_stages else [])]
     what += {"none": [], "both": ["once a day and once a week of all runs"]}.get(settings.summaries, [f"{settings.summaries} of all runs"])
     waiting = f" {console.reporter.n_waiting} to be made." if console.reporter.n_waiting else ""
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -78,11 +78,23 @@ def _work(study: StudyDir, as_json: bool) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if status is StudyStatus.COMPLETED:
+        _report_of(study)
     rows, config = read_trials(study), study.config()
     data = _summary(study, config, rows) | {"status": status.value, "reason": reason}
     result(data, as_json, lambda: _print(data))
     if status is StudyStatus.FAILED:
         raise typer.Exit(1)
+
+
+def _report_of(study: StudyDir) -> None:
+    """Its report, as the settings ask for; a study is complete without one too."""
+    from core.reports.reporter import make_of_study
+
+    print("writing its report", file=sys.stderr)
+    problem = make_of_study(study.study_id, study.home, threading.Event())
+    if problem:
+        print(f"no report of it: {problem}; make one with: python -m core report --study {study.study_id} --keep", file=sys.stderr)
 
 
 @app.command("continue")

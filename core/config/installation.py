@@ -52,7 +52,7 @@ class NotifySettings(_Section):
 class ReportSettings(_Section):
     """Reports that are made by themselves, by the console or ``runs serve``, and kept."""
 
-    at_end: bool = _field(True, "Make a report when a run ends.")
+    at_end: bool = _field(True, "Make a report when a run or a study ends.")
     at_stages: bool = _field(True, "Make one when a stage of a curriculum ends.")
     summaries: Literal["none", "daily", "weekly", "both"] = _field("both", "How often to make a summary of all runs.")
     keep: int = _field(100, "Keep so many of these; beyond that the oldest are deleted.", unit="reports", ge=1, le=10_000)

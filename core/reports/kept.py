@@ -29,7 +29,7 @@ _NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,60}")
 Trigger = Literal["hand", "end", "stage", "day", "week"]
 TRIGGERS: dict[str, str] = {
     "hand": "made by hand",
-    "end": "at the end of a run",
+    "end": "at the end of a run or a study",
     "stage": "at the end of a stage",
     "day": "daily summary",
     "week": "weekly summary",

@@ -1,4 +1,4 @@
-"""Makes reports by itself: when a run or a stage ends, and once a day and a week of all runs.
+"""Makes reports by itself: when a run, a stage or a study ends, and once a day and a week of all runs.
 
 It is told of notices by the notifier and writes down at once what they call for, so nothing is lost when its process is killed; each
 report is made by a process of its own (``python -m core report``) at a low priority. Guarantees: a training and the console never wait
@@ -46,13 +46,14 @@ TRIGGER_OF: dict[str, kept.Trigger] = {Ended.kind: "end", StageEnded.kind: "stag
 
 @dataclass
 class Wanted:
-    """A report that is to be made. ``run_id`` is empty for a summary of all runs."""
+    """A report that is to be made. ``run_id`` is empty for a summary of all runs, and for a study."""
 
     run_id: Text
     trigger: kept.Trigger
     event_ts: Seconds
     not_before: Seconds
     n_tries: Annotated[int, Field(ge=0)] = 0
+    study: Text = ""
 
 
 @dataclass
@@ -66,7 +67,7 @@ Make = Callable[[Wanted, Path, threading.Event], str]
 
 def arguments(wanted: Wanted) -> list[str]:
     """Of the command that makes a report and keeps it."""
-    what = ["--period", wanted.trigger] if wanted.trigger in PERIOD_S else [wanted.run_id]
+    what = ["--period", wanted.trigger] if wanted.trigger in PERIOD_S else ["--study", wanted.study] if wanted.study else [wanted.run_id]
     return [*what, "--keep", "--trigger", wanted.trigger, "--event-ts", repr(wanted.event_ts), "--json"]
 
 
@@ -89,6 +90,23 @@ def make_in_a_process(wanted: Wanted, home: Path, stop: threading.Event) -> str:
                     return "stopped" if stop.is_set() else f"it took more than {TIME_LIMIT_S:.0f} s"
     lines = said.decode(errors="replace").strip().splitlines()
     return "" if child.returncode == 0 else (lines[-1][:300] if lines else f"exit code {child.returncode}")
+
+
+def make_of_study(study_id: str, home: Path, stop: threading.Event, make: Make = make_in_a_process) -> str:
+    """Make the report of a study that ended, where the settings ask for one; returns what went wrong, or "". The process that worked on the
+    study calls it, and waits: it has nothing else to do."""
+    try:
+        settings = read_settings(home).reports
+    except ConfigError as error:
+        log.warning("%s", error)
+        settings = Settings().reports
+    if not settings.at_end:
+        return ""
+    now = time.time()
+    problem = make(Wanted("", "end", now, now, study=study_id), home, stop)
+    if not problem:
+        kept.thin_out(home, settings.keep)
+    return problem
 
 
 def _lower(pid: int) -> None:

@@ -95,7 +95,7 @@ LABELS = {
     "notify.milestones": "Send milestones",
     "notify.summaries": "Summaries",
     "notify.pause_minutes": "Repeat a cause after (minutes)",
-    "reports.at_end": "When a run ends",
+    "reports.at_end": "When a run or a study ends",
     "reports.at_stages": "When a stage ends",
     "reports.summaries": "Summaries of all runs",
     "reports.keep": "Keep at most",

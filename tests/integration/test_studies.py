@@ -17,7 +17,9 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 import yaml
 
+from core.config.installation import Settings, write_settings
 from core.config.text import to_yaml
+from core.reports import kept
 from core.runs.event_types import AttemptStarted, EvaluationEnded
 from core.runs.events import read_events
 from core.runs.records import read_log_tail, read_trial
@@ -70,6 +72,7 @@ def attempts(run: RunDir) -> list[int]:
 
 @pytest.fixture
 def _no_run_is_left(home: Path) -> Iterator[None]:
+    write_settings(home, Settings.model_validate({"reports": {"at_end": False}}))
     yield
     for run in all_runs(home):
         for process in local.trainers(run):
@@ -85,6 +88,7 @@ def finished(home: Path) -> list[TrialRow]:
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("_no_run_is_left")
 def test_a_study_killed_in_the_middle_neither_loses_nor_repeats_a_trial(home, logo_folder, tmp_path):
+    write_settings(home, Settings())
     file = write_study(tmp_path, logo_folder, n_trials=5)
     process = start(home, "--config", file)
     until(lambda: len(finished(home)) >= 2 and any(run_state(run).status.is_live for run in all_runs(home)))
@@ -111,6 +115,9 @@ def test_a_study_killed_in_the_middle_neither_loses_nor_repeats_a_trial(home, lo
         assert row.values == [max(gains.values())]
         assert run_state(run).status is Status.COMPLETED
     assert len({row.params["ppo.learning_rate"] for row in rows}) == 5
+    (report,) = kept.all_reports(home)
+    assert (report.about.kind, report.about.study, report.about.trigger) == ("study", study.study_id, "end")
+    assert b"all 5 trials are done" in report.html_file.read_bytes()
 
 
 @pytest.mark.slow

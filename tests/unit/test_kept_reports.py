@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from core.config.installation import Settings, write_settings
+from core.config.installation import SETTINGS_FILE, Settings, write_settings
 from core.errors import RunError
 from core.notifications.notifier import Notifier
 from core.reports import kept, pdf, reporter
@@ -189,6 +189,25 @@ def test_summaries_come_when_a_day_and_a_week_are_over(home, run):
     write_settings(home, Settings.model_validate({"reports": {"summaries": "none"}}))
     Reporter(home, lambda: True, made).tick(now=start + 8.5 * day)
     assert len(made) == 8
+
+
+def test_the_end_of_a_study_gives_a_report_where_one_is_wanted(home, caplog):
+    made: list[Wanted] = []
+
+    def make(wanted, of_home, stop):
+        made.append(wanted)
+        kept.keep(of_home, HTML, about(trigger="end"))
+        return ""
+
+    for n in range(3):
+        write_settings(home, Settings.model_validate({"reports": {"at_end": n != 1, "keep": 1}}))
+        assert reporter.make_of_study("20260101-000000-s", home, threading.Event(), make) == ""
+    assert [(w.study, w.trigger, w.run_id) for w in made] == [("20260101-000000-s", "end", "")] * 2
+    assert arguments(made[0])[:2] == ["--study", "20260101-000000-s"]
+    assert len(kept.all_reports(home)) == 1  # what is made by itself is thinned out
+    (home / SETTINGS_FILE).write_text("[")
+    assert reporter.make_of_study("s", home, threading.Event(), lambda *_: "no disk") == "no disk"
+    assert SETTINGS_FILE in caplog.text
 
 
 def test_a_damaged_list_of_what_waits_is_put_aside(home, run):
