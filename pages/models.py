@@ -82,14 +82,18 @@ def register(run_id: str, name: str, note: str) -> None:
 def register_form() -> None:
     ids = sorted(queries.evaluated_runs(console.store), reverse=True)
     runs = {run.run_id: run for run in all_runs(console.home) if run.run_id in ids and run.checkpoint_names()}
-    with st.expander("Register a run's model", expanded=bool(runs) and len(entries) == 1, icon=":material/add:"):
+    asked, options = st.query_params.get("run", ""), [i for i in ids if i in runs]
+    with st.expander("Register a run's model", expanded=bool(asked) or (bool(runs) and len(entries) == 1), icon=":material/add:"):
+        if asked and asked not in runs:
+            st.warning(f"The run {plain(asked)} can't be registered: it has no checkpoint or no evaluation yet, or is gone.")
         if not runs:
             st.caption("A run can be registered as soon as it has a checkpoint and an evaluation.")
             st.page_link(path_of("runs"), label="All runs")
             return
         with st.form("register", border=False):
             first, second = st.columns([2, 1])
-            run_id = first.selectbox("Run", [i for i in ids if i in runs], format_func=lambda i: f"{display_name(runs[i])} · {i}")
+            at = options.index(asked) if asked in runs else 0
+            run_id = first.selectbox("Run", options, index=at, format_func=lambda i: f"{display_name(runs[i])} · {i}")
             name = second.text_input("Name", placeholder="as in its settings", max_chars=60, help="The version is the next of this name.")
             note = st.text_input("Note", max_chars=400, placeholder="What should be remembered of it")
             if st.form_submit_button("Register", icon=":material/add:"):

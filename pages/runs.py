@@ -75,6 +75,8 @@ def more(row: tables.RunRow) -> None:
     st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
     st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
     st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
+    if row.best_gain is not None:
+        st.page_link(path_of("models"), label="Register as a model", icon=":material/inventory_2:", query_params={"run": run.run_id})
     controls.pause(row, f"more.{run.run_id}.")
     controls.resume_choice(console, row, f"more.{run.run_id}.")
     st.text_input(

@@ -127,7 +127,7 @@ def model_card(config: RunConfig, step: int, n_outcomes: int) -> str:
     """What a user should know of a model before trusting it."""
     c = config.logos
     source = "the built-in procedural logos alone" if c.path == "builtin" else f"the logos in {Path(c.path).name}"
-    more = f", {c.add_builtin} built-in logos a category beside them" if c.add_builtin and c.path != "builtin" else ""
+    more = f", {c.add_builtin} built-in logos per category beside them" if c.add_builtin and c.path != "builtin" else ""
     return f"""# Model card: {config.name or "a Tracewright agent"}
 
 **What it does.** Chooses VTracer's {N_PARAMS} parameters for a logo from {len(FEATURE_NAMES)} picture features and the outcome of
@@ -145,9 +145,16 @@ defaults / bytes).
 default,single,tpe,policy,policy_search`.
 
 **Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are far from anything it saw. It
-improves SSIM and bytes on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
+lowers the visual error on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
 nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
 """
+
+
+def _without_folders(config: RunConfig) -> dict[str, Any]:
+    """The config for whoever gets the model: of a folder of logos its name alone, which tells nothing of the machine."""
+    told: dict[str, Any] = config.model_dump(mode="json")
+    told["logos"]["path"] = Path(config.logos.path).name
+    return told
 
 
 def export_model(checkpoint: Path, out: Path) -> list[Path]:
@@ -166,7 +173,7 @@ def export_model(checkpoint: Path, out: Path) -> list[Path]:
         "parameters": [{key: getattr(spec, key) for key in PARAMETER_FIELDS} for spec in SPECS],
         "centre": spec.centre.as_dict() if spec.centre is not None else None,
         "deviation": [float(v) for v in deviation_of(agent)],
-        "config": config.model_dump(mode="json"),
+        "config": _without_folders(config),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "checksums": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }

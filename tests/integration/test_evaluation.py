@@ -130,6 +130,9 @@ def test_the_exported_model_chooses_as_the_checkpoint_does(trained, tmp_path):
     home, _, run = trained
     files = export_model(run.checkpoints / "last", tmp_path / "m")
     assert {f.name for f in files} == {"policy.onnx", "outcomes.onnx", "preprocess.json", "MODEL_CARD.md"}
+    logos = read_config(run).logos.path
+    assert os.path.isabs(logos)
+    assert not [f.name for f in files if os.path.dirname(logos).encode() in f.read_bytes()]  # whoever gets it learns no folder of ours
     kept, shipped = load_model(str(run.checkpoints / "last"), home), load_model(str(tmp_path / "m"), home)
     rng = np.random.default_rng(0)
     observations = rng.uniform(-1, 2, (100, kept.spec.n_observation)).astype(np.float32)

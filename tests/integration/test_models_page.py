@@ -55,6 +55,20 @@ def test_a_run_is_registered_promoted_noted_deleted_and_put_back(visit, console,
     assert shipped.is_default
 
 
+def test_a_run_that_the_address_names_is_offered_for_registering(visit, console, recorded, run):
+    other = recorded(name="seed 2", seed=2)
+    caught_up(console, other)
+    for asked in (run, other):
+        page = visit("models", run=asked.run_id)
+        assert next(box for box in page.selectbox if box.label == "Run").value == asked.run_id
+        assert page.expander[0].proto.expanded
+    links = [link.proto for link in visit("runs").get("page_link") if link.proto.label == "Register as a model"]
+    assert sorted(link.query_string for link in links) == [f"run={run.run_id}", f"run={other.run_id}"]
+    page = visit("models", run="20260101-000000-gone*")
+    assert not page.exception
+    assert "can't be registered" in page.warning[0].value
+
+
 def test_what_can_not_be_registered_is_one_line(visit, run):
     page = visit("models")
     next(field for field in page.text_input if field.label == "Name").set_value("not a name")
