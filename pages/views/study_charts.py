@@ -44,7 +44,8 @@ def progress(view: StudyView) -> None:
             rows, domain = analysis.intermediate(view.most(MOST_LINES))
             if rows:
                 frame = pd.DataFrame(rows)
-                note = "The axis is that of the trials that were not pruned" if (frame["state"] == "pruned").any() else ""
+                is_cut = domain is not None and (frame["value"] < domain[0]).any()
+                note = "The axis leaves out starts and pruned trials that lie below it" if is_cut else ""
                 told = " · ".join(filter(None, (note, view.note(MOST_LINES))))
                 chart_box.show(
                     charts.intermediate(frame, domain), "intermediate", "Gain at each evaluation", frame, note=told, can_pin=False
