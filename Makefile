@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8501
+# The tests start hundreds of processes: compiled once, not in each of them
+test test-fast: export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: setup setup-dev vtracer-0.6 run test test-fast check bench model format pictures clean
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 from core.cli.common import Json, clear_errors, result
@@ -24,6 +23,8 @@ from core.runs.status import Status, overview, run_state
 from core.scheduling.series import LR_SCHEDULES, series_configs, submit_missing
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from core.runs.seed_groups import SeedGroup
     from storage.store import Store
 
@@ -58,9 +59,15 @@ def _index(names: Sequence[str] | None) -> Iterator[tuple[Store, list[RunDir]]]:
         yield store, taken
 
 
+def _is_missing(value: Any) -> bool:
+    import pandas as pd  # with it, every other command would start a fifth of a second later
+
+    return bool(pd.isna(value))
+
+
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain data; what is not a finite number is null."""
-    return [{str(k): None if pd.isna(v) else v for k, v in row.items()} for row in frame.astype(object).to_dict("records")]
+    return [{str(k): None if _is_missing(v) else v for k, v in row.items()} for row in frame.astype(object).to_dict("records")]
 
 
 def _write(frame: pd.DataFrame, out: Path | None) -> None:
@@ -79,19 +86,19 @@ def _print_left_out(left_out: dict[str, str]) -> None:
 
 
 def _number(value: float, form: str) -> str:
-    return "–" if pd.isna(value) else format(value, form)
+    return "–" if _is_missing(value) else format(value, form)
 
 
 def _print_groups(figures: pd.DataFrame, pairs: pd.DataFrame) -> None:
     for row in figures.to_dict("records"):
-        interval = "" if pd.isna(row["low"]) else f"({row['low']:+.3f} to {row['high']:+.3f})"
+        interval = "" if _is_missing(row["low"]) else f"({row['low']:+.3f} to {row['high']:+.3f})"
         print(
             f"{row['group']:<46} {row['n_seeds']:>3} seeds  {row['iqm']:+.3f} {interval:<20} lowest {row['lowest']:+.3f}, highest {row['highest']:+.3f}"
         )
         if row["warning"]:
             print(f"    {row['warning']}")
     for row in pairs.to_dict("records"):
-        interval = "" if pd.isna(row["low"]) else f" ({row['low']:.0%} to {row['high']:.0%})"
+        interval = "" if _is_missing(row["low"]) else f" ({row['low']:.0%} to {row['high']:.0%})"
         print(f"{row['better']} over {row['worse']}: {row['probability']:.0%}{interval} on {row['n_logos']} logos: {row['verdict']}")
 
 
@@ -148,7 +155,7 @@ def efficiency(runs: Runs = None, out: Out = None, as_json: Json = False) -> Non
 
 
 def _plain(value: float) -> float | None:
-    return None if pd.isna(value) else value
+    return None if _is_missing(value) else value
 
 
 def importance(
@@ -158,6 +165,8 @@ def importance(
     as_json: Json = False,
 ) -> None:
     """Which settings mattered, over all runs on the same logos with the same number of steps."""
+    import pandas as pd
+
     from storage import sensitivity
 
     with clear_errors():

@@ -31,12 +31,19 @@ from core.runs.records import write_config, write_label
 from core.runs.run_dir import RunDir
 from core.runs.small_files import read_or_none
 from core.runs.status import Status
-from core.trackers import event_files, neptune
-from core.trackers.series import Recording, Series
+from core.trackers import event_files
+from core.trackers.series import Recording, Series, parquet_files
 from core.trackers.sink import BASELINE, EVALUATION, flat
 
-FORMATS: dict[str, Callable[[Path], list[Recording]]] = {"tensorboard": event_files.read, "neptune": neptune.read}
-_FINDERS: dict[str, Callable[[Path], bool]] = {"tensorboard": event_files.is_there, "neptune": neptune.is_there}
+
+def _neptune(source: Path) -> list[Recording]:
+    from core.trackers import neptune  # with it come pandas and pyarrow, which no other command line needs to start
+
+    return neptune.read(source)
+
+
+FORMATS: dict[str, Callable[[Path], list[Recording]]] = {"tensorboard": event_files.read, "neptune": _neptune}
+_FINDERS: dict[str, Callable[[Path], bool]] = {"tensorboard": event_files.is_there, "neptune": lambda source: any(parquet_files(source))}
 LABELS = {"tensorboard": "TensorBoard", "neptune": "Neptune"}
 GAIN = f"{EVALUATION}gain"
 _FIGURES = {f"{EVALUATION}{f.name}": f.name for f in fields(EvaluationEnded) if f.name not in ("is_best", "by_category")}

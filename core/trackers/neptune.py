@@ -18,26 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.errors import SourceError
-from core.trackers.series import Recording, Series
+from core.trackers.series import Recording, Series, parquet_files
 
 NEEDED = ("run_id", "attribute_path", "attribute_type", "step", "float_value")
 VALUES = {"float": "float_value", "int": "int_value", "string": "string_value", "bool": "bool_value"}  # of single values
 _SERIES = "float_series"
 _COLUMNS = ("project_id", *NEEDED, "timestamp", *VALUES.values())
 _PLACES = 6  # of its decimal steps
-
-
-def _files(source: Path) -> Iterator[Path]:
-    if source.is_file():
-        if source.suffix == ".parquet":
-            yield source
-        return
-    yield from sorted(source.rglob("*.parquet"))
-
-
-def is_there(source: Path) -> bool:
-    """Whether a file or folder holds Parquet files."""
-    return next(_files(source), None) is not None
 
 
 def read(source: Path) -> list[Recording]:
@@ -47,7 +34,7 @@ def read(source: Path) -> list[Recording]:
         SourceError: there is none, or a file is no Parquet of neptune-exporter.
     """
     parts: dict[tuple[str, str], list[pa.Table]] = {}
-    for path in _files(source):
+    for path in parquet_files(source):
         table = _read_file(path)
         projects = table["project_id"] if "project_id" in table.column_names else pa.array([""] * len(table))
         for project, run in sorted(set(zip(projects.to_pylist(), table["run_id"].to_pylist(), strict=True)), key=str):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,3 +44,12 @@ class Recording:
     settings: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
     note: str = ""
+
+
+def parquet_files(source: Path) -> Iterator[Path]:
+    """The Parquet files that a path names or holds, in order."""
+    if source.is_file():
+        if source.suffix == ".parquet":
+            yield source
+        return
+    yield from sorted(source.rglob("*.parquet"))
