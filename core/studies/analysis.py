@@ -161,12 +161,18 @@ def parallel(trials: Sequence[TrialRow], config: StudyConfig, place: int = 0) ->
 
 
 def slices(trials: Sequence[TrialRow], config: StudyConfig, place: int = 0) -> list[Row]:
-    """One row per trial and setting: number, setting, drawn, value, state."""
+    """One row per trial and setting: number, setting, drawn (a choice as text), value, state."""
     return [
-        {"number": trial.number, "setting": name, "drawn": trial.params[name], "value": value, "state": kind_of(trial)}
+        {
+            "number": trial.number,
+            "setting": name,
+            "drawn": trial.params[name] if dimension.choices is None else str(trial.params[name]),  # a table of numbers makes 256 to 256.0
+            "value": value,
+            "state": kind_of(trial),
+        }
         for trial in trials
         if (value := value_of(trial, config, place)) is not None
-        for name in config.space
+        for name, dimension in config.space.items()
         if name in trial.params
     ]
 

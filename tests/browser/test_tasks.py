@@ -19,11 +19,13 @@ from core.runs.records import read_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from core.scheduling import local, queue
+from core.studies.study import StudyDir
 from pages.server import start_document
 from tests.support.browsers import keep_picture
 from tests.support.recorded import Recordings
 from tests.support.runs import await_status, follow, tiny_config
 from tests.support.servers import Server, serving
+from tests.support.studies import made_up
 
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 # A dozen frames in which nothing moves that will end, and every component has been given its values
@@ -55,20 +57,22 @@ def two_runs(recordings: Recordings, home: Path) -> list[RunDir]:
 
 @dataclass(frozen=True)
 class Shared:
-    """A server with two runs, for tests that start nothing and change nothing that another looks at."""
+    """A server with two runs and two studies, for tests that start nothing and change nothing that another looks at."""
 
     server: Server
     home: Path
     runs: list[RunDir]
+    studies: list[StudyDir]
 
 
 @pytest.fixture(scope="module")
 def shared(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     folder = tmp_path_factory.mktemp("shared")
     runs = copied_runs(recordings, folder / "home")
+    studies = [made_up(folder / "home"), made_up(folder / "home", objectives=["gain", "bytes"], pruner="none")]
     with serving(folder / "home", folder) as server:
         read_in(server, runs)
-        yield Shared(server, folder / "home", runs)
+        yield Shared(server, folder / "home", runs, studies)
 
 
 def read_in(server: Any, runs: list[RunDir]) -> None:
@@ -281,8 +285,8 @@ def test_nothing_of_the_page_before_stands_below_a_new_title(shared, browse):
     assert page.evaluate("() => ![...document.querySelectorAll('style')].some((s) => s.innerText.includes('data-stale=true'))")
 
 
-def addresses(run: RunDir) -> dict[str, tuple[str, ...]]:
-    """{address: tabs to go through by clicks after the one that it opens}."""
+def addresses(run: RunDir, one: StudyDir, two: StudyDir) -> dict[str, tuple[str, ...]]:
+    """{address: tabs to go through by clicks after the one that it opens}. ``one``, ``two``: studies by their number of objectives."""
     return {
         "": (),
         "optimize": (),
@@ -295,6 +299,8 @@ def addresses(run: RunDir) -> dict[str, tuple[str, ...]]:
         f"workbench?run={run.run_id}": (),
         "compare": ("Logo by logo", "Seeds", "Efficiency", "Importance"),
         "search": (),
+        f"search?study={one.study_id}": ("Settings", "Trials", "About"),
+        f"search?study={two.study_id}": ("Trade-off",),
         "reports": ("Trends",),
         "choose": (),
         "alerts": (),
@@ -320,7 +326,7 @@ def test_no_page_has_errors_calls_elsewhere_or_keeps_anybody_out(shared, browse,
         ),
     )
     axe = Axe()
-    for address, tabs in addresses(shared.runs[0]).items():
+    for address, tabs in addresses(shared.runs[0], *shared.studies).items():
         page.goto(f"{shared.server.url}/{address}")
         for tab in (None, *tabs):
             if tab is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.config.config import RunConfig
@@ -15,7 +16,8 @@ from core.errors import StudyError
 from core.studies import analysis
 from core.studies.storage import read_trials
 from core.studies.study import StudyDir, create
-from tests.support.studies import made_up, study_config
+from pages.views.charts.studies import slice_of
+from tests.support.studies import SPACE, made_up, study_config
 
 
 def test_the_best_is_complete_and_meets_the_constraints(home):
@@ -94,6 +96,17 @@ def test_tables_of_charts_hold_every_trial_with_a_value(home):
     table = analysis.table(trials, config)
     assert table[9]["reason"] == "made to fail"
     assert [row["trial"] for row in table if row["on_front"]] == [analysis.best(trials, config).number]
+
+
+def test_a_choice_among_numbers_stands_at_its_own_place_of_the_axis(home):
+    """Where all settings are numbers, a table of them is of one type, and would call 256 256.0."""
+    study = made_up(home, 24, space=dict(SPACE) | {"ppo.batch_size": {"choices": [64, 128, 256]}})
+    config = study.config()
+    numbers = config.model_copy(update={"space": {name: config.space[name] for name in ("ppo.learning_rate", "ppo.batch_size")}})
+    rows = pd.DataFrame(analysis.slices(read_trials(study), numbers))
+    chart = slice_of(rows[rows["setting"] == "ppo.batch_size"], "ppo.batch_size", "gain", False, ["64", "128", "256"]).to_dict()
+    (points,) = chart["datasets"].values()
+    assert {point["drawn"] for point in points} == {"64", "128", "256"} == set(chart["encoding"]["x"]["scale"]["domain"])
 
 
 def test_a_contour_follows_the_trials_around_and_says_nothing_where_there_are_none(home):
