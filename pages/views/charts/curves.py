@@ -112,7 +112,8 @@ def x_tip(axis: str, field: str = "x") -> alt.Tooltip:
 
 def colour_of(colours: dict[str, str], field: str = "label", title: str | None = None, with_legend: bool = True) -> alt.Color:
     is_long = sum(len(name) + 4 for name in colours) > LEGEND_ROW
-    legend = alt.Legend(orient="top", labelLimit=260, symbolOpacity=1, columns=2 if is_long else 0)
+    limit = alt.ExprRef("clamp(width / 2 - 24, 90, 260)") if is_long else 260  # two columns fit a phone too
+    legend = alt.Legend(orient="top", labelLimit=limit, symbolOpacity=1, columns=2 if is_long else 0)
     return alt.Color(
         f"{field}:N",
         title=title,
