@@ -72,7 +72,11 @@ def main() -> int:
         pixels, plain, ours = made[name]
         size = (pixels.shape[1], pixels.shape[0])
         for column, part in enumerate(
-            (crop(Image.fromarray(pixels[..., :3]), middle, 1), crop(drawn(plain, size), middle, ZOOM), crop(drawn(ours, size), middle, ZOOM))
+            (
+                crop(Image.fromarray(pixels[..., :3]), middle, 1),
+                crop(drawn(plain, size), middle, ZOOM),
+                crop(drawn(ours, size), middle, ZOOM),
+            )
         ):
             sheet.paste(part, (column * (WIDTH * ZOOM + GAP), HEAD + row * (HEIGHT * ZOOM + GAP)))
         print(f"{name}: {len(plain):,} bytes by VTracer's defaults, {len(ours):,} by Tracewright")

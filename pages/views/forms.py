@@ -250,4 +250,3 @@ def _stage_data(row: dict[Any, Any]) -> Data:
         **{k: number(k) for k in _STAGE_NUMBERS},
         "variants": row.get("variants") is not False,
     }
-

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import shutil
 import time
@@ -21,8 +23,9 @@ from core.config.text import to_yaml
 from core.curriculum import library
 from core.evaluation import choices
 from core.logos.dataset import write_logos as write_built_in
+from core.machine import Process
 from core.runs import trash
-from core.runs.event_types import AlertRaised
+from core.runs.event_types import AlertRaised, Metrics
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
@@ -74,7 +77,11 @@ def every_output(tmp_path: Path, recordings: Recordings) -> dict[str, list[dict[
 
 def _runs(out: Outputs, run: RunDir, other: RunDir, tmp_path: Path) -> None:
     with EventWriter(run.events_file) as log:
-        log.write(96, AlertRaised(rule="plateau", severity="warning", step=96, title="No rise", evidence="none", cause="a cause", remedy="a remedy"))
+        log.write(96, Metrics({"train/loss": math.nan}))
+        log.write(
+            96,
+            AlertRaised(rule="plateau", severity="warning", step=96, title="No rise", evidence="none", cause="a cause", remedy="a remedy"),
+        )
     (out.home / "with a space").mkdir()
     (out.home / "with a space" / "config.yaml").write_text(to_yaml(RunConfig()))
     out.call("runs list")
@@ -98,7 +105,7 @@ def _data(out: Outputs, run: RunDir, other: RunDir, tmp_path: Path) -> None:
     out.call("film", run.run_id, "--out", tmp_path / "film.webp")
     out.call("report", run.run_id, "--out", tmp_path / "report.html", "--keep")
     out.call("report", "--list")
-    row = choices.Choice(time.time(), f"run/{run.run_id}", "logo", "0" * 16, "simple", "one", "two", "one", "a", 1.0)
+    row = choices.Choice(time.time(), f"run/{run.run_id}", "logo", "0" * 16, "simple", "one", "two", "a", "a", 1.0)
     choices.keep(out.home, row)
     out.call("choices")
 
@@ -143,7 +150,9 @@ def _learning(out: Outputs, run: RunDir, recordings: Recordings, tmp_path: Path)
     out.call("evaluate", "--model", run.run_id, *budgets)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    out.call("optimize", recordings.logos / "simple", broken, "--model", run.run_id, "--budget", 2, "--max-side", 64, "--out", tmp_path / "svgs")
+    out.call(
+        "optimize", recordings.logos / "simple", broken, "--model", run.run_id, "--budget", 2, "--max-side", 64, "--out", tmp_path / "svgs"
+    )
     fitted = tmp_path / "fitted.json"
     out.call("baselines fit", "--images", recordings.logos, "--out", fitted, "--work-size", 48, "--singles", 1, "--each", 1, "--size", 1)
     out.call("baselines show", fitted)
@@ -158,11 +167,16 @@ def _curricula(out: Outputs, other: RunDir) -> None:
 
 
 def _studies(out: Outputs, recordings: Recordings, tmp_path: Path) -> None:
-    study = made_up(out.home, n=24, n_trials=24).study_id
+    folder = made_up(out.home, n=24, n_trials=24)
+    study = folder.study_id
+    folder.write_process(Process.of(os.getpid()))  # as if this one worked on it
+    out.call("search stop", study)
+    folder.drop_process()
     out.call("search list")
     out.call("search show", study)
     out.call("search best", study)
-    out.call("search train", study)
+    queued = out.call("search train", study)
+    out.call("runs cancel", queued["run"])  # or the study below would have it trained in full
     out.call("search preset", study, "winner")
     (tmp_path / "base.yaml").write_text(to_yaml(tiny_config(recordings.logos, total_timesteps=32)))
     wanted = {"config": "base.yaml", "space": {"ppo.n_epochs": {"low": 1, "high": 3}}, "n_trials": 1, "evaluations": 1, "pruner": "none"}
@@ -187,6 +201,9 @@ def _live(out: Outputs, recordings: Recordings) -> None:
     out.call("runs resume", run.run_id, "--queue")
     out.call("runs move", run.run_id, "first")
     out.call("runs queue")
+    (out.home / "tiny.yaml").write_text(to_yaml(config))
+    queued = out.call("runs queue", "--config", out.home / "tiny.yaml")
+    out.call("runs cancel", queued["run"])
     out.call("runs fork", run.run_id)
     out.call("runs cancel", run.run_id)
     out.call("runs notify", code=1)
@@ -278,7 +295,7 @@ class Described:
 def described(text: str) -> list[Described]:
     """The sections of docs/json.md: a heading with commands, then a table of key, type and meaning."""
     found = []
-    for heading, body in re.findall(r"^### (.+)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL):
+    for heading, body in re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL):
         rows = {}
         for key, told in re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", body, re.MULTILINE):
             rows[tuple(part for part in key.replace("[]", ".[]").split(".") if part)] = told.strip()

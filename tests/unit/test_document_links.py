@@ -47,9 +47,7 @@ def test_every_link_and_picture_is_there(path):
             continue
         name, _, anchor = target.partition("#")
         to = (path.parent / name).resolve() if name else path
-        if not to.exists() or not to.is_relative_to(ROOT):
-            dead.append(target)
-        elif anchor and anchor not in anchors(read(to)):
+        if not to.exists() or not to.is_relative_to(ROOT) or (anchor and anchor not in anchors(read(to))):
             dead.append(target)
     assert not dead
 
@@ -105,7 +103,8 @@ def test_every_make_target_is_there(path):
 
 
 @pytest.mark.parametrize(
-    "line", ["python -m core fly", "python -m core train --wings", "tracewright runs dance", "python -m core bench coffee", "tracewright fly"]
+    "line",
+    ["python -m core fly", "python -m core train --wings", "tracewright runs dance", "python -m core bench coffee", "tracewright fly"],
 )
 def test_a_command_that_does_not_exist_is_found_out(line):
     assert problem_of(line)

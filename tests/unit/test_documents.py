@@ -54,7 +54,14 @@ def test_what_is_made_of_the_code_is_up_to_date():
 
 
 def test_the_commands_are_those_of_every_group():
-    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {"runs", "logos", "curricula", "baselines", "models", "search"}
+    assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {
+        "runs",
+        "logos",
+        "curricula",
+        "baselines",
+        "models",
+        "search",
+    }
 
 
 def test_every_setting_and_every_command_is_described():
@@ -73,7 +80,10 @@ def test_the_readme_is_short_and_its_figures_stand_where_they_were_measured():
     text = read(README)
     assert len(text.splitlines()) <= 150
     measured = "".join(read(DOCS / name) for name in ("learning.md", "benchmarks.md", "pictures.md"))
-    claims = text.partition("## What makes it different\n")[2].partition("\n##")[0] + text.partition("## How the results were measured\n")[2].partition("\n##")[0]
+    claims = (
+        text.partition("## What makes it different\n")[2].partition("\n##")[0]
+        + text.partition("## How the results were measured\n")[2].partition("\n##")[0]
+    )
     figures = set(re.findall(r"(?<![\w.])\+?\d+\.\d+(?![\w.])", claims))
     assert len(figures) > 10
     assert not [figure for figure in figures if figure.lstrip("+") not in measured]
