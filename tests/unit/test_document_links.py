@@ -64,7 +64,7 @@ def option_names(command: Any) -> set[str]:
 
 def problem_of(line: str) -> str:
     """What is wrong with a command line of ours, or ""; alternatives (``a|b``) and groups alone (``python -m core runs``) are allowed."""
-    line = line.split(" #")[0].replace("\\|", "|").strip().rstrip(".,;:)")
+    line = line.split(" #")[0].split(" | ")[0].replace("\\|", "|").strip().rstrip(".,;:)")
     words = shlex.split(re.sub(r"[\[\]]", "", line).replace("'", ""))
     words = words[words.index("core") + 1 :] if "core" in words else words[1:]
     command, names = CLICK, []
