@@ -79,6 +79,7 @@ def test_the_tree_is_that_on_disk():
 def test_the_readme_is_short_and_its_figures_stand_where_they_were_measured():
     text = read(README)
     assert len(text.splitlines()) <= 150
+    assert (DOCS / "pictures" / "film.webp").stat().st_size < 2_000_000
     measured = "".join(read(DOCS / name) for name in ("learning.md", "benchmarks.md", "pictures.md"))
     claims = (
         text.partition("## What makes it different\n")[2].partition("\n##")[0]
