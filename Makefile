@@ -6,7 +6,7 @@ PORT ?= 8501
 # The tests start hundreds of processes: compiled once, not in each of them
 test test-fast: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup setup-dev vtracer-0.6 run test test-fast check bench model format pictures clean
+.PHONY: setup setup-dev vtracer-0.6 run test test-fast check bench model format docs pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -59,5 +59,9 @@ format: setup-dev
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-pictures: setup-dev  ## the README's pictures, from the runs there are
+docs: setup-dev  ## makes what docs/ says of the code again: settings, commands, the tree of modules
+	$(PY) docs/make_pages.py
+
+pictures: setup-dev  ## the pictures of README and docs/, from the runs there are
+	$(PY) docs/draw_result.py
 	$(PY) docs/take_pictures.py

@@ -126,7 +126,7 @@ def optimize(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
-    budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
+    budget: Annotated[int, typer.Option(help="Conversions per picture.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
     max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,
     progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Keep the progress here as JSON.")] = None,

@@ -1,6 +1,6 @@
 """The one description of every setting: default, range, unit, help.
 
-The form, the YAML presets, the command line's ``--set`` and the README's table all come from these models; core/config/text.py
+The form, the YAML presets, the command line's ``--set`` and docs/settings.md all come from these models; core/config/text.py
 reads and writes them. Guarantee: a config that validates can be trained.
 """
 

@@ -250,13 +250,3 @@ def _stage_data(row: dict[Any, Any]) -> Data:
         **{k: number(k) for k in _STAGE_NUMBERS},
         "variants": row.get("variants") is not False,
     }
-
-
-def model_table(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
-    """(setting, default, allowed, meaning) of every setting: the README's table comes from here."""
-    rows = []
-    for name, info in walk_fields(model):
-        default = info.get_default(call_default_factory=True)
-        text = "four stages" if name == "curriculum.stages" else "best single setting" if name == "env.centre" else str(default)
-        rows.append((name, text, range_text(info), info.description or ""))
-    return rows

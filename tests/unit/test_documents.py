@@ -1,4 +1,4 @@
-"""The documents, held against the code: the README's tree, settings and commands, requirements, and no path of some machine."""
+"""The documents, held against the code: what of them is made of the code, requirements, and no path of some machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import typer
 
 from core.cli.app import app
 from core.config.config import RunConfig
-from pages.views.forms import model_table
+from core.config.fields import walk_fields
 from tests.support.command_line import commands
+from tests.support.documents import DOCS, README, read, script
 from tests.support.paths import ROOT
-from tests.support.readme_tree import block_of, differences
+from tests.support.tree import block_of, differences
+
+COMMANDS = commands(typer.main.get_command(app), "python -m core")
 
 
 def own_files() -> Iterator[Path]:
@@ -43,16 +46,11 @@ def test_no_file_names_a_path_of_some_machine():
     assert n_read > 200
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readmes_settings_table_is_the_models():
-    for name, default, allowed, meaning in model_table(RunConfig):
-        assert f"| `{name}` | {default} | {allowed} | {meaning} |" in readme(), f"the README's line for {name} is not up to date"
-
-
-COMMANDS = commands(typer.main.get_command(app), "python -m core")
+def test_what_is_made_of_the_code_is_up_to_date():
+    """Settings, commands and the modules of the tree; ``make docs`` makes them again."""
+    made = script("make_pages").pages()
+    assert {path.name for path in made} == {"architecture.md", "commands.md", "settings.md"}
+    assert not [path.name for path, text in made.items() if read(path) != text]
 
 
 def test_the_commands_are_those_of_every_group():
@@ -66,15 +64,30 @@ def test_the_commands_are_those_of_every_group():
     }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_in_the_readme(name):
-    assert re.search(rf"{name}(?![\w-])", readme())
+def test_every_setting_and_every_command_is_described():
+    settings, listed = read(DOCS / "settings.md"), read(DOCS / "commands.md")
+    assert not [name for name, _ in walk_fields(RunConfig) if f"| `{name}` |" not in settings]
+    assert not [name for name in COMMANDS if not re.search(rf"^{name}(?![\w-])", listed, re.MULTILINE)]
 
 
-def test_the_readmes_tree_is_that_on_disk():
-    missing, gone = differences(block_of(readme()), ROOT, ["core", "storage", "pages"])
-    assert not missing, "not in the README's tree"
-    assert not gone, "in the README's tree, but not on disk"
+def test_the_tree_is_that_on_disk():
+    missing, gone = differences(block_of(read(DOCS / "architecture.md")), ROOT, ["core", "storage", "pages"])
+    assert not missing, "not in the tree"
+    assert not gone, "in the tree, but not on disk"
+
+
+def test_the_readme_is_short_and_its_figures_stand_where_they_were_measured():
+    text = read(README)
+    assert len(text.splitlines()) <= 150
+    assert (DOCS / "pictures" / "film.webp").stat().st_size < 2_000_000
+    measured = "".join(read(DOCS / name) for name in ("learning.md", "benchmarks.md", "pictures.md"))
+    claims = (
+        text.partition("## What makes it different\n")[2].partition("\n##")[0]
+        + text.partition("## How the results were measured\n")[2].partition("\n##")[0]
+    )
+    figures = set(re.findall(r"(?<![\w.])\+?\d+\.\d+(?![\w.])", claims))
+    assert len(figures) > 10
+    assert not [figure for figure in figures if figure.lstrip("+") not in measured]
 
 
 @pytest.mark.parametrize(

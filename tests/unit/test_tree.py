@@ -1,10 +1,10 @@
-"""The parser of the README's tree, on a small one."""
+"""The parser of the tree of modules, on a small one."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.readme_tree import block_of, differences, listed, named_paths
+from tests.support.tree import block_of, differences, listed, named_paths
 
 TREE = """\
 app.py            two roles, and more

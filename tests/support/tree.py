@@ -1,4 +1,4 @@
-"""Reads the tree of a README, to hold it against the disk.
+"""Reads the tree of modules of docs/architecture.md, to hold it against the disk.
 
 A line of the block is a path-like name, two spaces of indentation per level, a folder's with a slash at its end, then what it is for.
 A folder's description may list its modules: names separated by commas, each with a remark in brackets if need be, alone or after a
