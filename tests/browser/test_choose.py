@@ -37,7 +37,7 @@ def test_two_methods_are_chosen_between_blind_by_keys_and_by_clicks(recordings, 
         assert choices.read(home).rows == rows[:2]
         page.get_by_role("button", name="right →", exact=True).click()
         answered(3)
-        page.get_by_text("Show what was chosen").click()
+        page.get_by_text("Show results").click()
         page.get_by_text(re.compile("was preferred in")).wait_for()
         keep_picture(page, "choose")
         page.reload()

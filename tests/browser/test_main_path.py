@@ -188,7 +188,7 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         press(page, "Resume", calm, Status.QUEUED)
         page.get_by_text("Queued", exact=True).first.wait_for()
         page.goto(f"{server.url}/live?run={fork.run_id}")
-        page.get_by_text("Reward of an episode").first.wait_for()
+        page.get_by_text("Reward per episode").first.wait_for()
         press(page, "Stop", fork, Status.STOPPED)
         follow(calm, lambda e: e.attempt == 2 and e.kind == "metrics")
         page.goto(f"{server.url}/live?run={calm.run_id}&tab=Machine")

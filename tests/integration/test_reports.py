@@ -24,7 +24,7 @@ from tests.support.pages import caught_up, texts
 from tests.support.paths import ROOT
 
 RUN_SECTIONS = [
-    "Summary", "Curves", "Trends", "Against other ways to choose", "Stages", "Health", "Best and worst logos", "Milestones", "Data card",
+    "Summary", "Curves", "Trends", "Comparison with baselines", "Stages", "Health", "Best and worst logos", "Milestones", "Data card",
     "Settings", "How to reproduce it",
 ]  # fmt: skip
 STAGES = {"enabled": True, "window": 8, "min_episodes": 20, "ends_run": False}

@@ -35,7 +35,7 @@ from tests.support.paths import ROOT
 from tests.support.studies import made_up, study_config
 
 SECTIONS = [
-    "Summary", "The best trials", "How it went", "Which settings matter", "Trade-off", "Constraints", "Against other ways to choose",
+    "Summary", "The best trials", "Progress", "Importance of settings", "Trade-off", "Constraints", "Comparison with baselines",
     "Best and worst logos", "Timeline", "What was searched", "Data card", "How to reproduce it",
 ]  # fmt: skip
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> & \"'{{ 7*7 }}"
@@ -99,7 +99,7 @@ def test_a_study_whose_runs_are_there_is_told_whole(home, recorded):
     counts = analysis.counts(read_trials(study))
     n_against = sum(analysis.kind_of(trial) == "infeasible" for trial in read_trials(study))
     assert "The study made up made 40 trials over 4 settings" in told
-    assert f"{counts['COMPLETE']} complete ({n_against} of them against a constraint)" in told
+    assert f"{counts['COMPLETE']} complete ({n_against} of them violating a constraint)" in told
     assert f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, 1 running. It completed: all 40 trials are done." in told
     assert f"The best is trial {best.number}: validation gain +{best.values[0]:.3f}" in told
     assert f"Against the base config's own values (trial {worst.number}), on the same" in told
@@ -112,14 +112,14 @@ def test_a_study_whose_runs_are_there_is_told_whole(home, recorded):
     assert "python -m core search --config study.yaml" in told
     assert text.count("data:image/svg+xml;base64,") >= 2  # the best trial's logos, before and after
     assert text.count('class="curve"') >= 9  # history, evaluations, importance, parallel, four slices, timeline
-    assert "its interval is not known" not in told
+    assert "interval unknown" not in told
 
 
 def test_what_is_not_known_is_said(home):
     study = made_up(home, 24)
     told = said(made(study))
-    assert "What these figures do not tell:" in told
-    assert "its interval is not known" in told
+    assert "Limitations of these figures:" in told
+    assert "interval unknown" in told
     assert f"How sure the figures of trial {best_of(study).number} are is not known: its run is gone" in told
     assert "No trial has its own values, and no run of it is here" in told
     assert "whether the search found anything better is not known" in told
@@ -171,7 +171,7 @@ def test_several_objectives_have_their_front(home, objectives):
     front = analysis.front(read_trials(study), study.config())
     told = said(text)
     assert f"{len(front)} trial{'s are' if len(front) > 1 else ' is'} on the Pareto front" in told
-    assert "The front, the best by the first objective first." in told
+    assert "The Pareto front, sorted by the first objective." in told
     assert f"{len(front)} trials are on the front" in told
     assert "what is drawn after the first trials will differ" in told
 
@@ -286,16 +286,16 @@ def test_the_pages_offer_the_report_of_a_study(visit, console):
     assert "Report" in [link.proto.label for link in page.get("page_link")]
     page = visit("reports", study=study.study_id)
     assert not page.exception
-    next(b for b in page.button if b.label == "Report the study").click().run()
+    next(b for b in page.button if b.label == "Make study report").click().run()
     assert not page.exception
     (report,) = kept.all_reports(console.home)
     assert report.about.study == study.study_id
     assert "made up\\: a study" in texts(page)
-    assert "Its study" in [link.proto.label for link in page.get("page_link")]
+    assert "Study" in [link.proto.label for link in page.get("page_link")]
     study.journal.write_text("{broken\n")
     os.utime(study.journal, (1e9, 1e9))
     page = visit("reports", study=study.study_id)
-    next(b for b in page.button if b.label == "Report the study").click().run()
+    next(b for b in page.button if b.label == "Make study report").click().run()
     assert not page.exception
     assert "line 1 is none of a journal" in texts(page)
-    assert "Report the study" not in [b.label for b in visit("reports", tab="Trends").button]
+    assert "Make study report" not in [b.label for b in visit("reports", tab="Trends").button]
