@@ -90,7 +90,7 @@ def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes | None:
     except (OSError, ValueError) as error:
         raise DamagedFileError(f"{path.name} can't be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > max_bytes:
-        raise DamagedFileError(f"{path.name} is larger than {max_bytes // 1_000_000} MB, which is not what belongs there")
+        raise DamagedFileError(f"{path.name} is larger than the limit of {max_bytes // 1_000_000} MB")
     return data
 
 

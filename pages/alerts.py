@@ -1,4 +1,4 @@
-"""Everything that deserved attention, over all runs, newest first."""
+"""Findings and milestones of all runs, newest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two SVGs of one picture, without their names, in random order: which one is closer? The answers are kept, and shown as a share."""
+"""Blind comparison of two SVGs of one picture in random order. Answers are stored and shown as a share."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ with st.grid(3, min_column_width=200):
 
 
 def name_of(key: str) -> str:
-    """A method as it is kept: an agent by its run, what Optimize made by its batch."""
+    """A method as it is stored: an agent by its run, Optimize's result by its batch."""
     return source_id if key in (AGENT, RESULT) else key.removeprefix("run.")
 
 
@@ -127,7 +127,7 @@ order = sorted(pairs, key=lambda pair: random.Random(f"{seed}/{pair.digest}").ra
 
 
 def answer() -> None:
-    """Keep what was chosen, or take the last one back."""
+    """Store the answer, or undo the last one."""
     told, asked = st.session_state["chooser"].answer, st.session_state.get("choose.asked")
     if not isinstance(told, dict) or asked is None or told.get("id") != asked["id"]:
         return  # of a pair that is no longer shown

@@ -1,4 +1,4 @@
-"""Runs against each other: one axis, what differs in their settings, their figures, and logo by logo who wins."""
+"""Compares runs: curves on one axis, differing settings, figures, and a paired comparison by logo."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def settings_of(run_id: str) -> dict[str, Any]:
 
 
 def differing() -> pd.DataFrame:
-    """A line a setting that is not the same in all runs, a column a run."""
+    """One row per setting that differs between the runs, one column per run."""
     of_run = {run_id: settings_of(run_id) for run_id in shown}
     keys = [key for key in flat(RunConfig()) if key not in ("name", "note")]
     lines = []

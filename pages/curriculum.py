@@ -1,4 +1,4 @@
-"""The curriculum of a run: what each stage took, its gates, what was forgotten; other rules over the same episodes; files."""
+"""The curriculum of a run: stages, gates and forgetting; replays of other rules on the same episodes; saved curricula."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def editor(data: dict[str, Any], version: str) -> CurriculumConfig | None:
 
 
 def rules() -> None:
-    """Edit rules, see what they would have done, keep them."""
+    """Edit rules, see what they would have done, save them."""
     kept = library.names(console.home)
     sources = (
         {"plan": "the default four stages"}

@@ -1,4 +1,4 @@
-"""Before and after: every validation logo of an evaluation, any two versions of it side by side, over time, and what it could be."""
+"""Before and after: every validation logo of an evaluation, any two versions side by side, its history and its trade-offs."""
 
 from __future__ import annotations
 

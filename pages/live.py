@@ -130,7 +130,7 @@ def figures(row: tables.RunRow) -> None:
 
 
 def stages(row: tables.RunRow, now: RunView) -> None:
-    """The curriculum as a strip, its gate, what ended each stage, and the way to push it on."""
+    """The curriculum as a strip, its gate, what ended each stage, and buttons to control it."""
     if row.config is None or not row.config.curriculum.enabled:
         return
     if len(now.stages):
@@ -163,7 +163,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
 
 
 def waiting(row: tables.RunRow) -> bool:
-    """What to show before there is anything to draw; returns whether that is now."""
+    """Shows a message while there is no data yet; returns whether it did."""
     if row.episodes or row.best_gain is not None:
         return False
     if row.state.status is Status.RUNNING:

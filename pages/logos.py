@@ -1,4 +1,4 @@
-"""The data sets: what is in them, in which category and split and why, what looks alike, what is broken; make and mend sets."""
+"""The data sets: their logos with category and split, near-duplicates and broken files; creating and editing sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that were kept: what each is worth and where it comes from, which one is the default, two held against each other, one taken away."""
+"""Registered models: gain and origin of each, the default, comparing two, deleting one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For whoever has logos and wants better SVGs: drop pictures, get the best that the agent finds, take them home."""
+"""For people who have logos and want better SVGs: drop pictures, get the best SVGs the agent finds, download them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ batches = batch.all_batches(console.home)
 
 
 def models() -> dict[str, str]:
-    """{model: what it is called}: the default, the registered ones, then runs by their best gain."""
+    """{model: label}: the default, the registered models, then runs by best gain."""
     rows = [row for row in map(overview, all_runs(console.home)) if row["best_gain"] is not None]
     rows.sort(key=lambda row: -row["best_gain"])
     own = {row["run_id"]: f"{row['run_id']} (gain {row['best_gain']:+.3f})" for row in rows[:20]}
@@ -90,7 +90,7 @@ def begin_batch(make: Any) -> None:
 
 
 def samples() -> list[tuple[str, bytes]]:
-    """Procedural logos that the model that ships was not trained on, of every category."""
+    """Procedural logos of every category that the built-in model was not trained on."""
     made = [make_logo(SAMPLE_SEED, category, index) for category in CATEGORIES for index in range(N_SAMPLES // len(CATEGORIES))]
     return [(f"{logo.name}.svg", logo.svg.encode()) for logo in made]
 
@@ -236,7 +236,7 @@ def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
 
 
 def to_take(which: Batch) -> None:
-    """What one takes home of a batch, and the way to be rid of it."""
+    """Downloads of a batch, and its deletion."""
     with st.container(horizontal=True):
         st.download_button(
             "All SVGs and CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",

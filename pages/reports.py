@@ -1,4 +1,4 @@
-"""Reports: those that are kept, one for chosen runs or a study, and how figures went from run to run."""
+"""Reports: saved ones, new ones for chosen runs or a study, and trends across runs."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def buttons(report: Report) -> None:
 
 
 def undo() -> None:
-    """What was just deleted, and the way back."""
+    """What was just deleted, with an undo button."""
     done = st.session_state.get("undo_report")
     if done:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
@@ -175,7 +175,7 @@ def deleted() -> None:
 
 
 def automatic() -> None:
-    """What is made without being asked for."""
+    """Which reports are made automatically."""
     try:
         settings = read_settings(console.home).reports
     except ConfigError:

@@ -117,7 +117,7 @@ def studies(rows: list[tables.RunRow]) -> None:
 
 
 def undo() -> None:
-    """What was just taken away, and the way back."""
+    """What was just deleted or archived, with an undo button."""
     done = st.session_state.get("undo")
     if done:
         what, run_id = done

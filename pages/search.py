@@ -1,4 +1,4 @@
-"""Hyperparameter search: studies whose trials are runs; what they found, and what becomes of the best."""
+"""Hyperparameter search: studies whose trials are runs, their results, and use of the best trial."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def new_study() -> None:
 
 
 def act(what: object, done: str) -> None:
-    """Do what a button says, and tell how it went in a toast."""
+    """Perform a button's action and report the result in a toast."""
     try:
         what()  # type: ignore[operator]
     except (ConfigError, StudyError, RunError, OSError) as error:
@@ -165,7 +165,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
 
 
 def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
-    """What becomes of the best trial, or of another."""
+    """Actions on the best trial, or on another."""
     candidates = {str(trial.number): trial for trial in analysis.ranked(trials, config, N_CHOICES)}
     if not candidates:
         st.caption("Once a trial meets the constraints, you can train it in full and save it as a preset.")

@@ -1,4 +1,4 @@
-"""Settings of this installation: what runs may take together, which reports are made, and whom to tell what."""
+"""Settings of this installation: resources for all runs, automatic reports and notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine and the queue: what is in use, what runs, what waits and why."""
+"""The machine and the queue: resources in use, live runs, queued runs and why they wait."""
 
 from __future__ import annotations
 

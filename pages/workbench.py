@@ -1,4 +1,4 @@
-"""Tune one picture by hand: the parameters on sliders, a live trace, its worth; keep it, take it home, copy the command."""
+"""Tune one picture by hand: parameters on sliders with a live trace and its gain; save, download or copy as code."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def improvements(store: Store, groups: Sequence[SeedGroup]) -> pd.DataFrame:
 def _verdict(found: Interval) -> str:
     if not np.isfinite(found.low):
         return "a single seed on one side: no interval"
-    return "better" if found.low > 0.5 else "no difference that chance would not explain"
+    return "better" if found.low > 0.5 else "no significant difference"
 
 
 def bands(curves: pd.DataFrame, groups: Sequence[SeedGroup], value: str) -> pd.DataFrame:
@@ -235,7 +235,7 @@ def sensitivity(store: Store, runs: Sequence[RunDir], like: str = "") -> Sensiti
     if like and key is None:
         raise ConfigError(f"{like} can't be compared: {left_out.get(like, 'it is not among these runs')}")
     chosen = sets[key] if key is not None else []
-    left_out |= {run: "other logos or another number of steps" for run in settings if run not in chosen}
+    left_out |= {run: "different logos or number of steps" for run in settings if run not in chosen}
     table = pd.DataFrame([settings[run] for run in chosen], index=chosen).astype(object)
     rows = importances(table, last.loc[chosen, "gain"].to_numpy(dtype=float))
     return Sensitivity(rows, chosen, key[1] if key else 0, left_out)
@@ -245,5 +245,5 @@ def _obstacle(version: int, total: int, step: float | None) -> str:
     if step is None:
         return "not evaluated yet"
     if version < 2:
-        return "scored by another measure, as versions before did"
+        return "scored by another measure, as in earlier versions"
     return "" if step >= COMPLETE * total else f"evaluated up to step {int(step):,} of {total:,} only"

@@ -83,7 +83,7 @@ def _training(report: Report, config: RunConfig, n_rollouts: int) -> None:
 
 
 def _scalars(report: Report) -> None:
-    """Microseconds of one scalar in each logger, 20 a step."""
+    """Microseconds of one scalar in each logger, 20 per step."""
     with tempfile.TemporaryDirectory() as folder:
         loggers: dict[str, Callable[[Path], tuple[Callable[[int, dict[str, float]], Any], Callable[[], Any]]]] = {
             "event log": _event_log,

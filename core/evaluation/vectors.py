@@ -112,7 +112,7 @@ def judge_apart(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str], lim
                 command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False
             )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise RasterError(f"drawing this vector takes over {limit_s:.0f} seconds, which is the limit") from error
+        raise RasterError(f"rendering this vector takes over {limit_s:.0f} seconds, which is the limit") from error
     except OSError as error:
         raise RasterError(f"what is to be compared can't be written: {error.strerror}; make room on this disk") from error
     if done.returncode != 0:

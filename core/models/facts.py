@@ -98,11 +98,11 @@ class ModelComparison:
 
     def verdict(self) -> str:
         if self.paired is None:
-            return "They were evaluated on no common logo; evaluate both on the same folder"
+            return "They have no evaluated logos in common; evaluate both on the same folder"
         told = f"{self.paired.difference:+.3f} ({self.paired.low:+.3f} to {self.paired.high:+.3f}) on {self.n_logos} logos"
         if self.paired.low > 0:
             return f"{self.second} is better: {told}"
-        return f"{self.second} is worse: {told}" if self.paired.high < 0 else f"No difference that chance would not explain: {told}"
+        return f"{self.second} is worse: {told}" if self.paired.high < 0 else f"No significant difference: {told}"
 
 
 def compare(first: Entry, second: Entry) -> ModelComparison:

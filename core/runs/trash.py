@@ -53,7 +53,7 @@ def restore(home: Path, run_id: str) -> RunDir:
     """Put a deleted run back; raises :class:`RunError` where that can't be."""
     source, to = _folder(home) / Path(run_id).name, home / Path(run_id).name
     if not source.is_dir():
-        raise RunError(f"{run_id} is not among the deleted runs; it may be gone for good")
+        raise RunError(f"{run_id} is not among the deleted runs; it may have been deleted for good")
     if to.exists():
         raise RunError(f"{to} exists; move it away first")
     source.rename(to)

@@ -150,7 +150,7 @@ def difference(original: NDArray[np.uint8], drawn: NDArray[np.uint8], kind: str)
         ValueError: an unknown kind, or shapes that differ.
     """
     if kind not in DIFFERENCES:
-        raise ValueError(f"{kind!r} is none of {', '.join(DIFFERENCES)}")
+        raise ValueError(f"{kind!r} is not one of {', '.join(DIFFERENCES)}")
     if original.shape != drawn.shape:
         raise ValueError(f"shapes differ: {original.shape} and {drawn.shape}")
     out = np.zeros((*original.shape[:2], 4), np.uint8)

@@ -33,7 +33,7 @@ class WandbSink:
     def open(self, about: About, state: State | None) -> bool:
         if self._is_online and not os.environ.get(KEY):
             raise TrackerError(
-                f"Weights & Biases online needs a key: set {KEY} in the environment or in .streamlit/secrets.toml, or take offline"
+                f"Weights & Biases online needs a key: set {KEY} in the environment or in .streamlit/secrets.toml, or use offline"
             )
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._wandb = need("wandb")

@@ -30,7 +30,7 @@ class DiskGuard:
         """
         if error.errno not in NO_ROOM or self._stop:
             raise error
-        log.warning("the disk is full (%s); waiting for room", error.filename or "event log")
+        log.warning("the disk is full (%s); waiting for free space", error.filename or "event log")
         with self._heartbeat.busy_with("waiting for disk space"):
             if self._stop.wait(RETRY_S):
                 raise error

@@ -68,7 +68,7 @@ class HourlyNotes:
         if self._n_episodes:
             parts.append(f"mean reward {self._gain_sum / self._n_episodes:+.3f}")
         if self._last is not None and self._best is not None:
-            change = "" if self._best_before is None else f", {self._best - self._best_before:+.3f} in this time"
+            change = "" if self._best_before is None else f", {self._best - self._best_before:+.3f} in this period"
             parts.append(f"validation gain {self._last:+.3f}, best {self._best:+.3f}{change}")
         if self._stage:
             parts.append(f"stage {self._stage}")

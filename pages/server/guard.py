@@ -1,4 +1,4 @@
-"""Who may talk to the console: pages that it served itself, under a name that it was given.
+"""Controls who may talk to the console: only pages that it served itself, under an allowed host name.
 
 A browser sends requests to this machine for any page that asks it to: one whose name was pointed at 127.0.0.1, one that another program
 serves on another port, one in a frame. None of them may read, write or open anything here. So the Host of every request and websocket

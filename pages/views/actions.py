@@ -1,4 +1,4 @@
-"""What buttons do: start, stop, pause, resume, fork, queue, rename, delete; each tells its result in a toast, never in a traceback."""
+"""Actions of buttons: start, stop, pause, resume, fork, queue, rename, delete; each reports its result in a toast, never as a traceback."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def has_stages(run: RunDir) -> bool:
 
 
 def invite(console: Console, text: str) -> None:
-    """What an empty page says: why it is empty, and the one button that fills it. Ends the page."""
+    """Explain why a page is empty and offer the button that fills it. Ends the page."""
     st.info(text)
     with st.container(horizontal=True):
         if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):

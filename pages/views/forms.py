@@ -115,7 +115,7 @@ LABELS = {
 
 
 def label_of(name: str) -> str:
-    """What stands above a setting's widget."""
+    """The label of a setting's widget."""
     if name in LABELS:
         return LABELS[name]
     text = name.rsplit(".", 1)[-1].replace("_", " ")

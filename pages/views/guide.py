@@ -1,4 +1,4 @@
-"""What the console says of itself: the tour and the keyboard shortcuts. Pure text."""
+"""The tour and the keyboard shortcuts. Pure text."""
 
 from __future__ import annotations
 

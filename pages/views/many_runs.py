@@ -1,4 +1,4 @@
-"""What many runs say together, as sections of the page Compare: seeds as groups, what trainings cost, which settings mattered.
+"""Statistics over many runs, as sections of the Compare page: seeds as groups, cost of training, importance of settings.
 
 The tables are those of storage/sensitivity.py, which the command line prints too.
 """

@@ -1,4 +1,4 @@
-"""Taking runs home and bringing them in: the export form for a selection of runs, and the import of archives.
+"""Export and import: the export form for a selection of runs, and the import of archives.
 
 Which of the two is open, and of which runs, is in the page's address. What is made lies in the home's cache for an hour.
 """

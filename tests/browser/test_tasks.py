@@ -223,7 +223,7 @@ def test_tune_a_logo_by_hand_and_copy_the_command(shared, browse):
     code.filter(has_text="--params 2,").wait_for()
     page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
     keep_picture(page, "task-tune-by-hand")
-    name = page.get_by_role("textbox", name="Keep as")
+    name = page.get_by_role("textbox", name="Save as")
     name.fill("two bits")
     name.press("Enter")
     page.get_by_role("button", name="Keep", exact=True).first.click()

@@ -231,7 +231,7 @@ def _together(references: pd.DataFrame, shown: Sequence[pd.Series]) -> pd.DataFr
 
 
 def stage_bands(stages: pd.DataFrame | None, view: View) -> list[alt.Chart]:
-    """The stages behind a curve. ``stages``: name, x, x2. One layer a stage, so that they need no legend of their own."""
+    """The stages behind a curve. ``stages``: name, x, x2. One layer per stage, so that they need no separate legend."""
     if stages is None or stages.empty:
         return []
     order = list(dict.fromkeys(stages["name"]))  # a stage may come twice

@@ -1,4 +1,4 @@
-"""What the doctor says of a run: one indicator per rule, what was found with its remedy, and what the machine did meanwhile."""
+"""The Health and Machine tabs: one indicator per rule, findings with remedies, and machine load."""
 
 from __future__ import annotations
 

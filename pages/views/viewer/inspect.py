@@ -1,4 +1,4 @@
-"""The viewer with everything around it: the two sides, what is laid over, figures, palette, parameters, and the commands."""
+"""The viewer and its surroundings: both sides, overlay, figures, palette, parameters and code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIEWER_HEIGHT = 520  # pixels, with what stands below it
 
 
 def choose_cover() -> str:
-    """What to lay over the right side; in the page's address."""
+    """The overlay on the right side; stored in the page's address."""
     help_text = "Shown on top of the right side; drag the divider to reveal it."
     return choose("Overlay", list(COVERS), "cover", "none", lambda k: COVERS[k], help=help_text, width=230)
 
@@ -101,7 +101,7 @@ def palette(found: SvgStats) -> None:
 
 
 def commands(params: Params, picture: Picture, mode: Mode = "spline") -> None:
-    """The same trace elsewhere, to copy."""
+    """The same trace as code, to copy."""
     own = as_tracewright(params, picture.pipeline, max(picture.source.shape[:2]), mode)
     if not params.is_plain:
         st.code(own, language="bash", wrap_lines=True)

@@ -1,4 +1,4 @@
-"""What can stand on either side of the viewer for one picture: the original, fixed methods, and what runs made of it."""
+"""The versions of a picture that the viewer can show on either side: the original, fixed methods, and the results of runs."""
 
 from __future__ import annotations
 
