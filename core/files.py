@@ -59,7 +59,7 @@ def remove(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that what is in it is not lost when it is written anew; returns its new path."""
+    """Rename a damaged file, so that what is in it is not lost when it is rewritten; returns its new path."""
     n, aside = 1, path.with_name(f"{path.name}.damaged")
     while os.path.lexists(aside):
         n, aside = n + 1, path.with_name(f"{path.name}.damaged-{n + 1}")

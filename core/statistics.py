@@ -152,7 +152,7 @@ def iqm_interval(scores: Values, are_runs_whole: bool = False, seed: int = 0) ->
     """Interquartile mean over all runs and tasks, with its 95 % interval by the stratified percentile bootstrap.
 
     ``scores``: shape (n_runs, n_tasks). Tasks are the strata: every draw has all of them, and as many runs of each as there are. As in
-    rliable, runs are drawn anew for each task, which suits one training per run and task. With ``are_runs_whole`` a run is drawn
+    rliable, runs are resampled for each task, which suits one training per run and task. With ``are_runs_whole`` a run is drawn
     with its scores on all tasks: where one policy acts on all of them they rise and fall together, and the interval is wider.
     Source: Agarwal et al., 2021, section 4.1; rliable's ``StratifiedBootstrap``.
     """

@@ -66,7 +66,7 @@ if parent is not None and parent.run_id in ids and parent.run_id not in shown an
 
 
 def run_view() -> RunView:
-    """Read anew at each drawing."""
+    """Read again each time the page is drawn."""
     return RunView(console, run, shown, ids, view, curve_colours, curve_labels, parent)
 
 

@@ -1,4 +1,4 @@
-"""What a user takes home: the same tables for the pages' buttons and for the command line, of one run or of many.
+"""What a user exports: the same tables for the pages' buttons and for the command line, of one run or of many.
 
 Guarantee: both come from the tables of storage/tables.py, so a file from the page equals the one from the command line; rows stream, so that
 memory does not grow with them; with every export goes its data dictionary.

@@ -1,7 +1,7 @@
 """Follows the event logs of a folder of runs and takes them into the store, with one thread.
 
 watchdog wakes it at an append; a scan every second finds what a watch misses (overflow, network drives, a folder that
-was not there). Guarantee: a torn last line waits for the next read; a log that was replaced is read anew.
+was not there). Guarantee: a torn last line waits for the next read; a log that was replaced is read again.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Ingest:
         self._thread.join(30)
 
     def _start_over(self, error: Exception) -> None:
-        """Go on from what the database says was taken in; open it anew where it broke."""
+        """Go on from what the database says was ingested; reopen it where it broke."""
         try:
             if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
                 self._store.reopen()

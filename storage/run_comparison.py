@@ -46,7 +46,7 @@ def _word(difference: float) -> str:
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, colour, edge, bytes,
+    """One row per run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, colour, edge, bytes,
     minutes (of training), n_logos."""
     frame, minutes = queries.evaluations(store, list(runs)), queries.minutes_of(store, list(runs))
     rows = []

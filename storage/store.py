@@ -139,7 +139,7 @@ class Store:
         return connection
 
     def reopen(self) -> None:
-        """Open the file anew: after a full disk DuckDB refuses all further work on a connection."""
+        """Reopen the file: after a full disk DuckDB refuses all further work on a connection."""
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
         self._connection = self._connect()
@@ -357,7 +357,7 @@ def _obstacle(path: Path, error: duckdb.Error) -> str:
 
 
 def open_store(home: Path) -> Store:
-    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth.
+    """Open the index; one that is damaged is quarantined and rebuilt, since the event logs are the truth.
 
     Raises:
         StoreError: another process has it open, the disk is full or read-only, or a newer DuckDB wrote it.

@@ -1,4 +1,4 @@
-"""What can be taken home of a run as tables: their columns with types and meanings, and their rows in a stream.
+"""What can be exported of a run as tables: their columns with types and meanings, and their rows in a stream.
 
 Every column derives from the event types (core/runs/event_types.py), the parameters' specs and the config's fields, and so does the data
 dictionary that goes with an export. Guarantee: rows come in batches, so that what an export needs does not grow with the number of rows.

@@ -1,6 +1,6 @@
 """Reads users' picture files as what they say they are; every rejection states its reason.
 
-What a file says about its pixels is obeyed before anything else is done to them: orientation, 16 bits, colour profile,
+What a file says about its pixels is applied before anything else is done to them: orientation, 16 bits, colour profile,
 transparency, frames. Guarantee: whatever the bytes, the result is pixels or a :class:`PictureError`; nothing outside the
 file is loaded.
 """

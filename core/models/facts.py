@@ -49,7 +49,7 @@ def interval(gains: Sequence[float]) -> Interval | None:
 
 
 def facts_of(run: RunDir, step: int) -> Facts:
-    """What the log says of a run's checkpoint at ``step``. What an attempt did anew counts as it was done last."""
+    """What the log says of a run's checkpoint at ``step``. Where an attempt repeated steps, the last ones count."""
     facts = Facts()
     logos: dict[int, dict[str, Evaluated]] = {}
     over: dict[int, Interval | None] = {}

@@ -47,7 +47,7 @@ def preflight(config: RunConfig, home: Path) -> list[str]:
 
 
 def check_preflight(config: RunConfig, home: Path) -> None:
-    """Raise :class:`RunError` where a run can't but fail: there is no room for it on the disk."""
+    """Raise :class:`RunError` where a run can't but fail: the disk has no space for it."""
     free = disk_free_mb(home)
     if free < min(estimated_disk_mb(config), MIN_DISK_MB):
         raise RunError(f"{home} has {free:.0f} MB of disk space left; free at least {MIN_DISK_MB:.0f} MB, then start again")

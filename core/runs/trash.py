@@ -1,6 +1,6 @@
 """Deleted runs until they are gone for good, and archived ones: what can be undone.
 
-A deleted run is moved to ``<home>/.trash``; :func:`empty` frees its room. An archived run stays where it is and is
+A deleted run is moved to ``<home>/.trash``; :func:`empty` frees its disk space. An archived run stays where it is and is
 left out of lists; a file ``archived`` in its folder says so.
 """
 

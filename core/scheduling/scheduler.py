@@ -219,7 +219,7 @@ class Scheduler:
         if reasons != self._reasons:
             try:
                 write_scheduler_state(self.home, SchedulerState(Process.of(os.getpid()), reasons))
-            except OSError as error:  # the queue goes on without saying why runs wait; on a full disk it says so once there is room
+            except OSError as error:  # the queue goes on without saying why runs wait; on a full disk it says so once there is space
                 if error.errno in NO_ROOM:
                     return started
                 log.warning("the reasons why runs are queued can't be saved: %s", error)

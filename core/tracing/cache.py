@@ -196,7 +196,7 @@ class TraceCache:
         try:
             return _unpack(row[0], row[1] if with_svg else None)
         except (struct.error, zlib.error, IndexError, UnicodeDecodeError):
-            return None  # of another version, or damaged: made anew
+            return None  # of another version, or damaged: recreated
 
     def _read(self, key: bytes) -> tuple[bytes, bytes | None] | None:
         if self._file is None:

@@ -263,7 +263,7 @@ LARGE_SINGLE = BEST_SINGLE.with_values(color_precision=5, layer_difference=32, s
 
 
 class ActionMap:
-    """Maps actions to parameters, one number in [-1, 1] a parameter, in the order of :data:`NAMES`.
+    """Maps actions to parameters, one number in [-1, 1] per parameter, in the order of :data:`NAMES`.
 
     Action 0 is ``centre``; -1 and 1 are the ends of the range; each side is linear, so that every parameter value
     has an action. Starting a policy at a good setting rather than mid-range saves most of early training. Of ``fixed`` parameters, given by

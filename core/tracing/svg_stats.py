@@ -131,7 +131,7 @@ def _areas(parts: list[_Part], width: int, height: int) -> dict[tuple[str, ...],
 
 
 def outlines(svg: str, width: int, height: int) -> str:
-    """An SVG of the outlines of all paths and their nodes, to be laid over the picture."""
+    """An SVG of the outlines of all paths and their nodes, to be overlaid on the picture."""
     parts = _parts(svg, width, height)
     style = 'fill="none" vector-effect="non-scaling-stroke"'
     strokes = "".join(f'<path d="{part.data}" {style} stroke="{_OUTLINE}" stroke-width="1.2"/>' for part in parts)

@@ -1,6 +1,6 @@
 """Weights & Biases: one run there per run here, under the same id.
 
-Offline, its file can't be gone on with, so it is written anew from the log whenever there is more; what is left is always one whole run
+Offline, its file can't be gone on with, so it is rewritten from the log whenever there is more; what is left is always one whole run
 for ``wandb sync``. Online, the server says how many rows it has, and those are left out. Guarantee: a row per reading, with ``step`` as its
 axis; nothing is sent of this machine but the run's readings, name, note and settings. Needs the package wandb.
 """

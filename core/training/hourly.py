@@ -1,6 +1,6 @@
 """A note into the trainer's log every hour: how far it is, what it gained, how fast it goes. It listens to the event log and writes none.
 
-Guarantee: at most one line an hour, made from figures that are there already; a training pays a comparison of two clocks per event.
+Guarantee: at most one line per hour, made from figures that are there already; a training pays a comparison of two clocks per event.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HourlyNotes:
         self._forget()
 
     def _forget(self) -> None:
-        """What is counted per hour begins anew."""
+        """Restart the counts for the next hour."""
         self._n_episodes, self._gain_sum, self._n_findings = 0, 0.0, 0
 
     def __call__(self, step: int, record: Record) -> None:

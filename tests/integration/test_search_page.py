@@ -127,7 +127,7 @@ def test_several_objectives_have_a_front_to_choose_on(visit, console, objectives
     assert not page.exception
     if tab == "Trade-off":
         assert "Trade-off" in titles(page)
-        assert "on the front" in texts(page)
+        assert "on the Pareto front" in texts(page)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])

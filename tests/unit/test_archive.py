@@ -167,7 +167,7 @@ Change = Callable[[dict[str, Any], dict[str, bytes], list[tuple[zipfile.ZipInfo,
 
 
 def rewritten(packed: Path, run_id: str, change: Change) -> None:
-    """The archive anew. ``change`` is given its manifest, {entry: content}, and a list of entries to be added as they are; what the manifest
+    """The archive, rewritten. ``change`` is given its manifest, {entry: content}, and a list of entries to be added as they are; what the manifest
     says of a file follows its content, unless the change says otherwise."""
     with zipfile.ZipFile(packed) as old:
         files = {name: old.read(name) for name in old.namelist() if name != MANIFEST}

@@ -1,4 +1,4 @@
-"""What is looked at by hand: statistics and differences of an SVG, commands to copy, sets, favourites, curricula, what-if, trash."""
+"""What is looked at by hand: statistics and differences of an SVG, commands to copy, sets, favourites, curricula, replay, trash."""
 
 import io
 import zipfile

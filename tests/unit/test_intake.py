@@ -1,4 +1,4 @@
-"""What a file says about its pixels is obeyed: mode, depth, orientation, profile, transparency, frames; and SVGs."""
+"""What a file says about its pixels is applied: mode, depth, orientation, profile, transparency, frames; and SVGs."""
 
 import gzip
 import io

@@ -49,7 +49,7 @@ def test_transparency_is_flattened_onto_the_background():
     [
         (b"", "empty"),
         (b"hello", "unreadable image"),
-        (encoded(draw_logo(1), "PNG")[:120], "broken"),
+        (encoded(draw_logo(1), "PNG")[:120], "unreadable image"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1 pixels; each side needs at least 8"),
         (encoded(Image.new("RGB", (20, 20), "red"), "PNG"), "only one colour"),
     ],

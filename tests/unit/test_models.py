@@ -204,7 +204,7 @@ def test_facts_are_of_the_last_whole_evaluation_up_to_the_checkpoint(home):
             for name in ("a", "b"):
                 log.write(step, evaluated(name, gain))
             log.write(step, EvaluationEnded(gain, over_single=0.3, over_single_low=0.1, over_single_high=0.5, n_logos=2))
-        log.write(0, AttemptStarted(from_step=200))  # what the first attempt did after that is done anew
+        log.write(0, AttemptStarted(from_step=200))  # what the first attempt did after that is done again
         log.write(300, evaluated("a", 0.7))
         log.write(300, EvaluationEnded(0.7))
         log.write(400, evaluated("a", 0.8))  # not finished

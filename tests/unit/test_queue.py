@@ -133,7 +133,7 @@ def test_only_one_of_two_schedulers_acts_and_the_other_takes_over(home, logo_fol
 
 
 def test_a_ticket_of_a_run_that_was_started_already_is_dropped(home, logo_folder, launches):
-    """As when the scheduler was killed between starting a run and taking its ticket away."""
+    """As when the scheduler was killed between starting a run and removing its queue entry."""
     run = queue.submit(home, named(logo_folder, "a"))
     write_process(run, Process.of(os.getpid()))
     s = Scheduler(home, launches)

@@ -227,7 +227,7 @@ def front(points: pd.DataFrame, line: pd.DataFrame, names: tuple[str, str]) -> C
         "state:N",
     ]
     colour = alt.Color(
-        "on_front:N", title=None, scale=alt.Scale(domain=["on the front", "behind the front"], range=[PALETTE[1], "#9aa5ad"]),
+        "on_front:N", title=None, scale=alt.Scale(domain=["on the Pareto front", "behind the front"], range=[PALETTE[1], "#9aa5ad"]),
         legend=alt.Legend(orient="top", symbolOpacity=1),
     )  # fmt: skip
     size = alt.condition(pick, alt.value(240), alt.value(80))

@@ -52,7 +52,7 @@ def history(facts: StudyFacts) -> Section:
 
 
 def _intermediate(facts: StudyFacts) -> Curve | None:
-    """Of as many trials as there is room for, with every so many of their evaluations."""
+    """Of as many trials as fit, with every so many of their evaluations."""
     view = facts.view()
     most = max((len(trial.intermediate) for trial in facts.trials), default=0)
     n_lines = min(MOST_LINES, max(MOST_VALUES // max(most, 1), 20))

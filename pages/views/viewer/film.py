@@ -1,4 +1,4 @@
-"""The gallery's films: asked for in a line of choices, made by a process of their own, shown and taken home."""
+"""The gallery's films: asked for in a line of choices, made by a process of their own, shown and downloaded."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def version_of(picture: Picture, digest: str, title: str, params: Params, mode: 
 
 
 def cover(picture: Picture, version: Version, kind: str) -> Side | None:
-    """What is laid over a version: a difference to the original, or its outlines. None for nothing, or where it can't be drawn."""
+    """The overlay on a version: a difference to the original, or its outlines. None for nothing, or where it can't be drawn."""
     if kind == "none" or version.params is None or not version.data:
         return None
     height, width = picture.pixels.shape[:2]
