@@ -120,7 +120,9 @@ def figure_table() -> None:
     st.subheader("Figures")
     table = figures.assign(
         run=[names[i] for i in figures["run_id"]],
-        interval=[f"{low:+.3f} to {high:+.3f}" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)],
+        interval=[
+            f"{low:+.3f} to {high:+.3f}" if low == low else "–" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)
+        ],
         status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
     st.dataframe(

@@ -165,7 +165,7 @@ def rules() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Save as", placeholder="name", key="keep_as", width=260)
-        st.button("Keep", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
+        st.button("Save", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
         if kind == "file":
             st.button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
             st.page_link(path_of("new_run"), label="Train with it", icon=":material/play_arrow:", query_params={"curriculum": which})

@@ -53,7 +53,7 @@ def run_row(row: tables.RunRow) -> None:
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{gain_text(row.best_gain)}**", help=row.verdict.capitalize() or None)
     if row.verdict.startswith("no better"):
-        gain.caption("no better than one setting")
+        gain.caption("no better than the best single setting")
     duration.markdown(duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")

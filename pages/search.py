@@ -179,7 +179,7 @@ def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) ->
         )  # fmt: skip
         with st.popover("Save as preset", icon=":material/bookmark_add:"):
             st.text_input("Preset name", f"tuned-{trial.number}", key="preset.name", max_chars=40)
-            st.button("Keep", key="preset.keep", on_click=keep, args=(found, trial))
+            st.button("Save", key="preset.keep", on_click=keep, args=(found, trial))
         run = found.run_of(trial.number)
         if run.exists():
             st.page_link(path_of("live"), label="Run", icon=":material/monitoring:", query_params={"run": run.run_id})

@@ -213,7 +213,7 @@ with stage:
             called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain
         )
         st.button(
-            "Keep",
+            "Save",
             icon=":material/star:",
             key="bench.keep",
             on_click=keep,

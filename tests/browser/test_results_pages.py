@@ -49,7 +49,7 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.wait_for_selector(SETTLED)
     press(page, "More")  # of the newest, which stands first
     press(page, "Make default")
-    page.get_by_text("mine-v1 is the default now").first.wait_for()
+    page.get_by_text("mine-v1 is now the default").first.wait_for()
     assert registry.models(shared.home)[0].is_default
     page.wait_for_selector(SETTLED)
     with page.expect_download() as download:
@@ -60,7 +60,7 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.wait_for_selector(SETTLED)
     page.get_by_role("button", name="More").last.click()  # of the one that ships
     press(page, "Make default")
-    page.get_by_text("shipped is the default now").first.wait_for()
+    page.get_by_text("shipped is now the default").first.wait_for()
     page.reload()
     page.wait_for_selector(SETTLED)
     press(page, "More")
@@ -68,7 +68,7 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.get_by_text("was deleted.").first.wait_for()
     assert [entry.model_id for entry in registry.models(shared.home)] == ["shipped"]
     press(page, "Undo")
-    page.get_by_text("mine-v1 is back").first.wait_for()
+    page.get_by_text("mine-v1 restored").first.wait_for()
     assert [entry.model_id for entry in registry.models(shared.home)] == ["mine-v1", "shipped"]
 
 
@@ -94,7 +94,7 @@ def test_a_report_is_made_opened_and_deleted_and_comes_back(shared, browse):
     page.get_by_text("was deleted.").first.wait_for()
     assert kept.all_reports(shared.home) == []
     press(page, "Undo")
-    page.get_by_text("seed 1 is back").first.wait_for()
+    page.get_by_text("seed 1 restored").first.wait_for()
     assert kept.all_reports(shared.home) == [report]
 
 

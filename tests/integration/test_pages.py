@@ -81,7 +81,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
     assert "At its best evaluation, this agent is no better than the best single setting" in texts(page)
-    assert "no better than one setting" in texts(visit())
+    assert "no better than the best single setting" in texts(visit())
     page.selectbox(key="x").set_value("minutes").run()
     assert not page.exception
     page.selectbox(key="param").set_value("layer_difference").run()
