@@ -141,7 +141,8 @@ def stages(row: tables.RunRow, now: RunView) -> None:
         if stage is not None:
             reached = f", now {share:.0%}" if pd.notna(share) else ""
             st.caption(
-                f"Stage **{name}** passes at a success rate of {stage.success_threshold:.0%}{reached}. Success: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
+                f"Stage **{name}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
+                f"Success: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
     found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])

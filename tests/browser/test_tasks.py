@@ -85,7 +85,9 @@ def test_see_why_a_run_holds_at_a_stage_and_push_it_on(home, tmp_path, browse, l
         run = queue.submit(home, config)
         page = browse()
         page.goto(f"{server.url}/live?run={run.run_id}&tab=Success")
-        page.get_by_text(re.compile("passes at a success rate of 90%, now 0%. Success: SSIM at least 1 and gain at least 5")).first.wait_for()
+        page.get_by_text(
+            re.compile("passes at a success rate of 90%, now 0%. Success: SSIM at least 1 and gain at least 5")
+        ).first.wait_for()
         page.get_by_text("Success rate and stage gate").first.wait_for()
         page.get_by_role("button", name="Hold").first.click()
         page.get_by_role("button", name="Release").first.wait_for()
