@@ -1,4 +1,4 @@
-"""Every error that a user, a file or this machine can cause; each says when it is raised.
+"""Every error that a user, a file or this machine can cause; each docstring says when it is raised.
 
 Their text is for the user: what happened, the value, what is allowed, what to do next. Imports nothing of ours.
 """
@@ -11,7 +11,7 @@ class TracewrightError(Exception):
 
 
 class ParamError(TracewrightError, ValueError):
-    """Raised when a parameter is unknown, no number, or outside its range."""
+    """Raised when a parameter is unknown, not a number, or outside its range."""
 
 
 class RasterError(TracewrightError, ValueError):
@@ -23,27 +23,27 @@ class EngineError(TracewrightError, RuntimeError):
 
 
 class LogosError(TracewrightError, ValueError):
-    """Raised when a folder of logos is missing or holds no picture that can be traced."""
+    """Raised when a folder of logos is missing or contains no usable picture."""
 
 
 class PictureError(TracewrightError, ValueError):
-    """Raised when a file is no picture that can be traced; the text is the reason in a few words."""
+    """Raised when a file is not a usable picture; the text gives the reason in a few words."""
 
 
 class ConfigError(TracewrightError, ValueError):
-    """Raised when a config file or setting is not valid; the text has one line a problem."""
+    """Raised when a config file or setting is not valid; the text has one line per problem."""
 
 
 class RunError(TracewrightError, ValueError):
-    """Raised when a run does not exist, or what is asked of it is not possible in its state."""
+    """Raised when a run does not exist, or an action is not possible in its state."""
 
 
 class ArchiveError(RunError):
-    """Raised when a file is no archive of a run, is damaged, or holds what an archive may not hold."""
+    """Raised when a file is not a run archive, is damaged, or contains what an archive must not contain."""
 
 
 class StudyError(TracewrightError, ValueError):
-    """Raised when a study does not exist, can't be read, or what is asked of it is not possible in its state."""
+    """Raised when a study does not exist, can't be read, or an action is not possible in its state."""
 
 
 class WorkerError(TracewrightError, RuntimeError):
@@ -59,7 +59,7 @@ class CheckpointError(TracewrightError, ValueError):
 
 
 class DamagedFileError(TracewrightError, ValueError):
-    """Raised when a file is there and can't be read as what it should be; the text says which file and why."""
+    """Raised when a file exists but can't be read in its expected format; the text names the file and the reason."""
 
 
 class BenchError(TracewrightError, RuntimeError):

@@ -59,7 +59,7 @@ def remove(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that what is in it is not lost when it is written anew; returns its new path."""
+    """Rename a damaged file, so that what is in it is not lost when it is rewritten; returns its new path."""
     n, aside = 1, path.with_name(f"{path.name}.damaged")
     while os.path.lexists(aside):
         n, aside = n + 1, path.with_name(f"{path.name}.damaged-{n + 1}")
@@ -90,7 +90,7 @@ def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes | None:
     except (OSError, ValueError) as error:
         raise DamagedFileError(f"{path.name} can't be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > max_bytes:
-        raise DamagedFileError(f"{path.name} is larger than {max_bytes // 1_000_000} MB, which is not what belongs there")
+        raise DamagedFileError(f"{path.name} is larger than the limit of {max_bytes // 1_000_000} MB")
     return data
 
 

@@ -33,14 +33,14 @@ def _draws(n: int, seed: int) -> NDArray[np.int64]:
 
 
 def bootstrap_interval(values: Values, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean by the percentile bootstrap over logos."""
+    """95% interval of the mean by the percentile bootstrap over logos."""
     means = values[_draws(len(values), seed)].mean(axis=1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Centre and 95 % interval of the mean."""
+    """Centre and 95% interval of the mean."""
 
     mean: float
     low: float
@@ -78,7 +78,7 @@ class Paired:
 
 
 def verdict(over: float | None, low: float | None, high: float | None) -> str:
-    """Whether an agent is worth its training, in words: its mean gain over the best single setting, paired, with the 95 % interval. Empty where
+    """Whether an agent is worth its training, in words: its mean gain over the best single setting, paired, with the 95% interval. Empty where
     that is not known."""
     if over is None or low is None or high is None or not np.isfinite([over, low, high]).all():
         return ""
@@ -103,7 +103,7 @@ def conversions_worth(gain: float, curve: Values) -> float:
 
 
 def worth_interval(gains: Values, curves: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of :func:`conversions_worth` over logos drawn together for both.
+    """95% interval of :func:`conversions_worth` over logos drawn together for both.
 
     ``gains``: shape (n_logos,); ``curves``: best gain so far, shape (n_logos, n_conversions).
     """
@@ -120,7 +120,7 @@ _BLOCK = 4_000_000  # scores that are drawn at once
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval; the ends are NaN where there is a single run, which says nothing of the spread."""
+    """A figure with its 95% interval; the ends are NaN where there is a single run, which says nothing of the spread."""
 
     value: float
     low: float
@@ -149,10 +149,10 @@ def _quantiles(found: Values) -> tuple[float, float]:
 
 
 def iqm_interval(scores: Values, are_runs_whole: bool = False, seed: int = 0) -> Interval:
-    """Interquartile mean over all runs and tasks, with its 95 % interval by the stratified percentile bootstrap.
+    """Interquartile mean over all runs and tasks, with its 95% interval by the stratified percentile bootstrap.
 
     ``scores``: shape (n_runs, n_tasks). Tasks are the strata: every draw has all of them, and as many runs of each as there are. As in
-    rliable, runs are drawn anew for each task, which suits one training per run and task. With ``are_runs_whole`` a run is drawn
+    rliable, runs are resampled for each task, which suits one training per run and task. With ``are_runs_whole`` a run is drawn
     with its scores on all tasks: where one policy acts on all of them they rise and fall together, and the interval is wider.
     Source: Agarwal et al., 2021, section 4.1; rliable's ``StratifiedBootstrap``.
     """
@@ -169,7 +169,7 @@ def iqm_interval(scores: Values, are_runs_whole: bool = False, seed: int = 0) ->
 
 
 def iqm_band(scores: Values, seed: int = 0) -> tuple[Values, Values, Values]:
-    """(interquartile mean, low, high) over runs at each point of a curve, with the 95 % interval by the bootstrap over runs.
+    """(interquartile mean, low, high) over runs at each point of a curve, with the 95% interval by the bootstrap over runs.
 
     ``scores``: shape (n_runs, n_points), without NaN. A run is drawn with its whole curve. The ends are NaN for a single run.
     """

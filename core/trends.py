@@ -19,7 +19,7 @@ MOST_CORRELATED = 0.95  # what a short series may claim of itself at most
 
 @dataclass(frozen=True)
 class Trend:
-    """A line by least squares. ``slope``: per unit of x, with its 95 % interval; ``n_effective``: how many independent values those
+    """A line by least squares. ``slope``: per unit of x, with its 95% interval; ``n_effective``: how many independent values those
     given are worth, at most ``n``."""
 
     n: int
@@ -39,7 +39,7 @@ class Trend:
         return "rises" if self.low > 0 else "falls" if self.high < 0 else "shows no clear trend"
 
     def line(self, x: Values) -> tuple[Values, Values, Values]:
-        """The line at ``x`` and the 95 % interval of its height there: (middle, low, high)."""
+        """The line at ``x`` and the 95% interval of its height there: (middle, low, high)."""
         middle = self.y_mean + self.slope * (x - self.x_mean)
         share = (1 + ((x - self.x_mean) / self.spread) ** 2) / self.n_effective
         half = self.quantile * self.deviation * np.sqrt(share)

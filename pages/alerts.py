@@ -1,4 +1,4 @@
-"""Everything that deserved attention, over all runs, newest first."""
+"""Findings and milestones of all runs, newest first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Show",
         SEVERITIES,
         default="warning",
-        format_func=lambda s: f"{s} and worse" if s != "severe" else s,
+        format_func=lambda s: f"{s} and above" if s != "severe" else s,
         key="at_least",
         bind="query-params",
         required=True,
@@ -39,16 +39,16 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if st.button("Mark all as read", icon=":material/done_all:", disabled=not n_new):
         mark_read(console.home, time.time())
         st.rerun()
-    st.page_link(path_of("settings"), label="Where they are sent", icon=":material/send:")
+    st.page_link(path_of("settings"), label="Notification settings", icon=":material/send:")
 
 floor = SEVERITIES.index(at_least)  # type: ignore[arg-type]
 shown = [n for n in found if SEVERITIES.index(n.severity) >= floor]
 shown = [n for n in shown if text.lower() in f"{names.get(n.run_id, '')} {n.run_id} {n.title} {n.text}".lower()]
 if not shown:
     st.info(
-        "Nothing to tell yet: what the doctor finds in a run, and what a run reaches, appears here by itself."
+        "No alerts yet. Findings and milestones of your runs will appear here."
         if not found
-        else "Nothing matches; clear the search, or show milder ones too: info has what was reached."
+        else "No matching alerts. Clear the search or show lower severities; milestones are listed under info."
     )
 n_pages = max((len(shown) - 1) // PAGE_SIZE + 1, 1)
 page = st.pagination(n_pages, key="page") if n_pages > 1 else 1

@@ -1,4 +1,4 @@
-"""Two SVGs of one picture, without their names, in random order: which one is closer? The answers are kept, and shown as a share."""
+"""Blind comparison of two SVGs of one picture in random order. Answers are stored and shown as a share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from storage import queries
 RESULT = "result"
 CHOOSER_HEIGHT = 560  # pixels, with its buttons
 TITLES = {
-    DEFAULT: "VTracer's defaults", SINGLE: "best single setting", METHOD1: "Method 1", AGENT: "the run's agent", RESULT: "Optimize's result",
+    DEFAULT: "VTracer's defaults", SINGLE: "best single setting", METHOD1: "Method 1", AGENT: "the run's agent", RESULT: "result from Optimize",
 }  # fmt: skip
 console = begin("Choose")
 
@@ -93,32 +93,32 @@ sources = {f"run/{run_id}": f"run {labels.get(run_id, run_id)} · {run_id}" for 
 batches = [found for found in batch.all_batches(console.home) if not found.problem_with_files() and found.result()]
 sources |= {f"batch/{found.batch_id}": f"Optimize · {found.batch_id}" for found in batches}
 if not sources:
-    actions.invite(console, "Nothing to choose from yet: it takes a run with an evaluation, or a batch of Optimize.")
+    actions.invite(console, "Nothing to choose from yet. You need a run with an evaluation, or a batch from Optimize.")
 
 with st.grid(3, min_column_width=200):
     source = choose("Pictures", list(sources), "source", show=lambda key: sources[key])
     kind, _, source_id = source.partition("/")
     if kind == "run":
         titles = {key: TITLES[key] for key in (AGENT, DEFAULT, SINGLE, METHOD1)}
-        titles |= {f"run.{other}": f"run {labels.get(other, other)}, its best" for other in runs if other in with_pictures - {source_id}}
+        titles |= {f"run.{other}": f"best of run {labels.get(other, other)}" for other in runs if other in with_pictures - {source_id}}
     else:
         titles = {key: TITLES[key] for key in (RESULT, DEFAULT)}
-    one = choose("One", list(titles), "one", show=lambda key: titles[key])
-    other = choose("The other", list(titles), "other", DEFAULT, show=lambda key: titles[key])
+    one = choose("First method", list(titles), "one", show=lambda key: titles[key])
+    other = choose("Second method", list(titles), "other", DEFAULT, show=lambda key: titles[key])
 
 
 def name_of(key: str) -> str:
-    """A method as it is kept: an agent by its run, what Optimize made by its batch."""
+    """A method as it is stored: an agent by its run, Optimize's result by its batch."""
     return source_id if key in (AGENT, RESULT) else key.removeprefix("run.")
 
 
 if one == other:
-    st.info("Choose two different methods; their SVGs are then shown without names.")
+    st.info("Choose two different methods to compare their SVGs without knowing which is which.")
     st.stop()
 a, b = name_of(one), name_of(other)
 kept = choices.read(console.home)
 if kept.problem or kept.n_bad:
-    st.warning(kept.problem or f"{kept.n_bad} rows of {choices.FILE} can't be read and do not count; mend them by hand, or delete them.")
+    st.warning(kept.problem or f"{kept.n_bad} rows of {choices.FILE} can't be read and are ignored. Fix or delete them.")
 answered = choices.between(kept.rows, a, b, source)
 done = {row.digest for row in answered}
 pairs = pairs_of_run(source_id) if kind == "run" else pairs_of_batch(source_id)
@@ -127,7 +127,7 @@ order = sorted(pairs, key=lambda pair: random.Random(f"{seed}/{pair.digest}").ra
 
 
 def answer() -> None:
-    """Keep what was chosen, or take the last one back."""
+    """Store the answer, or undo the last one."""
     told, asked = st.session_state["chooser"].answer, st.session_state.get("choose.asked")
     if not isinstance(told, dict) or asked is None or told.get("id") != asked["id"]:
         return  # of a pair that is no longer shown
@@ -136,7 +136,7 @@ def answer() -> None:
         last = next((row for row in reversed(choices.read(console.home).rows) if row.source == asked["source"]), None)
         if last is not None:
             choices.take_back(console.home, last)
-            say("The last answer is taken back")
+            say("Last answer undone")
         return
     if value not in ("left", "right", "equal"):
         return
@@ -162,7 +162,7 @@ found = next_pair()
 with room():
     st.progress(len(done) / max(len(pairs), 1), text=f"{len(done)} of {len(pairs)} pictures answered")
     if found is None:
-        st.success("Every picture whose two SVGs differ is answered; see below what was chosen.", icon=":material/done_all:")
+        st.success("You have compared every picture whose two SVGs differ. The results are below.", icon=":material/done_all:")
     else:
         pair, (png, svg_a, svg_b, width, height) = found
         shown = f"{source}/{a}/{b}/{pair.digest}/{len(kept.rows)}"
@@ -177,13 +177,13 @@ with room():
         chooser(shown, png_url(png), svg_url(first), svg_url(second), (width, height), "chooser", answer)
 
 if answered:
-    if st.toggle("Show what was chosen", key="results", help="Off, so that you stay blind while you choose."):
+    if st.toggle("Show results", key="results", help="Off by default, so that earlier answers don't influence you."):
         table = pd.DataFrame([tally.as_dict() for tally in choices.tallies(answered)])
         if table["share"].notna().any():
             total = table.iloc[0]
             st.markdown(
-                f"**{titles[one]}** was preferred in **{total['share']:.0%}** of the decided pairs "
-                f"(95 % interval {total['low']:.0%} to {total['high']:.0%})."
+                f"**{titles[one]}** was preferred in **{total['share']:.0%}** of the pairs with a preference "
+                f"(95% interval {total['low']:.0%} to {total['high']:.0%})."
             )
         for column in ("share", "low", "high"):
             table[column] *= 100
@@ -196,8 +196,8 @@ if answered:
                 "n_a": st.column_config.NumberColumn(titles[one]),
                 "n_b": st.column_config.NumberColumn(titles[other]),
                 "n_equal": st.column_config.NumberColumn("equal"),
-                "share": st.column_config.NumberColumn("share of the decided", format="%.0f %%"),
-                "low": st.column_config.NumberColumn("from", format="%.0f %%", help="95 % interval."),
+                "share": st.column_config.NumberColumn("share of preferences", format="%.0f %%"),
+                "low": st.column_config.NumberColumn("from", format="%.0f %%", help="95% interval."),
                 "high": st.column_config.NumberColumn("to", format="%.0f %%"),
             },
         )

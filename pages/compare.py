@@ -1,4 +1,4 @@
-"""Runs against each other: one axis, what differs in their settings, their figures, and logo by logo who wins."""
+"""Compares runs: curves on one axis, differing settings, figures, and a paired comparison by logo."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run
 evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
 if len(ids) < 2:
-    actions.invite(console, "Comparing takes two runs that have been evaluated. Start one more.")
+    actions.invite(console, "You need two evaluated runs to compare. Start another one.")
 names = tables.names_of([runs[i] for i in ids])
 
 if "run" not in st.query_params:
@@ -41,7 +41,7 @@ with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
     drawn = run_list(ids, shown, names, "run") if shown else []
     view = options()
 if not shown:
-    st.info("Choose runs above; they are drawn on one axis.")
+    st.info("Choose runs above to plot them together.")
     st.stop()
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
@@ -59,7 +59,7 @@ def settings_of(run_id: str) -> dict[str, Any]:
 
 
 def differing() -> pd.DataFrame:
-    """A line a setting that is not the same in all runs, a column a run."""
+    """One row per setting that differs between the runs, one column per run."""
     of_run = {run_id: settings_of(run_id) for run_id in shown}
     keys = [key for key in flat(RunConfig()) if key not in ("name", "note")]
     lines = []
@@ -80,10 +80,10 @@ def is_folded() -> bool:
     if all(len(group.runs) < 2 for group in groups) or view.axis == "wall":
         return False
     return st.toggle(
-        "Seeds of one config as one curve",
+        "Merge seeds of the same config",
         key="fold",
         bind="query-params",
-        help="The interquartile mean of the runs that differ in their seed alone, with its 95 % interval; as far as all of them have come.",
+        help="Shows the interquartile mean of runs that differ only in their seed, with its 95% interval, up to the step that all of them have reached.",
     )
 
 
@@ -113,14 +113,16 @@ def draw_curves() -> None:
         chart = curves.line(series, colours, view, "reward", labels=names, height=curves.HEIGHT + 40)
         if by_group:
             chart, series = folded(curves.smooth(series, view.smoothing), "smooth", "reward")
-        chart_box.show(chart, "reward", "Reward of an episode", series, view, can_pin=False)
+        chart_box.show(chart, "reward", "Reward per episode", series, view, can_pin=False)
 
 
 def figure_table() -> None:
     st.subheader("Figures")
     table = figures.assign(
         run=[names[i] for i in figures["run_id"]],
-        interval=[f"{low:+.3f} to {high:+.3f}" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)],
+        interval=[
+            f"{low:+.3f} to {high:+.3f}" if low == low else "–" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)
+        ],
         status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
     st.dataframe(
@@ -131,12 +133,12 @@ def figure_table() -> None:
         placeholder="–",
         column_config={
             "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
-            "interval": st.column_config.TextColumn("95 % interval", help="Of the mean over the validation logos, by bootstrap."),
+            "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
             "best_step": st.column_config.NumberColumn("at step", format="localized"),
             "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
-            "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean distance of the colours (CIELAB)."),
-            "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How far outlines differ (GMSD)."),
+            "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean colour distance (CIELAB)."),
+            "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How much edges differ (GMSD)."),
             "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
             "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
             "n_logos": st.column_config.NumberColumn("logos"),
@@ -154,27 +156,27 @@ def figure_table() -> None:
         )
         st.page_link(
             path_of("runs"), label="Export these runs", icon=":material/folder_zip:", query_params={"take": "export", "of": shown},
-            help="All their tables in any format, or the whole runs.",
+            help="Download their tables in any format, or the complete runs.",
         )  # fmt: skip
 
 
 def difference_table() -> None:
-    st.subheader("What differs in their settings")
+    st.subheader("Differing settings")
     table = differing()
     if table.empty:
-        st.caption("Nothing but the name.")
+        st.caption("Only the name differs.")
         return
     st.dataframe(table, hide_index=True, placeholder="–")
     if len(shown) < 3:
         return
-    setting = choose("As groups by", ["–", *table["setting"]], "group")
+    setting = choose("Group by", ["–", *table["setting"]], "group")
     if setting == "–":
         return
     groups: dict[str, list[str]] = {}
     for run_id in shown:
         groups.setdefault(f"{setting} = {_text(settings_of(run_id).get(setting))}", []).append(run_id)
     found = run_comparison.grouped(console.store, groups)
-    note = "Mean over the runs of a group; the band goes from its worst run to its best"
+    note = "Mean over the runs of each group; the band spans its worst to its best run"
     chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
 
@@ -199,24 +201,24 @@ def logo_by_logo() -> None:
     both = run_comparison.by_logo(console.store, first, second)
     found = run_comparison.compare_pair(both)
     if found is None:
-        st.info("These two have no validation logo in common.")
+        st.info("These two runs have no validation logos in common.")
         return
     with st.grid(4, min_column_width=235):
         st.metric(
             "Mean difference",
             f"{found.difference:+.3f}",
-            help=f"95 % interval {found.low:+.3f} to {found.high:+.3f}, by bootstrap over the logos.",
+            help=f"95% interval {found.low:+.3f} to {found.high:+.3f}, by bootstrap over the logos.",
             border=True,
         )
-        st.metric("95 % interval", f"{found.low:+.3f} … {found.high:+.3f}", border=True)
+        st.metric("95% interval", f"{found.low:+.3f} … {found.high:+.3f}", border=True)
         st.metric(
-            "Wins · ties · losses", f"{found.wins} · {found.ties} · {found.losses}", help="Less than 0.005 apart is a tie.", border=True
+            "Wins · ties · losses", f"{found.wins} · {found.ties} · {found.losses}", help="A difference below 0.005 is a tie.", border=True
         )
         p_text = "–" if found.p_value is None else f"{found.p_value:.3f}" if found.p_value >= 0.001 else "< 0.001"
         st.metric(
             "p",
             p_text,
-            help="Wilcoxon's signed-rank test on the logos, two-sided: how likely so large a difference is by chance.",
+            help="Two-sided Wilcoxon signed-rank test over the logos: the probability of a difference this large by chance.",
             border=True,
         )
     st.caption(f"{found.verdict(f'**{names[second]}**')}, on {found.n_logos} logos, each run at its best evaluation.")
@@ -252,7 +254,7 @@ def worst(row: Any, first: str, second: str) -> None:
         for cell, (label, url) in zip(st.columns(3), sides, strict=True):
             with cell:
                 if url is None:
-                    st.caption(f"{label}: no file was kept")
+                    st.caption(f"{label}: no file was saved")
                 else:
                     st.image(url, caption=label, width="stretch", alt=label)
 
@@ -281,5 +283,5 @@ if tab_importance.open:
     with tab_importance:
         many_runs.importance_section(console, list(runs.values()))
 st.caption(
-    f"All from the event logs in `{Path(console.home).name}`; the same as `python -m core runs compare`, `groups`, `efficiency` and `importance`."
+    f"From the event logs in `{Path(console.home).name}`. Same as `python -m core runs compare`, `groups`, `efficiency` and `importance`."
 )

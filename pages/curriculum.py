@@ -1,4 +1,4 @@
-"""The curriculum of a run: what each stage took, its gates, what was forgotten; other rules over the same episodes; files."""
+"""The curriculum of a run: stages, gates and forgetting; replays of other rules on the same episodes; saved curricula."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report(run_id: str) -> None:
     """What happened, stage by stage."""
     found = export.curriculum_report(console.store, run_id, peek_config(runs[run_id]).curriculum)
     if not found["stages"]:
-        st.info("This run has not begun its first stage.")
+        st.info("This run has not started its first stage.")
         return
     is_over = actions.is_over(runs[run_id])
     stage_figures(found, peek_config(runs[run_id]).curriculum, is_over)
@@ -55,33 +55,33 @@ def stage_figures(found: dict[str, Any], config: CurriculumConfig, is_over: bool
     n_passed = sum(row["reason"] in ("passed", "skipped") for row in stages)
     worst = min((found["change_since_stage_end"] or {}).values(), default=None)
     with st.grid(4, min_column_width=235):  # a stage's name is long
-        st.metric("Stages passed", f"{n_passed} of {len(config.stages)}", help="Passed or skipped because the agent met them already.")
-        st.metric("Ended in" if is_over else "Now in", stages[-1]["stage"])
+        st.metric(
+            "Stages passed", f"{n_passed} of {len(config.stages)}", help="Passed, or skipped because the agent already met their targets."
+        )
+        st.metric("Last stage" if is_over else "Current stage", stages[-1]["stage"])
         st.metric("Episodes", f"{sum(row['episodes'] for row in stages):,}")
         st.metric(
             "Most forgotten",
             "–" if worst is None else "0%" if worst >= 0 else f"{worst:+.0%}",
-            help="Largest fall of the share of logos that meet a stage, since it ended.",
+            help="Largest drop in the share of logos that meet a stage's targets since that stage ended.",
         )
 
 
 def stage_table(run_id: str, stages: list[dict[str, Any]], is_over: bool) -> None:
     """One row per stage, and the same as a CSV."""
-    open_stage = "the run ended in it" if is_over else "in it now"
+    open_stage = "run ended here" if is_over else "in progress"
     table = pd.DataFrame(stages)
     outcomes = [
         decision_text(row["reason"], row["why"], row["reached"], row["episodes"]) if row["reason"] else open_stage for row in stages
     ]
     table.insert(5, "outcome", outcomes)
-    table = table.drop(columns=["reason", "why"]).rename(
-        columns={"share_now": "logos that meet it now", "change_since_end": "since its end"}
-    )
-    percents = ["gate", "reached", "logos that meet it now", "since its end"]
+    table = table.drop(columns=["reason", "why"]).rename(columns={"share_now": "logos meeting it now", "change_since_end": "since its end"})
+    percents = ["gate", "reached", "logos meeting it now", "since its end"]
     columns: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in percents[:3]} | {
         "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
         "episodes": st.column_config.NumberColumn("episodes", format="localized"),
         "since its end": st.column_config.NumberColumn(
-            "since its end", format="%+.0f %%", help="Change of that share since the stage ended: below 0 is forgotten."
+            "since its end", format="%+.0f %%", help="Change of that share since the stage ended; below 0 means forgetting."
         ),
         "outcome": st.column_config.TextColumn("outcome", width="large"),
     }
@@ -108,10 +108,10 @@ def stage_charts(run_id: str) -> None:
         with cells.cell():
             kept = forgetting(run_id)
             if kept.empty:
-                st.caption("What was kept of earlier stages is measured at the end of each stage.")
+                st.caption("Retention of earlier stages is measured at the end of each stage.")
             else:
-                note = "The policy, acting deterministically, on the logos of each stage"
-                chart_box.show(plots.kept_lines(kept), "forgetting", "What is kept of each stage", kept, note=note, can_pin=False)
+                note = "The deterministic policy on the logos of each stage"
+                chart_box.show(plots.kept_lines(kept), "forgetting", "Retention by stage", kept, note=note, can_pin=False)
 
 
 def forgetting(run_id: str) -> pd.DataFrame:
@@ -139,12 +139,12 @@ def editor(data: dict[str, Any], version: str) -> CurriculumConfig | None:
 
 
 def rules() -> None:
-    """Edit rules, see what they would have done, keep them."""
+    """Edit rules, see what they would have done, save them."""
     kept = library.names(console.home)
     sources = (
-        {"plan": "the four stages as they come"}
-        | {f"run:{i}": f"the run {names[i]}" for i in with_stages}
-        | {f"file:{n}": f"the file {n}" for n in kept}
+        {"plan": "the default four stages"}
+        | {f"run:{i}": f"run {names[i]}" for i in with_stages}
+        | {f"file:{n}": f"file {n}" for n in kept}
     )
     first = f"run:{run_id}" if run_id else "plan"
     start = choose("Start from", list(sources), "rules", first, lambda s: sources[s], width=360)
@@ -164,8 +164,8 @@ def rules() -> None:
     if edited is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Keep as", placeholder="a name", key="keep_as", width=260)
-        st.button("Keep", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
+        name = st.text_input("Save as", placeholder="name", key="keep_as", width=260)
+        st.button("Save", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
         if kind == "file":
             st.button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
             st.page_link(path_of("new_run"), label="Train with it", icon=":material/play_arrow:", query_params={"curriculum": which})
@@ -179,7 +179,7 @@ def keep(name: str, edited: CurriculumConfig) -> None:
         say(str(error), ":material/warning:")
         return
     st.query_params["rules"] = f"file:{name.strip()}"
-    say(f"Kept as {path.name}; the New run page and train --curriculum take it")
+    say(f"Saved as {path.name}; use it on New run or with train --curriculum")
 
 
 def drop(name: str) -> None:
@@ -192,9 +192,9 @@ def what_if(edited: CurriculumConfig) -> None:
     """The rules above over what a run did."""
     st.subheader("What these rules would have done")
     if not ids:
-        st.caption("There is no run yet whose episodes they could be laid over.")
+        st.caption("There is no run yet to replay them on.")
         return
-    which = choose("Over the episodes of", ids, "over", run_id or ids[0], lambda i: names[i], width=360)
+    which = choose("Replay the episodes of", ids, "over", run_id or ids[0], lambda i: names[i], width=360)
     episodes = queries.episode_outcomes(console.store, which)
     turns = replay(edited, zip(episodes["ssim"], episodes["gain"], strict=True))
     rows = [
@@ -202,15 +202,15 @@ def what_if(edited: CurriculumConfig) -> None:
         for t in turns
     ]
     if not rows:
-        st.caption(f"No decision in {len(episodes):,} episodes: it would still be in {edited.stages[0].name}.")
+        st.caption(f"No stage would have ended within {len(episodes):,} episodes; the run would still be in {edited.stages[0].name}.")
         return
     ends = [row["episode"] for row in rows if row["ends the stage"]]
     reached = edited.stages[min(len(ends), len(edited.stages) - 1)].name
-    st.markdown(f"**{len(ends)} stage{'s' * (len(ends) != 1)} ended** within {len(episodes):,} episodes; it would be in **{reached}**.")
-    st.dataframe(rows, hide_index=True, column_config={"why": st.column_config.TextColumn(width="large")})
-    st.caption(
-        "Laid over what the agent did then. Under other rules other logos would have been drawn, and it would have learned otherwise."
+    st.markdown(
+        f"**{len(ends)} stage{'s' * (len(ends) != 1)} ended** within {len(episodes):,} episodes; the run would now be in **{reached}**."
     )
+    st.dataframe(rows, hide_index=True, column_config={"why": st.column_config.TextColumn(width="large")})
+    st.caption("Replayed on the recorded episodes. Under different rules the agent would have seen other logos and learned differently.")
 
 
 ids = list(runs)
@@ -219,9 +219,9 @@ run_id = ""
 if with_stages:
     wanted = st.query_params.get("run")
     if wanted and wanted not in with_stages:
-        st.warning(f"{names.get(wanted, wanted)} goes through no stages; the newest run that does is shown.")
+        st.warning(f"{names.get(wanted, wanted)} has no stages, so the newest run with a curriculum is shown.")
     run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
-    tab_report, tab_rules = st.tabs(["What happened", "Rules and what-if"], key="tab", bind="query-params")
+    tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:
         with tab_report:
             report(run_id)
@@ -229,5 +229,5 @@ if with_stages:
         with tab_rules:
             rules()
 else:
-    st.info("No run has gone through stages yet. Make a curriculum here, keep it, and train with it; or start from a preset on New run.")
+    st.info("No run has used a curriculum yet. Build one here, save it and train with it, or start from a preset on New run.")
     rules()

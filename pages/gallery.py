@@ -1,4 +1,4 @@
-"""Before and after: every validation logo of an evaluation, any two versions of it side by side, over time, and what it could be."""
+"""Before and after: every validation logo of an evaluation, any two versions side by side, its history and its trade-offs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 evaluated = queries.runs_with_pictures(console.store)
 ids = [run.run_id for run in runs if run.run_id in evaluated]
 if not ids:
-    actions.invite(console, "Nothing to compare yet: a run's SVGs appear here with its first evaluation, seconds after it starts.")
+    actions.invite(console, "Nothing to compare yet. A run's SVGs appear here after its first evaluation, seconds after it starts.")
 
 labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"The run {wanted} has no evaluation to show yet; the newest that has one is shown.")
+    st.warning(f"Run {wanted} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
     run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
     evaluations = queries.evaluations(console.store, [run_id])
@@ -77,7 +77,7 @@ shown = logos[logos["category"].isin(chosen)] if chosen else logos
 shown = shown[shown["logo"].str.contains(text, case=False, regex=False)] if text else shown
 shown = shown[shown["gain"] < 0] if only_worse else shown
 if shown.empty:
-    st.info("No logo matches; clear the category, the search or the switch.")
+    st.info("No matching logos. Clear the category, the search or the switch.")
     st.stop()
 
 names = list(shown["logo"])
@@ -117,7 +117,7 @@ def compare_tab() -> None:
     picture = versions.picture
     with room():
         if picture is None:
-            st.warning("The file of this picture is gone.")
+            st.warning("The picture file no longer exists.")
             return
         inspect.viewer(f"{run_id}/{name}", picture, left, right, over, "viewer")
         with st.container(horizontal=True):
@@ -141,7 +141,7 @@ def compare_tab() -> None:
         with st.expander(f"{len(found.palette)} colours", icon=":material/palette:"):
             inspect.palette(found)
     if right.params is not None:
-        with st.expander("Make it elsewhere", icon=":material/code:"):
+        with st.expander("Copy as code", icon=":material/code:"):
             inspect.commands(right.params, picture)
 
 
@@ -161,7 +161,7 @@ def time_tab() -> None:
         said = f"step {int(r.step):,} · gain {r.gain:+.3f} · {int(r.bytes):,} bytes"  # type: ignore[arg-type]
         frames.append({"step": int(r.step), "said": said, "url": svg_url(version.data) if version.data else "", "values": values})  # type: ignore[arg-type]
     if len(frames) < 2:
-        room().info("One evaluation so far; with the second there is something to go through.")
+        room().info("Only one evaluation so far. The history starts with the second.")
         return
     with room():
         scrubber(f"{run_id}/{name}", name, ["gain", "bytes", *NAMES], frames, "scrubber")

@@ -28,13 +28,13 @@ NEAR = 0.05  # of a run, on either side of an event that was clicked
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
-    actions.invite(console, "No run yet. Start the quick run: in about two minutes it shows what this page is for.")
+    actions.invite(console, "No runs yet. Start the quick run to see this page in action; it takes about two minutes.")
 
 labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"There is no run {wanted}. It may have been deleted; the newest is shown.")
+    st.warning(f"Run {wanted} was not found; it may have been deleted. The newest run is shown.")
 
 
 def long_label(run_id: str) -> str:
@@ -48,7 +48,7 @@ with st.grid(4, min_column_width=220, vertical_alignment="bottom"):
     others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
     view = options()
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
-    follows = st.toggle("Follow the latest run", key="follow", bind="query-params", help="Go to each new run as it begins.")
+    follows = st.toggle("Follow the latest run", key="follow", bind="query-params", help="Switch to each new run as it starts.")
 
 run = runs[ids.index(run_id)]
 if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
@@ -66,7 +66,7 @@ if parent is not None and parent.run_id in ids and parent.run_id not in shown an
 
 
 def run_view() -> RunView:
-    """Read anew at each drawing."""
+    """Read again each time the page is drawn."""
     return RunView(console, run, shown, ids, view, curve_colours, curve_labels, parent)
 
 
@@ -77,7 +77,7 @@ def heading(row: tables.RunRow) -> None:
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
         st.markdown(row.state.reason or "")
         if row.state.is_stalled:
-            st.badge("no sign of life for 30 s", color="orange", icon=":material/warning:")
+            st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
         health.lights(queries.events_of(console.store, run_id, [AlertRaised]))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         controls.buttons(console, row, "", is_large=True)
@@ -104,7 +104,7 @@ def origin() -> None:
         if name:
             st.page_link(path_of("live"), label=name, query_params={"run": parent.run_id})
         else:
-            st.caption(f"{parent.run_id}, which was deleted; its curve is gone.")
+            st.caption(f"{parent.run_id}, which was deleted together with its curve.")
 
 
 def figures(row: tables.RunRow) -> None:
@@ -116,12 +116,12 @@ def figures(row: tables.RunRow) -> None:
     of = f" of {row.total:,}" if row.step < row.total else ""
     st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
     if row.verdict.startswith("no better"):
-        st.caption(f":material/balance: At its best this agent is {row.verdict}, on the same validation logos.")
+        st.caption(f":material/balance: At its best evaluation, this agent is {row.verdict} on the same validation logos.")
     with st.grid(5, min_column_width=130):
         st.metric(
             "Best validation gain",
             gain_text(row.best_gain),
-            help="Mean over the validation logos, over VTracer's defaults. 0 is as good as they are; +0.69 is half the error at equal size.",
+            help="Mean over the validation logos, relative to VTracer's defaults. 0 is equal to the defaults; +0.69 is half the error at the same size.",
         )
         st.metric("Latest gain", gain_text(row.last_gain))
         st.metric("Episodes", f"{row.episodes:,}")
@@ -130,18 +130,19 @@ def figures(row: tables.RunRow) -> None:
 
 
 def stages(row: tables.RunRow, now: RunView) -> None:
-    """The curriculum as a strip, its gate, what ended each stage, and the way to push it on."""
+    """The curriculum as a strip, its gate, what ended each stage, and buttons to control it."""
     if row.config is None or not row.config.curriculum.enabled:
         return
     if len(now.stages):
-        st.altair_chart(plots.stage_strip(now.stages, view), key="stages", alt="Stages of the curriculum over the run")
+        st.altair_chart(plots.stage_strip(now.stages, view), key="stages", alt="Curriculum stages over the run")
         name = now.stages["name"].iloc[-1]
         stage = next((s for s in row.config.curriculum.stages if s.name == name), None)
         share = now.stages["success_share"].iloc[-1]
         if stage is not None:
             reached = f", now {share:.0%}" if pd.notna(share) else ""
             st.caption(
-                f"Stage **{name}** passes at {stage.success_threshold:.0%} successes{reached}: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
+                f"Stage **{name}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
+                f"Success: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
     found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])
@@ -155,7 +156,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
         hold = ("Release", "release", ":material/play_arrow:") if is_held else ("Hold", "hold", ":material/pause:")
         with st.container(horizontal=True):
             for label, command, icon in (
-                ("Stage before", "back", ":material/skip_previous:"),
+                ("Previous stage", "back", ":material/skip_previous:"),
                 hold,
                 ("Next stage", "advance", ":material/skip_next:"),
             ):
@@ -163,11 +164,11 @@ def stages(row: tables.RunRow, now: RunView) -> None:
 
 
 def waiting(row: tables.RunRow) -> bool:
-    """What to show before there is anything to draw; returns whether that is now."""
+    """Shows a message while there is no data yet; returns whether it did."""
     if row.episodes or row.best_gain is not None:
         return False
     if row.state.status is Status.RUNNING:
-        st.info(f"Getting ready: {row.state.reason}. The first point comes within 20 seconds.", icon=":material/hourglass_top:")
+        st.info(f"Starting: {row.state.reason}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
     elif row.state.status is Status.QUEUED:
         st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
@@ -182,13 +183,15 @@ def warnings_of(run_id: str) -> None:
     n_lost = sum(isinstance(event.data, WorkerLost) for event in found)
     if n_lost:
         workers = "One worker was" if n_lost == 1 else f"{n_lost} workers were"
-        st.warning(f"{workers} lost and replaced; the run goes on. The events below say at what, and the log how to repeat it.")
+        st.warning(
+            f"{workers} lost and replaced; the run continues. The events below show the logo, and the log shows how to reproduce it."
+        )
     for event in found:
         if isinstance(event.data, WarningGiven):
             st.warning(event.data.text)
         elif isinstance(event.data, LogosLoaded) and event.data.skipped:
             left_out = event.data.skipped
-            with st.expander(f"{len(left_out)} files were left out", icon=":material/warning:"):
+            with st.expander(f"{len(left_out)} files were skipped", icon=":material/warning:"):
                 st.dataframe(left_out, hide_index=True)
 
 
@@ -224,15 +227,15 @@ def events(now: RunView) -> None:
                 "event": st.column_config.TextColumn(width="small"),
             },
         )
-        st.caption("Click a row to see the curves around it.")
+        st.caption("Click a row to zoom the charts to it.")
     with cells.cell():
         st.subheader("Log")
         if lines := read_log_tail(run, 60):
             st.code("\n".join(lines), language=None, height=300)
         elif actions.is_over(run):
-            st.caption("No log was kept: a run started by `python -m core train` writes it to its terminal.")
+            st.caption("No log was saved: a run started with `python -m core train` logs to its terminal.")
         else:
-            st.caption("Nothing written yet.")
+            st.caption("The log is still empty.")
 
 
 @st.fragment(run_every=clock)
@@ -275,7 +278,7 @@ def below() -> None:
 
 
 def exports() -> None:
-    st.caption("Everything that is drawn here, as tables. What a resumed run did twice is there once.")
+    st.caption("All plotted data as tables. Steps that a resumed run repeated are included once.")
     with st.container(width=320):
         actions.export_buttons(console.store, run, "live")
 

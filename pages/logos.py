@@ -1,4 +1,4 @@
-"""The data sets: what is in them, in which category and split and why, what looks alike, what is broken; make and mend sets."""
+"""The data sets: their logos with category and split, near-duplicates and broken files; creating and editing sets."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def relabel(path: str, name: str, key: str, what: str) -> None:
     except (LogosError, OSError) as error:
         say(str(error), ":material/warning:")
     else:
-        say(f"{name} is {value} now")
+        say(f"{name} is now {value}")
 
 
 def pick(name: str) -> None:
@@ -107,7 +107,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
         if (not wanted or logo.category in wanted) and (not split or logo.split in split) and text.lower() in logo.name.lower()
     ]
     if not shown:
-        st.info("No logo matches; clear the category, the split or the search.")
+        st.info("No matching logos. Clear the category, the split or the search.")
         return
     name = choose("Logo", [logo.name for logo in shown], "logo", width=300)
     logo = next(logo for logo in shown if logo.name == name)
@@ -125,7 +125,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
                         what.capitalize(), options, key=key, required=True, on_change=relabel, args=(path, name, key, what)
                     )
             else:
-                st.caption("To put logos into other categories, make a set of your own of them: Make a set.")
+                st.caption("To change categories, create your own set first, under Make a set.")
             one = table[table["logo"] == name].iloc[0]
             st.dataframe(
                 pd.DataFrame({"feature": SHOWN_FEATURES, "value": [float(one[f]) for f in SHOWN_FEATURES]}),
@@ -154,11 +154,13 @@ def counts(found: LogoSet, pairs: list[Pair]) -> None:
     rows = [{"category": c} | splits | {"all": sum(splits.values())} for c, splits in by.items()]
     with st.grid(4, min_column_width=130):
         st.metric("Logos", f"{len(found.logos):,}")
-        st.metric("Left out", f"{len(found.skipped):,}", help="Files that can't be used, or are copies.")
-        st.metric("Look alike", f"{len(pairs):,}", help="Pairs that look nearly the same.")
+        st.metric("Skipped", f"{len(found.skipped):,}", help="Unusable files and duplicates.")
+        st.metric("Look alike", f"{len(pairs):,}", help="Pairs of nearly identical logos.")
         across = sum(pair.crosses_splits for pair in pairs)
         st.metric(
-            "of them across splits", f"{across:,}", help="One is trained on, the other measured on: figures look better than they are."
+            "across splits",
+            f"{across:,}",
+            help="One of the pair is used for training, the other for measuring, so results look better than they are.",
         )
     st.dataframe(rows, hide_index=True)
 
@@ -179,9 +181,9 @@ def alike(found: Loaded) -> None:
     """What looks nearly the same."""
     pairs = found.pairs
     if not pairs:
-        st.success("No two logos of this set look nearly the same.", icon=":material/check:")
+        st.success("No two logos in this set look nearly the same.", icon=":material/check:")
         return
-    st.caption("Pairs that look nearly the same, the most alike first. Across splits they make figures look better than they are.")
+    st.caption("Nearly identical pairs, most similar first. Pairs across splits make results look better than they are.")
     for pair in pairs[:24]:
         with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
             for logo in (pair.a, pair.b):
@@ -200,7 +202,7 @@ def left_out(found: Loaded) -> None:
     """Broken files and copies."""
     skipped = found.logos.skipped
     if not skipped:
-        st.success("Every file of this set can be used.", icon=":material/check:")
+        st.success("Every file in this set can be used.", icon=":material/check:")
         return
     st.dataframe([{"file": Path(s.source).name, "reason": s.reason, "where": s.source} for s in skipped], hide_index=True)
 
@@ -237,26 +239,26 @@ def maker(path: str) -> None:
     """New sets: of pictures, or procedural ones."""
     with st.grid(2, min_column_width=320, gap="large") as cells:
         with cells.cell():
-            st.subheader("Of pictures")
+            st.subheader("From pictures")
             own = sets.is_own(console.home, path)
             name = st.text_input(
                 "Name of the set",
                 value=Path(path).name if own else "",
                 key="set.name",
-                help="Pictures are added to a set of that name where it is there.",
+                help="If a set with this name exists, the pictures are added to it.",
             )
             files = st.file_uploader(
-                "Pictures, or zips of them",
+                "Pictures or ZIP files",
                 type=[*(e.removeprefix(".") for e in FORMATS), "zip"],
                 accept_multiple_files=True,
                 key="set.files",
             )
             if st.button(
-                "Put them in", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
+                "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Put into")
+                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Category")
             if own:
-                sure = st.checkbox(f"Delete {Path(path).name} with its pictures", key="set.sure")
+                sure = st.checkbox(f"Delete {Path(path).name} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
                     try:
                         sets.delete(console.home, path)
@@ -269,7 +271,7 @@ def maker(path: str) -> None:
             st.subheader("Procedural")
             called = st.text_input("Name of the new set", key="made.name")
             seed = int(st.number_input("Seed", 0, 2**31 - 1, 7, key="made.seed"))
-            n = int(st.number_input("Logos a category", 4, 5000, 60, key="made.n"))
+            n = int(st.number_input("Logos per category", 4, 5000, 60, key="made.n"))
             with st.grid(4, min_column_width=80):
                 for category in CATEGORIES:
                     with st.container(border=True):
@@ -279,7 +281,7 @@ def maker(path: str) -> None:
                             alt=f"A {category} logo",
                         )
                         st.caption(category)
-            if st.button("Make it", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
+            if st.button("Create set", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
                 with st.spinner(f"Drawing {4 * n} logos …"):
                     made(lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
 
@@ -294,7 +296,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="path",
         bind="query-params",
         width=260,
-        help="On the machine that the console runs on.",
+        help="A path on the machine that runs the console.",
     )
     st.page_link(path_of("new_run"), label="New run", icon=":material/play_arrow:")
 typed = str(st.session_state.get("path") or "")
@@ -305,7 +307,7 @@ try:
     loaded = read(path, stamp(path))
 except (LogosError, OSError) as error:
     problem = str(error)
-tabs = st.tabs(["Logos", "Features", "Look alike", "Left out", "Make a set"], key="tab", bind="query-params")
+tabs = st.tabs(["Logos", "Features", "Look alike", "Skipped", "Make a set"], key="tab", bind="query-params")
 if problem:
     st.error(problem)
 elif loaded is not None:

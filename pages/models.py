@@ -1,4 +1,4 @@
-"""Models that were kept: what each is worth and where it comes from, which one is the default, two held against each other, one taken away."""
+"""Registered models: gain and origin of each, the default, comparing two, deleting one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tell(act: object, done: str) -> bool:
 
 
 def promote(entry: Entry) -> None:
-    tell(lambda: registry.promote(console.home, entry), f"{entry.model_id} is the default now")
+    tell(lambda: registry.promote(console.home, entry), f"{entry.model_id} is now the default")
 
 
 def delete(entry: Entry) -> None:
@@ -55,11 +55,11 @@ def delete(entry: Entry) -> None:
 
 def restore(model_id: str) -> None:
     st.session_state.pop("models.undo", None)
-    tell(lambda: registry.restore(console.home, model_id), f"{model_id} is back")
+    tell(lambda: registry.restore(console.home, model_id), f"{model_id} restored")
 
 
 def annotate(entry: Entry, key: str) -> None:
-    tell(lambda: registry.annotate(entry, str(st.session_state.get(key, ""))), "Noted")
+    tell(lambda: registry.annotate(entry, str(st.session_state.get(key, ""))), "Note saved")
 
 
 def register(run_id: str, name: str, note: str) -> None:
@@ -72,7 +72,7 @@ def register(run_id: str, name: str, note: str) -> None:
         st.error(f"The model could not be registered: {error}")
         return
     if ended.returncode:
-        reason = next((line for line in reversed(ended.stderr.splitlines()) if line.startswith("error: ")), "see the log of the console")
+        reason = next((line for line in reversed(ended.stderr.splitlines()) if line.startswith("error: ")), "see the console's log")
         st.error(plain(f"The model could not be registered: {reason.removeprefix('error: ')}"))
         return
     say(f"Registered {json.loads(ended.stdout.splitlines()[-1])['model']}")
@@ -85,19 +85,21 @@ def register_form() -> None:
     asked, options = st.query_params.get("run", ""), [i for i in ids if i in runs]
     with st.expander("Register a run's model", expanded=bool(asked) or (bool(runs) and len(entries) == 1), icon=":material/add:"):
         if asked and asked not in runs:
-            st.warning(f"The run {plain(asked)} can't be registered: it has no checkpoint or no evaluation yet, or is gone.")
+            st.warning(f"The run {plain(asked)} can't be registered: it has no checkpoint or evaluation yet, or was deleted.")
         if not runs:
-            st.caption("A run can be registered as soon as it has a checkpoint and an evaluation.")
+            st.caption("A run can be registered once it has a checkpoint and an evaluation.")
             st.page_link(path_of("runs"), label="All runs")
             return
         with st.form("register", border=False):
             first, second = st.columns([2, 1])
             at = options.index(asked) if asked in runs else 0
             run_id = first.selectbox("Run", options, index=at, format_func=lambda i: f"{display_name(runs[i])} · {i}")
-            name = second.text_input("Name", placeholder="as in its settings", max_chars=60, help="The version is the next of this name.")
-            note = st.text_input("Note", max_chars=400, placeholder="What should be remembered of it")
+            name = second.text_input(
+                "Name", placeholder="as in the run's settings", max_chars=60, help="Registered as the next version of this name."
+            )
+            note = st.text_input("Note", max_chars=400, placeholder="Optional")
             if st.form_submit_button("Register", icon=":material/add:"):
-                with st.spinner("Reading the checkpoint and writing the model…"):
+                with st.spinner("Registering the model …"):
                     register(str(run_id), name.strip(), note)
 
 
@@ -105,10 +107,10 @@ def figures(entry: Entry) -> None:
     """The gain by category, and where the model comes from."""
     record = entry.record
     if record is None or record.gain is None:
-        st.caption("Nothing is recorded of its gain; measure it with `python -m core evaluate --model " + entry.model_id + "`.")
+        st.caption("No gain is recorded; measure it with `python -m core evaluate --model " + entry.model_id + "`.")
         return
     rows = [("all", record.gain), *record.by_category.items()]
-    table = pd.DataFrame([{"category": name, "logos": v.n, "gain": v.mean, "95 % interval": interval_text(v)} for name, v in rows])
+    table = pd.DataFrame([{"category": name, "logos": v.n, "gain": v.mean, "95% interval": interval_text(v)} for name, v in rows])
     st.dataframe(table, hide_index=True, column_config={"gain": st.column_config.NumberColumn(format="%+.3f")}, width="stretch")
     if record.over_single is not None:
         word = "Better than" if record.over_single.low > 0 else "No better than"
@@ -136,7 +138,7 @@ def export_button(entry: Entry) -> None:
 
     st.download_button(
         "Export", make, f"{entry.model_id}.zip", "application/zip", on_click="ignore", icon=":material/download:", key=f"export.{entry.model_id}",
-        help="policy.onnx, a card, and a runner that makes SVGs with four packages and nothing of Tracewright.", disabled=bool(entry.problem),
+        help="policy.onnx, a model card, and a standalone runner that needs only four packages, not Tracewright.", disabled=bool(entry.problem),
     )  # fmt: skip
 
 
@@ -144,14 +146,14 @@ def row(entry: Entry) -> None:
     record = entry.record
     name, gain, note, buttons = st.columns(COLUMNS, vertical_alignment="center")
     with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{'The model that ships' if entry.is_shipped else entry.model_id}**")
+        st.markdown(f"**{'Built-in model' if entry.is_shipped else entry.model_id}**")
         if entry.is_default:
-            st.badge("Default", color="green", help="What is used wherever no other model is chosen.")
+            st.badge("Default", color="green", help="Used unless another model is chosen.")
         if entry.problem:
             st.badge("Damaged", color="red", icon=":material/broken_image:")
     known = record.gain if record is not None else None
     gain.markdown(f"**{gain_text(known.mean if known else None)}**" + (f" · {interval_text(known)}" if known else ""))
-    when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "Trained on the built-in logos alone"
+    when = time.strftime("%d %b %Y, %H:%M", time.localtime(record.made)) if record is not None else "Trained only on the built-in logos"
     with note.container(gap="xxsmall"):
         if record is not None and record.note:
             st.markdown(plain(record.note))
@@ -172,13 +174,13 @@ def more(entry: Entry) -> None:
         st.text_area("Note", entry.record.note, key=key, on_change=annotate, args=(entry, key), max_chars=2000)
     with st.container(horizontal=True):
         st.button(
-            "Make it the default", key=f"promote.{entry.model_id}", on_click=promote, args=(entry,), icon=":material/verified:",
-            disabled=entry.is_default or (bool(entry.problem) and not entry.is_shipped), help="Optimize and the command line then use it where no other is chosen.",
+            "Make default", key=f"promote.{entry.model_id}", on_click=promote, args=(entry,), icon=":material/verified:",
+            disabled=entry.is_default or (bool(entry.problem) and not entry.is_shipped), help="Optimize and the command line will use it unless another model is chosen.",
         )  # fmt: skip
         if not entry.is_shipped:
             st.button(
                 "Delete", key=f"delete.{entry.model_id}", on_click=delete, args=(entry,), icon=":material/delete:", disabled=entry.is_default,
-                help="Make another one the default first." if entry.is_default else "It can be put back for a week.",
+                help="Make another model the default first." if entry.is_default else "You can restore it within a week.",
             )  # fmt: skip
 
 
@@ -194,11 +196,11 @@ def deleted() -> None:
     found = registry.discarded(console.home)
     if found:
         with st.expander(f"{len(found)} deleted model{'s' if len(found) > 1 else ''}", icon=":material/delete:"):
-            st.caption("Kept for a week, then gone for good.")
+            st.caption("Deleted for good after a week.")
             for entry in found[:20]:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(entry.model_id)
-                    st.button("Put back", key=f"back.{entry.model_id}", on_click=restore, args=(entry.model_id,), type="tertiary")
+                    st.button("Restore", key=f"back.{entry.model_id}", on_click=restore, args=(entry.model_id,), type="tertiary")
 
 
 def comparison() -> None:
@@ -206,7 +208,7 @@ def comparison() -> None:
     kept = [entry.model_id for entry in entries if entry.record is not None and not entry.problem]
     if len(kept) < 2:
         return
-    st.subheader("Two models")
+    st.subheader("Compare two models")
     first, second = st.columns(2)
     with first:
         one = choose("First", kept, "a", default=kept[1])
@@ -223,15 +225,17 @@ def comparison() -> None:
         rows = {"all": found.paired} | found.by_category
         table = pd.DataFrame(
             [
-                {"category": name, "difference": v.difference, "95 % interval": f"{v.low:+.3f} to {v.high:+.3f}", "won": v.wins, "tied": v.ties, "lost": v.losses}
+                {"category": name, "difference": v.difference, "95% interval": f"{v.low:+.3f} to {v.high:+.3f}", "won": v.wins, "tied": v.ties, "lost": v.losses}
                 for name, v in rows.items()
             ]
         )  # fmt: skip
-        difference = st.column_config.NumberColumn(format="%+.3f", help="The second's gain less the first's, on the same logos.")
-        won = st.column_config.NumberColumn(help="Logos on which the second does better.")
+        difference = st.column_config.NumberColumn(format="%+.3f", help="The second model's gain minus the first's, on the same logos.")
+        won = st.column_config.NumberColumn(help="Logos on which the second model does better.")
         st.dataframe(table, hide_index=True, column_config={"difference": difference, "won": won}, width="stretch")
     if one != other:
-        st.caption("Trained on the same data." if found.has_same_data else "Not known to have been trained on the same data.")
+        st.caption(
+            "Both were trained on the same data." if found.has_same_data else "It is unknown whether both were trained on the same data."
+        )
     if found.settings:
         lines = [{"setting": name, one: str(a), other: str(b)} for name, (a, b) in found.settings.items()]
         st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch")

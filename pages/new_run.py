@@ -38,7 +38,7 @@ def fork_of() -> tuple[RunDir, str] | None:
         parent = find_run(Path(wanted).name, console.home)
         names = parent.checkpoint_names()
         if not names:
-            raise RunError(f"{parent.run_id} has no checkpoint to go on from")
+            raise RunError(f"{parent.run_id} has no checkpoint to continue from")
         checkpoint = st.query_params.get("from", "best")
         checkpoint = checkpoint if checkpoint in names else names[0]
         queue.fork_config(parent, checkpoint)
@@ -59,19 +59,19 @@ def source() -> tuple[str, dict[str, Any], str]:
         digest = hashlib.sha256(text).hexdigest()[:8]
         try:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
-            return f"upload.{digest}", config.model_dump(mode="json"), f"From the file {uploaded.name}."
+            return f"upload.{digest}", config.model_dump(mode="json"), f"From {uploaded.name}."
         except ConfigError as error:
-            st.error(f"{uploaded.name} is not used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+            st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
     if forked is not None:
         parent, checkpoint = forked
         config = queue.fork_config(parent, checkpoint)
-        told = f"A fork of {tables.display_name(parent)}: goes on from {controls.checkpoint_name(checkpoint)} under the settings below."
+        told = f"A fork of {tables.display_name(parent)}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
     if clone:
         try:
             config = read_config(find_run(Path(clone).name, console.home))
-            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}; change what you like, or choose a preset."
+            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}. Edit it, or choose a preset."
         except (RunError, ConfigError) as error:
             st.error(f"{clone} can't be cloned: {error}")
     name = str(st.session_state.get("preset") or "quick")
@@ -93,7 +93,7 @@ def forget_clone() -> None:
         st.query_params.pop(name, None)
 
 
-@st.cache_data(max_entries=20, show_spinner="Looking at the logos …", ttl=60)
+@st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
 def look_at_logos(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
     """(number, counts, left out, problem) of a folder."""
     try:
@@ -126,7 +126,7 @@ def centre_choice(data: dict[str, Any], version: str) -> None:
     index = next((i for i, name in enumerate(names) if options[name] == current), 0)
     help_text = "`env.centre` — The parameters that action 0 stands for; a good setting saves most of early training."
     data["env"]["centre"] = options[
-        st.selectbox("Action 0 stands for", names, index=index, help=help_text, key=f"set.{version}.centre", persist_state="session")
+        st.selectbox("Action 0 maps to", names, index=index, help=help_text, key=f"set.{version}.centre", persist_state="session")
     ]
 
 
@@ -135,9 +135,9 @@ def estimate(config: RunConfig) -> str:
     measured = queries.usual_rate(console.store)
     rate, minutes = estimated_rate(config, measured), estimated_minutes(config, measured)
     basis = (
-        f"at the {rate:.0f} steps per second of this machine's last runs"
+        f"at {rate:.0f} steps per second, as in this machine's last runs"
         if measured
-        else f"at a typical {rate:.0f} steps per second; this machine has no run yet"
+        else f"at a typical {rate:.0f} steps per second; no run on this machine has been measured yet"
     )
     return f"About **{duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
 
@@ -172,7 +172,7 @@ with left:
     forms.fields(forms.basic_names(), settings, version, errors)
     with st.expander("Curriculum", icon=":material/stairs:", expanded=bool(settings["curriculum"]["enabled"])):
         st.caption(
-            "Stages in order. An episode succeeds when it reaches the stage's SSIM and the required gain; enough successes in the window pass the stage."
+            "Stages run in order. An episode succeeds when it reaches the stage's SSIM and gain; enough successes in the window pass the stage."
         )
         forms.fields(["curriculum.enabled", "curriculum.window", "curriculum.min_episodes"], settings, version, errors, 3)
         settings["curriculum"]["stages"] = forms.stage_editor(settings["curriculum"]["stages"], version)
@@ -223,7 +223,7 @@ with right, st.container(border=True):
         st.markdown(f"**{n_logos} {source_text}**")
         st.caption(" · ".join(f"{sum(splits.values())} {category}" for category, splits in counts.items()))
         if skipped:
-            with st.expander(f"{len(skipped)} files left out", icon=":material/warning:"):
+            with st.expander(f"{len(skipped)} files skipped", icon=":material/warning:"):
                 st.dataframe([{"file": Path(s).name, "reason": reason} for s, reason in skipped], hide_index=True)
     if config is None:
         st.error("Not ready to start:\n\n" + "\n".join(f"- {text}" for text in errors_now.values()))
@@ -242,7 +242,7 @@ with right, st.container(border=True):
 
 if config is not None:
     with right:
-        st.caption("The same from the command line")
+        st.caption("Same as on the command line")
         preset_path = presets().get(version.removeprefix("preset.").split(".curriculum.")[0])
         if preset_path is not None:
             base = load_config(preset_path)

@@ -1,4 +1,4 @@
-"""For whoever has logos and wants better SVGs: drop pictures, get the best that the agent finds, take them home."""
+"""For people who have logos and want better SVGs: drop pictures, get the best SVGs the agent finds, download them."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from pages.views.shell import begin, path_of, say, show_toasts
 from pages.views.text import bytes_text, duration_text, gain_text, plain
 from pages.views.viewer.vectors import against_the_vector
 
-PREFERENCES = {"smaller": "smaller", "": "both", "faithful": "faithful"}
+PREFERENCES = {"smaller": "smaller file", "": "balanced", "faithful": "closer match"}
 PAIRS = {"defaults | best": ("defaults", "best"), "original | best": ("original", "best"), "original | defaults": ("original", "defaults")}
-MAKERS = {"agent": "agent", "single": "best single setting", "refined": "clean edges and fills", "defaults": "VTracer's defaults"}
+MAKERS = {"agent": "agent", "single": "best single setting", "refined": "clean edges and fills", "defaults": "Kept defaults"}
 MADE_BY = {
     "agent": "The agent's choice is best.",
-    "single": "The best single setting for all pictures is better on this one than what the agent chose.",
-    "refined": "Edges cleaned before VTracer, colours and gradients fitted after it, under one setting for all pictures: this looks better than "
+    "single": "The best single setting beats the agent's choice on this picture.",
+    "refined": "Cleaning edges before VTracer and fitting colours and gradients after it, with one setting for all pictures, looks better than "
     "the agent's choice.",
-    "defaults": "Nothing that was tried looks better than VTracer's defaults; this is what they give.",
+    "defaults": "Kept defaults: no attempt looks better than VTracer's defaults.",
 }
-TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "the result"}
+TITLES = {"original": "original picture", "defaults": "VTracer's defaults", "best": "result"}
 N_RECENT = 8
 N_REMARKS = 5
 number = st.column_config.NumberColumn
 COLUMN_CONFIG: dict[str, Any] = {
-    "visual_gain": number("visual gain", format="%+.3f", help="Structure, colour and edges together."),
+    "visual_gain": number("visual gain", format="%+.3f", help="Structure, colour and edges combined."),
     "gain": number(
-        "gain", format="%+.3f", help="What the agent is trained for: the visual gain and a tenth of the logarithm of the bytes."
+        "gain", format="%+.3f", help="What the agent is trained for: visual gain plus a tenth of the logarithm of the size ratio."
     ),
     "ssim_default": number("SSIM, defaults", format="%.4f"),
     "ssim": number("SSIM", format="%.4f"),
@@ -63,7 +63,7 @@ batches = batch.all_batches(console.home)
 
 
 def models() -> dict[str, str]:
-    """{model: what it is called}: the default, the registered ones, then runs by their best gain."""
+    """{model: label}: the default, the registered models, then runs by best gain."""
     rows = [row for row in map(overview, all_runs(console.home)) if row["best_gain"] is not None]
     rows.sort(key=lambda row: -row["best_gain"])
     own = {row["run_id"]: f"{row['run_id']} (gain {row['best_gain']:+.3f})" for row in rows[:20]}
@@ -74,8 +74,8 @@ def models() -> dict[str, str]:
         if e.record and not e.is_default
     }
     used = next((entry for entry in entries if entry.is_default), entries[-1])
-    default = {"default": "the model that ships" if used.is_shipped else f"the default model, {used.model_id}"}
-    return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "the model that ships"}) | own
+    default = {"default": "Built-in model" if used.is_shipped else f"Default model, {used.model_id}"}
+    return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "Built-in model"}) | own
 
 
 def begin_batch(make: Any) -> None:
@@ -90,7 +90,7 @@ def begin_batch(make: Any) -> None:
 
 
 def samples() -> list[tuple[str, bytes]]:
-    """Procedural logos that the model that ships was not trained on, of every category."""
+    """Procedural logos of every category that the built-in model was not trained on."""
     made = [make_logo(SAMPLE_SEED, category, index) for category in CATEGORIES for index in range(N_SAMPLES // len(CATEGORIES))]
     return [(f"{logo.name}.svg", logo.svg.encode()) for logo in made]
 
@@ -104,7 +104,7 @@ def delete(which: Batch) -> None:
 left, right = st.columns([3, 2], gap="large")
 with left:
     files = st.file_uploader(
-        "Pictures, or zips of them",
+        "Pictures or ZIP files",
         type=[*(ending.removeprefix(".") for ending in FORMATS), "zip"],
         accept_multiple_files=True,
         key="files",
@@ -112,14 +112,19 @@ with left:
 with right:
     known = models()
     model = st.selectbox(
-        "Model", list(known), format_func=lambda m: known[m], key="model", help="A model trained on logos like yours does better."
+        "Model", list(known), format_func=lambda m: known[m], key="model", help="A model trained on logos like yours gives better results."
     )
     budget = st.slider(
-        "Conversions a picture", 1, 100, 10, key="budget", help="More finds better SVGs and takes longer; 1 is the agent's first choice."
+        "Attempts per image",
+        1,
+        100,
+        10,
+        key="budget",
+        help="More attempts find better SVGs but take longer; 1 uses the agent's first choice.",
     )
     prefer = st.segmented_control(
-        "Rather", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True,
-        help="What counts more: fewer bytes, or likeness. Unless smaller is preferred, no result is visibly less like its picture than the defaults'.",
+        "Prioritise", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True,
+        help="Balance file size against visual match. Unless you choose smaller file, no result looks visibly worse than VTracer's defaults.",
     )  # fmt: skip
     request = Request(str(model), int(budget), str(prefer))
     shown = next(
@@ -130,19 +135,19 @@ with right:
         if st.button("Optimize", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
             begin_batch(lambda: batch.start(console.home, [(f.name, f.getvalue()) for f in files], request))
         is_other = shown is not None and shown.status() is not BatchStatus.WORKING and request != shown.request()
-        help_text = "With the settings above."
+        help_text = "Use the settings above."
         if (
             shown is not None
             and is_other
             and not files
-            and st.button("The same pictures again", icon=":material/replay:", key="again", help=help_text)
+            and st.button("Optimize again", icon=":material/replay:", key="again", help=help_text)
         ):
             before = shown
             begin_batch(lambda: batch.again(console.home, before, request))
 
 if shown is None:
     st.info(
-        "Drop pictures above, then press Optimize. Nothing has to be trained first, and nothing leaves this machine.",
+        "Drop pictures above, then press Optimize. No training needed, and nothing leaves this machine.",
         icon=":material/upload:",
     )
     if not files and st.button(f"Try it with {N_SAMPLES} sample logos", icon=":material/category:", key="samples"):
@@ -158,7 +163,7 @@ def batch_label(batch_id: str) -> str:
     with contextlib.suppress(ValueError):  # a folder that was renamed
         when = f"{datetime.strptime(batch_id[:15], '%Y%m%d-%H%M%S'):%b %d, %H:%M}"
     n = f"{result['n_done']} pictures" if result else found.status().value.lower()
-    return f"{when} · {n} · {asked.budget} conversions, {PREFERENCES.get(asked.prefer, asked.prefer)}"
+    return f"{when} · {n} · {asked.budget} attempts, {PREFERENCES.get(asked.prefer, asked.prefer)}"
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -188,9 +193,9 @@ def results(which: Batch) -> None:
         return
     rows = result["results"]
     for skipped in result["skipped"]:
-        st.warning(f"{Path(skipped['file']).name} was left out: {skipped['reason']}")
+        st.warning(f"Skipped {Path(skipped['file']).name}: {skipped['reason']}")
     if not rows:
-        st.error("None of the pictures could be traced.")
+        st.error("None of the pictures could be converted.")
         return
     table = pd.DataFrame(rows)
     table["picture"] = [Path(file).name for file in table["file"]]
@@ -212,7 +217,7 @@ def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
         st.metric(
             "Mean visual gain" if seen is not None else "Mean gain",
             gain_text(seen if seen is not None else result["mean_gain"]),
-            help="Over VTracer's defaults, in structure, colour and edges; 0 is as good, 0.69 is half the error that one sees.",
+            help="Structure, colour and edges relative to VTracer's defaults; 0 is equal, 0.69 is half the visible error.",
             border=True,
             height="stretch",
         )
@@ -220,7 +225,7 @@ def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
         st.metric("Bytes", bytes_text(result["bytes"]), f"{change:+.0%}", delta_color="inverse", border=True, height="stretch")
         if "colour" in table:
             off = table["colour"].mean() - table["colour_default"].mean()
-            about = "Mean distance of the colours (CIELAB); 2.3 is about the smallest that one sees."
+            about = "Mean colour distance (CIELAB); about 2.3 is just noticeable."
             st.metric(
                 "Mean colour error", f"{table['colour'].mean():.2f}", f"{off:+.2f}", delta_color="inverse", border=True, height="stretch",
                 help=about,
@@ -231,10 +236,10 @@ def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
 
 
 def to_take(which: Batch) -> None:
-    """What one takes home of a batch, and the way to be rid of it."""
+    """Downloads of a batch, and its deletion."""
     with st.container(horizontal=True):
         st.download_button(
-            "All SVGs and the CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",
+            "All SVGs and CSV", which.archive, f"tracewright-{which.batch_id}.zip", "application/zip", on_click="ignore",
             icon=":material/folder_zip:", type="primary", key="zip",
         )  # fmt: skip
         csv = which.out / "optimized.csv"
@@ -242,7 +247,9 @@ def to_take(which: Batch) -> None:
             st.download_button(
                 "CSV", csv.read_bytes(), "optimized.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
             )
-        st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="These pictures and their SVGs.")
+        st.button(
+            "Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="Deletes these pictures and their SVGs."
+        )
 
 
 def all_results(table: pd.DataFrame) -> None:
@@ -278,7 +285,7 @@ def one(which: Batch, table: pd.DataFrame) -> None:
             png, default_svg, width, height = faces(str(picture_file), picture_file.stat().st_mtime, which.request().max_side)
             sides = {"original": png_url(png), "defaults": svg_url(default_svg.encode()), "best": svg_url(svg_file.read_bytes())}
         except (OSError, PictureError) as error:
-            st.warning(f"{name}: nothing to show, {error}.")
+            st.warning(f"{name} can't be shown: {error}.")
         else:
             a, b = PAIRS[str(pair)]
             before_after(f"{which.batch_id}/{name}", Side(TITLES[a], sides[a]), Side(TITLES[b], sides[b]), width, height, key="slider")
@@ -317,12 +324,12 @@ if problem := shown.problem_with_files():
 elif status is BatchStatus.WORKING:
     working(shown)
 elif status is BatchStatus.FAILED:
-    st.error(plain(f"This batch failed: {shown.problem() or 'it was killed before it was done'}"))
+    st.error(plain(f"This batch failed: {shown.problem() or 'it was killed before it finished'}"))
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
 elif status is BatchStatus.CANCELLED:
     st.info("This batch was cancelled.")
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))
 else:
     results(shown)
-st.caption("Agents learn from logos like yours:")
-st.page_link(path_of("new_run"), label="Train one", icon=":material/tune:")
+st.caption("Train an agent on logos like yours:")
+st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")

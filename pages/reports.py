@@ -1,4 +1,4 @@
-"""Reports: those that are kept, one for chosen runs or a study, and how figures went from run to run."""
+"""Reports: saved ones, new ones for chosen runs or a study, and trends across runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ names = tables.names_of(list(runs.values()))
 studies = {study.study_id: study for study in all_studies(console.home)}
 found = kept.all_reports(console.home)
 if not runs and not found and not studies:
-    actions.invite(console, "A report says of a run what came of it, in one file that needs nothing else. There is no run yet: start one.")
+    actions.invite(console, "A report summarises a run in one self-contained file. There are no runs yet; start one.")
 
 
 def delete(report: Report) -> None:
@@ -45,7 +45,7 @@ def delete(report: Report) -> None:
 def restore(name: str) -> None:
     st.session_state.pop("undo_report", None)
     try:
-        say(f"{kept.restore(console.home, name).about.title} is back")
+        say(f"{kept.restore(console.home, name).about.title} restored")
     except (RunError, OSError) as error:
         say(str(error), ":material/warning:")
 
@@ -69,14 +69,14 @@ def make(chosen: list[str], kind: str, study_id: str = "") -> None:
     except (ConfigError, RunError, StudyError, OSError) as error:
         st.error(f"The report could not be made: {plain(str(error))}")
         return
-    say(f"Made: {plain(document.title)}")
+    say(f"Report ready: {plain(document.title)}")
     st.rerun()
 
 
 def form() -> None:
     """Choose runs and what the report is about them."""
     if not runs:
-        st.caption("There is no run to report on.")
+        st.caption("There are no runs to report on.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = choose_many("Runs", list(runs), "run", show=lambda run_id: names[run_id], placeholder="one, or several to compare")
@@ -97,7 +97,9 @@ def study_form() -> None:
         shown = {study_id: f"{study.name()} · {study_id[:13]}" for study_id, study in studies.items()}
         chosen = choose("Study", list(studies), "study", show=lambda study_id: shown[study_id], width=420)
         if st.button(
-            "Report the study", icon=":material/manage_search:", help="What it searched, which trials are best, and which settings matter."
+            "Make study report",
+            icon=":material/manage_search:",
+            help="What was searched, which trials are best, and which settings matter.",
         ):
             with st.spinner("Making the report …"):
                 make([], "study", chosen)
@@ -121,7 +123,7 @@ def buttons(report: Report) -> None:
     st.link_button("Open", url, icon=":material/open_in_new:")
     st.download_button(
         "HTML", report.html_file.read_bytes, f"{report.name}.html", "text/html", on_click="ignore", icon=":material/download:",
-        key=f"html.{report.name}", help="One file that needs nothing else: no network, no console.",
+        key=f"html.{report.name}", help="One self-contained file that works offline.",
     )  # fmt: skip
     if report.pdf_file.is_file():
         st.download_button(
@@ -130,7 +132,7 @@ def buttons(report: Report) -> None:
         )  # fmt: skip
     else:
         has_browser = pdf.find_browser() is not None
-        help_text = "Takes a few seconds." if has_browser else f"Not here: {pdf.missing()}."
+        help_text = "Takes a few seconds." if has_browser else f"Not available: {pdf.missing()}."
         st.button(
             "Make PDF", key=f"print.{report.name}", on_click=print_it, args=(report,), icon=":material/picture_as_pdf:",
             disabled=not has_browser, help=help_text,
@@ -139,21 +141,21 @@ def buttons(report: Report) -> None:
     if report.about.study in studies:
         st.page_link(
             path_of("search"),
-            label="Its study",
+            label="Study",
             icon=":material/manage_search:",
             query_params={"study": report.about.study},
             width="content",
         )
     elif len(report.about.runs) == 1 and there:
-        st.page_link(path_of("live"), label="Its run", icon=":material/monitoring:", query_params={"run": there[0]}, width="content")
+        st.page_link(path_of("live"), label="Run", icon=":material/monitoring:", query_params={"run": there[0]}, width="content")
     st.button(
         "Delete", key=f"delete.{report.name}", on_click=delete, args=(report,), icon=":material/delete:", type="tertiary",
-        help="It can be put back for a week.",
+        help="You can restore it within a week.",
     )  # fmt: skip
 
 
 def undo() -> None:
-    """What was just deleted, and the way back."""
+    """What was just deleted, with an undo button."""
     done = st.session_state.get("undo_report")
     if done:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
@@ -165,25 +167,25 @@ def deleted() -> None:
     gone = kept.deleted(console.home)
     if gone:
         with st.expander(f"{len(gone)} deleted report{'s' if len(gone) > 1 else ''}", icon=":material/delete:"):
-            st.caption("Kept for a week, then gone for good.")
+            st.caption("Deleted for good after a week.")
             for report in gone[:20]:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(f"{plain(report.about.title)} · {report.name}")
-                    st.button("Put back", key=f"back.{report.name}", on_click=restore, args=(report.name,), type="tertiary")
+                    st.button("Restore", key=f"back.{report.name}", on_click=restore, args=(report.name,), type="tertiary")
 
 
 def automatic() -> None:
-    """What is made without being asked for."""
+    """Which reports are made automatically."""
     try:
         settings = read_settings(console.home).reports
     except ConfigError:
         settings = Settings().reports
     what = [*(["when a run or a study ends"] if settings.at_end else []), *(["when a stage ends"] if settings.at_stages else [])]
-    what += {"none": [], "both": ["once a day and once a week of all runs"]}.get(settings.summaries, [f"{settings.summaries} of all runs"])
-    waiting = f" {console.reporter.n_waiting} to be made." if console.reporter.n_waiting else ""
+    what += {"none": [], "both": ["daily and weekly for all runs"]}.get(settings.summaries, [f"{settings.summaries} for all runs"])
+    waiting = f" {console.reporter.n_waiting} pending." if console.reporter.n_waiting else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Made by themselves: {', '.join(what)}.{waiting}" if what else "None is made by itself.", width="content")
-        st.page_link(path_of("settings"), label="Change that", icon=":material/settings:", width="content")
+        st.caption(f"Made automatically: {', '.join(what)}.{waiting}" if what else "No reports are made automatically.", width="content")
+        st.page_link(path_of("settings"), label="Change", icon=":material/settings:", width="content")
 
 
 def reports() -> None:
@@ -193,7 +195,7 @@ def reports() -> None:
     undo()
     for problem in kept.problems(console.home):
         st.warning(plain(problem), icon=":material/broken_image:")
-    text = st.text_input("Find", placeholder="title, run, study or what called for it", key="find", bind="query-params", width=280)
+    text = st.text_input("Find", placeholder="title, run, study or trigger", key="find", bind="query-params", width=280)
     shown = [
         report
         for report in found
@@ -205,7 +207,7 @@ def reports() -> None:
     for report in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
         row(report)
     if not shown:
-        st.info(f"No report matches “{text}”." if text else "No report is kept yet: choose a run above, then *Make report*.")
+        st.info(f"No report matches “{text}”." if text else "No reports yet. Choose a run above, then press *Make report*.")
     deleted()
 
 
@@ -213,14 +215,14 @@ def trends() -> None:
     """A figure from run to run, with its running average and a line through it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = choose("Figure", list(across.QUANTITIES), "figure", show=lambda name: across.QUANTITIES[name].label, width=320)
-        chosen = choose_many("Of these runs alone", list(runs), "of", show=lambda run_id: names[run_id], placeholder="all")
+        chosen = choose_many("Only these runs", list(runs), "of", show=lambda run_id: names[run_id], placeholder="all")
     quantity = across.QUANTITIES[column]
     points = across.points(console.store, {run_id: names[run_id] for run_id in chosen or runs}, column)
     if len(points) < across.LEAST_RUNS:
-        st.info("A trend takes at least two runs that have this figure.")
+        st.info("A trend needs at least two runs with this figure.")
         return
     chart, trend = across.chart(points, quantity)
-    note = "Each point a run, by when it began; the solid line is the average of the last five, the dashed one a line through all with its 95 % interval"
+    note = "One point per run, by start time. Solid: average of the last five; dashed: linear trend with its 95% interval"
     chart_box.show(chart, f"trend-{column}", quantity.label.capitalize(), points, note=note, can_pin=False)
     st.markdown(plain(across.told(trend, quantity)))
 

@@ -23,14 +23,14 @@ def first_visit() -> None:
     with st.container(border=True):
         st.subheader("Watch an agent learn to trace logos")
         st.markdown(
-            "VTracer turns a picture into an SVG under a handful of parameters, and the right ones differ from logo to logo. "
+            "VTracer turns a picture into an SVG with a handful of parameters, and the best values differ from logo to logo. "
             "The **quick run** trains an agent on the 240 built-in logos, in about two minutes on two cores. "
-            "You see its reward rise, then compare its SVGs with those of VTracer's defaults."
+            "Watch its reward rise, then compare its SVGs with those of VTracer's defaults."
         )
         with st.container(horizontal=True):
             if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
                 actions.start_preset(console, "quick")
-            st.page_link(path_of("new_run"), label="Set up a run of your own", icon=":material/tune:")
+            st.page_link(path_of("new_run"), label="Set up your own run", icon=":material/tune:")
             take_home.open_button("import")
 
 
@@ -53,7 +53,7 @@ def run_row(row: tables.RunRow) -> None:
     progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
     gain.markdown(f"**{gain_text(row.best_gain)}**", help=row.verdict.capitalize() or None)
     if row.verdict.startswith("no better"):
-        gain.caption("no better than one setting")
+        gain.caption("no better than the best single setting")
     duration.markdown(duration_text(row.minutes) if row.minutes else "–")
     with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         controls.buttons(console, row, f"{run.run_id}.")
@@ -69,7 +69,7 @@ def more(row: tables.RunRow) -> None:
     if row.state.reason:
         st.caption(row.state.reason)
     if row.n_bad:
-        st.caption(f"{row.n_bad} lines of its log could not be read and are left out.")
+        st.caption(f"{row.n_bad} lines of its log could not be read and are ignored.")
     if row.n_newer:
         st.caption(f"{row.n_newer} events were written by a newer version of Tracewright and are not shown; update to see them.")
     st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
@@ -87,12 +87,12 @@ def more(row: tables.RunRow) -> None:
     hidden = trash.is_archived(run)
     with st.container(horizontal=True):
         st.button(
-            "Take out of the archive" if hidden else "Archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=(run, not hidden),
-            icon=":material/unarchive:" if hidden else ":material/archive:", help="Leaves it out of this list; its files stay.",
+            "Unarchive" if hidden else "Archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=(run, not hidden),
+            icon=":material/unarchive:" if hidden else ":material/archive:", help="Hides it from this list; its files stay.",
         )  # fmt: skip
         st.button(
             "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live, icon=":material/delete:",
-            help="It can be put back for a week." if not is_live else "Stop it first.",
+            help="You can restore it within a week." if not is_live else "Stop the run first.",
         )  # fmt: skip
 
 
@@ -115,11 +115,11 @@ def studies(rows: list[tables.RunRow]) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link(path_of("search"), label=f"**{study}**", query_params={"study": study}, width="content")
                 st.caption(f"{told} · best gain {gain_text(best)}")
-        st.toggle("List them with the other runs", key="trials")
+        st.toggle("Show them among the other runs", key="trials")
 
 
 def undo() -> None:
-    """What was just taken away, and the way back."""
+    """What was just deleted or archived, with an undo button."""
     done = st.session_state.get("undo")
     if done:
         what, run_id = done
@@ -140,12 +140,12 @@ def deleted() -> None:
     if not found:
         return
     with st.expander(f"{len(found)} deleted run{'s' if len(found) > 1 else ''}", icon=":material/delete:"):
-        st.caption("Kept for a week, then gone for good.")
+        st.caption("Deleted for good after a week.")
         for run in found[:20]:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"{tables.display_name(run)} · {run.run_id}")
-                st.button("Put back", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, run.run_id), type="tertiary")
-        st.button("Free their room now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
+                st.button("Restore", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, run.run_id), type="tertiary")
+        st.button("Free disk space now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
 
 
 def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
@@ -177,7 +177,7 @@ def table() -> None:
         wanted = [
             row for row in listed if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage} {row.study}".lower()
         ]
-        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos, in about two minutes."):
+        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos in about two minutes."):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         st.download_button(
@@ -188,7 +188,7 @@ def table() -> None:
             on_click="ignore",
             icon=":material/download:",
             key="export.runs",
-            help="This list, as it stands.",
+            help="The list as shown.",
         )
         take_home.open_button("export", [row.run.run_id for row in wanted])
         take_home.open_button("import")

@@ -1,4 +1,4 @@
-"""Hyperparameter search: studies whose trials are runs; what they found, and what becomes of the best."""
+"""Hyperparameter search: studies whose trials are runs, their results, and use of the best trial."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def new_study() -> None:
                 config, base = wanted
                 minutes = estimated_minutes(trial_config(config, base), queries.usual_rate(console.store))
                 n = f"{config.n_trials} trials" if config.n_trials else "as many trials as fit"
-                most = f"; all of them **{duration_text(minutes * config.n_trials)}**, less what is pruned" if config.n_trials else ""
+                most = f"; all of them about **{duration_text(minutes * config.n_trials)}**, less with pruning" if config.n_trials else ""
                 with st.container(width="stretch", gap="xxsmall"):
                     st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
-                    st.caption("Each trial is a run: it waits in the queue, can be watched live, and stays to be compared.")
+                    st.caption("Each trial is a run: it is queued, can be watched live, and remains available for comparison.")
             if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=wanted is None, key="start") and wanted:
                 start(*wanted)
             if wanted is not None:
@@ -80,7 +80,7 @@ def new_study() -> None:
 
 
 def act(what: object, done: str) -> None:
-    """Do what a button says, and tell how it went in a toast."""
+    """Perform a button's action and report the result in a toast."""
     try:
         what()  # type: ignore[operator]
     except (ConfigError, StudyError, RunError, OSError) as error:
@@ -91,13 +91,13 @@ def act(what: object, done: str) -> None:
 
 
 def train(found: StudyDir, trial: TrialRow) -> None:
-    act(lambda: winners.train_in_full(console.home, found, trial), f"Trial {trial.number} is in the queue with the full budget")
+    act(lambda: winners.train_in_full(console.home, found, trial), f"Trial {trial.number} is queued with the full budget")
     console.scheduler.wake()
 
 
 def keep(found: StudyDir, trial: TrialRow) -> None:
     name = str(st.session_state.get("preset.name", "")).strip()
-    act(lambda: winners.keep_as_preset(console.home, found, trial, name), f"{name} is a preset; New run lists it")
+    act(lambda: winners.keep_as_preset(console.home, found, trial, name), f"Saved as preset {name}; find it on New run")
 
 
 def go_on(found: StudyDir, config: StudyConfig) -> None:
@@ -109,12 +109,12 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
             found.write_config(StudyConfig.model_validate(config.model_dump() | {"n_trials": int(wanted)}))
         winners.work_in_background(found)
 
-    act(more, "Goes on")
+    act(more, "Continuing")
 
 
 def delete(found: StudyDir) -> None:
     drop_parameters("study", "trial", "tab")
-    act(lambda: study.delete(found), "The study is deleted; the runs of its trials stay")
+    act(lambda: study.delete(found), "Study deleted; the runs of its trials stay")
 
 
 def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
@@ -128,7 +128,7 @@ def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> Non
             "Pruned",
             str(counts.get("PRUNED", 0)),
             border=True,
-            help=f"Ended early because they were behind. Failed: {counts.get('FAIL', 0)}.",
+            help=f"Ended early because they fell behind. Failed: {counts.get('FAIL', 0)}.",
         )
         value = "–" if best is None else _figure(config.objectives[0], best.values[0])
         st.metric(f"Best {SHORT[config.objectives[0]]}", value, border=True, help=None if best is None else f"Trial {best.number}.")
@@ -137,7 +137,7 @@ def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> Non
             "Looks worse",
             "–" if worse is None else f"{worse:.0%}",
             border=True,
-            help="Share of the best trial's results that look worse than the defaults'.",
+            help="Share of the best trial's results that look worse than those of the defaults.",
         )
         st.metric("Time", duration_text(found.spent_s() / 60), border=True)
     if config.n_trials:
@@ -153,40 +153,40 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
     if status is StudyStatus.RUNNING:
         st.button(
             "Stop", key="stop", icon=":material/stop:", on_click=act, args=(found.want_stop, "Stopping; live trials keep their checkpoints"),
-            disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint, and go on from there when the study does.",
+            disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint and resume from it when the study continues.",
         )  # fmt: skip
         return
     with st.popover("Continue", icon=":material/play_arrow:"):
-        st.number_input("Trials in all", value=config.n_trials, step=1, min_value=1, key="more.trials")
+        st.number_input("Total trials", value=config.n_trials, step=1, min_value=1, key="more.trials")
         st.button("Continue", key="continue", type="primary", on_click=go_on, args=(found, config))
     with st.popover("Delete", icon=":material/delete:"):
-        st.caption("The study goes for good; the runs of its trials stay.")
+        st.caption("The study is deleted for good; the runs of its trials stay.")
         st.button("Delete the study", key="delete", on_click=delete, args=(found,))
 
 
 def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
-    """What becomes of the best trial, or of another."""
+    """Actions on the best trial, or on another."""
     candidates = {str(trial.number): trial for trial in analysis.ranked(trials, config, N_CHOICES)}
     if not candidates:
-        st.caption("The best trial can be trained in full and kept as a preset once there is one that meets the constraints.")
+        st.caption("Once a trial meets the constraints, you can train it in full and save it as a preset.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         number = choose("Trial", list(candidates), "trial", show=lambda n: label(config, candidates[n]), width=300)
         trial = candidates[number]
         st.button(
             "Train with the full budget", key="train", type="primary", icon=":material/fitness_center:", on_click=train, args=(found, trial),
-            help=f"A run of its settings with {found.base().total_timesteps:,} steps, in the queue.",
+            help=f"Queues a run with its settings and {found.base().total_timesteps:,} steps.",
         )  # fmt: skip
-        with st.popover("Make it a preset", icon=":material/bookmark_add:"):
-            st.text_input("Name of the preset", f"tuned-{trial.number}", key="preset.name", max_chars=40)
-            st.button("Keep", key="preset.keep", on_click=keep, args=(found, trial))
+        with st.popover("Save as preset", icon=":material/bookmark_add:"):
+            st.text_input("Preset name", f"tuned-{trial.number}", key="preset.name", max_chars=40)
+            st.button("Save", key="preset.keep", on_click=keep, args=(found, trial))
         run = found.run_of(trial.number)
         if run.exists():
-            st.page_link(path_of("live"), label="Its run", icon=":material/monitoring:", query_params={"run": run.run_id})
+            st.page_link(path_of("live"), label="Run", icon=":material/monitoring:", query_params={"run": run.run_id})
         others = [run.run_id for n in list(candidates)[:4] if (run := found.run_of(int(n))).exists()]
         if len(others) > 1:
             st.page_link(
-                path_of("compare"), label="Compare the best", icon=":material/compare_arrows:", query_params=[("run", i) for i in others]
+                path_of("compare"), label="Compare best trials", icon=":material/compare_arrows:", query_params=[("run", i) for i in others]
             )
     st.caption(" · ".join(f"{plain(name)} **{plain(analysis.shown(value))}**" for name, value in trial.params.items()))
 
@@ -198,7 +198,7 @@ def label(config: StudyConfig, trial: TrialRow) -> str:
 
 def about(found: StudyDir, config: StudyConfig) -> None:
     st.dataframe(analysis.legend(config.space), hide_index=True)
-    st.caption("The same from the command line, and Optuna's own dashboard on its storage")
+    st.caption("Same as on the command line, and with Optuna's dashboard")
     st.code(
         f"python -m core search show {found.study_id}\npython -m core search continue {found.study_id}\n"
         f"optuna-dashboard {found.journal.relative_to(found.home.parent) if found.journal.is_relative_to(found.home.parent) else found.journal.name}",
@@ -217,7 +217,7 @@ def tabs(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
     if not trials:
         for name in names[:-1]:
             if boxes[name].open:
-                boxes[name].caption("The first trial is on its way.")
+                boxes[name].caption("Waiting for the first trial.")
         return
     if boxes["Progress"].open:
         with boxes["Progress"]:
@@ -249,7 +249,7 @@ def draw(found: StudyDir, config: StudyConfig) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(status.value.capitalize(), color=COLOURS[status])  # type: ignore[arg-type]
-        st.caption(plain(reason[:1].upper() + reason[1:]) or "Trials run in the queue, one after the other as they fit.", width="stretch")
+        st.caption(plain(reason[:1].upper() + reason[1:]) or "Trials run from the queue as capacity allows.", width="stretch")
         st.page_link(
             path_of("reports"), label="Report", icon=":material/summarize:", query_params={"study": found.study_id}, width="content"
         )
@@ -263,7 +263,7 @@ def show(found: StudyDir) -> None:
     try:
         config = found.config()
     except ConfigError as error:
-        st.error(f"{found.study_id} can't be shown: {plain(str(error).splitlines()[0])}. Mend the file by hand, or delete the study.")
+        st.error(f"{found.study_id} can't be shown: {plain(str(error).splitlines()[0])}. Fix the file by hand, or delete the study.")
         return
     is_running = found.status()[0] is StudyStatus.RUNNING
     st.fragment(draw, run_every="3s" if is_running else None)(found, config)
@@ -273,9 +273,9 @@ def show(found: StudyDir) -> None:
 new_study()
 if not known:
     st.info(
-        "A study tries settings in many short runs and says which are best and which matter. Choose above what to search, then press Start."
+        "A study tries settings in many short runs to find which work best and which matter. Choose what to search above, then press Start."
     )
 else:
     names = {study_id: f"{found.name()} · {study_id[:13]}" for study_id, found in known.items()}
     show(known[choose("Study", list(known), "study", show=lambda i: names[i])])
-st.caption(f"All from the journals in `{Path(console.home).name}/{study.FOLDER}`; the same as `python -m core search`.")
+st.caption(f"From the journals in `{Path(console.home).name}/{study.FOLDER}`. Same as `python -m core search`.")

@@ -1,4 +1,4 @@
-"""Settings of this installation: what runs may take together, which reports are made, and whom to tell what."""
+"""Settings of this installation: resources for all runs, automatic reports and notifications."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ except ConfigError as error:
     st.error(f"The settings file is not valid, so the defaults are shown: {error}")
     current = Settings()
 data: dict[str, Any] = current.model_dump(mode="json")
-st.caption(f"Kept in `{console.home.name}/{SETTINGS_FILE}`, which only you can read; the command line obeys them too.")
+st.caption(f"Stored in `{console.home.name}/{SETTINGS_FILE}`, readable only by you. They also apply to the command line.")
 
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Queue")
     forms.model_fields(Settings, "queue", data, "settings")
     st.subheader("Reports")
-    st.caption("Made by the console, or by `runs serve`, without being asked for; the page Reports lists them.")
+    st.caption("Made automatically by the console or `runs serve`; see the Reports page.")
     forms.model_fields(Settings, "reports", data, "settings")
 with right:
     st.subheader("Notifications")
     st.caption(
-        "Mail, Slack, a desktop, a webhook: one address a line, as [apprise](https://github.com/caronc/apprise/wiki) writes them, "
-        "for example `mailto://user:password@example.com` or `slack://token/#channel`. Nothing is sent without one."
+        "Mail, Slack, desktop, webhooks: one address per line, in the format of [apprise](https://github.com/caronc/apprise/wiki), "
+        "for example `mailto://user:password@example.com` or `slack://token/#channel`. Without an address, nothing is sent."
     )
     lines = st.text_area("Addresses", "\n".join(current.notify.urls), key="set.urls", height=110, placeholder="json://localhost:8080/hook")
     data["notify"]["urls"] = [line.strip() for line in lines.splitlines() if line.strip()]
@@ -54,10 +54,12 @@ with st.container(horizontal=True):
             console.scheduler.wake()
             st.toast("Saved")
             st.rerun()
-    if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="To every saved address, now."):
+    if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="Sends one to every saved address."):
         with st.spinner("Sending …"):
             problems = [
-                problem for url in current.notify.urls if (problem := notifier.send(url, "Tracewright", "A test: notifications arrive."))
+                problem
+                for url in current.notify.urls
+                if (problem := notifier.send(url, "Tracewright", "Test message: notifications work."))
             ]
         for problem in problems:
             st.error(problem)

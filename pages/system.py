@@ -1,4 +1,4 @@
-"""The machine and the queue: what is in use, what runs, what waits and why."""
+"""The machine and the queue: resources in use, live runs, queued runs and why they wait."""
 
 from __future__ import annotations
 
@@ -37,12 +37,17 @@ def show_machine() -> None:
         st.metric("Processor", f"{busy / max(len(now.cores), 1):.0%}", help=f"{busy:.1f} of {len(now.cores)} cores are busy.", border=True)
         used = now.memory_mb / max(now.memory_total_mb, 1)
         st.metric("Memory", f"{used:.0%}", help=f"{megabytes(now.memory_mb)} of {megabytes(now.memory_total_mb)}", border=True)
-        st.metric("Disk left", megabytes(now.disk_free_mb), help=f"Of {megabytes(now.disk_total_mb)}, where the runs are.", border=True)
+        st.metric(
+            "Free disk space",
+            megabytes(now.disk_free_mb),
+            help=f"Of {megabytes(now.disk_total_mb)} on the disk that holds the runs.",
+            border=True,
+        )
         if now.gpus:
             for gpu in now.gpus:
                 st.metric(gpu.name, f"{gpu.load:.0%}", help=f"{megabytes(gpu.memory_mb)} of {megabytes(gpu.memory_total_mb)}", border=True)
         else:
-            st.metric("GPU", "none", help="None is needed: the networks are small, and the conversions run on the processor.", border=True)
+            st.metric("GPU", "none", help="Not needed: the networks are small, and conversions run on the processor.", border=True)
     with st.grid("auto", min_column_width=120):
         for i, share in enumerate(now.cores):
             st.progress(min(max(share, 0.0), 1.0), text=f"core {i}: {share:.0%}")
@@ -61,7 +66,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
     cores = settings().queue.cores or machine.available_cores()
     st.subheader("Running")
     if not live:
-        st.caption(f"No run is live; {cores} workers may run at a time.")
+        st.caption(f"No live runs. Up to {cores} workers can run at a time.")
         return
     taken = sum(workers_of(row.config) for row in live if row.config is not None)
     st.caption(f"{taken} of {cores} workers are in use.")
@@ -71,13 +76,13 @@ def live_runs(rows: list[tables.RunRow]) -> None:
             st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": row.run.run_id})
             st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
             if row.state.is_stalled:
-                st.badge("no sign of life", color="orange", icon=":material/warning:")
+                st.badge("no heartbeat", color="orange", icon=":material/warning:")
         progress.progress(row.progress, text=f"{row.step:,} of {row.total:,} steps")
         rate = queries.recent_rate(console.store, row.run.run_id)
         memory = sum(machine.tree_memory_mb(process.pid) for process in local.trainers(row.run))
         disk = machine.folder_mb(row.run.path)
         budget = f" of {row.config.checkpoint.disk_budget_mb:g}" if row.config is not None else ""
-        rate_text = f"{rate:.0f} steps per second" if rate else "getting ready"
+        rate_text = f"{rate:.0f} steps per second" if rate else "starting"
         figures.caption(f"{workers_text(row.run)} · {megabytes(memory)} memory · {disk:.0f}{budget} MB disk · {rate_text}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             controls.buttons(console, row, f"system.{row.run.run_id}.", is_large=True)
@@ -86,11 +91,11 @@ def live_runs(rows: list[tables.RunRow]) -> None:
 def scheduler_note() -> None:
     scheduler = read_scheduler_state(console.home)
     if console.scheduler.error:
-        st.error(f"The scheduler meets a problem and goes on trying: {console.scheduler.error}")
+        st.error(f"The scheduler has a problem and keeps trying: {console.scheduler.error}")
     elif console.scheduler.is_acting():
-        st.caption("This console starts what is queued, and starts again what died.")
+        st.caption("This console starts queued runs and restarts runs that died.")
     elif scheduler is not None:
-        st.caption(f"Another process (pid {scheduler.process.pid}) starts what is queued; this console takes over when it ends.")
+        st.caption(f"Another process (pid {scheduler.process.pid}) starts queued runs; this console takes over when it ends.")
     else:
         st.caption("The scheduler is starting.")
 
@@ -101,9 +106,9 @@ def notifications() -> None:
         return
     st.subheader("Notifications")
     if waiting:
-        st.caption(f"{waiting} wait to be sent, or to be tried again.")
+        st.caption(f"{waiting} waiting to be sent or retried.")
     for failure in reversed(failures[-5:]):
-        st.warning(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” was given up: {failure['problem']}")
+        st.warning(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” could not be sent: {failure['problem']}")
 
 
 @st.fragment(run_every=f"{REFRESH_S}s")
@@ -114,7 +119,7 @@ def overview() -> None:
     live_runs(rows)
     st.subheader("Queue")
     if not controls.queue_list(console, {row.run.run_id: row.name for row in rows}):
-        st.caption("Nothing waits. A run that does not fit beside those that are live waits here, and starts by itself.")
+        st.caption("The queue is empty. A run that exceeds the free capacity waits here and starts automatically.")
     scheduler_note()
     notifications()
 

@@ -1,4 +1,4 @@
-"""Tune one picture by hand: the parameters on sliders, a live trace, its worth; keep it, take it home, copy the command."""
+"""Tune one picture by hand: parameters on sliders with a live trace and its gain; save, download or copy as code."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
 
 def longest_side() -> int:
     return int(
-        st.select_slider("Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Pixels at which results are compared.")
+        st.select_slider(
+            "Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Size in pixels at which results are compared."
+        )
     )
 
 
@@ -86,7 +88,7 @@ def retraced(digest: str, trace_size: int, _picture: Picture) -> Picture:
 
 
 def traced_at(default: int = 1024) -> int:
-    about = "Pixels that VTracer sees: the picture is enlarged to it and its edges are cleaned. Larger looks better and takes longer."
+    about = "Size in pixels that VTracer works at: the picture is enlarged and its edges are cleaned. Larger looks better but takes longer."
     return int(st.select_slider("Traced at", sorted({*TRACE_SIZES, default}), default, key=f"{TRACE_SIZE}.{default}", help=about))
 
 
@@ -96,9 +98,7 @@ def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
         file = st.file_uploader("A picture", type=[ending.removeprefix(".") for ending in FORMATS], key="bench.file")
         side, trace_size = longest_side(), traced_at()
     if file is None:
-        st.info(
-            "Drop a picture above, or work on a logo of a run: there the agent's choice is what you start from.", icon=":material/upload:"
-        )
+        st.info("Drop a picture above, or choose a logo of a run to start from the agent's choice.", icon=":material/upload:")
         return None
     try:
         picture = uploaded_picture(file.getvalue(), side, trace_size)
@@ -120,7 +120,7 @@ def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) ->
     row: Any = rows.loc[name]
     versions = Versions(console, runs[run_id], row, labels)
     if versions.picture is None:
-        st.warning("The file of this picture is gone; choose another logo.")
+        st.warning("The picture file no longer exists; choose another logo.")
         return None
     picture = versions.picture
     size = traced_at(picture.pipeline.trace_size)
@@ -160,28 +160,28 @@ def start_from() -> None:
     if chosen in starts:
         put(starts[chosen])
     for favourite in kept:
-        if chosen == f"kept: {favourite.name}":
+        if chosen == f"saved: {favourite.name}":
             put(favourite.setting, favourite.mode)
 
 
 def keep(favourite: Favourite) -> None:
     favourites.keep(console.home, favourite)
-    say(f"Kept as {favourite.name}")
+    say(f"Saved as {favourite.name}")
 
 
 def drop(favourite: Favourite) -> None:
     favourites.drop(console.home, favourite)
-    say(f"{favourite.name} is no longer kept")
+    say(f"Removed {favourite.name}")
 
 
 grid = st.grid(3, min_column_width=180, gap="medium")  # at 900 pixels too a slider moves beside what it changes
 stage, sliders = grid.cell(column_span=2), grid.cell()
 with sliders:
-    st.selectbox("Start from", [*starts, *(f"kept: {f.name}" for f in kept)], key="bench.start", on_change=start_from)
+    st.selectbox("Start from", [*starts, *(f"saved: {f.name}" for f in kept)], key="bench.start", on_change=start_from)
     for spec in SPECS:
         slider(spec)
-    st.toggle("VTracer alone", key=PLAIN, help="As VTracer comes: nothing enlarged or cleaned before it, every region one flat colour.")
-    st.selectbox("mode", list(MODES), key=MODE, help="How outlines are drawn. The agent leaves it at spline.")
+    st.toggle("VTracer only", key=PLAIN, help="Plain VTracer: no enlarging or edge cleaning, and one flat colour per region.")
+    st.selectbox("mode", list(MODES), key=MODE, help="How outlines are drawn; the agent always uses spline.")
     chosen_params = Params.from_values([float(st.session_state[key_of(n)]) for n in NAMES])
     chosen_params = chosen_params.with_values(is_plain=bool(st.session_state[PLAIN]))
     mode = st.session_state[MODE]
@@ -190,7 +190,7 @@ against = {"start": first, "original": "original picture"}
 with stage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         side = st.segmented_control(
-            "Against", list(against), format_func=lambda k: against[k], default="start", key="against", required=True
+            "Compare with", list(against), format_func=lambda k: against[k], default="start", key="against", required=True
         )
         over = inspect.choose_cover()
     room = room_for("viewer", inspect.VIEWER_HEIGHT)
@@ -203,17 +203,17 @@ with stage:
     if base.gain is not None and mine.gain is not None and base.params is not None:
         difference = mine.gain - base.gain
         if abs(difference) < 5e-4:
-            st.caption(f"As good as {first}, gain {base.gain:+.3f}.")
+            st.caption(f"Equal to {first}, gain {base.gain:+.3f}.")
         else:
             st.caption(f"**{abs(difference):.3f} {'better' if difference > 0 else 'worse'}** than {first}, gain {base.gain:+.3f}.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         inspect.download(mine, f"{name.replace('/', '_')}-by-hand", "svg.mine", type="primary")
-        called = st.text_input("Keep as", placeholder="a name", key="bench.name", width=200)
+        called = st.text_input("Save as", placeholder="name", key="bench.name", width=200)
         favourite = Favourite(
             called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain
         )
         st.button(
-            "Keep",
+            "Save",
             icon=":material/star:",
             key="bench.keep",
             on_click=keep,
@@ -223,11 +223,11 @@ with stage:
     for k, f in enumerate(kept):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
-            st.button("Forget", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
+            st.button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):
             inspect.palette(stats)
-    with st.expander("Make it elsewhere", icon=":material/code:", expanded=True):
+    with st.expander("Copy as code", icon=":material/code:", expanded=True):
         inspect.commands(chosen_params, picture, mode_now)
 if way == "a logo of a run":
     st.page_link(

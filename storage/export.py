@@ -1,4 +1,4 @@
-"""What a user takes home: the same tables for the pages' buttons and for the command line, of one run or of many.
+"""What a user exports: the same tables for the pages' buttons and for the command line, of one run or of many.
 
 Guarantee: both come from the tables of storage/tables.py, so a file from the page equals the one from the command line; rows stream, so that
 memory does not grow with them; with every export goes its data dictionary.
@@ -318,14 +318,14 @@ def _write_small(
     if "summary" in kinds:
         frame_ = pd.concat(small.summaries, ignore_index=True)
         names = [name for name in frame_.columns if name != "run_id"]
-        about = "An evaluation per row, with the baselines beside."
+        about = "One evaluation per row, with the baselines."
         schemas["summary"] = tables.frame_schema("summary", about, tables.summary_fields(names), has_run)
         made = pa.Table.from_pandas(frame_[schemas["summary"].names], schema=schemas["summary"], preserve_index=False)
         write("summary", schemas["summary"], iter(made.to_batches()))
     if "settings" in kinds:
         schemas["settings"] = tables.frame_schema("settings", "Every setting of the run's config.", tables.SETTINGS_FIELDS, has_run)
         write("settings", schemas["settings"], _rows(small.settings, schemas["settings"]))
-    schema = tables.frame_schema("dictionary", "What each table and column says.", tables.DICTIONARY_FIELDS, False)
+    schema = tables.frame_schema("dictionary", "Meaning of each table and column.", tables.DICTIONARY_FIELDS, False)
     ordered = {name: schemas[name] for name in KINDS if name in schemas}
     write("dictionary", schema, _rows(tables.dictionary(ordered, sorted(small.metric_names)), schema))
     return written

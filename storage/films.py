@@ -34,7 +34,7 @@ def reel_of(runs: Sequence[RunDir], logos: Sequence[str], progress: Callable[[st
     """
     runs = list({run.run_id: run for run in runs}.values())
     if len(runs) > MAX_RUNS:
-        raise RunError(f"{len(runs)} runs are too many for one film; at most {MAX_RUNS}")
+        raise RunError(f"{len(runs)} runs are too many for one film; the limit is {MAX_RUNS}")
     found = []
     for n, run in enumerate(runs):
         progress("reading", n, len(runs))
@@ -43,7 +43,7 @@ def reel_of(runs: Sequence[RunDir], logos: Sequence[str], progress: Callable[[st
     progress("reading", len(runs), len(runs))
     for run, (table, _) in zip(runs, found, strict=True):
         if table.empty:
-            raise RunError(f"{run.run_id} has no evaluation of single logos yet: there is nothing to film")
+            raise RunError(f"{run.run_id} has no evaluation of individual logos yet, so there is nothing to film")
     chosen = _chosen([table for table, _ in found], runs, logos)
     if len(chosen) * len(runs) > MAX_TRACKS:
         raise RunError(
@@ -54,7 +54,7 @@ def reel_of(runs: Sequence[RunDir], logos: Sequence[str], progress: Callable[[st
     )
     if not any(take.svg for track in tracks for take in track.takes):
         raise RunError(
-            f"no SVG of {', '.join(run.run_id for run in runs)} was kept: evaluation.keep_svgs was off, or they were deleted for room"
+            f"no SVG of {', '.join(run.run_id for run in runs)} was kept: evaluation.keep_svgs was off, or they were deleted to free disk space"
         )
     steps = [take.step for track in tracks for take in track.takes]
     keys = key_steps(steps)
@@ -73,7 +73,7 @@ def _chosen(tables: Sequence[pd.DataFrame], runs: Sequence[RunDir], logos: Seque
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), 3, 0.4) or sorted(known)[:3]
             raise RunError(
-                f"no logo {name!r} was evaluated in {', '.join(run.run_id for run in runs)}; there are {len(known)}, such as {', '.join(near)}"
+                f"no logo {name!r} was evaluated in {', '.join(run.run_id for run in runs)}; {len(known)} are available, such as {', '.join(near)}"
             )
     return list(dict.fromkeys(names))
 

@@ -1,7 +1,7 @@
 """Follows the event logs of a folder of runs and takes them into the store, with one thread.
 
 watchdog wakes it at an append; a scan every second finds what a watch misses (overflow, network drives, a folder that
-was not there). Guarantee: a torn last line waits for the next read; a log that was replaced is read anew.
+was not there). Guarantee: a torn last line waits for the next read; a log that was replaced is read again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def catch_up(store: Store, home: Path, offsets: dict[str, int], failed: dict[str
             n_events += read_new(store, run.run_id, run.events_file, offsets)
             failed.pop(run.run_id, None)
         except OSError as error:
-            problem = f"{EVENTS_FILE} can't be read: {error.strerror or error}; the run's figures are those read before"
+            problem = f"{EVENTS_FILE} can't be read: {error.strerror or error}; figures read earlier are shown"
             if failed.get(run.run_id) != problem:
                 log.warning("%s: %s", run.run_id, problem)
             failed[run.run_id] = problem
@@ -61,7 +61,7 @@ def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int], tol
         at = offsets.get(run_id, 0)
         new = read_new_lines(path, at, store.tail(run_id), CHUNK_BYTES)
         if new.was_replaced:
-            log.warning("%s: its log is not the one that was read up to byte %d; it is read anew", run_id, at)
+            log.warning("%s: its log differs from the one read up to byte %d; reading it again", run_id, at)
             store.forget(run_id)
             at = offsets[run_id] = 0
         if new.data:
@@ -80,7 +80,7 @@ def _take_in(store: Store, run_id: str, lines: bytes, at: int) -> int:
     except UNREADABLE as error:
         half = lines.rfind(b"\n", 0, len(lines) // 2) + 1 or lines.find(b"\n") + 1
         if half == len(lines):
-            log.warning("%s: the line at byte %d can't be taken in and is left out: %s", run_id, at, str(error)[:200])
+            log.warning("%s: the line at byte %d can't be ingested and is skipped: %s", run_id, at, str(error)[:200])
             store.leave_out(run_id, lines, at)
             return 0
         return _take_in(store, run_id, lines[:half], at) + _take_in(store, run_id, lines[half:], at + half)
@@ -127,7 +127,7 @@ class Ingest:
         self._thread.join(30)
 
     def _start_over(self, error: Exception) -> None:
-        """Go on from what the database says was taken in; open it anew where it broke."""
+        """Go on from what the database says was ingested; reopen it where it broke."""
         try:
             if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
                 self._store.reopen()
@@ -154,7 +154,7 @@ class Ingest:
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again
                 if str(error) != self.error:
-                    log.exception("ingest failed; it tries again every %g s", SCAN_S)
+                    log.exception("ingest failed; trying again every %g s", SCAN_S)
                 self.error = str(error)
                 self._start_over(error)
             self._stop.wait(MIN_PAUSE_S)

@@ -30,14 +30,14 @@ class PairedComparison(Paired):
         on_most = self.p_value is not None and self.p_value < SIGNIFICANT
         in_the_mean = self.low > 0 or self.high < 0
         if not on_most and not in_the_mean:
-            return "No difference that chance would not explain"
+            return "No significant difference"
         if not on_most:
-            return f"{name} is {_word(self.difference)} in the mean, by a few logos: the others show no clear difference"
+            return f"{name} is {_word(self.difference)} on average because of a few logos; the others show no clear difference"
         by_count, by_mean = _word(self.wins - self.losses or self.difference), _word(self.difference)
         if not in_the_mean:
-            return f"{name} is {by_count} on more logos than not, but its mean is not clearly {by_count}"
+            return f"{name} is {by_count} on most logos, but its mean is not clearly {by_count}"
         if by_count != by_mean:
-            return f"{name} is {by_count} on more logos than not, but {by_mean} in the mean"
+            return f"{name} is {by_count} on most logos, but {by_mean} on average"
         return f"{name} is {by_mean}"
 
 
@@ -46,7 +46,7 @@ def _word(difference: float) -> str:
 
 
 def figures(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """One row a run: run_id, best_gain with its 95 % interval (gain_low, gain_high), best_step, final_gain, ssim, colour, edge, bytes,
+    """One row per run: run_id, best_gain with its 95% interval (gain_low, gain_high), best_step, final_gain, ssim, colour, edge, bytes,
     minutes (of training), n_logos."""
     frame, minutes = queries.evaluations(store, list(runs)), queries.minutes_of(store, list(runs))
     rows = []

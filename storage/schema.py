@@ -1,7 +1,7 @@
 """The database's tables, as they follow from core/runs/event_types.py, and how an older database becomes today's.
 
 The database is an index over the event logs. So there are no migrations: where its tables are not the ones that follow from
-today's event types, they are dropped and made again, and the ingest reads the logs anew. Guarantee: no row is ever read or
+today's event types, they are dropped and made again, and the ingest reads the logs again. Guarantee: no row is ever read or
 written by position.
 """
 
@@ -61,12 +61,12 @@ def quoted(name: str) -> str:
 
 
 def fingerprint() -> str:
-    """What today's tables are known by; with another version of events the logs are read anew too."""
+    """What today's tables are known by; with another version of events the logs are read again too."""
     return hashlib.sha256("\n".join([f"events {EVENT_VERSION}", *statements()]).encode()).hexdigest()[:16]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Make the tables where they are missing or of another version; returns whether they were made anew."""
+    """Make the tables where they are missing or of another version; returns whether they were recreated."""
     connection.execute("CREATE TABLE IF NOT EXISTS made_for(fingerprint VARCHAR)")
     if connection.execute("SELECT fingerprint FROM made_for").fetchall() == [(fingerprint(),)]:
         return False

@@ -63,7 +63,7 @@ def _gains(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFrame:
 
 
 def group_figures(store: Store, groups: Sequence[SeedGroup]) -> pd.DataFrame:
-    """One row per group, the best first: of its runs' last gains the interquartile mean with its 95 % interval (iqm, low, high), lowest and
+    """One row per group, the best first: of its runs' last gains the interquartile mean with its 95% interval (iqm, low, high), lowest and
     highest; logo_iqm with its interval: the same over runs and logos, rliable's with logos as tasks; n_seeds, n_logos, step, warning.
     """
     frame = _gains(store, [run for group in groups for run in group.runs])
@@ -93,7 +93,7 @@ def _logo_scores(store: Store, groups: Sequence[SeedGroup]) -> dict[str, pd.Data
 
 def improvements(store: Store, groups: Sequence[SeedGroup]) -> pd.DataFrame:
     """Each two groups on the logos that all their runs have: better, worse, probability (that a run of the first is better than one of the
-    second on a logo), low, high (95 %, a run drawn with all its logos), n_logos, verdict. The better one of a pair stands first. Of more than
+    second on a logo), low, high (95%, a run drawn with all its logos), n_logos, verdict. The better one of a pair stands first. Of more than
     ``MAX_PAIRED`` groups only the best is held against the others.
     """
     scores, rows = _logo_scores(store, groups), []
@@ -117,7 +117,7 @@ def improvements(store: Store, groups: Sequence[SeedGroup]) -> pd.DataFrame:
 def _verdict(found: Interval) -> str:
     if not np.isfinite(found.low):
         return "a single seed on one side: no interval"
-    return "better" if found.low > 0.5 else "no difference that chance would not explain"
+    return "better" if found.low > 0.5 else "no significant difference"
 
 
 def bands(curves: pd.DataFrame, groups: Sequence[SeedGroup], value: str) -> pd.DataFrame:
@@ -161,7 +161,7 @@ def efficiency(store: Store, runs: Sequence[str]) -> Efficiency:
 
     gain_at_steps and gain_at_minutes: at the budget that the shortest of the runs had, on a line between evaluations, before the first one
     its gain; steps_to_95 and
-    minutes_to_95: the first evaluation with 95 % of the way from the first gain to the best; NaN where nothing rose.
+    minutes_to_95: the first evaluation with 95% of the way from the first gain to the best; NaN where nothing rose.
     """
     frame, minutes, never = _gains(store, list(runs)), queries.minutes_of(store, list(runs)), (float("nan"), float("nan"))
     work = queries.work_done(store, list(runs)).set_index("run_id")
@@ -235,7 +235,7 @@ def sensitivity(store: Store, runs: Sequence[RunDir], like: str = "") -> Sensiti
     if like and key is None:
         raise ConfigError(f"{like} can't be compared: {left_out.get(like, 'it is not among these runs')}")
     chosen = sets[key] if key is not None else []
-    left_out |= {run: "other logos or another number of steps" for run in settings if run not in chosen}
+    left_out |= {run: "different logos or number of steps" for run in settings if run not in chosen}
     table = pd.DataFrame([settings[run] for run in chosen], index=chosen).astype(object)
     rows = importances(table, last.loc[chosen, "gain"].to_numpy(dtype=float))
     return Sensitivity(rows, chosen, key[1] if key else 0, left_out)
@@ -245,5 +245,5 @@ def _obstacle(version: int, total: int, step: float | None) -> str:
     if step is None:
         return "not evaluated yet"
     if version < 2:
-        return "scored by another measure, as versions before did"
+        return "scored by another measure, as in earlier versions"
     return "" if step >= COMPLETE * total else f"evaluated up to step {int(step):,} of {total:,} only"

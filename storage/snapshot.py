@@ -68,7 +68,7 @@ class Snapshot:
             RunError: there is no such table, or no such run in the snapshot.
         """
         if kind not in KINDS:
-            raise RunError(f"{kind!r} is none of {', '.join(KINDS)}")
+            raise RunError(f"{kind!r} is not one of {', '.join(KINDS)}")
         if unknown := [run_id for run_id in runs or [] if run_id not in self._runs]:
             raise RunError(f"{unknown[0]!r} is not in this snapshot, which has {', '.join(self._runs) or 'no run'}")
         frames = [self._of_run(kind, run_id) for run_id in (self._runs if runs is None else runs)]

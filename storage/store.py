@@ -131,7 +131,7 @@ class Store:
             if "lock" not in str(error).lower():
                 raise
             raise StoreError(
-                f"{self.path} is open in another process: a console runs already on these runs. Use that one, or stop it first."
+                f"{self.path} is open in another process: a console is already running on these runs. Use that one, or stop it first."
             ) from error
         if self._memory_mb is not None:
             connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
@@ -139,7 +139,7 @@ class Store:
         return connection
 
     def reopen(self) -> None:
-        """Open the file anew: after a full disk DuckDB refuses all further work on a connection."""
+        """Reopen the file: after a full disk DuckDB refuses all further work on a connection."""
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
         self._connection = self._connect()
@@ -357,7 +357,7 @@ def _obstacle(path: Path, error: duckdb.Error) -> str:
 
 
 def open_store(home: Path) -> Store:
-    """Open the index; one that is damaged is put aside and made again, since the event logs are the truth.
+    """Open the index; one that is damaged is quarantined and rebuilt, since the event logs are the truth.
 
     Raises:
         StoreError: another process has it open, the disk is full or read-only, or a newer DuckDB wrote it.
@@ -367,12 +367,12 @@ def open_store(home: Path) -> Store:
         return Store(path)
     except duckdb.Error as error:
         if obstacle := _obstacle(path, error):
-            raise StoreError(f"{obstacle}; nothing was changed. See to that, then start again") from error
+            raise StoreError(f"{obstacle}; nothing was changed. Fix this, then start again") from error
         aside = path.with_name(f"{path.name}.damaged")
-        log.warning("%s is damaged and is made again from the event logs; it is kept as %s: %s", path, aside.name, error)
+        log.warning("%s is damaged and is rebuilt from the event logs; the damaged file is saved as %s: %s", path, aside.name, error)
         os.replace(path, aside)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     try:
         return Store(path)
     except duckdb.Error as error:
-        raise StoreError(f"{path} can't be made: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{path} can't be created: {str(error).splitlines()[0]}") from error

@@ -1,4 +1,4 @@
-"""What can be taken home of a run as tables: their columns with types and meanings, and their rows in a stream.
+"""What can be exported of a run as tables: their columns with types and meanings, and their rows in a stream.
 
 Every column derives from the event types (core/runs/event_types.py), the parameters' specs and the config's fields, and so does the data
 dictionary that goes with an export. Guarantee: rows come in batches, so that what an export needs does not grow with the number of rows.
@@ -31,17 +31,17 @@ ARROW: dict[str, pa.DataType] = {
     "INTEGER": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "JSON": pa.string(),
 }  # fmt: skip
 KEYS: dict[str, tuple[str, str]] = {
-    "run_id": ("VARCHAR", "The run's id."),
-    "attempt": ("INTEGER", "Which start of the run wrote it, from 1; what a resumed attempt did again is there once."),
+    "run_id": ("VARCHAR", "The run's ID."),
+    "attempt": ("INTEGER", "Number of the attempt that wrote it, from 1; repeated steps appear once."),
     "seq": ("BIGINT", "Place of the event in the run's log, from 1."),
-    "ts": ("DOUBLE", "When it was written, in seconds since 1970."),
-    "step": ("BIGINT", "Environment steps until then (num_timesteps)."),
-    "minutes": ("DOUBLE", "Minutes of training until then, over all attempts."),
+    "ts": ("DOUBLE", "Time of writing, in seconds since 1970."),
+    "step": ("BIGINT", "Environment steps so far (num_timesteps)."),
+    "minutes": ("DOUBLE", "Minutes of training so far, over all attempts."),
 }
 FAMILIES = {
-    "rollout/": "Of the episodes of an update, as stable-baselines3 names it.",
-    "train/": "Of the update of the networks, as stable-baselines3 names it.",
-    "time/": "Speed and duration, as stable-baselines3 names it; seconds, or steps per second (fps).",
+    "rollout/": "Episodes of an update, under stable-baselines3's names.",
+    "train/": "Update of the networks, under stable-baselines3's names.",
+    "time/": "Speed and duration, under stable-baselines3's names; seconds, or steps per second (fps).",
     "reward/": "Mean of a weighted reward term over the episodes of an update.",
     "trace/": "Mean of a quantity of the conversions of an update.",
     "curriculum/": "State of the curriculum after an update.",
@@ -135,7 +135,7 @@ def streams() -> dict[str, Table]:
         _parameters(),
         _table(
             "events", "Every event that is neither an episode, a metric nor an evaluation.", ("attempt", "seq", "ts", "step", "minutes"),
-            [*event, Field("data", "JSON", "What it says; the fields of each kind follow.")], (), "current_events",
+            [*event, Field("data", "JSON", "Its data; the fields of each kind follow.")], (), "current_events",
         ),
     ]  # fmt: skip
     return {table.name: table for table in found}
@@ -151,7 +151,7 @@ def _table(
 
 def _parameters() -> Table:
     own = [
-        _key("attempt"), _key("ts"), _key("step"), Field("source", "VARCHAR", "Where it was tried: episode or evaluation."),
+        _key("attempt"), _key("ts"), _key("step"), Field("source", "VARCHAR", "Where it was used: episode or evaluation."),
         Field("logo", "VARCHAR", "The logo's name."), Field("category", "VARCHAR", "The logo's category."),
         Field("gain", "DOUBLE", "Headline gain of the conversion."),
     ]  # fmt: skip
@@ -165,7 +165,7 @@ def _parameters() -> Table:
     )
     return Table(
         "parameters",
-        "VTracer's parameters that were tried: the best of each episode, and each logo's of an evaluation.",
+        "VTracer parameters tried: the best of each episode, and those of each logo in an evaluation.",
         (*own, *params),
         sql,
     )
@@ -182,7 +182,7 @@ def summary(store: Store, run_id: str) -> pd.DataFrame:
 def summary_fields(names: list[str]) -> list[Field]:
     """The columns of summaries: of an evaluation, of each category, of each baseline."""
     known = {field.name: field for field in record_fields(RECORD_TABLES["evaluations"])} | {key: _key(key) for key in KEYS}
-    known["episode"] = Field("episode", "DOUBLE", "Episodes done by then.")
+    known["episode"] = Field("episode", "DOUBLE", "Episodes so far.")
     return [
         known.get(name) or Field(name, "DOUBLE", f"Mean headline gain of {name.removeprefix('gain_')!r}: a category or a baseline.")
         for name in names
@@ -214,7 +214,7 @@ def _at(data: Mapping[str, Any], name: str) -> Any:
 SETTINGS_FIELDS = (
     Field("setting", "VARCHAR", "The setting, as in the YAML file."),
     Field("value", "JSON", "The run's value."),
-    Field("default", "JSON", "What it is where nothing is said."),
+    Field("default", "JSON", "The default value."),
     Field("is_default", "BOOLEAN", "Whether the two are equal."),
     Field("allowed", "VARCHAR", "Range and unit."),
     Field("meaning", "VARCHAR", "What it does."),
@@ -223,7 +223,7 @@ DICTIONARY_FIELDS = (
     Field("table", "VARCHAR", "The table."),
     Field("column", "VARCHAR", "The column; empty for the table itself; kind.field for a field of an event's data."),
     Field("type", "VARCHAR", "DuckDB's type of the column."),
-    Field("meaning", "VARCHAR", "What it says, with its unit and range."),
+    Field("meaning", "VARCHAR", "Its meaning, with unit and range."),
 )
 
 

@@ -1,4 +1,4 @@
-"""The tests, in rooms by what they cost; and, as in ``core.__main__``, one thread per process for NumPy and torch."""
+"""The tests, in folders by what they cost; and, as in ``core.__main__``, one thread per process for NumPy and torch."""
 
 import os
 

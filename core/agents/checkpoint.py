@@ -148,13 +148,13 @@ def read_checkpoint(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
         config = validate(parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"), str(folder / "config.yaml")))
         state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise CheckpointError(f"{folder} is no checkpoint ({error.strerror}: {Path(error.filename or '').name})") from error
+        raise CheckpointError(f"{folder} is not a checkpoint ({error.strerror}: {Path(error.filename or '').name})") from error
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{folder} is damaged: {error}") from error
     if config.version < 2 or state.get("param_names", list(NAMES)) != list(NAMES):
         raise CheckpointError(
             f"{folder} was written by an older version, whose agents chose {len(state.get('param_names', NAMES[:N_OLD_PARAMS]))} parameters "
-            f"by another score; this one chooses {N_PARAMS}: clone the run as a new one"
+            f"with another score; this version chooses {N_PARAMS}. Clone the run to start a new one"
         )
     return config, state
 

@@ -1,7 +1,7 @@
 """Advantages of actions on one logo held against each other: a baseline that knows the logo, shrunk towards the critic. Needs torch.
 
 With several environments per logo the others' rewards say what the logo gives, which the critic can only foresee from features. How much they
-count follows from how far the critic is off for whole groups, and how much rewards within a group scatter, anew in every rollout.
+count follows from how far the critic is off for whole groups, and how much rewards within a group scatter, estimated again in every rollout.
 Source: Shao et al., "DeepSeekMath" (group-relative advantages), 2024; here with a critic.
 """
 

@@ -39,15 +39,15 @@ def read_folder(folder: Path) -> ModelFolder:
         if told["format"] != FORMAT:
             raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
         if [parameter["name"] for parameter in told["parameters"]] != list(NAMES) or told["config"].get("version", 1) < 2:
-            raise RunError(f"{folder} was made by an older version, for other parameters and another score; train or export it again")
+            raise RunError(f"{folder} was made by an older version with other parameters and another score; train or export it again")
         if told["features"] != list(FEATURE_NAMES):
-            raise RunError(f"{folder} was trained on other features than this version computes; export or train it again")
+            raise RunError(f"{folder} was trained on different features from those of this version; export or train it again")
         graphs = {name: (folder / name).read_bytes() for name in told["checksums"]}
         for name, digest in told["checksums"].items():
             if hashlib.sha256(graphs[name]).hexdigest() != digest:
                 raise RunError(f"{folder / name} is damaged (its checksum differs); export the model again")
         return ModelFolder(told, validate(told["config"]), graphs)
     except OSError as error:
-        raise RunError(f"{folder} is no model ({error.strerror}: {Path(error.filename or '').name})") from error
+        raise RunError(f"{folder} is not a model ({error.strerror}: {Path(error.filename or '').name})") from error
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(f"{folder / PREPROCESS_FILE} is damaged: {error}") from error

@@ -126,25 +126,25 @@ def outcomes_onnx(outcomes: OutcomeModel) -> bytes:
 def model_card(config: RunConfig, step: int, n_outcomes: int) -> str:
     """What a user should know of a model before trusting it."""
     c = config.logos
-    source = "the built-in procedural logos alone" if c.path == "builtin" else f"the logos in {Path(c.path).name}"
-    more = f", {c.add_builtin} built-in logos per category beside them" if c.add_builtin and c.path != "builtin" else ""
+    source = "only the built-in procedural logos" if c.path == "builtin" else f"the logos in {Path(c.path).name}"
+    more = f", plus {c.add_builtin} built-in logos per category" if c.add_builtin and c.path != "builtin" else ""
     return f"""# Model card: {config.name or "a Tracewright agent"}
 
 **What it does.** Chooses VTracer's {N_PARAMS} parameters for a logo from {len(FEATURE_NAMES)} picture features and the outcome of
-VTracer's defaults on it. One conversion by `policy.onnx`; further ones where `outcomes.onnx` expects the most.
+VTracer's defaults on it. `policy.onnx` makes one conversion; `outcomes.onnx` chooses the settings for further ones.
 
-**Trained on** {source}{more}, {c.variants} variants of each (turned, cropped, recoloured, smaller), longest side
+**Trained on** {source}{more}, {c.variants} variants of each (rotated, cropped, recoloured, scaled down), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
 conversions. Reward: {config.reward.quality:g} x ln(visual error of the defaults / visual error) + {config.reward.size:g} x ln(bytes of the
 defaults / bytes).
 
-**Made again by** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
+**Reproduce it with** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
 `python -m core export RUN --format onnx`.
 
-**Measure it** on logos of yours: `python -m core evaluate --model FOLDER --images DIR --split all --methods
+**Measure it** on your own logos: `python -m core evaluate --model FOLDER --images DIR --split all --methods
 default,single,tpe,policy,policy_search`.
 
-**Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are far from anything it saw. It
+**Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are unlike anything in its training data. It
 lowers the visual error on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
 nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
 """

@@ -29,11 +29,11 @@ def measure(config: Path, vary: str, changes: list[str], seeds: str, images: str
     name, _, values = vary.partition("=")
     options = [value for value in values.split(",") if value]
     if not name or len(options) < 2:
-        raise ConfigError(f"--vary {vary!r} is no setting with two values or more, for example curriculum.enabled=true,false")
+        raise ConfigError(f"--vary {vary!r} is not a setting with two or more values, for example curriculum.enabled=true,false")
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
-        raise ConfigError(f"--seeds {seeds!r} are not whole numbers with commas between") from None
+        raise ConfigError(f"--seeds {seeds!r} are not comma-separated whole numbers") from None
     common = [*settings(images, is_short), *(["total_timesteps=256"] if is_short else []), *changes]
     for value in options:
         load_config(config, [*common, f"{name}={value}"])  # all are looked at before the first one starts
@@ -64,6 +64,6 @@ def _train(config: Path, changes: list[str], run: Path) -> float:
     if done.returncode:
         raise BenchError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the training failed")
     if json.loads(done.stdout.splitlines()[-1])["status"] != "COMPLETED":
-        raise BenchError(f"a training did not end: {done.stdout.splitlines()[-1]}")
+        raise BenchError(f"a training did not finish: {done.stdout.splitlines()[-1]}")
     found = [e.data.gain for e in read_events(RunDir(run).events_file) if isinstance(e.data, EvaluationEnded)]
     return float(np.mean(found[-3:]))

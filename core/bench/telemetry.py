@@ -79,11 +79,11 @@ def _training(report: Report, config: RunConfig, n_rollouts: int) -> None:
     report.add("a rollout", f"{rollout_s:.2f} s", f"{n_events:.0f} events; an update's one line of metrics comes on top on both sides")
     report.add("main thread, with events", f"{busy[True] * 1000:.1f} ms", f"median of {len(sides[True]) - first} rollouts")
     report.add("main thread, without", f"{busy[False] * 1000:.1f} ms", f"median of {len(sides[False]) - first} rollouts, in turns")
-    report.add("size of the log", f"{n_bytes / max(writes[0], 1):.0f} bytes an event")
+    report.add("size of the log", f"{n_bytes / max(writes[0], 1):.0f} bytes per event")
 
 
 def _scalars(report: Report) -> None:
-    """Microseconds of one scalar in each logger, 20 a step."""
+    """Microseconds of one scalar in each logger, 20 per step."""
     with tempfile.TemporaryDirectory() as folder:
         loggers: dict[str, Callable[[Path], tuple[Callable[[int, dict[str, float]], Any], Callable[[], Any]]]] = {
             "event log": _event_log,

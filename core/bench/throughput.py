@@ -195,7 +195,7 @@ def _similarity(report: Report, pictures: Sequence[Picture], n_repeats: int) -> 
 
 
 def _preparation(report: Report, logos: list[Logo]) -> None:
-    """Once a picture and run: features and VTracer's defaults."""
+    """Once per picture and run: features and VTracer's defaults."""
     say("preparation")
     sample = logos[:: max(len(logos) // 40, 1)]
     started = time.perf_counter()

@@ -12,7 +12,7 @@ from core.cli.progress import Progress
 from core.paths import runs_home, trace_cache_file
 from core.search.fitted import SHIPPED, Fitted, read_fitted, write_fitted
 
-app = typer.Typer(help="Fixed settings found on logos: what an agent has to beat.", no_args_is_help=True)
+app = typer.Typer(help="Find fixed settings on a set of logos, as baselines for an agent.", no_args_is_help=True)
 
 
 def _told(fitted: Fitted, path: Path, as_json: bool) -> None:
@@ -28,16 +28,16 @@ def _told(fitted: Fitted, path: Path, as_json: bool) -> None:
 @app.command("fit")
 def fit_baselines(
     images: Annotated[str, typer.Option(help="A folder of logos, or 'builtin'.")],
-    out: Annotated[Path, typer.Option(help="The JSON file.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.")],
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "train",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
-    singles: Annotated[int, typer.Option(help="Settings tried for the best single one.", min=1)] = 60,
-    each: Annotated[int, typer.Option(help="Settings tried for each further place of the portfolio.", min=1)] = 6,
-    size: Annotated[int, typer.Option(help="Settings of the portfolio.", min=1, max=100)] = 20,
-    seed: Annotated[int, typer.Option(help="Of the search.", min=0)] = 0,
+    singles: Annotated[int, typer.Option(help="Settings to try for the best single setting.", min=1)] = 60,
+    each: Annotated[int, typer.Option(help="Settings to try for each additional place in the portfolio.", min=1)] = 6,
+    size: Annotated[int, typer.Option(help="Number of settings in the portfolio.", min=1, max=100)] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the search.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
-    """Find the best single setting for all logos, and a portfolio of settings of which each logo takes its best."""
+    """Find the best single setting for all logos, and a portfolio from which each logo uses its best setting."""
     from core.evaluation.fitting import Request, fit
 
     with clear_errors():
@@ -49,8 +49,9 @@ def fit_baselines(
 
 @app.command("show")
 def show_baselines(
-    file: Annotated[Path, typer.Argument(help="What `baselines fit` wrote; what ships without it.")] = SHIPPED, as_json: Json = False
+    file: Annotated[Path, typer.Argument(help="File written by `baselines fit`; default is the built-in one.")] = SHIPPED,
+    as_json: Json = False,
 ) -> None:
-    """The settings that were found, best first, and the mean gain with so many of them."""
+    """Show the fitted settings, best first, and the mean gain of the first n of them."""
     with clear_errors():
         _told(read_fitted(file), file, as_json)

@@ -1,4 +1,4 @@
-"""``bench``: what this machine has to tell."""
+"""``bench``: benchmarks of this machine."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ def bench(
     what: Annotated[str, typer.Argument(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")],
     images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
     repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,
-    model: Annotated[str, typer.Option(help="optimize: the model that chooses.")] = "default",
-    config: Annotated[Path, typer.Option(help="ablation: the config that is varied.")] = ABLATED,
+    model: Annotated[str, typer.Option(help="optimize: the model to use.")] = "default",
+    config: Annotated[Path, typer.Option(help="ablation: the config to vary.")] = ABLATED,
     vary: Annotated[str, typer.Option(help="ablation: one setting and its values, for example curriculum.enabled=true,false.")] = VARIED,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting of all runs.")
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting in all runs.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
-    minutes: Annotated[float, typer.Option(help="chaos: how long faults go on; heap: how long the page stays open.", min=0.1)] = 8.0,
+    minutes: Annotated[
+        float, typer.Option(help="chaos: how long to inject faults; heap: how long to keep the page open (minutes).", min=0.1)
+    ] = 8.0,
     work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
-    short: Annotated[bool, typer.Option("--short", help="A few seconds of each, to see that it runs; nothing is written.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The document whose section is written; default docs/benchmarks.md.")] = None,
+    short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure this machine: each side against another, as ratios. Let nothing else run meanwhile."""
+    """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
     from core.bench import ablation, chaos, heap, ingest, optimizing, pictures, telemetry, throughput, ui  # imports torch
     from core.bench.report import write_section
 
     with clear_errors():
         if what not in NAMES:
-            raise ConfigError(f"bench {what!r} is none of {', '.join(NAMES)}")
+            raise ConfigError(f"bench {what!r} is not one of {', '.join(NAMES)}")
         try:
             match what:
                 case "throughput":

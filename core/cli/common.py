@@ -13,7 +13,7 @@ import typer
 from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, TrackerError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its directory.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory.")]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``curricula``: list and show those that are kept, and lay one over the episodes of a run."""
+"""``curricula``: list and show saved curricula, and replay one on the episodes of a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from core.paths import runs_home
 from core.runs.records import read_config
 from core.runs.run_dir import find_run
 
-app = typer.Typer(help="Curricula that are kept as files, and what one would have done in a run.", no_args_is_help=True)
+app = typer.Typer(help="List saved curricula and replay one on a run.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_curricula(as_json: Json = False) -> None:
-    """The curricula that are kept."""
+    """List saved curricula."""
     with clear_errors():
         found = library.names(runs_home())
-        result({"curricula": found}, as_json, lambda: print("\n".join(found) or "none is kept yet"))
+        result({"curricula": found}, as_json, lambda: print("\n".join(found) or "no curricula saved yet"))
 
 
 @app.command("show")
-def show_curriculum(name: Annotated[str, typer.Argument(help="Its name.")], as_json: Json = False) -> None:
-    """The stages of one."""
+def show_curriculum(name: Annotated[str, typer.Argument(help="Name of the curriculum.")], as_json: Json = False) -> None:
+    """Show the stages of a curriculum."""
     with clear_errors():
         found = library.read(runs_home(), name)
 
@@ -43,10 +43,10 @@ def show_curriculum(name: Annotated[str, typer.Argument(help="Its name.")], as_j
 @app.command("whatif")
 def what_if(
     run: RunName,
-    curriculum: Annotated[str, typer.Option(help="A file, or the name of one that is kept; default is the run's own rules.")] = "",
+    curriculum: Annotated[str, typer.Option(help="A file or the name of a saved curriculum; default is the run's own rules.")] = "",
     as_json: Json = False,
 ) -> None:
-    """When these rules would have promoted on the episodes of a recorded run."""
+    """Show when these rules would have ended stages on the episodes of a recorded run."""
     from storage import export, queries
 
     with clear_errors():

@@ -1,4 +1,4 @@
-"""``export``, ``import``, ``choices`` and ``rebuild``: what runs and people have to tell."""
+"""``export``, ``import``, ``choices`` and ``rebuild``: data of runs in and out, and what people preferred."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.errors import ConfigError, RunError
 from core.paths import runs_home
 from core.runs.run_dir import RunDir, find_run
 
-RunNames = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of runs, or their directories.")]
+RunNames = Annotated[list[str], typer.Argument(metavar="RUN...", help="IDs or directories of runs.")]
 
 
 def export(
@@ -25,14 +25,14 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="csv, json or parquet; archive for whole runs as a zip; onnx for its best model; tensorboard, wandb or mlflow for another tracker.",
+            help="csv, json or parquet for tables; archive for complete runs as a ZIP; onnx for the best model; tensorboard, wandb or mlflow for a tracker.",
         ),
     ] = "csv",
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
-    only: Annotated[str, typer.Option("--tables", help="Only these tables, separated by commas.")] = "",
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("."),
+    only: Annotated[str, typer.Option("--tables", help="Only these tables, comma-separated.")] = "",
     project: Annotated[str, typer.Option(help="wandb: the project; mlflow: the experiment.")] = "tracewright",
-    online: Annotated[bool, typer.Option("--online", help="wandb, mlflow: to the server rather than into the folder.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Another tracker: go on until the run is over.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="wandb, mlflow: send to the server instead of writing to the folder.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Trackers: keep exporting until the run ends.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the tables of runs with their data dictionary, whole runs as an archive that ``import`` takes in, a run's model as ONNX; or hand a
@@ -49,10 +49,10 @@ def export(
             _export_model(_only(names, form), out, as_json)
             return
         if form not in (*FORMATS, "archive"):
-            raise ConfigError(f"--format {form!r} is none of {', '.join((*FORMATS, 'archive', 'onnx', *TRACKERS))}")
+            raise ConfigError(f"--format {form!r} is not one of {', '.join((*FORMATS, 'archive', 'onnx', *TRACKERS))}")
         kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or list(KINDS)
         if unknown := [kind for kind in kinds if kind not in KINDS]:
-            raise ConfigError(f"--tables {unknown[0]!r} is none of {', '.join(KINDS)}")
+            raise ConfigError(f"--tables {unknown[0]!r} is not one of {', '.join(KINDS)}")
         found = _found(names)
         if form == "archive":
             _export_archive(found, out, as_json)
@@ -81,14 +81,14 @@ def _found(names: list[str]) -> list[RunDir]:
     """The runs of some names, each once."""
     found = {run.path: run for run in (find_run(name, runs_home()) for name in names)}
     if len({run.run_id for run in found.values()}) < len(found):
-        raise RunError("two of these runs have the same id; export them one by one")
+        raise RunError("two of these runs have the same ID; export them separately")
     return list(found.values())
 
 
 def _tell_left_out(lines: list[str]) -> None:
     """What could not be read, and exit code 1: not all that was asked for is there."""
     for line in lines:
-        print(f"left out: {line}", file=sys.stderr)
+        print(f"skipped: {line}", file=sys.stderr)
     if lines:
         raise typer.Exit(1)
 
@@ -114,15 +114,11 @@ def _export_archive(runs: list[RunDir], out: Path, as_json: bool) -> None:
 def import_(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE...", help="Archives that export made; or files or folders of TensorBoard or of neptune-exporter."),
+        typer.Argument(metavar="SOURCE...", help="Archives made by export, or files or folders from TensorBoard or neptune-exporter."),
     ],
-    form: Annotated[
-        str, typer.Option("--format", help="archive, tensorboard or neptune; without it a zip is an archive, the rest by what is there.")
-    ] = "",
-    name: Annotated[str, typer.Option("--as", "--name", metavar="NAME", help="What the run is called here; its own name without it.")] = "",
-    gain: Annotated[
-        str, typer.Option(metavar="SERIES", help="Another tracker's series that is to be compared as the validation gain.")
-    ] = "",
+    form: Annotated[str, typer.Option("--format", help="archive, tensorboard or neptune; detected if omitted.")] = "",
+    name: Annotated[str, typer.Option("--as", "--name", metavar="NAME", help="Name for the imported run; default is its own name.")] = "",
+    gain: Annotated[str, typer.Option(metavar="SERIES", help="The tracker's series to use as the validation gain.")] = "",
     as_json: Json = False,
 ) -> None:
     """Take in whole runs that another installation exported, or what another tracker recorded as runs to compare with. Checked first: what is
@@ -131,9 +127,9 @@ def import_(
 
     with clear_errors():
         if form and form not in ("archive", *FORMATS):
-            raise ConfigError(f"--format {form!r} is none of archive, {', '.join(FORMATS)}")
+            raise ConfigError(f"--format {form!r} is not one of archive, {', '.join(FORMATS)}")
         if name and len(sources) > 1:
-            raise ConfigError(f"--as names one run, and there are {len(sources)} sources")
+            raise ConfigError(f"--as names a single run, but there are {len(sources)} sources")
         told: list[str] = []
         notes: list[str] = []
         data: list[dict[str, Any]] = []
@@ -170,10 +166,10 @@ def _export_model(run: str, out: Path, as_json: bool) -> None:
 
 
 def choices(
-    source: Annotated[str, typer.Option(help="Only what was shown of this one: run/RUN or batch/BATCH.")] = "",
+    source: Annotated[str, typer.Option(help="Only answers about this source: run/RUN or batch/BATCH.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What people preferred on the page Choose: for each two methods the share of the first, with its 95 % interval, by category."""
+    """Show what people preferred on the Choose page: for each pair of methods, the share of the first with its 95% interval, by category."""
     from core.evaluation import choices as kept
 
     with clear_errors():
@@ -190,16 +186,16 @@ def choices(
                     share = f"{tally.share:.0%} ({tally.low:.0%} to {tally.high:.0%})" if tally.share is not None else "undecided"
                     print(f"  {tally.name:<12} {share:<22} {tally.n_a} to {tally.n_b}, {tally.n_equal} equal")
             if not told:
-                print("nothing was chosen yet; the page Choose shows two SVGs of a picture without their names")
+                print("no answers yet; use the Choose page to compare pairs of SVGs")
             if found.n_bad:
-                print(f"{found.n_bad} rows of {runs_home() / kept.FILE} can't be read and do not count")
+                print(f"{found.n_bad} rows of {runs_home() / kept.FILE} can't be read and are ignored")
 
         plain = [{"a": a, "b": b, "tallies": [tally.as_dict() for tally in tallies]} for a, b, tallies in told]
         result({"pairs": plain, "n_bad": found.n_bad}, as_json, text)
 
 
 def rebuild(as_json: Json = False) -> None:
-    """Make the database again from the event logs (while no console runs)."""
+    """Rebuild the database from the event logs (only while no console is running)."""
     from storage.ingest import catch_up
     from storage.store import Store, database_file
 

@@ -1,4 +1,4 @@
-"""``film``: a run's progress on chosen logos as a video or an animated picture."""
+"""``film``: a run's progress on chosen logos as a video or animated picture."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ SECONDS = (0.2, 10.0)
 
 def film(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Runs' ids or directories; several stand side by side, step by step.")
+        list[str], typer.Argument(metavar="RUN...", help="IDs or directories of runs; several are shown side by side, in step.")
     ],
-    out: Annotated[Path, typer.Option(help=f"The file; its ending says as what: {', '.join(FORMATS)}.")],
+    out: Annotated[Path, typer.Option(help=f"Output file; its extension sets the format: {', '.join(FORMATS)}.")],
     logos: Annotated[
         list[str] | None,
         typer.Option(
-            help="Names, separated by commas, or given one by one; without it six of the first run, from the smallest to the largest last gain."
+            help="Logo names, comma-separated or repeated; default is six logos of the first run, from the lowest to the highest final gain."
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="That each evaluation is seen, 0.2 to 10.")] = 1.0,
-    is_dark: Annotated[bool, typer.Option("--dark", help="On a dark ground.")] = False,
-    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Also write progress into this file, as JSON.")] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds per evaluation, 0.2 to 10.")] = 1.0,
+    is_dark: Annotated[bool, typer.Option("--dark", help="Use a dark background.")] = False,
+    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Also write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Film a run's evaluations: its SVGs of chosen logos, with gain and parameters beside, as MP4, WebM, WebP or GIF."""
+    """Make a film of a run's evaluations: its SVGs of chosen logos, with gain and parameters, as MP4, WebM, WebP or GIF."""
     from core.film.drawing import Painter
     from storage.films import reel_of
 
     with clear_errors():
         if out.suffix.lower() not in FORMATS:
-            raise ConfigError(f"--out {str(out)!r} ends in none of {', '.join(FORMATS)}")
+            raise ConfigError(f"--out {str(out)!r} does not end in one of {', '.join(FORMATS)}")
         if not SECONDS[0] <= seconds <= SECONDS[1]:
             raise ConfigError(f"--seconds {seconds:g} is not in [{SECONDS[0]:g}, {SECONDS[1]:g}]")
         if out.is_dir():
@@ -82,6 +82,6 @@ def _say(data: dict[str, Any]) -> None:
         f"{', '.join(data['logos'])}"
     )
     if data["evaluations_left_out"]:
-        print(f"{data['evaluations_left_out']} evaluations between these were left out")
+        print(f"{data['evaluations_left_out']} evaluations in between were skipped")
     for problem in data["problems"]:
         print(f"{problem['logo']} of {problem['run']} at step {problem['step']}: {problem['word']}")

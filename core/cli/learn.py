@@ -26,20 +26,18 @@ from core.search.searchers import SEARCHES
 def train(
     config: Annotated[Path | None, typer.Option(help="A YAML config, for example configs/recommended.yaml.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
-    curriculum: Annotated[
-        Path | None, typer.Option(help="A curriculum's YAML file, or the name of one that was kept; goes through it.")
-    ] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; default is a new folder in runs/.")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run from its last checkpoint.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="With --resume: from this checkpoint, for example best.")] = "",
-    cause: Annotated[str, typer.Option(hidden=True, help="Why it is started, for the log.")] = "",
-    after_attempt: Annotated[int | None, typer.Option(hidden=True, help="Refuse where the log has later attempts.")] = None,
+    curriculum: Annotated[Path | None, typer.Option(help="Train with this curriculum: a YAML file or the name of a saved one.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; default is a new folder in runs/.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Resume a run from its last checkpoint.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="With --resume: the checkpoint to resume from, for example best.")] = "",
+    cause: Annotated[str, typer.Option(hidden=True, help="Reason for the start, for the log.")] = "",
+    after_attempt: Annotated[int | None, typer.Option(hidden=True, help="Refuse if the log has later attempts.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an agent in this process. Ctrl-C stops cleanly; go on later with --resume."""
+    """Train an agent in this process. Ctrl-C stops cleanly; continue later with --resume."""
     with clear_errors():
         if checkpoint and resume is None:
-            raise ConfigError("--checkpoint says where --resume goes on from; give --resume RUN too")
+            raise ConfigError("--checkpoint only works with --resume; give --resume RUN too")
         run = _run_to_train(config, settings or [], run_dir, resume, curriculum)
         from core.training.trainer import train as train_run
 
@@ -63,14 +61,16 @@ def train(
 def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None, resume: str | None, curriculum: Path | None) -> RunDir:
     if resume is not None:
         if config or settings or run_dir or curriculum:
-            raise ConfigError("--resume goes on with a run as it is; it takes no --config, --set, --curriculum or --run-dir")
+            raise ConfigError(
+                "--resume continues a run with its own settings; it can't be combined with --config, --set, --curriculum or --run-dir"
+            )
         run = find_run(resume, runs_home())
         check_resumable(run)
         return run
     if config is None and run_dir is not None and RunDir(run_dir).exists() and not settings:
         run = RunDir(run_dir.resolve())
         if next(read_backwards(run.events_file), None) is not None:
-            raise RunError(f"{run.run_id} was started before; go on with --resume {run_dir}")
+            raise RunError(f"{run.run_id} has already been started; continue it with --resume {run_dir}")
         return run
     if config is None:
         presets = ", ".join(f"configs/{path.name}" for path in sorted(PRESETS.glob("*.yaml")))
@@ -85,7 +85,9 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
 
 def evaluate(
     model: Annotated[str | None, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = None,
-    images: Annotated[str | None, typer.Option(help="A folder of logos, or 'builtin'; default is what the model was trained on.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="A folder of logos, or 'builtin'; default is the data that the model was trained on.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "validation",
     methods: Annotated[
         str,
@@ -93,18 +95,18 @@ def evaluate(
     ] = "default,method1,single,policy",
     budgets: Annotated[str, typer.Option(help="Conversions per logo, comma-separated.")] = "1,5,10,20,50,100",
     work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
-    seed: Annotated[int, typer.Option(help="Of the searches.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the searches.", min=0)] = 0,
     vectors: Annotated[
-        bool, typer.Option(help="Hold results against the vectors too that the pictures were made of: errors and FLIP at 1,024 pixels.")
+        bool, typer.Option(help="Also compare results with the original vectors of the pictures: errors and FLIP at 1,024 pixels.")
     ] = False,
     delivered: Annotated[
         bool,
-        typer.Option(help="Make of each best conversion what Optimize delivers; with --vectors that is held against them."),
+        typer.Option(help="Process each best conversion as Optimize does; with --vectors, compare that with the original."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the agent with baselines and searches, each with the same conversions on the same logos."""
+    """Compare the agent with baselines and searches on the same logos, with the same number of conversions."""
     from core.evaluation.comparison import Request, compare
     from core.evaluation.tables import as_text, write_comparison
 
@@ -112,7 +114,7 @@ def evaluate(
         try:
             counts = sorted({int(b) for b in budgets.split(",") if b.strip()})
         except ValueError:
-            raise ConfigError(f"--budgets {budgets!r} are not whole numbers with commas between, for example 1,5,20") from None
+            raise ConfigError(f"--budgets {budgets!r} are not comma-separated whole numbers, for example 1,5,20") from None
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
         comparison = compare(
             Request(model, images, split, names, counts, work_size, seed, vectors=vectors, delivered=delivered), runs_home(), Progress()
@@ -123,16 +125,16 @@ def evaluate(
 
 
 def optimize(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
-    budget: Annotated[int, typer.Option(help="Conversions per picture.", min=1, max=1000)] = 10,
-    prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
-    max_side: Annotated[int, typer.Option(help="Longest side in pixels at which pictures are traced.", min=32, max=4096)] = 1024,
-    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Keep the progress here as JSON.")] = None,
+    budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
+    prefer: Annotated[str, typer.Option(help="Prioritise: smaller (smaller file) or faithful (closer match); default is balanced.")] = "",
+    max_side: Annotated[int, typer.Option(help="Longest side of the pictures, in pixels.", min=32, max=4096)] = 1024,
+    progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the best SVG of each picture that the agent finds."""
+    """Convert each picture to the best SVG that the agent finds."""
     from core.agents.loading import load_model
     from core.evaluation.files import find_pictures
     from core.evaluation.finalists import PREFERENCES
@@ -140,10 +142,10 @@ def optimize(
 
     with clear_errors():
         if prefer not in PREFERENCES:
-            raise ConfigError(f"--prefer {prefer!r} is none of {', '.join(name for name in PREFERENCES if name)}")
+            raise ConfigError(f"--prefer {prefer!r} is not one of {', '.join(name for name in PREFERENCES if name)}")
         files, missing = find_pictures(pictures, out)
         if not files:
-            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; taken are {', '.join(sorted(FORMATS))}")
+            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}")
         out.mkdir(parents=True, exist_ok=True)
         done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
         done.skipped[:0] = missing

@@ -19,7 +19,9 @@ from core.logos.uploads import unpack
 from core.paths import runs_home
 from core.tracing.pipeline import MODES, Pipeline
 
-app = typer.Typer(help="Make the built-in logos as a folder; check a folder of logos; trace one; judge SVGs of it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write the built-in logos to a folder, check a folder of logos, trace a picture, or judge SVGs.", no_args_is_help=True
+)
 
 
 @app.command("make")
@@ -38,7 +40,7 @@ def make_logos(
 
 @app.command("check")
 def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 'builtin'.")], as_json: Json = False) -> None:
-    """Say what training would use of a folder, and what it would leave out and why."""
+    """Show which logos of a folder training would use, and which it would skip and why."""
     with clear_errors():
         found = load_logos(path)
         pairs = near_duplicates(found.logos)
@@ -49,7 +51,7 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
             for category, splits in found.counts().items():
                 print(f"  {category:<10} " + ", ".join(f"{n} {split}" for split, n in splits.items() if n))
             for item in skipped:
-                print(f"  left out {item['source']}: {item['reason']}")
+                print(f"  skipped {item['source']}: {item['reason']}")
             for note in found.notes:
                 print(f"  {note}")
             for pair in pairs:
@@ -62,11 +64,11 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
 
 @app.command("add")
 def add_logos(
-    name: Annotated[str, typer.Argument(help="The set's name; made where it is not there yet.")],
-    files: Annotated[list[Path], typer.Argument(help="Pictures, or zips of them.")],
+    name: Annotated[str, typer.Argument(help="Name of the set; created if it does not exist.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures or ZIP files.")],
     as_json: Json = False,
 ) -> None:
-    """Put pictures into a set of your own, each with a category and a split."""
+    """Add pictures to your own set, each with a category and a split."""
 
     with clear_errors():
         try:
@@ -79,13 +81,13 @@ def add_logos(
 
 @app.command("label")
 def label_logo(
-    path: Annotated[str, typer.Argument(help="The folder of a set of your own.")],
-    name: Annotated[str, typer.Argument(help="The logo.")],
+    path: Annotated[str, typer.Argument(help="Folder of your own set.")],
+    name: Annotated[str, typer.Argument(help="Name of the logo.")],
     category: Annotated[str, typer.Option(help="simple, text, gradient or complex.")] = "",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Put a logo into another category or split."""
+    """Move a logo to another category or split."""
 
     with clear_errors():
         sets.relabel(runs_home(), str(Path(path).resolve()), name, category, split)
@@ -96,18 +98,20 @@ def label_logo(
 def trace_logo(
     picture: Annotated[Path, typer.Argument(help="A picture.")],
     params: Annotated[
-        str, typer.Option(help="The ten parameters, comma-separated; the first seven alone, or 'default', mean VTracer alone.")
+        str, typer.Option(help="The ten parameters, comma-separated; only the first seven, or 'default', means plain VTracer.")
     ] = "default",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
-    out: Annotated[Path | None, typer.Option(help="Where to write the SVG.")] = None,
-    trace_size: Annotated[int, typer.Option(help="Longest side that VTracer sees, in pixels; 0: VTracer alone.", min=0, max=4096)] = 512,
+    out: Annotated[Path | None, typer.Option(help="SVG file to write.")] = None,
+    trace_size: Annotated[
+        int, typer.Option(help="Longest side that VTracer works at, in pixels; 0 means plain VTracer.", min=0, max=4096)
+    ] = 512,
     filter_speckle: Annotated[
-        float | None, typer.Option(help="Areas below its square in pixels are dropped; in place of what --params says.", min=0, max=128)
+        float | None, typer.Option(help="Drop areas below the square of this, in pixels; overrides --params.", min=0, max=128)
     ] = None,
     mode: Annotated[str, typer.Option(help="spline, polygon or none.")] = "spline",
     as_json: Json = False,
 ) -> None:
-    """Trace one picture under given parameters, in this process: what the Workbench does, and what repeats a case from a log."""
+    """Trace one picture with given parameters, as the Workbench does; also reproduces a case from a log."""
     from core.logos.pictures import read_picture
     from core.tracing.outcome import gain
     from core.tracing.params import N_OLD_PARAMS, NAMES, Params
@@ -134,7 +138,7 @@ def trace_logo(
         except PictureError as error:
             raise LogosError(f"{picture}: {error}") from error
         if mode not in MODES:
-            raise ConfigError(f"--mode {mode!r} is none of {', '.join(MODES)}")
+            raise ConfigError(f"--mode {mode!r} is not one of {', '.join(MODES)}")
         measured = found.measure(chosen, mode=mode)
         if out is not None and measured.trace.svg:
             write_aside(out, measured.trace.svg.encode())
@@ -153,12 +157,12 @@ def trace_logo(
 
 @app.command("judge")
 def judge_svgs(
-    source: Annotated[Path, typer.Argument(help="The vector that the picture was made of, an SVG.")],
+    source: Annotated[Path, typer.Argument(help="The original SVG of the picture.")],
     picture: Annotated[Path, typer.Argument(help="The picture that was traced.")],
-    svgs: Annotated[list[Path], typer.Argument(help="SVGs that were made of it.")],
+    svgs: Annotated[list[Path], typer.Argument(help="SVGs made from the picture.")],
     as_json: Json = False,
 ) -> None:
-    """Hold SVGs of a picture against the vector that the picture was made of, drawn at 1,024 pixels by another rasterizer."""
+    """Compare SVGs of a picture with its original vector, rendered at 1,024 pixels by an independent rasterizer."""
     from core.evaluation.vectors import judge
     from core.logos.pictures import MAX_FILE_BYTES, read_picture
     from core.logos.vectors import own_vector
@@ -167,7 +171,7 @@ def judge_svgs(
     with clear_errors():
         vector = own_vector(source)
         if vector is None:
-            raise LogosError(f"{source} is no SVG that can be read; give the vector that the picture was made of")
+            raise LogosError(f"{source} is not a readable SVG; give the original vector of the picture")
         try:
             texts = [read_text(file, MAX_FILE_BYTES) for file in svgs]
             missing = [str(file) for file, text in zip(svgs, texts, strict=True) if text is None]

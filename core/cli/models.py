@@ -14,12 +14,10 @@ from core.models import registry
 from core.models.registry import Entry, Interval
 from core.paths import runs_home
 
-app = typer.Typer(
-    help="Registered models: versions, what each is worth, which one is the default, and taking one away.", no_args_is_help=True
-)
+app = typer.Typer(help="List, register, compare, promote and delete models.", no_args_is_help=True)
 ModelName = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A model's id, its name for the newest version, 'default', or 'shipped' for the one that ships."),
+    typer.Argument(metavar="MODEL", help="A model's ID, its name (newest version), 'default', or 'shipped' for the built-in model."),
 ]
 
 
@@ -30,7 +28,7 @@ def figure(value: Interval | None) -> str:
 def _line(entry: Entry) -> str:
     mark, record = "*" if entry.is_default else " ", entry.record
     if record is None:
-        return f"{mark} {entry.model_id:<28} {entry.problem or 'the model that ships'}"
+        return f"{mark} {entry.model_id:<28} {entry.problem or 'built-in model'}"
     return f"{mark} {entry.model_id:<28} {figure(record.gain):<40} {_when(record.made)}  {record.source}  {record.note.splitlines()[0] if record.note else ''}".rstrip()
 
 
@@ -40,18 +38,18 @@ def _when(ts: float) -> str:
 
 @app.command("list")
 def list_models(
-    deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted and can be put back.")] = False, as_json: Json = False
+    deleted: Annotated[bool, typer.Option("--deleted", help="List deleted models that can be restored.")] = False, as_json: Json = False
 ) -> None:
-    """Every model, the newest first; the default has a star."""
+    """List all models, newest first; the default has a star."""
     with clear_errors():
         entries = registry.discarded(runs_home()) if deleted else registry.models(runs_home())
-        text = lambda: print("\n".join(_line(entry) for entry in entries) or "no model was deleted")
+        text = lambda: print("\n".join(_line(entry) for entry in entries) or "no deleted models")
         result({"models": [entry.as_dict() for entry in entries]}, as_json, text)
 
 
 @app.command("show")
 def show_model(model: ModelName, as_json: Json = False) -> None:
-    """What is known of one: where it comes from, its gain by category, its data, its note."""
+    """Show a model's origin, gain by category, data and note."""
     with clear_errors():
         entry = registry.find(model, runs_home())
 
@@ -59,7 +57,7 @@ def show_model(model: ModelName, as_json: Json = False) -> None:
             print(f"{entry.model_id}{' (default)' if entry.is_default else ''}  {entry.path}")
             record = entry.record
             if record is None:
-                print(entry.problem or "the model that ships; measure it with python -m core evaluate --model shipped")
+                print(entry.problem or "built-in model; measure it with python -m core evaluate --model shipped")
                 return
             print(f"from        {record.source}" + (f", checkpoint {record.checkpoint}, step {record.step:,}" if record.checkpoint else ""))
             print(f"registered  {_when(record.made)}")
@@ -75,13 +73,15 @@ def show_model(model: ModelName, as_json: Json = False) -> None:
 
 @app.command("register")
 def register_model(
-    source: Annotated[str, typer.Argument(metavar="RUN", help="A run's id or directory, a checkpoint folder, or a model folder.")],
-    name: Annotated[str, typer.Option(help="What it is called; its config's name without it. The version is the next of that name.")] = "",
-    note: Annotated[str, typer.Option(help="What should be remembered of it.")] = "",
-    promote: Annotated[bool, typer.Option("--promote", help="Have 'default' mean it.")] = False,
+    source: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory, a checkpoint folder, or a model folder.")],
+    name: Annotated[
+        str, typer.Option(help="Name of the model; default is the name in its config. It becomes the next version of that name.")
+    ] = "",
+    note: Annotated[str, typer.Option(help="Note to save with it.")] = "",
+    promote: Annotated[bool, typer.Option("--promote", help="Make it the default model.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Keep a model with what is known of it; it is whole without its run."""
+    """Register a model with its record; it no longer depends on its run."""
     from core.agents.registration import register
 
     with clear_errors():
@@ -94,31 +94,29 @@ def register_model(
 
 
 @app.command("note")
-def note_model(
-    model: ModelName, note: Annotated[str, typer.Argument(help="The new note; '' takes it away.")], as_json: Json = False
-) -> None:
-    """Write a note to one, in the place of the one before."""
+def note_model(model: ModelName, note: Annotated[str, typer.Argument(help="The new note; '' removes it.")], as_json: Json = False) -> None:
+    """Replace a model's note."""
     with clear_errors():
         entry = registry.annotate(registry.find(model, runs_home()), note)
-        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id}: noted"))
+        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id}: note saved"))
 
 
 @app.command("promote")
 def promote_model(model: ModelName, as_json: Json = False) -> None:
-    """Have 'default' mean this one, wherever a model is asked for; 'shipped' goes back to the one that ships."""
+    """Make a model the default; 'shipped' returns to the built-in model."""
     with clear_errors():
         entry = registry.find(model, runs_home())
         registry.promote(runs_home(), entry)
-        result({"default": entry.model_id}, as_json, lambda: print(f"'default' means {entry.model_id} now"))
+        result({"default": entry.model_id}, as_json, lambda: print(f"{entry.model_id} is now the default"))
 
 
 @app.command("compare")
 def compare_models(
     first: ModelName,
-    second: Annotated[str, typer.Argument(metavar="MODEL", help="The one that is held against it.")],
+    second: Annotated[str, typer.Argument(metavar="MODEL", help="The model to compare it with.")],
     as_json: Json = False,
 ) -> None:
-    """The second against the first on the logos that both were evaluated on: difference, wins and losses, settings that differ."""
+    """Compare the second model with the first on the logos that both were evaluated on: difference, wins and losses, differing settings."""
     from core.models.facts import compare
 
     with clear_errors():
@@ -133,7 +131,7 @@ def compare_models(
                 if value is not None:
                     won = f"{value.wins} won, {value.ties} tied, {value.losses} lost"
                     print(f"  {name:<10} {value.difference:+.3f} ({value.low:+.3f} to {value.high:+.3f})  {won}")
-            print("the same data" if found.has_same_data else "not known to have been trained on the same data")
+            print("the same data" if found.has_same_data else "possibly trained on different data")
             for name, (one, other) in found.settings.items():
                 print(f"  {name}: {one} against {other}")
 
@@ -142,29 +140,29 @@ def compare_models(
 
 @app.command("delete")
 def delete_model(model: ModelName, as_json: Json = False) -> None:
-    """Take one out of the list; for a week it can be put back."""
+    """Delete a model; it can be restored within a week."""
     with clear_errors():
         entry = registry.find(model, runs_home())
         registry.discard(runs_home(), entry)
-        text = lambda: print(f"{entry.model_id} is deleted; python -m core models restore {entry.model_id} puts it back")
+        text = lambda: print(f"{entry.model_id} is deleted; restore it with: python -m core models restore {entry.model_id}")
         result({"deleted": entry.model_id}, as_json, text)
 
 
 @app.command("restore")
-def restore_model(model: Annotated[str, typer.Argument(metavar="MODEL", help="The id of a deleted one.")], as_json: Json = False) -> None:
-    """Put a deleted one back."""
+def restore_model(model: Annotated[str, typer.Argument(metavar="MODEL", help="ID of a deleted model.")], as_json: Json = False) -> None:
+    """Restore a deleted model."""
     with clear_errors():
         entry = registry.restore(runs_home(), model)
-        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id} is back"))
+        result(entry.as_dict(), as_json, lambda: print(f"{entry.model_id} is restored"))
 
 
 @app.command("export")
 def export_model(
     model: ModelName,
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    out: Annotated[Path, typer.Option(help="Output folder.")],
     as_json: Json = False,
 ) -> None:
-    """Write a folder to take away: policy.onnx, a card, and runner.py, which makes SVGs with four packages and nothing else."""
+    """Export a model to a standalone folder: policy.onnx, a model card, and runner.py, which needs only four packages."""
     from core.packaging.folder import export
 
     with clear_errors():

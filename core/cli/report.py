@@ -1,4 +1,4 @@
-"""``report``: runs or a study as one HTML page that needs nothing else, kept and listed where that is asked for."""
+"""``report``: runs or a study as one self-contained HTML page, optionally saved in the console's list."""
 
 from __future__ import annotations
 
@@ -38,36 +38,34 @@ class _Wish:
 
 
 def report(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Runs' ids or directories; several are compared.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The file; RUN-report.html or STUDY-report.html without it.")] = None,
-    kind: Annotated[str, typer.Option(help="run, comparison or curriculum; without it what fits the number of runs.")] = "",
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="IDs or directories of runs; several are compared.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file; default is RUN-report.html or STUDY-report.html.")] = None,
+    kind: Annotated[str, typer.Option(help="run, comparison or curriculum; default depends on the number of runs.")] = "",
     period: Annotated[str, typer.Option(help="day or week: a summary of all runs instead.")] = "",
-    study: Annotated[str, typer.Option(metavar="STUDY", help="A study's id, its name, or its directory: a report of it instead.")] = "",
-    printed: Annotated[bool, typer.Option("--pdf", help="As PDF too, beside the HTML; needs Chromium.")] = False,
-    is_kept: Annotated[bool, typer.Option("--keep", help="Keep it in the console's list of reports.")] = False,
-    listed: Annotated[bool, typer.Option("--list", help="Show the reports that are kept.")] = False,
-    delete: Annotated[str, typer.Option(metavar="NAME", help="Delete a kept report; it can be put back for a week.")] = "",
-    restore: Annotated[str, typer.Option(metavar="NAME", help="Put a deleted report back.")] = "",
-    trigger: Annotated[str, typer.Option(hidden=True, help="What called for it.")] = "hand",
-    event_ts: Annotated[float, typer.Option(hidden=True, help="When that was, in seconds since 1970.")] = 0.0,
+    study: Annotated[str, typer.Option(metavar="STUDY", help="Report on a study instead: its ID, name or directory.")] = "",
+    printed: Annotated[bool, typer.Option("--pdf", help="Also write a PDF next to the HTML; needs Chromium.")] = False,
+    is_kept: Annotated[bool, typer.Option("--keep", help="Save it in the console's list of reports.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List saved reports.")] = False,
+    delete: Annotated[str, typer.Option(metavar="NAME", help="Delete a saved report; it can be restored within a week.")] = "",
+    restore: Annotated[str, typer.Option(metavar="NAME", help="Restore a deleted report.")] = "",
+    trigger: Annotated[str, typer.Option(hidden=True, help="What triggered the report.")] = "hand",
+    event_ts: Annotated[float, typer.Option(hidden=True, help="When it was triggered, in seconds since 1970.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Write runs, or a study, as one HTML page that needs nothing else: what came of them in plain words, curves, logos, how to repeat it."""
+    """Write a self-contained HTML report on runs or a study: findings in plain words, curves, logos, and how to reproduce it."""
     with clear_errors():
         if listed or delete or restore:
             _look_after(delete, restore, as_json)
             return
         if trigger not in get_args(kept.Trigger):
-            raise ConfigError(f"--trigger {trigger!r} is none of {', '.join(get_args(kept.Trigger))}")
+            raise ConfigError(f"--trigger {trigger!r} is not one of {', '.join(get_args(kept.Trigger))}")
         if period not in ("", "day", "week"):
-            raise ConfigError(f"--period {period!r} is none of day, week")
+            raise ConfigError(f"--period {period!r} is not one of day, week")
         if sum(map(bool, (runs, period, study))) != 1:
-            raise ConfigError(
-                "give the runs that the report is about, or --study STUDY, or --period day or week for all runs; --list shows those kept"
-            )
+            raise ConfigError("give the runs to report on, --study STUDY, or --period day or week for all runs; --list shows saved reports")
         about = find_study(study, runs_home()) if study else None
         if printed and pdf.find_browser() is None:
-            print(f"note: only the HTML is made; {pdf.missing()}", file=sys.stderr)
+            print(f"note: only the HTML was made; {pdf.missing()}", file=sys.stderr)
         wish = _Wish(kind, period, out, is_kept, printed, trigger, event_ts, about)  # type: ignore[arg-type]
         found = _runs_of_period(wish) if period else _runs_of_study(about) if about is not None else _named(runs or [])
         data = _make(wish, found)
@@ -168,6 +166,6 @@ def _look_after(delete: str, restore: str, as_json: bool) -> None:
         for line in problems:
             print(line)
         if not rows:
-            print("no report is kept: python -m core report RUN --keep")
+            print("no saved reports; make one with: python -m core report RUN --keep")
 
     result({"reports": rows, "problems": problems, "deleted": [r.name for r in kept.deleted(home)]}, as_json, text)

@@ -1,4 +1,4 @@
-"""``runs``: list, show, queue, start, stop, pause, resume, fork, steer and delete."""
+"""``runs``: list, show, queue, start, stop, pause, resume, fork, control and delete."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, unlisted
 from core.runs.status import check_steerable, overview, run_state
 from core.scheduling import local, queue
 
-app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, steer and delete runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, control and delete runs.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_runs(as_json: Json = False) -> None:
-    """All runs, newest first."""
+    """List all runs, newest first."""
     with clear_errors():
         rows, left_out = [overview(run) for run in reversed(list(all_runs(runs_home())))], unlisted(runs_home())
 
@@ -55,7 +55,7 @@ def list_runs(as_json: Json = False) -> None:
 
 @app.command("show")
 def show_run(run: RunName, as_json: Json = False) -> None:
-    """Status, figures and settings of a run."""
+    """Show the status, figures and settings of a run."""
     from storage.export import open_index, run_summary
 
     with clear_errors():
@@ -73,12 +73,12 @@ def show_run(run: RunName, as_json: Json = False) -> None:
 
 @app.command("queue")
 def queue_run(
-    config: Annotated[Path | None, typer.Option(help="A YAML config for a new run; without it the queue is shown.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML config of a new run; without it, show the queue.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
     priority: Annotated[int, typer.Option(help="Runs of a higher priority start first.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Put a new run into the queue, or show what waits and why. The console, or `runs serve`, starts it."""
+    """Queue a new run, or show queued runs and why they wait. The console or `runs serve` starts them."""
     with clear_errors():
         home = runs_home()
         if config is not None:
@@ -88,22 +88,22 @@ def queue_run(
             for line in preflight(wanted, home):
                 print(f"note: {line}", file=sys.stderr)
             run = queue.submit(home, wanted, priority)
-            result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} waits: {run_state(run).reason}"))
+            result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} is queued: {run_state(run).reason}"))
             return
         rows = [{"run_id": run.run_id, "priority": entry.priority, "reason": run_state(run).reason} for run, entry in queue.waiting(home)]
         result(
             {"queue": rows},
             as_json,
-            lambda: print("\n".join(f"{row['run_id']:<45} {row['reason']}" for row in rows) or "nothing waits"),
+            lambda: print("\n".join(f"{row['run_id']:<45} {row['reason']}" for row in rows) or "the queue is empty"),
         )
 
 
 @app.command("move")
 def move_run(run: RunName, place: Annotated[str, typer.Argument(help="first, last, up or down.")], as_json: Json = False) -> None:
-    """Change a waiting run's place in the queue."""
+    """Change a run's place in the queue."""
     with clear_errors():
         if place not in get_args(queue.Place):
-            raise ConfigError(f"{place!r} is none of {', '.join(get_args(queue.Place))}")
+            raise ConfigError(f"{place!r} is not one of {', '.join(get_args(queue.Place))}")
         found = find_run(run, runs_home())
         queue.move(found, place)  # type: ignore[arg-type]
         order = [other.run_id for other, _ in queue.waiting(runs_home())]
@@ -112,19 +112,19 @@ def move_run(run: RunName, place: Annotated[str, typer.Argument(help="first, las
 
 @app.command("cancel")
 def cancel_run(run: RunName, as_json: Json = False) -> None:
-    """Take a waiting run out of the queue; what it has done stays."""
+    """Remove a run from the queue; its files stay."""
     with clear_errors():
         found = find_run(run, runs_home())
         queue.cancel(found)
-        result({"cancelled": found.run_id}, as_json, lambda: print(f"{found.run_id} is out of the queue"))
+        result({"cancelled": found.run_id}, as_json, lambda: print(f"{found.run_id} was removed from the queue"))
 
 
 @app.command("serve")
 def serve_runs(
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing waits and nothing runs.")] = False,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when nothing is queued or running.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start what is queued, restart what dies and send notifications, without a console. Ctrl-C ends it; runs go on."""
+    """Start queued runs, restart runs that die and send notifications, without a console. Ctrl-C ends it; runs continue."""
     from core.scheduling.serve import serve
 
     with clear_errors():
@@ -135,10 +135,10 @@ def serve_runs(
 @app.command("stop")
 def stop_run(
     run: RunName,
-    force: Annotated[bool, typer.Option(help="Kill it instead of asking.")] = False,
+    force: Annotated[bool, typer.Option(help="Kill it instead of asking it to stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a run to keep a checkpoint and end; ten seconds later, asked again, it is killed."""
+    """Ask a run to save a checkpoint and stop; asked again after ten seconds, it is killed."""
     with clear_errors():
         found = find_run(run, runs_home())
         local.stop(found, force)
@@ -147,37 +147,39 @@ def stop_run(
 
 @app.command("pause")
 def pause_run(run: RunName, as_json: Json = False) -> None:
-    """Hold a run after its current step; it keeps its memory."""
+    """Pause a run after its current step; it keeps its memory."""
     with clear_errors():
         found = find_run(run, runs_home())
         local.pause(found)
-        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} pauses; go on with: python -m core runs continue {run}"))
+        result(
+            {"run": found.run_id}, as_json, lambda: print(f"{found.run_id} is pausing; continue with: python -m core runs continue {run}")
+        )
 
 
 @app.command("continue")
 def continue_run(run: RunName, as_json: Json = False) -> None:
-    """Have a paused run go on."""
+    """Continue a paused run."""
     with clear_errors():
         found = find_run(run, runs_home())
         local.proceed(found)
-        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} goes on"))
+        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} continues"))
 
 
 @app.command("resume")
 def resume_run(
     run: RunName,
-    checkpoint: Annotated[str, typer.Option(help="Go on from this checkpoint rather than the last: best, or step-<n>.")] = "",
-    queued: Annotated[bool, typer.Option("--queue", help="Put it into the queue rather than start it at once.")] = False,
+    checkpoint: Annotated[str, typer.Option(help="Checkpoint to resume from, instead of the last: best or step-<n>.")] = "",
+    queued: Annotated[bool, typer.Option("--queue", help="Queue it instead of starting it immediately.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run in the background."""
+    """Resume a run in the background."""
     with clear_errors():
         found = find_run(run, runs_home())
         if queued:
             queue.resume(found, checkpoint)
         else:
             local.resume(found, checkpoint)
-        where = f"waits: {run_state(found).reason}" if queued else f"goes on; its output is in {found.log_file}"
+        where = f"is queued: {run_state(found).reason}" if queued else f"continues; its output is in {found.log_file}"
         result({"run": found.run_id, "log": str(found.log_file)}, as_json, lambda: print(f"{found.run_id} {where}"))
 
 
@@ -188,7 +190,7 @@ def fork_run(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a new run into the queue that goes on from another's checkpoint under changed settings."""
+    """Queue a new run that continues from another run's checkpoint with changed settings."""
     with clear_errors():
         home = runs_home()
         parent = find_run(run, home)
@@ -196,12 +198,12 @@ def fork_run(
             raise RunError(f"{parent.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(parent.checkpoint_names()) or 'none'}")
         forked = queue.fork(home, parent, checkpoint, queue.fork_config(parent, checkpoint, settings))
         data = {"run": forked.run_id, "parent": parent.run_id, "checkpoint": checkpoint}
-        result(data, as_json, lambda: print(f"{forked.run_id} waits: {run_state(forked).reason}"))
+        result(data, as_json, lambda: print(f"{forked.run_id} is queued: {run_state(forked).reason}"))
 
 
 @app.command("health")
 def health_of_run(run: RunName, as_json: Json = False) -> None:
-    """What the doctor says of a run's log, by today's rules."""
+    """Show the doctor's findings for a run's log, by the current rules."""
     from core.health.doctor import Doctor
 
     with clear_errors():
@@ -215,7 +217,7 @@ def health_of_run(run: RunName, as_json: Json = False) -> None:
             for f in findings:
                 print(f"step {f['step']:>9}  {f['severity']:<8} {f['title']}: {f['evidence']}\n{'':>16} {f['cause']} {f['remedy']}")
             if not findings:
-                print(f"{found.run_id}: nothing to tell")
+                print(f"{found.run_id}: no findings")
 
         result({"run": found.run_id, "findings": findings}, as_json, text)
 
@@ -225,7 +227,7 @@ def _notices(run: RunDir) -> list[Notice]:
     try:
         return [notice for event in read_events(run.events_file, KINDS) if (notice := notice_of(run.run_id, event))]
     except OSError as error:
-        print(f"{run.run_id} is left out: {run.events_file.name} can't be read: {error.strerror}", file=sys.stderr)
+        print(f"{run.run_id} is skipped: {run.events_file.name} can't be read: {error.strerror}", file=sys.stderr)
         return []
 
 
@@ -235,10 +237,10 @@ def list_alerts(
     limit: Annotated[int, typer.Option(min=1)] = 50,
     as_json: Json = False,
 ) -> None:
-    """What the console's bell shows: findings and milestones of all runs, newest first."""
+    """List findings and milestones of all runs, newest first, like the console's bell."""
     with clear_errors():
         if at_least not in SEVERITIES:
-            raise ConfigError(f"--at-least {at_least!r} is none of {', '.join(SEVERITIES)}")
+            raise ConfigError(f"--at-least {at_least!r} is not one of {', '.join(SEVERITIES)}")
         found = [notice for run in all_runs(runs_home()) for notice in _notices(run)]
         found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]  # type: ignore[arg-type]
         found = sorted(found, key=lambda notice: -notice.ts)[:limit]
@@ -247,17 +249,17 @@ def list_alerts(
             for n in found:
                 print(f"{time.strftime('%m-%d %H:%M', time.localtime(n.ts))}  {n.severity:<8} {n.run_id:<40} {n.title}: {n.text}")
             if not found:
-                print("nothing to tell")
+                print("no alerts")
 
         result({"alerts": [asdict(notice) for notice in found]}, as_json, text)
 
 
 @app.command("notify")
 def notify(
-    message: Annotated[str, typer.Argument(help="What to send.")] = "A test from Tracewright: notifications arrive.",
+    message: Annotated[str, typer.Argument(help="Text to send.")] = "Test message from Tracewright: notifications work.",
     as_json: Json = False,
 ) -> None:
-    """Send a message to every address of the settings, to see that it arrives."""
+    """Send a test message to every address in the settings."""
     with clear_errors():
         settings = read_settings(runs_home())
         if not settings.notify.urls:
@@ -271,11 +273,11 @@ def notify(
 @app.command("compare")
 def compare_runs(
     first: RunName,
-    second: Annotated[str, typer.Argument(help="The run that is held against it.")],
-    out: Annotated[Path | None, typer.Option(help="A CSV with one row per logo.")] = None,
+    second: Annotated[str, typer.Argument(help="The run to compare it with.")],
+    out: Annotated[Path | None, typer.Option(help="Write a CSV with one row per logo.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Two runs on the logos that both evaluated: mean difference, wins, ties, losses, and a paired test."""
+    """Compare two runs on the logos that both evaluated: mean difference, wins, ties, losses and a paired test."""
     from storage import export, run_comparison
     from storage.ingest import read_new
     from storage.store import Store
@@ -310,10 +312,10 @@ def steer_run(
     command: Annotated[str, typer.Argument(help="advance, hold, release or back.")],
     as_json: Json = False,
 ) -> None:
-    """Move a running curriculum on by hand, hold it in its stage, release it, or send it back."""
+    """Advance a running curriculum, hold it in its stage, release it, or send it back a stage."""
     with clear_errors():
         if command not in COMMANDS:
-            raise ConfigError(f"{command!r} is none of {', '.join(COMMANDS)}")
+            raise ConfigError(f"{command!r} is not one of {', '.join(COMMANDS)}")
         found = find_run(run, runs_home())
         check_steerable(found)
         write_command(found, command)
@@ -323,7 +325,7 @@ def steer_run(
 @app.command("delete")
 def delete_run(
     run: RunName,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
     """Delete a run and all its files for good."""
@@ -338,22 +340,20 @@ def delete_run(
 @app.command("archive")
 def archive_run(
     run: RunName,
-    undo: Annotated[bool, typer.Option("--undo", help="Take it out of the archive again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Unarchive it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Leave a run out of the console's list; its files stay."""
+    """Hide a run from the console's list; its files stay."""
     with clear_errors():
         found = find_run(run, runs_home())
         trash.archive(found, not undo)
-        done = "in the list again" if undo else "archived"
+        done = "unarchived" if undo else "archived"
         result({"run": found.run_id, "archived": not undo}, as_json, lambda: print(f"{found.run_id} is {done}"))
 
 
 @app.command("restore")
-def restore_run(
-    run: Annotated[str, typer.Argument(help="The id of a run that was deleted in the console.")], as_json: Json = False
-) -> None:
-    """Put back a run that was deleted in the console within the last week."""
+def restore_run(run: Annotated[str, typer.Argument(help="ID of a deleted run.")], as_json: Json = False) -> None:
+    """Restore a run that was deleted in the console within the last week."""
     with clear_errors():
         found = trash.restore(runs_home(), run)
-        result({"restored": found.run_id}, as_json, lambda: print(f"{found.run_id} is back"))
+        result({"restored": found.run_id}, as_json, lambda: print(f"{found.run_id} is restored"))

@@ -1,4 +1,4 @@
-"""``search``: hyperparameter studies. Run one, continue, list, show, stop, and make something of its best trial."""
+"""``search``: hyperparameter studies: run, continue, list, show and stop them, and use their best trial."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from core.studies import analysis
 from core.studies.storage import TrialRow, read_trials
 from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, create, find_study, load_study
 
-app = typer.Typer(help="Hyperparameter studies: each trial is a run of the queue.", invoke_without_command=True)
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's id, its name, or its directory.")]
-Trials = Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of the study's own number.")]
-Hours = Annotated[float | None, typer.Option(min=0.001, help="Hours in all, instead of the study's own number.")]
-Number = Annotated[int | None, typer.Option("--trial", min=0, help="Another trial than the best.")]
+app = typer.Typer(help="Run hyperparameter studies; each trial is a run in the queue.", invoke_without_command=True)
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's ID, name or directory.")]
+Trials = Annotated[int | None, typer.Option(min=1, help="Total trials, overriding the study.")]
+Hours = Annotated[float | None, typer.Option(min=0.001, help="Time limit in hours, overriding the study.")]
+Number = Annotated[int | None, typer.Option("--trial", min=0, help="Number of the trial; default is the best.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting of the runs; repeatable.")]
 
 
@@ -39,12 +39,14 @@ def search(
     hours: Hours = None,
     as_json: Json = False,
 ) -> None:
-    """Search hyperparameters. Ctrl-C stops with all checkpoints; go on with `search continue`."""
+    """Search hyperparameters. Ctrl-C stops and keeps all checkpoints; continue with `search continue`."""
     if context.invoked_subcommand is not None:
         return
     with clear_errors():
         if config is None:
-            raise ConfigError("give --config FILE with what to search, for example configs/studies/learning.yaml, or a command: see --help")
+            raise ConfigError(
+                "give --config FILE with the search space, for example configs/studies/learning.yaml, or a command: see --help"
+            )
         home = runs_home()
         wanted, base = load_study(config, home, settings)
         wanted = _with_budget(wanted, trials, hours)
@@ -94,12 +96,14 @@ def _report_of(study: StudyDir) -> None:
     print("writing its report", file=sys.stderr)
     problem = make_of_study(study.study_id, study.home, threading.Event())
     if problem:
-        print(f"no report of it: {problem}; make one with: python -m core report --study {study.study_id} --keep", file=sys.stderr)
+        print(
+            f"its report could not be made: {problem}; make it with: python -m core report --study {study.study_id} --keep", file=sys.stderr
+        )
 
 
 @app.command("continue")
 def continue_study(study: StudyName, trials: Trials = None, hours: Hours = None, as_json: Json = False) -> None:
-    """Go on with a study that was stopped or killed, or with a larger budget; no trial that ended is done again."""
+    """Continue a study that was stopped or killed, or extend its budget; finished trials are not repeated."""
     with clear_errors():
         found = find_study(study, runs_home())
         if trials is not None or hours is not None:
@@ -109,7 +113,7 @@ def continue_study(study: StudyName, trials: Trials = None, hours: Hours = None,
 
 @app.command("list")
 def list_studies(as_json: Json = False) -> None:
-    """All studies, newest first."""
+    """List all studies, newest first."""
     with clear_errors():
         rows = [_overview(study) for study in all_studies(runs_home())]
 
@@ -163,7 +167,7 @@ def _print(data: dict[str, Any]) -> None:
     print(f"{data['n_trials']} trials ({states}) in {data['hours']:.2f} h")
     best = data["best"]
     if best is None:
-        print("no trial is complete and meets the constraints yet")
+        print("no complete trial meets the constraints yet")
         return
     values = ", ".join(f"{name} {value:.4g}" for name, value in zip(data["objectives"], best["values"], strict=True))
     print(f"best is trial {best['trial']}: {values}; run {best['run']}")
@@ -179,10 +183,10 @@ def show_study(
     evaluator: Annotated[str, typer.Option("--importance", help="ped-anova or fanova.")] = "ped-anova",
     as_json: Json = False,
 ) -> None:
-    """How a study stands: its trials, the best, and which settings matter."""
+    """Show a study's trials, the best of them, and which settings matter."""
     with clear_errors():
         if evaluator not in ("ped-anova", "fanova"):
-            raise ConfigError(f"--importance {evaluator!r} is none of ped-anova, fanova")
+            raise ConfigError(f"--importance {evaluator!r} is not one of ped-anova, fanova")
         found = find_study(study, runs_home())
         rows, config = read_trials(found), found.config()
         status, reason = found.status()
@@ -211,7 +215,7 @@ def _importance(study: StudyDir, config: StudyConfig, evaluator: str) -> tuple[d
 
 @app.command("best")
 def best_trial(study: StudyName, trial: Number = None, as_json: Json = False) -> None:
-    """The best trial that meets the constraints: its values and its settings, as --set options too."""
+    """Show the best trial that meets the constraints: its values and settings, also as --set options."""
     from core.studies.winners import chosen
 
     with clear_errors():
@@ -228,7 +232,7 @@ def best_trial(study: StudyName, trial: Number = None, as_json: Json = False) ->
 
 @app.command("stop")
 def stop_study(study: StudyName, as_json: Json = False) -> None:
-    """Ask the process that works on a study to stop; its live trials keep their checkpoints and go on when it is continued."""
+    """Ask the process working on a study to stop; live trials keep their checkpoints and resume when it continues."""
     with clear_errors():
         found = find_study(study, runs_home())
         found.want_stop()
@@ -237,7 +241,7 @@ def stop_study(study: StudyName, as_json: Json = False) -> None:
 
 @app.command("train")
 def train_best(study: StudyName, trial: Number = None, settings: Changes = None, as_json: Json = False) -> None:
-    """Put a training of the best trial's settings with the full budget into the queue."""
+    """Queue a run with the best trial's settings and the full budget."""
     from core.studies.winners import chosen, train_in_full
 
     with clear_errors():
@@ -245,14 +249,14 @@ def train_best(study: StudyName, trial: Number = None, settings: Changes = None,
         row = chosen(found, trial)
         run = train_in_full(runs_home(), found, row, settings)
         data = {"study": found.study_id, "trial": row.number, "run": run.run_id, "path": str(run.path)}
-        result(data, as_json, lambda: print(f"{run.run_id} waits: {run_state(run).reason}"))
+        result(data, as_json, lambda: print(f"{run.run_id} is queued: {run_state(run).reason}"))
 
 
 @app.command("preset")
 def make_preset(
-    study: StudyName, name: Annotated[str, typer.Argument(help="Of the preset.")], trial: Number = None, as_json: Json = False
+    study: StudyName, name: Annotated[str, typer.Argument(help="Name of the preset.")], trial: Number = None, as_json: Json = False
 ) -> None:
-    """Keep the best trial's settings as a preset, which New run and --config of a study take by name."""
+    """Save the best trial's settings as a preset, for New run and for a study's config."""
     from core.studies.winners import chosen, keep_as_preset
 
     with clear_errors():
@@ -260,11 +264,13 @@ def make_preset(
         row = chosen(found, trial)
         path = keep_as_preset(runs_home(), found, row, name)
         data = {"study": found.study_id, "trial": row.number, "preset": name, "path": str(path)}
-        result(data, as_json, lambda: print(f"trial {row.number} is the preset {name} in {path}"))
+        result(data, as_json, lambda: print(f"trial {row.number} is saved as preset {name} in {path}"))
 
 
 @app.command("delete")
-def delete_study(study: StudyName, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False) -> None:
+def delete_study(
+    study: StudyName, yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False, as_json: Json = False
+) -> None:
     """Delete a study for good; the runs of its trials stay."""
     from core.studies.study import delete
 

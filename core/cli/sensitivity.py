@@ -1,4 +1,4 @@
-"""``runs groups|efficiency|importance|schedules``: what many runs say together, headless twin of the page Compare."""
+"""``runs groups|efficiency|importance|schedules``: statistics over many runs, the headless twin of the Compare page."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from core.runs.seed_groups import SeedGroup
     from storage.store import Store
 
-Runs = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Runs by id or directory; without any, all.")]
-Out = Annotated[Path | None, typer.Option(help="The table as a CSV.")]
+Runs = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="IDs or directories of runs; default is all.")]
+Out = Annotated[Path | None, typer.Option(help="Write the table as CSV.")]
 _SHOWN = 5  # of what is left out, by name
 
 
@@ -47,14 +47,14 @@ def _index(names: Sequence[str] | None) -> Iterator[tuple[Store, list[RunDir]]]:
     found = list(all_runs(home)) if names is None else [find_run(name, home) for name in names]
     runs = list({run.path: run for run in found}.values())
     if len({run.run_id for run in runs}) < len(runs):
-        raise RunError("two of these runs have the same id; rename the folder of one")
+        raise RunError("two of these runs have the same ID; rename the folder of one")
     with Store(None) as store:
         for place, run in enumerate(runs, start=1):
             try:
                 read_new(store, run.run_id, run.events_file, {})
                 taken.append(run)
             except OSError as error:
-                print(f"{run.run_id} is left out: {run.events_file.name} can't be read: {error.strerror}", file=sys.stderr)
+                print(f"{run.run_id} is skipped: {run.events_file.name} can't be read: {error.strerror}", file=sys.stderr)
             progress("reading logs", place, len(runs))
         yield store, taken
 
@@ -80,9 +80,9 @@ def _write(frame: pd.DataFrame, out: Path | None) -> None:
 
 def _print_left_out(left_out: dict[str, str]) -> None:
     for run_id, why in list(left_out.items())[:_SHOWN]:
-        print(f"left out: {run_id}: {why}")
+        print(f"excluded: {run_id}: {why}")
     if len(left_out) > _SHOWN:
-        print(f"left out: {len(left_out) - _SHOWN} more")
+        print(f"excluded: {len(left_out) - _SHOWN} more")
 
 
 def _number(value: float, form: str) -> str:
@@ -104,11 +104,11 @@ def _print_groups(figures: pd.DataFrame, pairs: pd.DataFrame) -> None:
 
 def groups(
     runs: Runs = None,
-    least: Annotated[int, typer.Option("--at-least", help="Only groups of so many seeds, where no run is named.", min=1)] = 2,
+    least: Annotated[int, typer.Option("--at-least", help="Minimum number of seeds per group, if no runs are given.", min=1)] = 2,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Seeds of one config as groups: interquartile mean of their gains with its interval, and how likely one group beats another."""
+    """Group the seeds of each config: interquartile mean of their gains with its interval, and the probability that one group beats another."""
     from storage import sensitivity
 
     with clear_errors(), _index(runs or None) as (store, taken):
@@ -120,7 +120,7 @@ def groups(
         def text() -> None:
             _print_groups(figures, pairs)
             if not kept:
-                print(f"no config has {least} evaluated seeds or more; train one under other seeds: python -m core runs schedules --help")
+                print(f"no config has {least} or more evaluated seeds; train with more seeds: python -m core runs schedules --help")
             if len(found) > len(kept):
                 n = len(found) - len(kept)
                 print(f"{'one config' if n == 1 else f'{n} configs'} with fewer than {least} seeds {'is' if n == 1 else 'are'} not shown")
@@ -131,7 +131,7 @@ def groups(
 
 
 def efficiency(runs: Runs = None, out: Out = None, as_json: Json = False) -> None:
-    """What each training cost and came to: conversions per second, gains at equal steps and minutes, and how soon most of it was there."""
+    """Show what each training cost and reached: conversions per second, gains at equal steps and minutes, and time to 95% of the rise."""
     from storage import sensitivity
 
     with clear_errors(), _index(runs or None) as (store, taken):
@@ -139,7 +139,7 @@ def efficiency(runs: Runs = None, out: Out = None, as_json: Json = False) -> Non
         _write(found.table, out)
 
         def text() -> None:
-            print(f"{'':<44}{'conv./s':>8}{'minutes':>9}{'final':>8}{'at equal':>17}{'95 % of its rise at':>22}")
+            print(f"{'':<44}{'conv./s':>8}{'minutes':>9}{'final':>8}{'at equal':>17}{'95% of its rise at':>22}")
             print(f"{'':<44}{'':>25}{f'{found.at_steps:,.0f} steps':>13}{f'{found.at_minutes:.3g} min':>10}{'step':>8}{'min':>8}")
             for row in found.table.to_dict("records"):
                 print(
@@ -160,11 +160,11 @@ def _plain(value: float) -> float | None:
 
 def importance(
     runs: Runs = None,
-    like: Annotated[str, typer.Option(help="Of several data sets or budgets, take that of this run; else the one with most runs.")] = "",
+    like: Annotated[str, typer.Option(help="Use the data set and budget of this run; default is the pair with the most runs.")] = "",
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Which settings mattered, over all runs on the same logos with the same number of steps."""
+    """Show which settings mattered, over all runs on the same logos with the same number of steps."""
     import pandas as pd
 
     from storage import sensitivity
@@ -192,17 +192,17 @@ def importance(
 
 
 def schedules(
-    config: Annotated[Path, typer.Option(help="The YAML config that all runs share.")],
+    config: Annotated[Path, typer.Option(help="YAML config shared by all runs.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting of all runs; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting in all runs; repeatable.")
     ] = None,
-    vary: Annotated[str, typer.Option(help="The setting that differs, and its values.")] = LR_SCHEDULES,
-    seeds: Annotated[str, typer.Option(help="Seeds of each value, comma-separated.")] = "1,2,3",
+    vary: Annotated[str, typer.Option(help="The setting to vary, and its values.")] = LR_SCHEDULES,
+    seeds: Annotated[str, typer.Option(help="Seeds for each value, comma-separated.")] = "1,2,3",
     priority: Annotated[int, typer.Option(help="Runs of a higher priority start first.")] = 0,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Start them and wait for their end, or only queue them.")] = True,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Start them and wait until they end, or only queue them.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Compare learning-rate schedules: queue one config under each with several seeds, then the table. Asked again, it takes what is there."""
+    """Compare learning-rate schedules: queue one config with each schedule and several seeds, then print the table. Existing runs are reused."""
     from core.scheduling.serve import serve
 
     with clear_errors():
@@ -229,7 +229,7 @@ def _is_over(runs: Sequence[RunDir], progress: Progress) -> bool:
     rows = [overview(run) for run in runs]
     n_over = sum(not Status(row["status"]).is_moving for row in rows)
     done = sum(row["total_timesteps"] or 0 if not Status(row["status"]).is_moving else row["step"] for row in rows)
-    progress(f"training: {n_over} of {len(runs)} runs are over, steps", done, sum(row["total_timesteps"] or 0 for row in rows))
+    progress(f"training: {n_over} of {len(runs)} runs finished, steps", done, sum(row["total_timesteps"] or 0 for row in rows))
     return n_over == len(runs)
 
 
@@ -246,7 +246,7 @@ def _series_table(store: Store, runs: list[RunDir], states: dict[str, Status]) -
         _print_groups(figures, pairs)
         for label, row in speed.items():
             steps, minutes = _number(row["steps_to_95"], ",.0f"), _number(row["minutes_to_95"], ".3g")
-            print(f"{label}: 95 % of the rise after {steps} steps, {minutes} min (medians)")
+            print(f"{label}: 95% of the rise after {steps} steps, {minutes} min (medians)")
         for run_id, status in states.items():
             if status is not Status.COMPLETED:
                 print(f"{run_id} is {status.value.lower()}")

@@ -41,21 +41,21 @@ class LogosConfig(Section):
 
 
 class PipelineConfig(Section):
-    """What stands around VTracer: the picture enlarged and its edges cleaned before, colours and gradients fitted after."""
+    """Steps around VTracer: enlarging the picture and cleaning its edges before, fitting colours and gradients after."""
 
-    engine: Literal["1.0", "0.6"] = setting("1.0", "Version of VTracer; 0.6 has to be installed beside 1.0 (make vtracer-0.6).")
+    engine: Literal["1.0", "0.6"] = setting("1.0", "Version of VTracer; 0.6 must be installed alongside 1.0 (make vtracer-0.6).")
     trace_size: int = setting(
         512,
-        "Longest side of the picture that VTracer sees in training, enlarged from the work size a whole number of times; 0 enlarges nothing.",
+        "Longest side of the picture that VTracer traces in training, enlarged from the work size by a whole factor; 0 disables enlarging.",
         unit="pixels",
         basic=True,
         ge=0,
         le=4096,
     )
     delivered_size: int = setting(
-        1536, "The same for the SVGs that Optimize delivers: finer, and several times slower.", unit="pixels", ge=0, le=4096
+        1536, "The same for SVGs that Optimize delivers; larger is finer but several times slower.", unit="pixels", ge=0, le=4096
     )
-    sharpen: bool = setting(True, "Give every blended edge pixel an unblended colour beside it.")
+    sharpen: bool = setting(True, "Replace each blended edge pixel with an adjacent unblended colour.")
     fills: bool = setting(True, "Fit each region's colour, or a gradient, to the picture.")
 
 
@@ -84,16 +84,14 @@ class EnvConfig(Section):
         "VTracer parameters that action 0 maps to; null means the middle of each range.",
     )
 
-    fixed: list[str] = setting(
-        [], "VTracer parameters that are left at action 0, by name: those that gain nothing by being chosen for each logo."
-    )
+    fixed: list[str] = setting([], "VTracer parameters fixed at action 0, by name, because choosing them per logo gains nothing.")
 
     @field_validator("fixed")
     @classmethod
     def _known(cls, value: list[str]) -> list[str]:
         unknown = [name for name in value if name not in NAMES]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no parameter; they are {', '.join(NAMES)}")
+            raise ValueError(f"{unknown[0]!r} is not a parameter; choose from {', '.join(NAMES)}")
         if set(value) == set(NAMES):
             raise ValueError("all parameters are fixed; at least one must be left to choose")
         return value
@@ -142,7 +140,7 @@ class PPOConfig(Section):
     )
     group_size: int = setting(
         1,
-        "Environments that draw the same logo at once; above 1 their actions are also held against each other.",
+        "Number of environments that share each logo; above 1, their actions are also compared with each other.",
         unit="environments",
         ge=1,
         le=64,
@@ -207,7 +205,7 @@ class CurriculumConfig(Section):
 
     enabled: bool = setting(
         False,
-        "Work through the stages instead of drawing from all logos at once. Off by default: for equal steps it cost 0.01 of gain.",
+        "Work through the stages instead of drawing from all logos at once. Off by default: with the same number of steps, it cost 0.01 of gain.",
         basic=True,
     )
     window: int = setting(200, "Number of recent episodes over which the success rate is computed.", unit="episodes", ge=1, le=100_000)
@@ -223,7 +221,9 @@ class CurriculumConfig(Section):
     on_failure: Literal["advance", "ease", "back"] = setting(
         "ease", "What to do at the limit of a stage that was not passed: advance anyway, lower the threshold by 0.05, or go back one stage."
     )
-    max_setbacks: int = setting(2, "Maximum setbacks (stages eased or gone back from) per run; after that it advances.", ge=0, le=1000)
+    max_setbacks: int = setting(
+        2, "Maximum setbacks per run (lowering a threshold or going back a stage); after that, stages advance.", ge=0, le=1000
+    )
     stages: list[StageConfig] = Field(default_factory=plan_stages, description="The stages, in order.", min_length=1, max_length=20)
 
     @model_validator(mode="after")
@@ -279,7 +279,7 @@ class WorkersConfig(Section):
     )
     run_memory_mb: float = setting(
         0.0,
-        "Memory limit of the whole run, at which it saves a checkpoint and stops; 0 means 95 % of the machine's.",
+        "Memory limit of the whole run, at which it saves a checkpoint and stops; 0 means 95% of the machine's.",
         unit="MB",
         ge=0,
         le=10_000_000,
@@ -328,14 +328,14 @@ Switched = BeforeValidator(_switch)
 
 
 class TrackersConfig(Section):
-    """Where else the figures go while the run trains; keys come from the environment or .streamlit/secrets.toml."""
+    """Trackers that also receive the figures while the run trains; keys come from the environment or .streamlit/secrets.toml."""
 
     tensorboard: bool = setting(False, "Write TensorBoard event files into the run's folder.")
     wandb: Annotated[Literal["off", "offline", "online"], Switched] = setting(
         "off", "Weights & Biases: offline writes into the run's folder, for wandb sync; online needs WANDB_API_KEY."
     )
     mlflow: Annotated[Literal["off", "local", "server"], Switched] = setting(
-        "off", "MLflow: local writes mlflow.db beside the runs; server takes the one that MLFLOW_TRACKING_URI names."
+        "off", "MLflow: local writes mlflow.db next to the runs; server uses MLFLOW_TRACKING_URI."
     )
     project: str = setting(
         "tracewright", "Project in Weights & Biases, and experiment in MLflow.", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._ -]+$"
@@ -345,7 +345,7 @@ class TrackersConfig(Section):
 class RunConfig(Section):
     """All settings of a run."""
 
-    version: Literal[1, 2] = Field(2, description="Version of this format; 1: a run that was scored by SSIM and bytes, without a pipeline.")
+    version: Literal[1, 2] = Field(2, description="Version of this format; 1 means a run scored by SSIM and bytes, without a pipeline.")
     name: str = setting("", "Name shown in lists; if empty, the preset's name.", basic=True, max_length=80)
     note: str = setting("", "Free-form notes.", max_length=2000)
     seed: int = setting(1, "Random seed; the same seed and config give the same episodes.", basic=True, ge=0, le=2**31 - 1)
@@ -356,9 +356,7 @@ class RunConfig(Section):
     n_workers: int = setting(
         0, "Worker processes; 0 means one per core available to this process.", unit="processes", basic=True, ge=0, le=256
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "cpu", "Device that the networks train on; networks this small are fastest on the CPU."
-    )
+    device: Literal["auto", "cpu", "cuda"] = setting("cpu", "Device for training the networks; networks this small are fastest on the CPU.")
     logos: LogosConfig = Field(default_factory=LogosConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     env: EnvConfig = Field(default_factory=EnvConfig)

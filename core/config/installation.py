@@ -45,17 +45,17 @@ class NotifySettings(_Section):
     milestones: bool = _field(True, "Notify when a run ends, passes a stage or reaches a new best.")
     summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "How often to send a summary of all runs.")
     pause_minutes: float = _field(
-        30.0, "Minimum time between two notifications with the same cause from the same run.", unit="minutes", ge=0, le=10_080
+        30.0, "Minimum time between repeat alerts: notifications with the same cause from the same run.", unit="minutes", ge=0, le=10_080
     )
 
 
 class ReportSettings(_Section):
-    """Reports that are made by themselves, by the console or ``runs serve``, and kept."""
+    """Automatic reports, made by the console or ``runs serve``."""
 
     at_end: bool = _field(True, "Make a report when a run or a study ends.")
-    at_stages: bool = _field(True, "Make one when a stage of a curriculum ends.")
-    summaries: Literal["none", "daily", "weekly", "both"] = _field("both", "How often to make a summary of all runs.")
-    keep: int = _field(100, "Keep so many of these; beyond that the oldest are deleted.", unit="reports", ge=1, le=10_000)
+    at_stages: bool = _field(True, "Make a report when a curriculum stage ends.")
+    summaries: Literal["none", "daily", "weekly", "both"] = _field("both", "How often to make a summary report of all runs.")
+    keep: int = _field(100, "Maximum number of automatic reports to keep; the oldest are deleted first.", unit="reports", ge=1, le=10_000)
 
 
 class Settings(_Section):

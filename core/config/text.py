@@ -66,7 +66,7 @@ def problems(error: ValidationError, root: type[BaseModel] = RunConfig) -> list[
         message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if item["type"] == "extra_forbidden":
             names = ", ".join(_siblings(item["loc"], root))
-            found.append((field, f"{field}: no such setting; the settings here are {names}"))
+            found.append((field, f"{field}: unknown setting; available settings: {names}"))
         elif item["type"] == "value_error":
             found.append((field, f"{field}: {message}" if field else message))
         else:
@@ -142,7 +142,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except DamagedFileError as error:
         raise ConfigError(f"{path.parent}: {error}") from error
     if text is None:
-        raise ConfigError(f"{path} can't be read: there is no such file")
+        raise ConfigError(f"{path} can't be read: no such file")
     return parse_yaml(text, str(path))
 
 

@@ -75,7 +75,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return any(int(i) not in quarantined for i in self._eligible)  # an earlier one is drawn again as long as it takes
 
     def reseed(self, seed: int) -> None:
-        """Begin the random numbers anew, without a reset."""
+        """Restart the random numbers, without a reset."""
         super().reset(seed=seed)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[NDArray[np.float32], dict[str, Any]]:

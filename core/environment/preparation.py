@@ -57,5 +57,5 @@ class Preparations:
             self.take(index, result)
             if not self.is_ready(index):
                 pool.quarantine(index)
-                log.warning("%s can't be prepared and is left out: %s", self.logos[index].name, result.reason)
+                log.warning("%s can't be prepared and is skipped: %s", self.logos[index].name, result.reason)
         return [i for i in indices if self.is_ready(i)]

@@ -158,7 +158,7 @@ class PoolVecEnv(VecEnv):
             left = np.array([i for i in self._otherwise if i not in quarantined], dtype=np.int64)
             if not len(left):
                 raise WorkerError(
-                    f"no logo is left to train on: {len(quarantined)} were quarantined, each killed its workers again and again"
+                    f"no logo is left to train on: {len(quarantined)} were quarantined because each repeatedly killed its workers"
                 )
             env.set_eligible(left)
         while env.index in quarantined:

@@ -1,6 +1,6 @@
 """What people prefer: two SVGs of one picture, seen without their names, and which of them was chosen.
 
-Kept as ``choices.csv`` in the home folder, a row per choice, appended; a damaged row is left out and counted. The only judge that counts.
+Kept as ``choices.csv`` in the home folder, one row per choice, appended; a damaged row is skipped and counted. The only judge that counts.
 Intervals are Wilson's (scipy.stats.binomtest).
 """
 
@@ -52,7 +52,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Tally:
-    """``share``: of ``a`` among the decided ones, in [0, 1], with its 95 % interval; None where none is decided."""
+    """``share``: of ``a`` among the decided ones, in [0, 1], with its 95% interval; None where none is decided."""
 
     name: str
     n_a: int
@@ -91,7 +91,7 @@ def read(home: Path) -> Choices:
             except ValidationError:
                 n_bad += 1
     except csv.Error as error:
-        return Choices(tuple(rows), n_bad, f"{home / FILE}: {error}; move it away and choose anew")
+        return Choices(tuple(rows), n_bad, f"{home / FILE}: {error}; move it away and start again")
     return Choices(tuple(rows), n_bad)
 
 

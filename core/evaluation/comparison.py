@@ -67,9 +67,9 @@ class Request:
         """Raise :class:`ConfigError` for what can't be asked for."""
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown or not self.methods:
-            raise ConfigError(f"--methods {unknown[0] if unknown else ''!r} is none of {', '.join(METHODS)}")
+            raise ConfigError(f"--methods {unknown[0] if unknown else ''!r} is not one of {', '.join(METHODS)}")
         if self.split not in (*SPLITS, "all"):
-            raise ConfigError(f"--split {self.split!r} is none of {', '.join(SPLITS)}, all")
+            raise ConfigError(f"--split {self.split!r} is not one of {', '.join(SPLITS)}, all")
         learned = [name for name in self.methods if name in LEARNED]
         if learned and self.model is None:
             raise ConfigError(f"the method {learned[0]!r} needs --model RUN, a checkpoint folder or a model folder")

@@ -1,4 +1,4 @@
-"""What is delivered of a search: conversions made once more of the picture at several times its size.
+"""The delivery after a search: conversions repeated on the picture at several times its size.
 
 A search sees a picture at the trace size of training, where a fine step costs next to nothing and buys a little; at delivery the same steps
 are finer than what the picture shows and cost bytes and nodes that nobody sees. So what is finer than that is left out of what was found, and

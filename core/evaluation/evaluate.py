@@ -70,7 +70,7 @@ def evaluate_baseline(pool: WorkerPool, logos: Logos, indices: Sequence[int], me
 
 
 def summarise(results: Sequence[LogoResult]) -> dict[str, Any]:
-    """Means over the logos: gain with its bootstrap 95 % interval, by category, SSIM, bytes, share better."""
+    """Means over the logos: gain with its bootstrap 95% interval, by category, SSIM, bytes, share better."""
     gains = np.array([r.gain for r in results])
     low, high = bootstrap_interval(gains)
     categories = sorted({r.logo.category for r in results})

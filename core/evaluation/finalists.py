@@ -74,11 +74,11 @@ def remark(outcome: Outcome, defaults: Outcome) -> str:
     """What a person should know of a result; empty where nothing."""
     found = []
     if defaults.failure == "blank":
-        found.append("came out as one colour by VTracer's defaults")
+        found.append("VTracer's defaults gave a single colour")
     elif defaults.failure is not None:
-        found.append(f"VTracer's defaults fail on it ({defaults.failure})")
+        found.append(f"VTracer's defaults failed ({defaults.failure})")
     if outcome.failure is not None:
-        found.append("no conversion of it worked")
+        found.append("all attempts failed")
     elif outcome.structure > _LARGE_STRUCTURE or outcome.colour > _LARGE_COLOUR or outcome.lost > _MUCH_LOST:
-        found.append("needs a look: it is far from the picture")
+        found.append("needs a look: it differs strongly from the picture")
     return "; ".join(found)

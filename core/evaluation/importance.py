@@ -66,12 +66,12 @@ def importances(settings: pd.DataFrame, gains: NDArray[np.float64]) -> list[Impo
     """
     if len(settings) < LEAST_RUNS:
         raise ConfigError(
-            f"{len(settings)} comparable runs; importance takes at least {LEAST_RUNS}, and better {RUNS_PER_SETTING} per setting"
+            f"{len(settings)} comparable runs; importance needs at least {LEAST_RUNS}, ideally {RUNS_PER_SETTING} per setting"
         )
     coded = {name: _codes(settings[name]) for name in settings}
     varied = {name: codes for name, codes in coded.items() if codes.max() > 0}
     if not varied:
-        raise ConfigError(f"the {len(settings)} comparable runs differ in no setting but their seeds; vary one, then ask again")
+        raise ConfigError(f"the {len(settings)} comparable runs differ only in their seeds; vary a setting first")
     rows: dict[bytes, list[str]] = {}
     for name, codes in varied.items():
         rows.setdefault(codes.tobytes(), []).append(name)
@@ -91,8 +91,8 @@ def warning(n_runs: int, n_settings: int) -> str:
     if n_runs >= RUNS_PER_SETTING * n_settings:
         return ""
     return (
-        f"{n_runs} runs stand behind {n_settings} setting{'s' if n_settings > 1 else ''}: a hint, no more. "
-        f"About {RUNS_PER_SETTING} runs per setting make a ranking."
+        f"Based on {n_runs} runs for {n_settings} setting{'s' if n_settings > 1 else ''}, this is only a hint. "
+        f"A reliable ranking needs about {RUNS_PER_SETTING} runs per setting."
     )
 
 

@@ -1,4 +1,4 @@
-"""``optimize``: pictures in, the best SVG found of each out.
+"""``optimize``: takes pictures and delivers the best SVG found for each.
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
 training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result.
@@ -203,7 +203,7 @@ def _read(file: Source, max_side: int) -> Logo | Skipped:
         own = read_picture(file.path, None, svg_side=max_side)
         pixels = fit(own, max_side)
     except (PictureError, MemoryError) as error:
-        return Skipped(str(file.path), str(error) or "it takes more memory than there is")
+        return Skipped(str(file.path), str(error) or "not enough memory")
     return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
 
 
@@ -226,7 +226,9 @@ def _search(
         n_all = len(group) * (budget + 4)  # a delivered conversion takes as long as several
         prepared = Preparations(group, range(len(group)))
         places = prepared.prepare(pool, range(len(group)), lambda n: on_progress(n / n_all))
-        done.skipped += [Skipped(group[i].source, "it can't be traced; see the log") for i in range(len(group)) if not prepared.is_ready(i)]
+        done.skipped += [
+            Skipped(group[i].source, "could not be converted; see the log") for i in range(len(group)) if not prepared.is_ready(i)
+        ]
 
         def make(logo: Any) -> Searcher:
             return model.search(logo, weights, seed)

@@ -17,7 +17,7 @@ def as_text(comparison: Comparison) -> str:
     """A line per method and budget."""
     data = comparison.as_dict()
     lines = [
-        f"{'method':<14}{'conversions':>11}{'gain':>8}{'95 % interval':>18}{'worth of TPE':>14}{'better':>8}{'SSIM':>8}"
+        f"{'method':<14}{'conversions':>11}{'gain':>8}{'95% interval':>18}{'worth of TPE':>14}{'better':>8}{'SSIM':>8}"
         f"{'colour':>8}{'edges':>8}{'bytes':>8}{'regret':>8}{'CPU ms':>8}"
     ]
     for method, columns in comparison.columns.items():

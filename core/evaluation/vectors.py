@@ -98,7 +98,7 @@ def judge_apart(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str], lim
     """As :func:`judge`, in a process of its own (``python -m core logos judge``), which is killed after ``limit_s`` seconds.
 
     Raises:
-        RasterError: as there, it took longer, or there is no room for its files.
+        RasterError: as there, it took longer, or there is no disk space for its files.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="tracewright-") as name:
@@ -112,9 +112,9 @@ def judge_apart(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str], lim
                 command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False
             )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise RasterError(f"drawing this vector takes over {limit_s:.0f} seconds, which is the limit") from error
+        raise RasterError(f"rendering this vector takes over {limit_s:.0f} seconds, which is the limit") from error
     except OSError as error:
-        raise RasterError(f"what is to be compared can't be written: {error.strerror}; make room on this disk") from error
+        raise RasterError(f"what is to be compared can't be written: {error.strerror}; free some disk space") from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
         raise RasterError(reason.removeprefix("error: ").replace(f"{folder}/", ""))

@@ -120,7 +120,7 @@ def _check(path: Path, n_frames: int) -> None:
     found = int(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
     reader.release()
     if abs(found - n_frames) > 1:  # WebM says how long it is, not how many frames it has
-        raise FilmError(f"the video holds {found} of {n_frames} frames: it could not be written whole; is the disk full?")
+        raise FilmError(f"the video contains only {found} of {n_frames} frames; is the disk full?")
 
 
 def _pictures(path: Path, keys: Iterator[Pixels], n_keys: int, seconds: float, progress: Progress) -> tuple[int, float]:

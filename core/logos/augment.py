@@ -87,7 +87,7 @@ def _turn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 
 def _crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A window of 55 to 95 % of each side if it has more than one colour; else the whole picture."""
+    """A window of 55 to 95% of each side if it has more than one colour; else the whole picture."""
     height, width = pixels.shape[:2]
     new_h, new_w = (max(round(n * rng.uniform(0.55, 0.95)), min(n, MIN_SIDE)) for n in (height, width))
     top, left = int(rng.integers(height - new_h + 1)), int(rng.integers(width - new_w + 1))

@@ -128,11 +128,11 @@ def load_logos(
     logos = _unique(logos, skipped)
     if not logos:
         reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
-        raise LogosError(f"{path} contains no picture that can be traced" + (f" ({reasons})" if reasons else ""))
+        raise LogosError(f"{path} contains no usable picture" + (f" ({reasons})" if reasons else ""))
     assigned = {entry.source for entry in entries if entry.split}
     moved = _with_both_splits(logos)
     notes = [
-        f"{after.name} is used for {after.split}, though the manifest says {before.split}: no other logo was for {after.split}"
+        f"{after.name} is used for {after.split}, although the manifest says {before.split}, because no other logo is assigned to {after.split}"
         for before, after in zip(logos, moved, strict=True)
         if before.split != after.split and before.source in assigned
     ]
@@ -250,7 +250,7 @@ def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
     kept = []
     for logo in logos:
         if logo.digest in first:
-            skipped.append(Skipped(logo.source, f"same picture as {first[logo.digest].name} ({first[logo.digest].split})"))
+            skipped.append(Skipped(logo.source, f"Same as {first[logo.digest].name} ({first[logo.digest].split})"))
             continue
         first[logo.digest] = logo
         names[logo.name] += 1

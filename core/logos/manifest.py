@@ -32,7 +32,7 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
     separator = max(_SEPARATORS, key=lambda s: ("name" in _names(header, s), header.count(s)))
     names = _names(header, separator)
     if "name" not in names:
-        raise LogosError(f"{path}: its first line is {header[:100]!r}; expected are the columns {', '.join(COLUMNS)}, name at least")
+        raise LogosError(f"{path}: its first line is {header[:100]!r}; expected columns are {', '.join(COLUMNS)}, at least name")
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
@@ -60,7 +60,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise LogosError(f"{path} can't be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
-        raise LogosError(f"{path} has more than {MAX_BYTES} bytes, which is the limit")
+        raise LogosError(f"{path} exceeds the limit of {MAX_BYTES} bytes")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     if not encoding:
         odd, even = data[1:400:2].count(0), data[0:400:2].count(0)  # letters of UTF-16 without a mark have a zero byte each

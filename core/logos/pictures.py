@@ -1,6 +1,6 @@
 """Reads users' picture files as what they say they are; every rejection states its reason.
 
-What a file says about its pixels is obeyed before anything else is done to them: orientation, 16 bits, colour profile,
+What a file says about its pixels is applied before anything else is done to them: orientation, 16 bits, colour profile,
 transparency, frames. Guarantee: whatever the bytes, the result is pixels or a :class:`PictureError`; nothing outside the
 file is loaded.
 """
@@ -69,7 +69,7 @@ def decode_picture(data: bytes, background: int | None = 255, svg_side: int = SV
     if pixels.shape[2] == 4 and background is not None:
         pixels = over(pixels, background)
         if _is_plain(pixels):
-            raise PictureError("it has only one colour on this ground, so there is nothing to trace")
+            raise PictureError("it has only one colour on this background, so there is nothing to trace")
     return pixels
 
 
@@ -112,7 +112,7 @@ def unpacked(data: bytes) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise PictureError(f"broken SVGZ: {error}") from error
     if len(unpacked) > MAX_FILE_BYTES:
-        raise PictureError(f"more than {MAX_FILE_BYTES} bytes unpacked, which is the limit")
+        raise PictureError(f"more than {MAX_FILE_BYTES} bytes unpacked, above the limit")
     return unpacked
 
 
@@ -140,9 +140,9 @@ def _decode_raster(data: bytes) -> NDArray[np.uint8]:
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError("not a readable picture") from error
+        raise PictureError("unreadable image") from error
     except (*_BROKEN, ImageCms.PyCMSError) as error:
-        raise PictureError(f"broken picture: {str(error)[:120] or type(error).__name__}") from error
+        raise PictureError(f"unreadable image: {str(error)[:120] or type(error).__name__}") from error
 
 
 def _first_that_shows(image: Image.Image) -> NDArray[np.uint8]:

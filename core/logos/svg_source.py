@@ -11,7 +11,7 @@ from core.tracing.raster import without_references
 # element -> what to do about it
 _NOT_DRAWN = {
     "text": "it has live text, which looks different without its typeface; turn text into paths (in Inkscape: Path > Object to Path)",
-    "foreignObject": "it has HTML inside (foreignObject), which is not drawn; export it as PNG instead",
+    "foreignObject": "it contains HTML (foreignObject), which is not drawn; export it as PNG instead",
     "pattern": "it has pattern fills, which are not drawn; expand them into paths, or export it as PNG",
     "script": "it has a script, which is never run; save it without, or export it as PNG",
 }
@@ -38,7 +38,7 @@ def checked_svg(data: bytes) -> bytes:
         if local == "image":
             href = next((value for key, value in attributes.items() if key.rsplit(" ", 1)[-1] == "href"), "")
             if _EXTERNAL.match(href.strip()):
-                raise PictureError("it shows another file (image), which is not loaded; embed it, or export it as PNG")
+                raise PictureError("it refers to another file (image), which is not loaded; embed it, or export it as PNG")
 
     def end(name: str) -> None:
         open_texts[0] -= name.rsplit(" ", 1)[-1] == "text"

@@ -41,7 +41,7 @@ class Facts:
 
 
 def interval(gains: Sequence[float]) -> Interval | None:
-    """The mean with its 95 % interval; None of nothing."""
+    """The mean with its 95% interval; None of nothing."""
     if not gains:
         return None
     told = Summary.of(np.array(gains, dtype=np.float64))
@@ -49,7 +49,7 @@ def interval(gains: Sequence[float]) -> Interval | None:
 
 
 def facts_of(run: RunDir, step: int) -> Facts:
-    """What the log says of a run's checkpoint at ``step``. What an attempt did anew counts as it was done last."""
+    """What the log says of a run's checkpoint at ``step``. Where an attempt repeated steps, the last ones count."""
     facts = Facts()
     logos: dict[int, dict[str, Evaluated]] = {}
     over: dict[int, Interval | None] = {}
@@ -98,11 +98,11 @@ class ModelComparison:
 
     def verdict(self) -> str:
         if self.paired is None:
-            return "They were evaluated on no common logo; evaluate both on the same folder"
+            return "They have no evaluated logos in common; evaluate both on the same folder"
         told = f"{self.paired.difference:+.3f} ({self.paired.low:+.3f} to {self.paired.high:+.3f}) on {self.n_logos} logos"
         if self.paired.low > 0:
             return f"{self.second} is better: {told}"
-        return f"{self.second} is worse: {told}" if self.paired.high < 0 else f"No difference that chance would not explain: {told}"
+        return f"{self.second} is worse: {told}" if self.paired.high < 0 else f"No significant difference: {told}"
 
 
 def compare(first: Entry, second: Entry) -> ModelComparison:

@@ -37,7 +37,7 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over ``n`` logos with its 95 % interval."""
+    """A mean over ``n`` logos with its 95% interval."""
 
     mean: Real
     low: Real
@@ -119,12 +119,12 @@ def default_id(home: Path) -> str:
     try:
         told = read_json(path)
     except DamagedFileError as error:
-        raise RunError(f"{error}; promote a model again, or delete {path} to use the one that ships") from error
+        raise RunError(f"{error}; promote a model again, or delete {path} to use the built-in model") from error
     if told is None:
         return SHIPPED
     named = told.get("model")
     if not isinstance(named, str) or not _ID.fullmatch(named):
-        raise RunError(f"{path} names no model; promote one again, or delete the file to use the one that ships")
+        raise RunError(f"{path} names no model; promote a model again, or delete the file to use the built-in model")
     return named
 
 
@@ -139,7 +139,7 @@ def default_folder(home: Path) -> Path:
         return SHIPPED_FOLDER
     folder = folder_of(home) / named
     if not (folder / RECORD_FILE).is_file():
-        raise RunError(f"the default model {named} is not among the registered ones any more; promote another, or {SHIPPED}")
+        raise RunError(f"the default model {named} is no longer registered; promote another model or {SHIPPED}")
     return folder
 
 
@@ -191,7 +191,7 @@ def _folders(folder: Path) -> list[Path]:
 def _entry(path: Path, default: str = "") -> Entry:
     try:
         record = read(path / RECORD_FILE, ModelRecord)
-        problem = "" if record is not None else f"{path} holds no {RECORD_FILE}; delete it, or register the model again"
+        problem = "" if record is not None else f"{path} has no {RECORD_FILE}; delete it, or register the model again"
     except DamagedFileError as error:
         record, problem = None, f"{path.name}: {error}; delete the model and register it again"
     if record is not None and record.model_id != path.name:
@@ -271,7 +271,7 @@ def annotate(entry: Entry, note: str) -> Entry:
         RunError: it is the one that ships, or damaged.
     """
     if entry.record is None:
-        raise RunError(entry.problem or "the model that ships takes no note; register it under a name of yours first")
+        raise RunError(entry.problem or "the built-in model can't have a note; register it under your own name first")
     record = replace(entry.record, note=note.strip()[:10_000])
     _write_record(entry.path, record)
     return replace(entry, record=record)
@@ -298,9 +298,9 @@ def discard(home: Path, entry: Entry) -> None:
         RunError: it is the default, or the one that ships.
     """
     if entry.is_shipped:
-        raise RunError("the model that ships can't be deleted")
+        raise RunError("the built-in model can't be deleted")
     if entry.is_default:
-        raise RunError(f"{entry.model_id} is what 'default' means; promote another model first, then delete it")
+        raise RunError(f"{entry.model_id} is the default model; promote another model first, then delete it")
     to = folder_of(home) / _TRASH / entry.model_id
     to.parent.mkdir(exist_ok=True)
     if to.exists():
@@ -319,7 +319,7 @@ def restore(home: Path, model_id: str) -> Entry:
     """Put a deleted model back; raises :class:`RunError` where that can't be."""
     source, to = folder_of(home) / _TRASH / Path(model_id).name, folder_of(home) / Path(model_id).name
     if not _ID.fullmatch(model_id) or not source.is_dir():
-        raise RunError(f"{model_id} is not among the deleted models; it may be gone for good")
+        raise RunError(f"{model_id} is not among the deleted models; it may have been deleted for good")
     if to.exists():
         raise RunError(f"{to} exists; move it away first")
     source.rename(to)

@@ -194,9 +194,7 @@ class Notifier:
         try:
             state = read(self.home / STATE_FILE, _State)
         except DamagedFileError as error:
-            log.warning(
-                "%s; it is kept as %s, and notifications begin with what happens from now on", error, set_aside(self.home / STATE_FILE)
-            )
+            log.warning("%s; it was saved as %s, and notifications start with new events", error, set_aside(self.home / STATE_FILE))
         if state is not None:
             self._offsets, self._outbox, self._sent = dict(state.offsets), list(state.outbox), dict(state.sent)
             self._last_summary, self.failures = state.last_summary, [asdict(failure) for failure in state.failures]

@@ -25,7 +25,7 @@ class About:
 
     @property
     def title(self) -> str:
-        return self.entry.model_id if self.entry.record is not None else "the model that ships with Tracewright"
+        return self.entry.model_id if self.entry.record is not None else "the built-in model of Tracewright"
 
     @property
     def record(self) -> ModelRecord | None:
@@ -39,15 +39,15 @@ def _figure(value: Interval) -> str:
 def _data(about: About) -> str:
     logos, record = about.config.logos, about.record
     source = (
-        "the built-in procedural logos alone"
+        "only the built-in procedural logos"
         if logos.path == "builtin"
         else f"a folder of logos called {logos.path.rstrip('/').split('/')[-1]!r}"
     )
     more = f" and {logos.add_builtin} built-in ones per category" if logos.add_builtin and logos.path != "builtin" else ""
     count = f"; {record.n_logos} logos in all splits, digest `{record.data_digest}`" if record is not None and record.data_digest else ""
     return (
-        f"{source[0].upper()}{source[1:]}{more}, {logos.variants} variants of each (turned, cropped, recoloured, smaller), longest side "
-        f"{logos.work_size} pixels{count}. Validation and test logos are not among those that it learned from, nor of their brands."
+        f"{source[0].upper()}{source[1:]}{more}, {logos.variants} variants of each (rotated, cropped, recoloured, scaled down), longest side "
+        f"{logos.work_size} pixels{count}. It was not trained on validation or test logos, nor on other logos of the same brands."
     )
 
 
@@ -55,27 +55,27 @@ def _gains(about: About) -> str:
     record = about.record
     if record is None or record.gain is None:
         return (
-            "Nothing is recorded of this model's gain. Measure it on logos of yours:\n\n"
+            "This model's gain is not recorded. Measure it on your own logos:\n\n"
             "    python -m core evaluate --model FOLDER --images DIR --split all --methods default,single,policy --budgets 1"
         )
     rows = [("all", record.gain), *record.by_category.items()]
     table = "\n".join(f"| {name} | {value.n} | {_figure(value)} |" for name, value in rows)
     lines = [
-        "Mean gain over VTracer's own defaults on validation logos, one conversion each, with its 95 % bootstrap interval over logos "
+        "Mean gain over VTracer's own defaults on validation logos, one conversion each, with its 95% bootstrap interval over logos "
         f"(evaluation at step {record.evaluated_step:,}):",
         "",
         "| category | logos | gain |",
         "| --- | --- | --- |",
         table,
         "",
-        "0 is as good as the defaults; +0.69 is half the visual error, or at a tenth of the weight half the bytes.",
+        "0 is equal to the defaults; +0.69 is half the visual error (bytes count with a tenth of the weight).",
     ]
     if record.over_single is not None:
         is_better = "It is better than" if record.over_single.low > 0 else "It is **no better than**"
         lines.append(f"{is_better} the best single setting for all logos: {_figure(record.over_single)}, paired on the same logos.")
     small = [name for name, value in record.by_category.items() if value.n < 10]
     if small:
-        lines.append(f"Fewer than ten logos stand behind {', '.join(small)}: take those figures as hints.")
+        lines.append(f"{', '.join(small)}: fewer than ten logos, so these figures are only hints.")
     return "\n".join(lines)
 
 
@@ -87,7 +87,7 @@ def _reproduce(about: About) -> str:
         else ""
     )
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    return f"""{origin}Write the `config` of `preprocess.json` to a YAML file, then
+    return f"""{origin}Write the `config` of `preprocess.json` to a YAML file, then run
 
     python -m core train --config FILE
     python -m core models register RUN
@@ -96,7 +96,7 @@ Seed {about.config.seed}; the same seed, config, logos and packages give the sam
 
 
 def _limits(about: About) -> str:
-    return f"""- Logos and flat pictures; photographs are far from anything that it saw. It was trained at {about.config.logos.work_size} pixels and traces at
+    return f"""- Logos and flat pictures; photographs are unlike anything in its training data. It was trained at {about.config.logos.work_size} pixels and traces at
   {about.config.pipeline.trace_size or about.config.logos.work_size}.
 - It is better on average, not on every picture: look at what matters. `python -m core optimize` holds its results against VTracer's defaults.
 - It knows VTracer {about.versions.get("vtracer", "1.0")}; another version may cluster colours otherwise. Results are the same to the byte with the versions in
@@ -178,7 +178,7 @@ def hugging_face(about: About, text: str) -> str:
                 "    metrics:",
                 "    - type: mean_reward",
                 f"      value: {_quoted(f'{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})')}",
-                "      name: gain over VTracer's defaults, mean and 95 % interval",
+                "      name: gain over VTracer's defaults, mean and 95% interval",
             ]
     return "\n".join([*lines, "---", "", text])
 

@@ -93,7 +93,7 @@ def export(entry: Entry, out: Path, on_progress: OnProgress) -> list[Path]:
     Raises:
         RunError: the model is damaged.
     """
-    on_progress("putting the model together", 0, 1)
+    on_progress("assembling the model", 0, 1)
     files = files_of(entry)
     for number, (name, data) in enumerate(files.items()):
         on_progress(f"writing {out}", number, len(files))

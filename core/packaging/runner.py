@@ -105,9 +105,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         if found is not None and found.dtype == np.uint8 and (found.ndim == 2 or found.shape[2] != 4):
             found = cv2.imdecode(data, cv2.IMREAD_COLOR)  # which turns it too
     except (OSError, cv2.error) as error:
-        raise PictureError(f"can't be read: {getattr(error, 'strerror', None) or 'broken picture'}") from error
+        raise PictureError(f"can't be read: {getattr(error, 'strerror', None) or 'unreadable image'}") from error
     if found is None:
-        raise PictureError(f"not a readable picture; taken are {', '.join(SUFFIXES)}")
+        raise PictureError(f"unreadable image; supported formats: {', '.join(SUFFIXES)}")
     pixels = _rgb(np.asarray(found))
     if min(pixels.shape[:2]) < MIN_SIDE:
         raise PictureError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels; each side needs at least {MIN_SIDE}")
@@ -120,7 +120,7 @@ def _rgb(found: NDArray[Any]) -> NDArray[np.uint8]:
     if found.dtype == np.uint16:
         found = found >> 8
     elif found.dtype != np.uint8:
-        raise PictureError(f"its pixels are {found.dtype}; 8 or 16 bits are taken")
+        raise PictureError(f"its pixels are {found.dtype}; only 8 and 16 bits are supported")
     found = found.astype(np.uint8)
     if found.ndim == 2:
         return np.repeat(found[..., None], 3, axis=2)
@@ -146,12 +146,12 @@ def files_of(given: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Make an SVG of each picture: one conversion, with parameters that the policy chooses.")
-    parser.add_argument("pictures", nargs="+", type=Path, help="pictures, and folders of pictures")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the SVGs")
-    parser.add_argument("--trace-size", type=int, help="longest side that VTracer sees, in pixels; that of training unless given")
-    parser.add_argument("--work-size", type=int, help="longest side to which a picture is reduced first; that of training unless given")
-    parser.add_argument("--model", type=Path, default=Path(__file__).resolve().parent, help="folder of the model; this one unless given")
+    parser = argparse.ArgumentParser(description="Convert each picture to an SVG once, with parameters chosen by the policy.")
+    parser.add_argument("pictures", nargs="+", type=Path, help="pictures or folders of pictures")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
+    parser.add_argument("--trace-size", type=int, help="longest side that VTracer works at, in pixels; default as in training")
+    parser.add_argument("--work-size", type=int, help="longest side to which pictures are reduced first; default as in training")
+    parser.add_argument("--model", type=Path, default=Path(__file__).resolve().parent, help="model folder; default is this one")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     given = parser.parse_args(arguments)
     for name, least in (("trace_size", 0), ("work_size", 32)):
@@ -166,7 +166,7 @@ def _one(agent: Agent, file: Path, to: Path, given: argparse.Namespace) -> dict[
     pixels = fit(own, given.work_size or agent.work_size)
     chosen = agent.convert(pixels, given.trace_size)
     if not chosen.made.trace.svg:
-        raise PictureError(f"it can't be traced ({chosen.made.outcome.failure})")
+        raise PictureError(f"could not be converted ({chosen.made.outcome.failure})")
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_bytes(sized(chosen.made.trace.svg, own.shape[1], own.shape[0]).encode())
     return {
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if not files:
-        print(f"error: no picture in {', '.join(map(str, given.pictures[:3]))}; taken are {', '.join(SUFFIXES)}", file=sys.stderr)
+        print(f"error: no picture in {', '.join(map(str, given.pictures[:3]))}; supported formats: {', '.join(SUFFIXES)}", file=sys.stderr)
         return 2
     for number, (file, to) in enumerate(files, 1):
         try:

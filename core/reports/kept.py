@@ -28,7 +28,7 @@ ENDINGS = (".html", ".pdf", ".json")  # of a report's files; the last one says t
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,60}")
 Trigger = Literal["hand", "end", "stage", "day", "week"]
 TRIGGERS: dict[str, str] = {
-    "hand": "made by hand",
+    "hand": "made manually",
     "end": "at the end of a run or a study",
     "stage": "at the end of a stage",
     "day": "daily summary",
@@ -106,7 +106,7 @@ def _free_name(folder: Path, about: About) -> str:
         with contextlib.suppress(FileExistsError):
             (folder / f"{name}.html").touch(exist_ok=False)
             return name
-    raise RunError(f"no free name beside {stamp}-{slug} in {folder}; delete reports there")
+    raise RunError(f"no free name for {stamp}-{slug} in {folder}; delete reports there")
 
 
 def all_reports(home: Path) -> list[Report]:
@@ -120,9 +120,9 @@ def problems(home: Path) -> list[str]:
     for path in _abouts(folder_of(home)):
         try:
             if read(path, About) is not None and not path.with_suffix(".html").is_file():
-                found.append(f"{path.stem}: its HTML is gone; delete {path.name} too, and make the report again")
+                found.append(f"{path.stem}: its HTML file is missing; delete {path.name} too and make the report again")
         except DamagedFileError as error:
-            found.append(f"{path.stem}: {error}; the report itself is {path.with_suffix('.html').name}; delete {path.name}, or mend it")
+            found.append(f"{path.stem}: {error}; the report itself is {path.with_suffix('.html').name}; fix or delete {path.name}")
     return found
 
 
@@ -153,7 +153,7 @@ def find(home: Path, name: str) -> Report:
                 return report
     newest = ", ".join(report.name for report in all_reports(home)[:3])
     raise RunError(
-        f"no report {name[:100]!r} is kept in {folder_of(home)}" + (f"; newest are {newest}" if newest else "; none is kept yet")
+        f"no report {name[:100]!r} is saved in {folder_of(home)}" + (f"; newest are {newest}" if newest else "; none are saved yet")
     )
 
 
@@ -182,7 +182,7 @@ def restore(home: Path, name: str) -> Report:
         if report.name == name:
             _move(name, report.folder, folder_of(home), ENDINGS)
             return find(home, name)
-    raise RunError(f"{name[:100]!r} is not among the deleted reports; it may be gone for good")
+    raise RunError(f"{name[:100]!r} is not among the deleted reports; it may have been deleted for good")
 
 
 def _move(name: str, source: Path, to: Path, endings: tuple[str, ...]) -> None:

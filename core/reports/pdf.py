@@ -50,7 +50,7 @@ def write_pdf(html: Path, pdf: Path, time_limit_s: float = TIME_LIMIT_S) -> int:
         except OSError as error:
             raise RunError(f"{browser} can't be started: {error.strerror}; {missing()}") from error
         if not printed.is_file() or printed.stat().st_size == 0:
-            raise RunError(f"{browser} did not print the report: {said or 'it said nothing'}")
+            raise RunError(f"{browser} did not print the report: {said or 'it gave no reason'}")
         pdf.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(printed, aside := pdf.with_name(f".{pdf.name}"))
         aside.replace(pdf)

@@ -224,7 +224,7 @@ class Reporter:
             try:
                 self._state = read(path, _State) or _State()
             except DamagedFileError as error:
-                log.warning("%s; it is kept as %s, and reports that waited in it are not made", error, set_aside(path).name)
+                log.warning("%s; it was saved as %s, and the reports queued in it will not be made", error, set_aside(path).name)
                 self._state = _State()
         return self._state
 

@@ -75,7 +75,7 @@ def pack(runs: Sequence[RunDir], path: Path, told: Told | None = None) -> Packed
         OSError: a file can't be read, or there is no room.
     """
     if not runs or len({run.run_id.lower() for run in runs}) < len(runs):
-        raise RunError("an archive holds one run or several of different names")
+        raise RunError("an archive must contain one or more runs with different names")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
@@ -121,7 +121,7 @@ class _Packer:
                 size = whole_bytes(path) if path == run.events_file else stat.st_size
                 self._write(run, path, _at_most(file.read, size), size, stat.st_mtime_ns)
         except FileNotFoundError:
-            self.left_out.append(f"{run.run_id}/{run.relative(path)} went while it was packed")
+            self.left_out.append(f"{run.run_id}/{run.relative(path)} disappeared while it was packed")
 
     def _add_checkpoint(self, run: RunDir, folder: Path) -> None:
         """All of its files as one; one that is just being replaced is read again."""

@@ -188,8 +188,8 @@ class EvaluationEnded(Record):
     kind = "evaluation"
     has_table = True
     gain: Real  # mean headline gain
-    gain_low: Real = math.nan  # bootstrap 95 % interval of the mean
-    gain_high: Real = math.nan  # bootstrap 95 % interval of the mean
+    gain_low: Real = math.nan  # bootstrap 95% interval of the mean
+    gain_high: Real = math.nan  # bootstrap 95% interval of the mean
     gain_median: Real = math.nan  # median over the logos
     share_better: Real = math.nan  # of logos with a gain above 0, in [0, 1]
     ssim: Real = math.nan  # mean, in [-1, 1]
@@ -207,9 +207,9 @@ class EvaluationEnded(Record):
     edge_default: Real = math.nan  # of VTracer's plain defaults
     nodes: Real = math.nan  # mean, of all paths
     nodes_default: Real = math.nan  # of VTracer's plain defaults
-    over_single: Real = math.nan  # mean gain over the best single setting on the same logos, paired, with its 95 % interval
-    over_single_low: Real = math.nan  # bootstrap 95 % interval of over_single
-    over_single_high: Real = math.nan  # bootstrap 95 % interval of over_single
+    over_single: Real = math.nan  # mean gain over the best single setting on the same logos, paired, with its 95% interval
+    over_single_low: Real = math.nan  # bootstrap 95% interval of over_single
+    over_single_high: Real = math.nan  # bootstrap 95% interval of over_single
 
 
 @dataclass(frozen=True)
@@ -219,8 +219,8 @@ class BaselineMeasured(Record):
     kind = "baseline"
     method: str  # name of the baseline
     gain: Real  # mean headline gain
-    gain_low: Real = math.nan  # bootstrap 95 % interval of the mean
-    gain_high: Real = math.nan  # bootstrap 95 % interval of the mean
+    gain_low: Real = math.nan  # bootstrap 95% interval of the mean
+    gain_high: Real = math.nan  # bootstrap 95% interval of the mean
     n_logos: int = 0  # logos measured
     budget: int = 1  # conversions per logo
     gain_median: Real = math.nan  # median over the logos

@@ -90,7 +90,7 @@ def problems(run: RunDir) -> list[str]:
     try:
         peek_config(run)
     except ConfigError as error:
-        found.append(f"{run.config_file.name}: {str(error).splitlines()[0]}; mend it by hand, or put a copy of it back")
+        found.append(f"{run.config_file.name}: {str(error).splitlines()[0]}; fix it by hand or restore a copy")
     return [*found, *damage(run)]
 
 
@@ -297,7 +297,7 @@ def claim(home: Path, config: RunConfig, now: float | None = None) -> RunDir:
             continue
         write_config(run, config)
         return run
-    raise RunError(f"no free run id beside {stamp}-{slug} in {home}")
+    raise RunError(f"no free run ID for {stamp}-{slug} in {home}")
 
 
 def claim_path(path: Path, config: RunConfig) -> RunDir:

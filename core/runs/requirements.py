@@ -28,26 +28,26 @@ def preflight(config: RunConfig, home: Path) -> list[str]:
     total, available = memory_mb()
     memory, disk, free = estimated_memory_mb(config), estimated_disk_mb(config), disk_free_mb(home)
     if memory > total:
-        found.append(f"it may need {memory:.0f} MB of memory, this machine has {total:.0f} MB; take fewer workers, logos or variants")
+        found.append(f"it may need {memory:.0f} MB of memory, but this machine has {total:.0f} MB; use fewer workers, logos or variants")
     elif memory > available:
-        found.append(f"it may need {memory:.0f} MB of memory, {available:.0f} MB are free now")
+        found.append(f"it may need {memory:.0f} MB of memory, but only {available:.0f} MB are free now")
     if disk > free:
         found.append(
-            f"it may need {disk:.0f} MB of disk space in {home}, {free:.0f} MB are free; lower checkpoint.disk_budget_mb or free some"
+            f"it may need {disk:.0f} MB of disk space in {home}, but only {free:.0f} MB are free; lower checkpoint.disk_budget_mb or free some"
         )
     found += [
-        f"trackers.{name} is on, and the package {name} is not installed; the run goes on without it (pip install -r requirements-trackers.txt)"
+        f"trackers.{name} is on, but the package {name} is not installed; the run continues without it (pip install -r requirements-trackers.txt)"
         for name in ("tensorboard", "wandb", "mlflow")  # each a setting and its package
         if getattr(config.trackers, name) not in (False, "off") and find_spec(name) is None
     ]
     cores = available_cores()
     if workers_of(config) > cores:
-        found.append(f"n_workers = {config.n_workers} is more than this machine's {cores} cores; it will run alone, and no faster")
+        found.append(f"n_workers = {config.n_workers} is more than this machine's {cores} cores; it will run alone and no faster")
     return found
 
 
 def check_preflight(config: RunConfig, home: Path) -> None:
-    """Raise :class:`RunError` where a run can't but fail: there is no room for it on the disk."""
+    """Raise :class:`RunError` where a run can't but fail: the disk has no space for it."""
     free = disk_free_mb(home)
     if free < min(estimated_disk_mb(config), MIN_DISK_MB):
         raise RunError(f"{home} has {free:.0f} MB of disk space left; free at least {MIN_DISK_MB:.0f} MB, then start again")

@@ -140,8 +140,8 @@ def unlisted(home: Path) -> list[str]:
     except OSError:
         return []
     return [
-        f"{name!r} holds a run and is not listed: a run's folder is named by at most 100 letters, digits, dots, dashes and underscores of ASCII, "
-        "the first a letter or a digit; rename it"
+        f"{name!r} holds a run but is not listed: a run's folder name may have at most 100 ASCII letters, digits, dots, dashes and underscores, "
+        "starting with a letter or digit; rename it"
         for name in names
         if not name.startswith(".deleted-")
     ]

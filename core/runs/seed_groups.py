@@ -37,7 +37,7 @@ class SeedGroup:
     def warning(self) -> str:
         """What is to be known before its figures are believed; empty where nothing is."""
         if len(set(self.seeds)) < len(self.seeds):
-            return "a seed stands twice: the same run again says nothing of the spread"
+            return "a seed occurs twice; repeating the same run adds nothing to the spread"
         if len(self.runs) == 1:
             return "a single seed has no interval"
         return f"{len(self.runs)} seeds: too few for an interval to be trusted" if len(self.runs) < FEW_SEEDS else ""

@@ -166,13 +166,13 @@ def damage(run: RunDir) -> Iterator[str]:
     """For each small file of a run that is damaged: what is wrong, and what to do."""
     files: list[tuple[Path, type[Any], str]] = [
         (run.heartbeat_file, Heartbeat, "delete it; a live trainer writes it again"),
-        (run.process_file, Spawned, "delete it; it only says which process was started"),
+        (run.process_file, Spawned, "delete it; it only records which process was started"),
         (run.label_file, Label, "give the run a name again"),
         (run.path / QUEUE_ENTRY_FILE, QueueEntry, "delete it, then start or resume the run again"),
-        (run.path / STOP_FILE, Moment, "delete it; stop the run again if it should"),
-        (run.path / RECOVERY_FILE, Recovery, "delete it; automatic restarts then count from none"),
-        (run.path / PARENT_FILE, Parent, "delete it; the run is then shown without the one it was forked from"),
-        (run.path / TRIAL_FILE, Trial, "delete it; the run is then shown apart from its study"),
+        (run.path / STOP_FILE, Moment, "delete it; stop the run again if needed"),
+        (run.path / RECOVERY_FILE, Recovery, "delete it; automatic restarts are then counted from zero"),
+        (run.path / PARENT_FILE, Parent, "delete it; the run is then shown without its parent"),
+        (run.path / TRIAL_FILE, Trial, "delete it; the run is then shown without its study"),
         (run.path / PRUNING_FILE, Pruning, "delete it; the run then ends as stopped rather than pruned"),
     ]
     for path, kind, advice in files:
@@ -184,4 +184,4 @@ def damage(run: RunDir) -> Iterator[str]:
         if os.path.lexists(run.events_file):
             open_file(run.events_file).close()
     except OSError as error:
-        yield f"{run.events_file.name} can't be read: {error.strerror}; what was read of it before is shown"
+        yield f"{run.events_file.name} can't be read: {error.strerror}; events read earlier are shown"

@@ -89,9 +89,9 @@ def check_steerable(run: RunDir) -> None:
     """Raise :class:`RunError` where no trainer would act on a command for the curriculum."""
     state = run_state(run)
     if state.status is not Status.RUNNING:
-        raise RunError(f"{run.run_id} is {state.status.value}; only a run that is RUNNING can be steered")
+        raise RunError(f"{run.run_id} is {state.status.value}; only a RUNNING run's curriculum can be controlled")
     if not peek_config(run).curriculum.enabled:
-        raise RunError(f"{run.run_id} trains without a curriculum; there is no stage to steer")
+        raise RunError(f"{run.run_id} trains without a curriculum; there is no stage to control")
 
 
 def run_state(run: RunDir, now: float | None = None) -> RunState:
@@ -100,7 +100,7 @@ def run_state(run: RunDir, now: float | None = None) -> RunState:
         last = next(read_backwards(run.events_file), None)
         return derive(run, last, time.time() if now is None else now)
     except OSError as error:
-        return RunState(Status.UNKNOWN, f"{run.path} can't be read: {error.strerror or error}; see to its permissions and its disk")
+        return RunState(Status.UNKNOWN, f"{run.path} can't be read: {error.strerror or error}; check its permissions and disk")
 
 
 def derive(run: RunDir, last: Event | None, now: float) -> RunState:
@@ -122,14 +122,14 @@ def derive(run: RunDir, last: Event | None, now: float) -> RunState:
         return _end(ended)
     if last is not None and isinstance(last.data, Unknown) and last.data.version > EVENT_VERSION:
         return RunState(
-            Status.UNKNOWN, f"its log ends with an event of a newer version of Tracewright ({last.data.kind!r}); update to go on with it"
+            Status.UNKNOWN, f"its log ends with an event of a newer version of Tracewright ({last.data.kind!r}); update to continue it"
         )
     if last is None and spawned is None and beat is None:
         return RunState(Status.STOPPED, "not started yet")
     if last is None and spawned is not None and read_stop(run) > spawned.ts:
-        return RunState(Status.STOPPED, "stopped before it began")
+        return RunState(Status.STOPPED, "stopped before it started")
     if last is None and beat is None and not is_copy(run):
-        return RunState(Status.FAILED, "the trainer ended before it began; see its log")
+        return RunState(Status.FAILED, "the trainer ended before its first step; see its log")
     if (pruning := read_pruning(run)) is not None:  # its trainer was killed before it could say so
         return RunState(Status.PRUNED, pruning.reason)
     return RunState(Status.INTERRUPTED, _death(run, spawned))
@@ -140,7 +140,7 @@ def _end(ended: Ended) -> RunState:
     if status in (Status.UNKNOWN, Status.QUEUED, Status.RUNNING, Status.PAUSED):
         return RunState(
             Status.UNKNOWN,
-            f"its log ends with the status {ended.status[:40]!r}, which is none that this version knows (a newer version?); "
+            f"its log ends with the status {ended.status[:40]!r}, which this version does not know (a newer version?); "
             "update Tracewright, or fork it from a checkpoint",
         )
     return RunState(status, ended.reason)
@@ -158,12 +158,12 @@ def _phase(run: RunDir, phase: str, now: float) -> str:
 
 def _death(run: RunDir, spawned: Spawned | None) -> str:
     if is_copy(run):
-        return "a copy of a run that had a trainer; it has none of its own until it is resumed"
+        return "a copy of a run; it has no trainer until it is resumed"
     if spawned is not None and read_stop(run) > spawned.ts:
         return "killed by hand"
     n = read_recovery(run).n_restarts
-    again = f"; {n} automatic restarts did not get further" if n and n >= run_limit(run) else ""
-    return f"the trainer's process is gone{again}"
+    again = f"; {n} automatic restarts made no progress" if n and n >= run_limit(run) else ""
+    return f"the trainer's process has died{again}"
 
 
 def run_limit(run: RunDir) -> int:
@@ -181,7 +181,7 @@ def waiting_reason(run: RunDir, entry: QueueEntry, now: float) -> str:
         return f"{entry.cause}, in {left:.0f} s"
     scheduler = read_scheduler_state(run.path.parent)
     if scheduler is None:
-        return "no console and no 'python -m core runs serve' is there to start it"
+        return "no console or 'python -m core runs serve' is running to start it"
     return scheduler.reasons.get(run.run_id, "next in the queue")
 
 

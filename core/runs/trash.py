@@ -1,6 +1,6 @@
 """Deleted runs until they are gone for good, and archived ones: what can be undone.
 
-A deleted run is moved to ``<home>/.trash``; :func:`empty` frees its room. An archived run stays where it is and is
+A deleted run is moved to ``<home>/.trash``; :func:`empty` frees its disk space. An archived run stays where it is and is
 left out of lists; a file ``archived`` in its folder says so.
 """
 
@@ -53,7 +53,7 @@ def restore(home: Path, run_id: str) -> RunDir:
     """Put a deleted run back; raises :class:`RunError` where that can't be."""
     source, to = _folder(home) / Path(run_id).name, home / Path(run_id).name
     if not source.is_dir():
-        raise RunError(f"{run_id} is not among the deleted runs; it may be gone for good")
+        raise RunError(f"{run_id} is not among the deleted runs; it may have been deleted for good")
     if to.exists():
         raise RunError(f"{to} exists; move it away first")
     source.rename(to)

@@ -101,11 +101,11 @@ def import_archive(path: Path, home: Path, name: str = "", told: Told | None = N
 
 
 def _there(home: Path, target: str) -> Imported:
-    return Imported(RunDir(home / target), False, f"{target} is here already; nothing was changed")
+    return Imported(RunDir(home / target), False, f"{target} already exists; nothing was changed")
 
 
 def _new(home: Path, target: str) -> Imported:
-    return Imported(RunDir(home / target), True, f"{target} was taken in")
+    return Imported(RunDir(home / target), True, f"{target} was imported")
 
 
 def _put(staged: Path, to: Path) -> None:
@@ -113,7 +113,7 @@ def _put(staged: Path, to: Path) -> None:
         os.rename(staged, to)
     except OSError as error:
         if to.exists():
-            raise ArchiveError(f"{to} came to be meanwhile; import it again") from error
+            raise ArchiveError(f"{to} was created in the meantime; import it again") from error
         raise
 
 
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(file)
         except _DAMAGE as error:
-            raise ArchiveError(f"{path.name} is no zip, or a damaged one: {str(error)[:120]}") from error
+            raise ArchiveError(f"{path.name} is not a ZIP file, or is damaged: {str(error)[:120]}") from error
         with archive:
             yield archive
 
@@ -136,9 +136,9 @@ def _manifest(archive: zipfile.ZipFile, name: str) -> Manifest:
     try:
         info = archive.getinfo(MANIFEST)
     except KeyError:
-        raise ArchiveError(f"{name} is no archive of a run: it has no {MANIFEST}; make one with: export RUN --format archive") from None
+        raise ArchiveError(f"{name} is not a run archive: it has no {MANIFEST}; make one with: export RUN --format archive") from None
     if info.file_size > MAX_MANIFEST_BYTES:
-        raise ArchiveError(f"{name}: its {MANIFEST} is larger than {MAX_MANIFEST_BYTES // 10**6} MB, which is not what belongs there")
+        raise ArchiveError(f"{name}: its {MANIFEST} is larger than the limit of {MAX_MANIFEST_BYTES // 10**6} MB")
     try:
         with archive.open(info) as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
@@ -158,16 +158,16 @@ def _manifest(archive: zipfile.ZipFile, name: str) -> Manifest:
 def _targets(manifest: Manifest, wanted: str, name: str) -> dict[str, str]:
     """{run id in the archive: what it is to be called here}."""
     if wanted and len(manifest.runs) > 1:
-        raise ArchiveError(f"{name} holds {len(manifest.runs)} runs; another name can be given to an archive of one alone")
+        raise ArchiveError(f"{name} holds {len(manifest.runs)} runs; only an archive of a single run can be renamed")
     targets = {run_id: wanted or run_id for run_id in manifest.runs}
     for target in targets.values():
         if not is_run_id(target) or target.lower() in RESERVED:
             raise ArchiveError(
-                f"{target[:100]!r} is no name of a run: at most 100 letters, digits, dots, dashes and underscores of ASCII, the first a letter or a "
+                f"{target[:100]!r} is not a valid run name: use at most 100 ASCII letters, digits, dots, dashes and underscores, starting with a letter or "
                 f"digit, and none of {', '.join(sorted(RESERVED))}"
             )
     if len({target.lower() for target in targets.values()}) < len(targets):
-        raise ArchiveError(f"{name} holds two runs of one name")
+        raise ArchiveError(f"{name} contains two runs with the same name")
     return targets
 
 
@@ -175,14 +175,14 @@ def _checked(archive: zipfile.ZipFile, manifest: Manifest, name: str) -> dict[st
     """The entries by name: those of the manifest, all of them, plain files of the sizes that it says, and nothing else."""
     promised = {f"{run_id}/{path}": entry for run_id, run in manifest.runs.items() for path, entry in run.files.items()}
     if len(promised) > MAX_FILES or sum(entry.bytes for entry in promised.values()) > MAX_BYTES:
-        raise ArchiveError(f"{name} holds more than an archive may: {MAX_FILES:,} files and {MAX_BYTES // 10**9} GB")
+        raise ArchiveError(f"{name} exceeds the limits of an archive: {MAX_FILES:,} files and {MAX_BYTES // 10**9} GB")
     for run_id, run in manifest.runs.items():
         if CONFIG_FILE not in run.files and EVENTS_FILE not in run.files:
-            raise ArchiveError(f"{name}: {run_id} has neither a {CONFIG_FILE} nor a {EVENTS_FILE}; that is no run")
+            raise ArchiveError(f"{name}: {run_id} has neither a {CONFIG_FILE} nor a {EVENTS_FILE}, so it is not a run")
         for path, entry in run.files.items():
             limit = limit_of(path)
             if limit is None or entry.bytes > limit:
-                why = "is not among the files of a run" if limit is None else f"is larger than the {limit // 10**6} MB that it may be"
+                why = "is not a file of a run" if limit is None else f"is larger than the limit of {limit // 10**6} MB"
                 raise ArchiveError(f"{name}: {path[:100]!r} {why}")
     folders = {f"{parent}/" for path in promised for parent in PurePosixPath(path).parents}
     found: dict[str, zipfile.ZipInfo] = {}
@@ -192,7 +192,7 @@ def _checked(archive: zipfile.ZipFile, manifest: Manifest, name: str) -> dict[st
         _check_entry(info, promised, found, name)
         found[info.filename] = info
     if missing := sorted(set(promised) - set(found)):
-        raise ArchiveError(f"{name} is not whole: {missing[0]} is missing" + (f", and {len(missing) - 1} more" if missing[1:] else ""))
+        raise ArchiveError(f"{name} is incomplete: {missing[0]} is missing" + (f", and {len(missing) - 1} more" if missing[1:] else ""))
     return found
 
 
@@ -200,15 +200,15 @@ def _check_entry(info: zipfile.ZipInfo, promised: dict[str, Entry], found: dict[
     entry, shown = promised.get(info.filename), repr(info.orig_filename[:100])
     kind = stat.S_IFMT(info.external_attr >> 16)
     if info.filename in found:
-        raise ArchiveError(f"{name} holds {shown} twice")
+        raise ArchiveError(f"{name} contains {shown} twice")
     if info.filename != info.orig_filename or (entry is None and info.filename != MANIFEST):
-        raise ArchiveError(f"{name} holds {shown}, which its {MANIFEST} does not name")
+        raise ArchiveError(f"{name} contains {shown}, which its {MANIFEST} does not list")
     if kind not in (0, stat.S_IFREG):
         raise ArchiveError(f"{name}: {shown} is a link or a device, not a file")
     if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"{name}: {shown} is encrypted, or compressed in a way that an archive does not use")
+        raise ArchiveError(f"{name}: {shown} is encrypted or uses an unsupported compression")
     if entry is not None and info.file_size != entry.bytes:
-        raise ArchiveError(f"{name}: {shown} has {info.file_size:,} bytes, and should have {entry.bytes:,}")
+        raise ArchiveError(f"{name}: {shown} has {info.file_size:,} bytes, but should have {entry.bytes:,}")
 
 
 def _is_there(folder: Path, run: ArchivedRun) -> bool:
@@ -232,7 +232,7 @@ def _is_there(folder: Path, run: ArchivedRun) -> bool:
             return True
         break
     raise ArchiveError(
-        f"{folder} is there and is not this run, or an older state of it; import it under another name (--as NAME), or delete that one"
+        f"{folder} already exists and is another run, or an older state of this one; import under another name (--as NAME) or delete it first"
     )
 
 
@@ -247,7 +247,7 @@ def _digest_of(read: Callable[[int], bytes], n_bytes: int) -> str:
 def _check_room(home: Path, n_bytes: int) -> None:
     free = disk_free_mb(home)
     if n_bytes / 1e6 + _ROOM_MB > free:
-        raise ArchiveError(f"its runs take {n_bytes / 1e6:,.0f} MB, and {home} has {free:,.0f} MB free; make room first")
+        raise ArchiveError(f"its runs take {n_bytes / 1e6:,.0f} MB, but {home} has only {free:,.0f} MB free; free some disk space first")
 
 
 @contextmanager
@@ -322,7 +322,7 @@ def _check_content(file: Path, path: str, name: str) -> None:
         try:
             _check_svg(file.read_bytes())
         except (expat.ExpatError, ValueError) as error:
-            raise ArchiveError(f"{name}: {path} is no SVG that a run makes: {error}") from error
+            raise ArchiveError(f"{name}: {path} is not an SVG made by a run: {error}") from error
 
 
 def _check_svg(data: bytes) -> None:

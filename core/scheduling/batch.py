@@ -119,9 +119,7 @@ def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> B
     """
     pictures = list(unpack(files))
     if not pictures:
-        raise RunError(
-            f"there is no picture among these files; accepted are {', '.join(sorted(set(FORMATS.values())))}, and zip files of them"
-        )
+        raise RunError(f"these files contain no pictures; supported are {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them")
     batch = Batch(claim(home / "batches"))
     batch.pictures.mkdir()
     for name, data in pictures:

@@ -82,7 +82,7 @@ class Job:
         name = self.path.name
         try:
             if read(self.path / "request.json", self.request_type) is None:
-                return f"{name} is no {self.kind}: it has no request.json; move it out of the folder {self.path.parent.name}, or delete it"
+                return f"{name} is not a {self.kind}: it has no request.json; move it out of {self.path.parent.name} or delete it"
             read(self.path / "process.json", Launched)
         except DamagedFileError as error:
             return f"{error}; delete the {self.kind} and start it again"

@@ -128,7 +128,7 @@ def fork(home: Path, parent: RunDir, checkpoint: str, config: RunConfig, is_queu
     step = checkpoint_step(folder)
     if config.total_timesteps <= step:
         raise RunError(
-            f"total_timesteps = {config.total_timesteps} is not beyond step {step} of checkpoint {checkpoint}; it must be more than {step}"
+            f"total_timesteps = {config.total_timesteps} does not exceed step {step} of checkpoint {checkpoint}; it must be more than {step}"
         )
     run = claim(home, config)
     try:

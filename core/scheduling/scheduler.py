@@ -127,7 +127,7 @@ class Scheduler:
             try:
                 status = self._look_after(run)
             except OSError as error:  # of one run, which must not hold the others
-                log.warning("%s can't be looked after: %s", run.run_id, error)
+                log.warning("%s can't be supervised: %s", run.run_id, error)
                 continue
             if status.is_live:
                 live.append(run)
@@ -156,7 +156,7 @@ class Scheduler:
             return
         if disk_free_mb(self.home) < 1.0:
             return  # it can't write its heartbeat, and waits for disk space by itself
-        log.warning("%s has had no heartbeat for %.0f s and is killed", run.run_id, now - since)
+        log.warning("%s has had no heartbeat for %.0f s; killing it", run.run_id, now - since)
         beat.process.send(signal.SIGKILL)
         self._heartbeats.pop(run.run_id, None)
 
@@ -198,11 +198,11 @@ class Scheduler:
                 if spawned is not None and spawned.ts > entry.made:
                     drop_queue_entry(run)  # whoever started it was killed before doing this
                 else:
-                    reasons[run.run_id] = "waits for its previous attempt to end"  # this does not block the others
+                    reasons[run.run_id] = "waiting for its previous attempt to end"  # this does not block the others
                 continue
             if entry.left_s(time.time()) > 0:
                 continue  # it does not block the others
-            why = f"waits behind {ahead}" if ahead else self._obstacle(run, live, settings)
+            why = f"waiting behind {ahead}" if ahead else self._obstacle(run, live, settings)
             if why:
                 reasons[run.run_id] = why
                 ahead = ahead or run.run_id
@@ -219,10 +219,10 @@ class Scheduler:
         if reasons != self._reasons:
             try:
                 write_scheduler_state(self.home, SchedulerState(Process.of(os.getpid()), reasons))
-            except OSError as error:  # the queue goes on without saying why runs wait; on a full disk it says so once there is room
+            except OSError as error:  # the queue goes on without saying why runs wait; on a full disk it says so once there is space
                 if error.errno in NO_ROOM:
                     return started
-                log.warning("why queued runs wait can't be written: %s", error)
+                log.warning("the reasons why runs are queued can't be saved: %s", error)
             self._reasons = reasons
         return started
 
@@ -244,16 +244,16 @@ class Scheduler:
         wanted = workers_of(config)
         if live and taken + wanted > cores:
             names = ", ".join(other.run_id for other in live[:3])
-            return f"waits for {wanted} free core{'s' if wanted > 1 else ''}: {taken} of {cores} are taken by {names}"
+            return f"waiting for {wanted} free core{'s' if wanted > 1 else ''}: {taken} of {cores} are used by {names}"
         _, available = memory_mb()
         # The live runs will still grow to their estimated size.
         growth = sum(max(estimated_memory_mb(c) - _used_mb(other), 0.0) for other in live if (c := _config(other)) is not None)
         needed = estimated_memory_mb(config) + settings.queue.reserve_mb
         if live and needed > available - growth:
-            return f"waits for memory: needs about {needed:.0f} MB, {max(available - growth, 0):.0f} MB are free"
+            return f"waiting for memory: needs about {needed:.0f} MB, {max(available - growth, 0):.0f} MB are free"
         free = disk_free_mb(self.home)
         if free < min(estimated_disk_mb(config), MIN_DISK_MB):
-            return f"waits for disk space: {free:.0f} MB are free"
+            return f"waiting for disk space: {free:.0f} MB are free"
         return ""
 
 

@@ -33,11 +33,11 @@ def series_configs(config: RunConfig, vary: str, seeds: str) -> list[RunConfig]:
     name, _, values = vary.partition("=")
     options = list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
     if not name or not options:
-        raise ConfigError(f"--vary {vary!r} is no setting with its values, for example {LR_SCHEDULES}")
+        raise ConfigError(f"--vary {vary!r} is not a setting with its values, for example {LR_SCHEDULES}")
     try:
         numbers = list(dict.fromkeys(int(seed) for seed in seeds.split(",")))
     except ValueError:
-        raise ConfigError(f"--seeds {seeds!r} are not whole numbers with commas between, for example 1,2,3") from None
+        raise ConfigError(f"--seeds {seeds!r} are not comma-separated whole numbers, for example 1,2,3") from None
     if len(options) * len(numbers) > MAX_RUNS:
         raise ConfigError(
             f"{len(options)} values with {len(numbers)} seeds each are {len(options) * len(numbers)} runs; at most {MAX_RUNS}"

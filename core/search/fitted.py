@@ -59,15 +59,15 @@ def read_fitted(path: Path = SHIPPED) -> Fitted:
     try:
         data = read_json(path)
         if data is None:
-            raise ConfigError(f"{path} is not there; {hint}")
+            raise ConfigError(f"{path} does not exist; {hint}")
         found = _FITTED.validate_python(data)
         if not found.settings:
-            raise ConfigError(f"{path} holds no settings; {hint}")
+            raise ConfigError(f"{path} contains no settings; {hint}")
         return found
     except (DamagedFileError, ValidationError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{path} holds no fitted baselines: {str(error).splitlines()[0]}; {hint}") from error
+        raise ConfigError(f"{path} contains no fitted baselines: {str(error).splitlines()[0]}; {hint}") from error
 
 
 def write_fitted(path: Path, fitted: Fitted) -> None:

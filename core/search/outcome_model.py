@@ -116,7 +116,7 @@ def fit(
 
     n = len(experience)
     if n < batch:
-        raise ValueError(f"{n} conversions are too few to learn from; {batch} are needed")
+        raise ValueError(f"{n} conversions are too few to learn from; at least {batch} are needed")
     seen = experience.observations[np.unique(experience.pictures)]
     mean, scale = seen.mean(axis=0), seen.std(axis=0) + np.float32(1e-3)
     pictures = torch.from_numpy(np.clip((experience.observations - mean) / scale, -_CLIP, _CLIP).astype(np.float32))

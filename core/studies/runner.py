@@ -144,7 +144,7 @@ class Runner:
         if self.config.n_trials is not None and n_all >= self.config.n_trials:
             return f"all {self.config.n_trials} trials are done"
         if self.config.hours is not None and self._spent >= self.config.hours * 3600:
-            return f"its {self.config.hours:g} hours are over"
+            return f"its time limit of {self.config.hours:g} hours is reached"
         return ""
 
     def _clock(self) -> None:
@@ -182,7 +182,7 @@ class Runner:
         try:
             config, fitted = config_of(trial_config(self.config, self.base), self.config.space, trial.params)
         except ConfigError as error:
-            self._fail(trial, f"its values don't go together: {str(error).splitlines()[0]}")
+            self._fail(trial, f"its values are not a valid combination: {str(error).splitlines()[0]}")
             return None
         config.name = f"{self.config.name or self.study.study_id} {trial.number}"[:80]
         if trial.user_attrs.get("run") != run.run_id:
@@ -206,7 +206,7 @@ class Runner:
             try:
                 self._look(live)
             except OSError as error:  # of one trial, which must not hold the others; the next look tries again
-                log.warning("trial %d can't be looked after: %s", live.trial.number, error)
+                log.warning("trial %d can't be supervised: %s", live.trial.number, error)
 
     def _look(self, live: _Live) -> None:
         state = run_state(live.run)  # before its log is read: what an ended run said is all there then

@@ -42,7 +42,7 @@ def check_cmaes() -> None:
         import cmaes  # noqa: F401
     except ImportError as error:
         raise StudyError(
-            "sampler: cmaes needs a package that is not installed: pip install -r requirements-search.txt; or take tpe"
+            "sampler: cmaes needs a package that is not installed: pip install -r requirements-search.txt, or use tpe"
         ) from error
 
 

@@ -48,7 +48,7 @@ class Dimension(Section):
             if self.low is not None or self.high is not None or self.log:
                 raise ValueError("give either choices or low and high, not both")
             if len({json.dumps(choice, sort_keys=True, default=str) for choice in self.choices}) < len(self.choices):
-                raise ValueError("a choice stands there twice")
+                raise ValueError("a choice occurs twice")
             return self
         if self.low is None or self.high is None:
             raise ValueError("give low and high, or choices")
@@ -59,10 +59,10 @@ class Dimension(Section):
         return self
 
     def text(self) -> str:
-        """ "0.0001 to 0.01, by magnitude" or "tanh, relu"."""
+        """ "0.0001 to 0.01, log scale" or "tanh, relu"."""
         if self.choices is not None:
             return ", ".join(_shown(choice) for choice in self.choices)
-        return f"{self.low:g} to {self.high:g}{', by magnitude' if self.log else ''}"
+        return f"{self.low:g} to {self.high:g}{', log scale' if self.log else ''}"
 
 
 def _range(low: float, high: float, log: bool = False) -> Dimension:
@@ -134,8 +134,8 @@ def field_of(name: str, base: RunConfig) -> FieldInfo:
         near = [
             known for known in searchable(base) if known.split(".")[-1] == name.split(".")[-1] or name.split(".")[0] == known.split(".")[0]
         ]
-        hint = f"; such as {', '.join(near[:6])}" if near else f"; settings that can be searched are {', '.join(USUAL)} and more"
-        raise ConfigError(f"space: {name}: no such setting{hint}")
+        hint = f"; similar: {', '.join(near[:6])}" if near else f"; settings to search include {', '.join(USUAL)}"
+        raise ConfigError(f"space: {name}: unknown setting{hint}")
     return info
 
 
@@ -158,7 +158,7 @@ def usual_dimension(name: str, base: RunConfig) -> Dimension:
         return known
     found = derived(info)
     if found is None:
-        raise ConfigError(f"space: {name} has no usual range; give choices: [...]")
+        raise ConfigError(f"space: {name} has no default range; give choices: [...]")
     return found
 
 
@@ -207,7 +207,7 @@ def _check(name: str, dimension: Dimension, base: RunConfig) -> None:
     """Whether the setting allows what may be drawn; what only does not fit other settings is put right when it is drawn."""
     info = field_of(name, base)
     if dimension.choices is None and kind(info) not in (int, float):
-        raise ConfigError(f"space: {name} is no number; give choices: [...]")
+        raise ConfigError(f"space: {name} is not a number; give choices: [...]")
     if (
         kind(info) is int
         and dimension.choices is None

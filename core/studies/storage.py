@@ -83,8 +83,8 @@ def _read(path: Path, name: str, _mtime_ns: int, _size: int, _inode: int) -> lis
                 if line.endswith(b"\n"):  # a torn last line waits
                     reader.apply(_parsed(line))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        told = getattr(error, "strerror", None) or f"line {n} is none of a journal ({type(error).__name__})"
-        raise StudyError(f"{name}: {path.name} can't be read: {told}; put a copy of it back, or delete the study; its runs stay") from error
+        told = getattr(error, "strerror", None) or f"line {n} is not a journal entry ({type(error).__name__})"
+        raise StudyError(f"{name}: {path.name} can't be read: {told}; restore a copy of it or delete the study (its runs stay)") from error
     return reader.rows
 
 
@@ -232,7 +232,7 @@ def study_lock(study: StudyDir) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StudyError(
-                f"another process works on {study.study_id} already; stop it first: python -m core search stop {study.study_id}"
+                f"another process is already working on {study.study_id}; stop it first: python -m core search stop {study.study_id}"
             ) from error
         yield
 
@@ -253,7 +253,7 @@ def open_storage(study: StudyDir) -> JournalStorage:
         return JournalStorage(JournalFileBackend(str(study.journal), lock_obj=_Lock(study.path / "journal.lock")))  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(
-            f"{study.study_id}: {study.journal.name} can't be read: {error}; put a copy of it back, or delete the study"
+            f"{study.study_id}: {study.journal.name} can't be read: {error}; restore a copy of it or delete the study"
         ) from error
 
 
@@ -270,4 +270,4 @@ def load_optuna(study: StudyDir) -> Study:
     try:
         return optuna.load_study(study_name=study.study_id, storage=open_storage(study))
     except KeyError as error:
-        raise StudyError(f"{study.study_id}: {study.journal.name} holds no study of that name") from error
+        raise StudyError(f"{study.study_id}: {study.journal.name} contains no study of that name") from error

@@ -49,48 +49,48 @@ class StudyConfig(Section):
     name: str = setting("", "Name shown in lists.", max_length=60)
     note: str = setting("", "Free-form notes.", max_length=2000)
     sampler: Literal["tpe", "random", "cmaes", "gp"] = setting(
-        "tpe", "How values are drawn: TPE over all settings together, at random, CMA-ES, or a Gaussian process."
+        "tpe", "How values are sampled: TPE over all settings jointly, at random, CMA-ES, or a Gaussian process."
     )
     pruner: Literal["median", "hyperband", "none"] = setting(
         "median",
-        "What ends trials early, by their validation gain at each evaluation: the median of the others at that step, or Hyperband.",
+        "How trials are ended early, by their validation gain at each evaluation: median of the other trials at that step, or Hyperband.",
     )
     objectives: list[Objective] = setting(
-        ["gain"], "What is sought: gain, minutes (of training), bytes; several give a Pareto front.", min_length=1
+        ["gain"], "Objectives: gain, minutes (of training), bytes; several give a Pareto front.", min_length=1
     )
     max_worse_share: float | None = setting(
-        None, "Constraint: largest share of validation logos whose result looks worse than the defaults'; null sets none.", ge=0, le=1
+        None, "Constraint: maximum share of validation logos whose result looks worse than with the defaults; null sets none.", ge=0, le=1
     )
-    n_trials: int | None = setting(20, "Trials, pruned and failed ones included; null: as many as fit into the hours.", ge=1, le=100_000)
-    hours: float | None = setting(None, "Hours after which no further trial begins; null sets no limit.", unit="hours", gt=0, le=10_000)
-    parallel: int = setting(1, "Trials at a time; more than one needs n_workers in the config, since 0 takes all cores.", ge=1, le=64)
-    seed: int = setting(1, "Of the sampler.", ge=0, le=2**31 - 1)
+    n_trials: int | None = setting(
+        20, "Number of trials, including pruned and failed ones; null runs trials until the time limit.", ge=1, le=100_000
+    )
+    hours: float | None = setting(
+        None, "Time limit in hours, after which no new trial starts; null sets no limit.", unit="hours", gt=0, le=10_000
+    )
+    parallel: int = setting(1, "Trials at a time; above 1, set n_workers in the config, since 0 takes all cores.", ge=1, le=64)
+    seed: int = setting(1, "Seed of the sampler.", ge=0, le=2**31 - 1)
     timesteps: int | None = setting(
-        None, "Steps per trial, fewer than the config's for a quick look; null: as the config says.", unit="steps", ge=1, le=1_000_000_000
+        None, "Steps per trial; fewer than in the config give a quick look; null uses the config's.", unit="steps", ge=1, le=1_000_000_000
     )
-    evaluations: int = setting(8, "Evaluations per trial, at which it may be pruned.", ge=1, le=1000)
-    startup_trials: int = setting(
-        5, "Trials before the median prunes and TPE or the Gaussian process draw by what was found.", ge=0, le=1000
-    )
-    warmup_share: float = setting(0.25, "Share of a trial's steps before the median may prune it.", ge=0, le=1)
-    reduction_factor: int = setting(3, "Of Hyperband: one in so many trials goes on at each rung.", ge=2, le=10)
-    try_base: bool = setting(True, "Begin with the config's own values.")
-    space: dict[str, Dimension] = Field(
-        default_factory=dict, description="The settings that are searched, each with low and high, or choices."
-    )
+    evaluations: int = setting(8, "Evaluations per trial, at each of which it may be pruned.", ge=1, le=1000)
+    startup_trials: int = setting(5, "Number of random trials before pruning by the median and model-based sampling start.", ge=0, le=1000)
+    warmup_share: float = setting(0.25, "Share of a trial's steps before it may be pruned by the median.", ge=0, le=1)
+    reduction_factor: int = setting(3, "Hyperband: one in this many trials continues at each rung.", ge=2, le=10)
+    try_base: bool = setting(True, "Start with the config's own values.")
+    space: dict[str, Dimension] = Field(default_factory=dict, description="Settings to search, each with low and high, or choices.")
 
     @model_validator(mode="after")
     def _goes_together(self) -> StudyConfig:
         if self.n_trials is None and self.hours is None:
             raise ValueError("the study would never end: give n_trials or hours")
         if len(set(self.objectives)) < len(self.objectives):
-            raise ValueError("an objective stands there twice")
+            raise ValueError("an objective occurs twice")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise ValueError(f"with several objectives no trial can be pruned; set pruner to none, not {self.pruner}")
         if self.pruner != "none" and self.objectives != ["gain"]:
             raise ValueError("pruning is by validation gain, which is not the objective; set pruner to none")
         if len(self.objectives) > 1 and self.sampler == "cmaes":
-            raise ValueError("CMA-ES knows one objective only; take tpe, gp or random")
+            raise ValueError("CMA-ES supports a single objective; use tpe, gp or random")
         return self
 
 
@@ -194,7 +194,7 @@ class StudyDir:
             return StudyStatus(ended.status), ended.reason
         if process is None:
             return StudyStatus.NEW, "not started yet"
-        return StudyStatus.INTERRUPTED, "its process is gone; continue it, and no trial that ended is done again"
+        return StudyStatus.INTERRUPTED, "its process has died; continue it to resume without repeating finished trials"
 
     def process(self) -> Process | None:
         found = read_or_none(self.path / "process.json", _Launched)
@@ -308,7 +308,7 @@ def base_config(source: str | dict[str, Any], folder: Path, home: Path, settings
     try:
         found = read_config(find_run(source, home))
     except ValueError as error:
-        raise ConfigError(f"config: {source!r} is no preset ({', '.join(presets())}), no file and no run") from error
+        raise ConfigError(f"config: {source!r} is not a preset ({', '.join(presets())}), a file or a run") from error
     return modernised(validate(apply_settings(found.model_dump(mode="json"), settings)))
 
 
@@ -327,7 +327,7 @@ def create(home: Path, config: StudyConfig, base: RunConfig) -> StudyDir:
         write_aside(study.base_file, to_yaml(base).encode(), within=study.path)
         study.write_config(config)
         return study
-    raise StudyError(f"no free name beside {stamp}-{slug} in {folder}")
+    raise StudyError(f"no free name for {stamp}-{slug} in {folder}")
 
 
 def delete(study: StudyDir) -> None:

@@ -74,7 +74,7 @@ def keep_as_preset(home: Path, study: StudyDir, trial: TrialRow, name: str) -> P
         raise ConfigError(f"a preset can't be called {name!r}; use at most 40 letters, digits, dashes and underscores")
     shipped = presets().get(name)
     if shipped is not None and shipped.parent == PRESETS:
-        raise ConfigError(f"{name!r} is a preset that ships; choose another name than {', '.join(sorted(presets()))}")
+        raise ConfigError(f"{name!r} is a built-in preset; choose a name other than {', '.join(sorted(presets()))}")
     config = full_config(study, trial)
     config.name = name
     gain = trial.attrs.get("gain")

@@ -184,7 +184,7 @@ class TraceCache:
                 if is_last or isinstance(error, sqlite3.OperationalError | OSError):
                     self._give_up(error)
                     return None
-                log.warning("the trace cache %s is damaged (%s) and begun anew", path, error)
+                log.warning("the trace cache %s is damaged (%s) and was recreated", path, error)
                 for suffix in ("", "-wal", "-shm"):
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
         return None
@@ -196,7 +196,7 @@ class TraceCache:
         try:
             return _unpack(row[0], row[1] if with_svg else None)
         except (struct.error, zlib.error, IndexError, UnicodeDecodeError):
-            return None  # of another version, or damaged: made anew
+            return None  # of another version, or damaged: recreated
 
     def _read(self, key: bytes) -> tuple[bytes, bytes | None] | None:
         if self._file is None:
@@ -219,7 +219,7 @@ class TraceCache:
             self._file.execute("DELETE FROM conversions WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 5 FROM conversions)")
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("the trace cache %s can't be used (%s); traces are made anew", self._path, error)
+        log.warning("the trace cache %s can't be used (%s); continuing without it", self._path, error)
         self._file = None
         self._pending.clear()
 
@@ -235,5 +235,5 @@ def known_of(path: Path, digest: str) -> list[tuple[Params, Outcome]]:
         found = [(key, value, Params.from_values(list(_PARAMS.unpack(packed)))) for key, value, packed in rows]
         return [(params, _unpack(value, None).outcome) for key, value, params in found if key == _lasting(_key(digest, params))]
     except (sqlite3.Error, struct.error, IndexError, ValueError) as error:
-        log.warning("the trace cache %s can't be asked for what it knows (%s)", path, error)
+        log.warning("the trace cache %s can't be read (%s)", path, error)
         return []

@@ -94,7 +94,7 @@ def engine(name: str = ENGINES[0]) -> Engine:
         EngineError: it is unknown, or not installed.
     """
     if name not in ENGINES:
-        raise EngineError(f"VTracer {name!r} is none of {', '.join(ENGINES)}")
+        raise EngineError(f"VTracer {name!r} is not one of {', '.join(ENGINES)}")
     installed = metadata.version("vtracer")
     if installed.startswith("1.") == (name == "1.0"):
         return Vtracer1() if name == "1.0" else Vtracer06(importlib.import_module("vtracer"))
@@ -104,8 +104,8 @@ def engine(name: str = ENGINES[0]) -> Engine:
         )
         if found:
             return Vtracer06(_load(found[0]))
-        raise EngineError("VTracer 0.6 is not installed beside 1.0; run make vtracer-0.6, or use engine 1.0")
-    raise EngineError(f"VTracer {installed} is installed where 1.0 is asked for; run make setup")
+        raise EngineError("VTracer 0.6 is not installed alongside 1.0; run make vtracer-0.6, or use engine 1.0")
+    raise EngineError(f"VTracer {installed} is installed, but 1.0 is required; run make setup")
 
 
 def _load(library: Path) -> ModuleType:

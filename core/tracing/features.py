@@ -1,6 +1,6 @@
 """Picture features: what the policy sees of a logo, and what Method 1's formulas need.
 
-Pure functions of the pixels, computed once a picture: about 8 ms at 256 px, and 40 ms more for the regions of
+Pure functions of the pixels, computed once per picture: about 8 ms at 256 px, and 40 ms more for the regions of
 core/tracing/regions.py, which only the policy needs.
 """
 

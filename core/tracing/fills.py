@@ -167,7 +167,7 @@ class _Seen:
         return np.diff(np.append(self.starts, len(self.region)))
 
     def only(self, regions: Ints, most: int = _MOST_PIXELS) -> _Seen:
-        """Of these regions, numbered anew, at most ``most`` pixels each."""
+        """Of these regions, renumbered, at most ``most`` pixels each."""
         parts = []
         for start, count in zip(self.starts[regions].tolist(), self.counts[regions].tolist(), strict=True):
             parts.append(np.arange(start, start + count, -(-count // most)))

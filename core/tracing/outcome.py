@@ -142,7 +142,7 @@ class PerTerm:
             return
         unknown = set(named) - set(TERM_NAMES)
         if unknown or len(values) > len(TERMS):
-            raise TypeError(f"{sorted(unknown) or values} fit none of the terms {', '.join(TERM_NAMES)}")
+            raise TypeError(f"{sorted(unknown) or values} match none of the terms {', '.join(TERM_NAMES)}")
         given = dict(zip(TERM_NAMES, values, strict=False)) | named
         object.__setattr__(self, "values", tuple(float(given.get(term.name, term.default_weight)) for term in TERMS))
 
@@ -153,7 +153,7 @@ class PerTerm:
         return self.values[place]
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} does not change")
+        raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.values == other.values

@@ -104,7 +104,7 @@ SPECS: tuple[ParamSpec, ...] = (
         4,
         False,
         "pixels",
-        "Longest segment left after subdividing an outline. VTracer takes 3.5 to 10 pixels of its own, enlarged picture.",
+        "Longest segment left after subdividing an outline. VTracer accepts 3.5 to 10 pixels of the enlarged picture.",
         "length_threshold",
         figures=(scaled(3, 2), log_scaled(0.5, 2, 0.5)),
     ),
@@ -118,7 +118,7 @@ SPECS: tuple[ParamSpec, ...] = (
         45,
         True,
         "degrees",
-        "Turn at which a spline is cut into two.",
+        "Turn at which a spline is split in two.",
         "splice_threshold",
         figures=(scaled(90, 1),),
     ),
@@ -129,7 +129,7 @@ SPECS: tuple[ParamSpec, ...] = (
         2,
         True,
         "decimals",
-        "Decimals written of each coordinate.",
+        "Decimals per coordinate.",
         "path_precision",
         switches=as_switches(0, 3),
         figures=(scaled(4, 1),),
@@ -141,7 +141,7 @@ SPECS: tuple[ParamSpec, ...] = (
         0,
         False,
         "pixels",
-        "How far a curve may leave its outline, so that it needs fewer nodes.",
+        "How far a curve may deviate from its outline to save nodes.",
         "simplify",
         figures=(scaled(0.5, 1), lambda v: [(v == 0).astype(np.float64)]),
     ),
@@ -152,7 +152,7 @@ SPECS: tuple[ParamSpec, ...] = (
         FILTER_SPECKLE,
         False,
         "pixels",
-        "Areas below its square are dropped.",
+        "Areas smaller than its square are dropped.",
         "filter_speckle",
         figures=(scaled(4, 1), log_scaled(1, 2, 0.8)),
     ),
@@ -163,7 +163,7 @@ SPECS: tuple[ParamSpec, ...] = (
         0,
         True,
         "switch",
-        "0: shapes are stacked on each other; 1: they are cut out of each other.",
+        "0: shapes are stacked; 1: shapes are cut out of each other.",
         "hierarchical",
         switches=as_switches(0, 1),
     ),
@@ -204,7 +204,7 @@ class Params:
         The first seven alone are enough, as versions before wrote them: the others keep VTracer's defaults.
         """
         if len(values) not in (N_OLD_PARAMS, N_PARAMS):
-            raise ValueError(f"{len(values)} values are no parameters; they are {N_PARAMS} or the first {N_OLD_PARAMS}: {', '.join(NAMES)}")
+            raise ValueError(f"{len(values)} values given; expected {N_PARAMS}, or the first {N_OLD_PARAMS}, of {', '.join(NAMES)}")
         return cls(*[round(float(v)) if whole else float(v) for whole, v in zip(_IS_WHOLE, values, strict=False)])  # type: ignore[arg-type]
 
     @classmethod
@@ -216,10 +216,10 @@ class Params:
         """
         unknown = sorted(set(values) - set(NAMES))
         if unknown:
-            raise ParamError(f"unknown parameter {unknown[0]!r}; there are {', '.join(NAMES)}")
+            raise ParamError(f"unknown parameter {unknown[0]!r}; choose from {', '.join(NAMES)}")
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ParamError(f"{name} = {value!r} is no number")
+                raise ParamError(f"{name} = {value!r} is not a number")
         params = replace(cls(), **dict(values))
         params.check()
         return params
@@ -263,7 +263,7 @@ LARGE_SINGLE = BEST_SINGLE.with_values(color_precision=5, layer_difference=32, s
 
 
 class ActionMap:
-    """Maps actions to parameters, one number in [-1, 1] a parameter, in the order of :data:`NAMES`.
+    """Maps actions to parameters, one number in [-1, 1] per parameter, in the order of :data:`NAMES`.
 
     Action 0 is ``centre``; -1 and 1 are the ends of the range; each side is linear, so that every parameter value
     has an action. Starting a policy at a good setting rather than mid-range saves most of early training. Of ``fixed`` parameters, given by

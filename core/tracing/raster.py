@@ -2,7 +2,7 @@
 
 Guarantee: never loads what an SVG refers to outside itself (no resource path is handed over), and always returns
 opaque RGB on the given background. The C functions are declared here once: the wheel's own Python layer declares
-them anew at every call, which breaks under threads and leaves a ctypes type behind for every length of SVG.
+them again at every call, which breaks under threads and leaves a ctypes type behind for every length of SVG.
 """
 
 from __future__ import annotations

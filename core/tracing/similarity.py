@@ -56,7 +56,7 @@ _scratch = _Scratch()
 class Reference:
     """One side of many comparisons, prepared once. ``pixels``: uint8, shape (height, width, 3), sides at least 7.
 
-    Holds 6 bytes a pixel and channel beside the pixels.
+    Holds 6 bytes per pixel and channel beside the pixels.
     """
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:

@@ -131,7 +131,7 @@ def _areas(parts: list[_Part], width: int, height: int) -> dict[tuple[str, ...],
 
 
 def outlines(svg: str, width: int, height: int) -> str:
-    """An SVG of the outlines of all paths and their nodes, to be laid over the picture."""
+    """An SVG of the outlines of all paths and their nodes, to be overlaid on the picture."""
     parts = _parts(svg, width, height)
     style = 'fill="none" vector-effect="non-scaling-stroke"'
     strokes = "".join(f'<path d="{part.data}" {style} stroke="{_OUTLINE}" stroke-width="1.2"/>' for part in parts)
@@ -150,7 +150,7 @@ def difference(original: NDArray[np.uint8], drawn: NDArray[np.uint8], kind: str)
         ValueError: an unknown kind, or shapes that differ.
     """
     if kind not in DIFFERENCES:
-        raise ValueError(f"{kind!r} is none of {', '.join(DIFFERENCES)}")
+        raise ValueError(f"{kind!r} is not one of {', '.join(DIFFERENCES)}")
     if original.shape != drawn.shape:
         raise ValueError(f"shapes differ: {original.shape} and {drawn.shape}")
     out = np.zeros((*original.shape[:2], 4), np.uint8)

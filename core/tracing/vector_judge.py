@@ -173,7 +173,7 @@ def _find_place(source: str, pixels: NDArray[np.uint8], background: str) -> Plac
     off = float(np.abs(draw_with_resvg(placed(source, best, (width, height)), width, height, background).astype(np.int16) - pixels).mean())
     if off > MAX_DIFFERENCE:
         raise RasterError(
-            f"the picture was not made of this source: they differ by {off:.0f} levels of 256, {MAX_DIFFERENCE:.0f} at most; "
+            f"the picture was not made from this source: they differ by {off:.0f} levels of 256, at most {MAX_DIFFERENCE:.0f} allowed; "
             "give the SVG that the picture was drawn from (one with large blurs may be drawn differently here)"
         )
     return Place(best.x, best.y, best.width, best.height, off)

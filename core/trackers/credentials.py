@@ -34,7 +34,7 @@ def load_credentials(environment: MutableMapping[str, str] | None = None, path: 
         found = tomllib.loads(text) if text else {}
     except (DamagedFileError, tomllib.TOMLDecodeError) as error:
         reason = type(error).__name__ if isinstance(error, tomllib.TOMLDecodeError) else str(error)  # its text may quote a line
-        raise TrackerError(f"{path.parent.name}/{path.name} can't be read ({reason}); mend it, or set the environment variables") from None
+        raise TrackerError(f"{path.parent.name}/{path.name} can't be read ({reason}); fix it, or set the environment variables") from None
     for name in (*SECRET, *OPEN):
         value = found.get(name)
         if name not in environment and isinstance(value, str) and value:

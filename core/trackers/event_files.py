@@ -45,7 +45,7 @@ def read(source: Path) -> list[Recording]:
     """
     found = [recording for folder in _folders(source) if (recording := _read(folder, source)) is not None]
     if not found:
-        raise SourceError(f"{source} holds no TensorBoard event file with a scalar in it")
+        raise SourceError(f"{source} contains no TensorBoard event file with scalars")
     return found
 
 

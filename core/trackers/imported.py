@@ -84,14 +84,16 @@ def import_runs(
         SourceError: there is nothing of the kind, or it can't be read, or no run has the series ``gain``.
     """
     if not source.exists():
-        raise SourceError(f"{source} does not exist; give a folder of TensorBoard event files, or of Parquet from neptune-exporter")
+        raise SourceError(f"{source} does not exist; give a folder of TensorBoard event files or Parquet files from neptune-exporter")
     found = form or next((kind for kind, is_there in _FINDERS.items() if is_there(source)), "")
     if not found:
-        raise SourceError(f"{source} holds neither TensorBoard event files (*tfevents*) nor Parquet of neptune-exporter")
+        raise SourceError(f"{source} contains neither TensorBoard event files (*tfevents*) nor Parquet files from neptune-exporter")
     recordings = FORMATS[found](source)
     if gain and not any(gain in recording.series for recording in recordings):
         known = sorted({series for recording in recordings for series in recording.series})
-        raise SourceError(f"no run in {source} has a series {gain!r}; there are {', '.join(known[:12])}{' …' if len(known) > 12 else ''}")
+        raise SourceError(
+            f"no run in {source} has a series {gain!r}; available series: {', '.join(known[:12])}{' …' if len(known) > 12 else ''}"
+        )
     made = []
     for n, recording in enumerate(recordings, start=1):
         told(f"importing {recording.name}", n, len(recordings))
@@ -117,7 +119,7 @@ def _import(recording: Recording, form: str, home: Path, name: str, gain: str) -
     if before is not None and before.digest == origin.digest:
         return Imported(**asdict(told) | {"outcome": "unchanged"})
     if before is None and os.path.lexists(run.path):
-        raise RunError(f"{run.path} is there and was not imported; move it away first")
+        raise RunError(f"{run.path} already exists and was not imported; move it away first")
     config, others = _config(recording, name)
     origin = Origin(form, recording.source, origin.digest, others)
     making = RunDir(home / f".importing-{run.run_id}")
@@ -204,7 +206,7 @@ def _write_log(run: RunDir, series: Mapping[str, Series], label: str, config: Ru
         for step, ts, record in _records(series):
             seq += 1
             file.write(line_of(Event(seq, 1, _in_range(ts), step, record)))
-        reason = f"imported from {label}; to look at and compare with"
+        reason = f"imported from {label}; for viewing and comparing only"
         last, best = (float(gains[-1]), float(gains.max())) if len(gains) else (None, None)
         file.write(line_of(Event(seq + 1, 1, _in_range(ts), step, Ended(Status.COMPLETED, reason, last, best))))
         file.flush()

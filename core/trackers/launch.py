@@ -64,7 +64,7 @@ class Followers:
 
     def _say(self, step: int, name: str, problem: str) -> None:
         text = (
-            f"{TRACKERS[name].label} gets no more of this run: {problem}. The training goes on; "
+            f"{TRACKERS[name].label} receives no more data from this run: {problem}. Training continues; "
             f"python -m core export {self._run.run_id} --format {name} sends it later"
         )
         log.warning("%s", text)

@@ -49,7 +49,7 @@ def read(source: Path) -> list[Recording]:
     ]
     kept = [recording for recording in found if recording.series]
     if not kept:
-        raise SourceError(f"{source} holds no run with a series of numbers ({_SERIES})")
+        raise SourceError(f"{source} contains no run with a numeric series ({_SERIES})")
     return kept
 
 
@@ -58,7 +58,7 @@ def _read_file(path: Path) -> pa.Table:
         file = pq.ParquetFile(path)
         missing = [name for name in NEEDED if name not in file.schema_arrow.names]
         if missing:
-            raise SourceError(f"{path} is no Parquet of neptune-exporter: it has no column {', '.join(missing)}")
+            raise SourceError(f"{path} is not a Parquet file from neptune-exporter: it lacks the column {', '.join(missing)}")
         return file.read(columns=[name for name in _COLUMNS if name in file.schema_arrow.names])
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} can't be read as Parquet: {str(error).splitlines()[0][:200]}") from error
@@ -83,7 +83,7 @@ def _recording(project: str, run: str, table: pa.Table, source: Path) -> Recordi
         found = Series.of(np.rint(part["step"].to_numpy() * factor), part["ts"], part["value"])
         if found is not None:
             series[str(path)] = found
-    note = "" if factor == 1 else f"Steps there have fractions; here they are multiplied by {factor:,}."
+    note = "" if factor == 1 else f"Its steps are fractional, so they are multiplied by {factor:,} here."
     name = str(settings.get("sys/name") or run)
     return Recording(name if name == run else f"{name} {run}", f"{source.resolve()} {project} {run}", series, settings, note=note)
 

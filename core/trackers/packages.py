@@ -20,5 +20,5 @@ def need(package: str, module: str = "") -> ModuleType:
         return importlib.import_module(module or package)
     except ImportError as error:
         raise TrackerError(
-            f"the package {package} is not installed, or does not load ({error}); install it with pip install -r {REQUIREMENTS}"
+            f"the package {package} is not installed or does not load ({error}); install it with pip install -r {REQUIREMENTS}"
         ) from error

@@ -70,6 +70,6 @@ def locked(path: Path, patience_s: float) -> Iterator[None]:
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise TrackerError(f"another process is writing {path.stem}; wait until it is done, then repeat") from None
+                    raise TrackerError(f"another process is writing {path.stem}; wait until it is done, then try again") from None
                 time.sleep(0.1)
         yield

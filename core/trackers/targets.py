@@ -140,5 +140,5 @@ def describe(run: RunDir) -> About:
     config = read_config(run)
     start = next(read_events(run.events_file, (AttemptStarted.kind,)), None)
     if start is None:
-        raise ConfigError(f"{run.run_id} has not begun, so there is nothing to export; start it first")
+        raise ConfigError(f"{run.run_id} has not started, so there is nothing to export; start it first")
     return about(run.run_id, config, to_yaml(config), read_label(run), start.ts)

@@ -1,6 +1,6 @@
 """Weights & Biases: one run there per run here, under the same id.
 
-Offline, its file can't be gone on with, so it is written anew from the log whenever there is more; what is left is always one whole run
+Offline, its file can't be gone on with, so it is rewritten from the log whenever there is more; what is left is always one whole run
 for ``wandb sync``. Online, the server says how many rows it has, and those are left out. Guarantee: a row per reading, with ``step`` as its
 axis; nothing is sent of this machine but the run's readings, name, note and settings. Needs the package wandb.
 """
@@ -33,7 +33,7 @@ class WandbSink:
     def open(self, about: About, state: State | None) -> bool:
         if self._is_online and not os.environ.get(KEY):
             raise TrackerError(
-                f"Weights & Biases online needs a key: set {KEY} in the environment or in .streamlit/secrets.toml, or take offline"
+                f"Weights & Biases online needs a key: set {KEY} in the environment or in .streamlit/secrets.toml, or use offline"
             )
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._wandb = need("wandb")

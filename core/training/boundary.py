@@ -196,7 +196,7 @@ class HealthCallback(BoundaryCallback):
             self.state.end_reason = self._interventions.act_on(finding) or self.state.end_reason
         if not self._interventions.is_finite() and not self._interventions.has_stopped:
             raise TrainingError(
-                f"the networks are no numbers any more since step {step}; the last checkpoint is whole: fork it with a "
+                f"the networks have contained NaN since step {step}; the last checkpoint is intact: fork it with a "
                 "smaller ppo.learning_rate, or set health.on_instability to roll_back"
             )
         return not self.state.end_reason

@@ -291,4 +291,4 @@ class ResourceCallback(TrainerCallback):
         if limit and used > limit:
             self._stop.reason = f"at its memory limit: {used:.0f} of {limit:.0f} MB (workers.run_memory_mb)"
         elif not limit and free < MEMORY_LEFT * total:
-            self._stop.reason = f"the machine is out of memory: {free:.0f} of {total:.0f} MB are left, this run takes {used:.0f} MB"
+            self._stop.reason = f"the machine is out of memory: {free:.0f} of {total:.0f} MB are left, and this run uses {used:.0f} MB"

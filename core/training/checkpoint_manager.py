@@ -99,8 +99,8 @@ class CheckpointManager:
                 break
         if not self._is_over_told:
             self._is_over_told = used > c.disk_budget_mb
-            left = "; nothing more can be dropped" if used > c.disk_budget_mb else ""
-            text = f"the run took {before:.0f} MB, its budget is {c.disk_budget_mb:g} MB: old checkpoints and SVGs were dropped{left}"
+            left = "; nothing more can be deleted" if used > c.disk_budget_mb else ""
+            text = f"the run used {before:.0f} MB of its budget of {c.disk_budget_mb:g} MB: old checkpoints and SVGs were deleted{left}"
             log.warning("%s", text)
             self._events.write(0, WarningGiven(text))
 

@@ -124,7 +124,7 @@ class DataLoader:
             )
         skipped = [{"source": s.source, "reason": s.reason} for s in found.skipped]
         for item in skipped:
-            log.warning("left out %s: %s", item["source"], item["reason"])
+            log.warning("skipped %s: %s", item["source"], item["reason"])
         for note in found.notes:
             log.warning("%s", note)
             self._events.write(self._heartbeat.step, WarningGiven(note))
@@ -139,7 +139,7 @@ class DataLoader:
         limit = self._config.evaluation.max_logos
         train, validation = found.of_split("train"), found.of_split("validation")
         if not train:
-            raise LogosError(f"{self._config.logos.path} leaves no logo to train on: it holds {len(found.logos)}; add pictures")
+            raise LogosError(f"{self._config.logos.path} leaves no logo to train on: it contains {len(found.logos)}; add pictures")
         places = spread_over_categories(validation, range(len(validation)), limit)
         train = training_logos(self._config, train, self.phase)
         self.pictures = [*train, *(validation[i] for i in places)]
@@ -173,7 +173,7 @@ class DataLoader:
                 lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
                 case=self._run.relative(path),
             )  # fmt: skip
-        log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to repeat: {repeat}" if repeat else "")
+        log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to reproduce: {repeat}" if repeat else "")
         self._events.write(self._heartbeat.step, lost)
         if loss.is_quarantined and loss.job is not None:
             text = f"{self.pictures[loss.job.index].name} is quarantined: it killed {self._config.workers.max_losses} workers"

@@ -1,4 +1,4 @@
-"""What a trainer does while the disk is full: it waits for room, and shows that it does."""
+"""What a trainer does while the disk is full: it waits for free space, and shows that it does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETRY_S = 1.0
 
 
 class DiskGuard:
-    """Waits for room while the disk is full, and shows it; a stop ends the waiting with the error."""
+    """Waits for free space while the disk is full, and shows it; a stop ends the waiting with the error."""
 
     def __init__(self, run: RunDir, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
         self._run, self._heartbeat, self._stop = run, heartbeat, stop
@@ -26,17 +26,17 @@ class DiskGuard:
         """Return when it is time to try again.
 
         Raises:
-            OSError: ``error``, where it is not about room, or the run is to stop.
+            OSError: ``error``, where it is not about disk space, or the run is to stop.
         """
         if error.errno not in NO_ROOM or self._stop:
             raise error
-        log.warning("the disk is full (%s); waiting for room", error.filename or "event log")
+        log.warning("the disk is full (%s); waiting for free space", error.filename or "event log")
         with self._heartbeat.busy_with("waiting for disk space"):
             if self._stop.wait(RETRY_S):
                 raise error
 
     def keep(self, act: Callable[[], T]) -> T:
-        """Do ``act``, again and again while there is no room."""
+        """Do ``act``, again and again while the disk is full."""
         while True:
             try:
                 return act()

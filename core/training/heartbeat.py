@@ -79,7 +79,7 @@ class HeartbeatWriter:
             self._write()
             n_missing = 0 if self._run.exists() else n_missing + 1
             if n_missing == 2 and self._stop_flag is not None:  # twice: an editor may take a file away before it puts the new one there
-                self._stop_flag.reason = f"{self._run.config_file} is gone: the run was deleted or moved"
+                self._stop_flag.reason = f"{self._run.config_file} no longer exists: the run was deleted or moved"
                 log.warning("stopping: %s", self._stop_flag.reason)
 
     @contextmanager

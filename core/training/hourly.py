@@ -1,6 +1,6 @@
 """A note into the trainer's log every hour: how far it is, what it gained, how fast it goes. It listens to the event log and writes none.
 
-Guarantee: at most one line an hour, made from figures that are there already; a training pays a comparison of two clocks per event.
+Guarantee: at most one line per hour, made from figures that are there already; a training pays a comparison of two clocks per event.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HourlyNotes:
         self._forget()
 
     def _forget(self) -> None:
-        """What is counted per hour begins anew."""
+        """Restart the counts for the next hour."""
         self._n_episodes, self._gain_sum, self._n_findings = 0, 0.0, 0
 
     def __call__(self, step: int, record: Record) -> None:
@@ -68,7 +68,7 @@ class HourlyNotes:
         if self._n_episodes:
             parts.append(f"mean reward {self._gain_sum / self._n_episodes:+.3f}")
         if self._last is not None and self._best is not None:
-            change = "" if self._best_before is None else f", {self._best - self._best_before:+.3f} in this time"
+            change = "" if self._best_before is None else f", {self._best - self._best_before:+.3f} in this period"
             parts.append(f"validation gain {self._last:+.3f}, best {self._best:+.3f}{change}")
         if self._stage:
             parts.append(f"stage {self._stage}")

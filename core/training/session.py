@@ -184,7 +184,7 @@ class Session:
 
     def _restore_as_fork(self, restored: dict[str, Any]) -> None:
         """A fork takes over networks, optimiser, normaliser, step and episode count, and the stage where the stages are the same; its
-        environments begin anew."""
+        environments restart."""
         before = load_config(self.run.checkpoints / PARENT_CHECKPOINT / "config.yaml")
         trainer = restored["trainer"]
         if before.curriculum == self.config.curriculum:

@@ -77,7 +77,7 @@ def train(
     with training_lock(run):
         last = next(read_backwards(run.events_file), None)
         if after_attempt is not None and last is not None and last.attempt > after_attempt:
-            raise RunError(f"{run.run_id} was started by another process meanwhile (attempt {last.attempt})")
+            raise RunError(f"{run.run_id} was started by another process in the meantime (attempt {last.attempt})")
         config = read_config(run)
         check_preflight(config, run.path.parent)
         with EventWriter(run.events_file) as events, HeartbeatWriter(run, stop) as heartbeat, stop.listening():
@@ -89,7 +89,7 @@ def train(
                 ending = Trainer(context, extras).run_to_end(resume, checkpoint, cause)
             except Exception as error:
                 if not run.exists():
-                    raise RunError(f"{run.path} was deleted or moved while it was trained; the training ended") from error
+                    raise RunError(f"{run.path} was deleted or moved during training; the training ended") from error
                 reason = str(error) or type(error).__name__
                 events.write(heartbeat.step, Ended(Status.FAILED, reason[:500], error=type(error).__name__))
                 events.sync()
@@ -194,11 +194,11 @@ class Trainer:
     def _note(self, notes: list[str], origin: _Origin) -> None:
         """Say what is not as one would expect: damaged checkpoints, other versions than before."""
         if notes and origin.folder is not None:
-            notes = [f"{'; '.join(notes)}. The run goes on from {origin.folder.name} instead"]
+            notes = [f"{'; '.join(notes)}. The run continues from {origin.folder.name} instead"]
         before, now = (origin.restored or {}).get("versions") or {}, versions()
         changed = [f"{name} {before[name]} to {now[name]}" for name in now if name in before and before[name] != now[name]]
         if changed:
-            notes.append(f"packages changed since the checkpoint: {', '.join(changed)}; it may not go on to the bit as it would have")
+            notes.append(f"packages changed since the checkpoint: {', '.join(changed)}; results may no longer be identical bit for bit")
         for text in notes:
             log.warning("%s", text)
             self.context.events.write(self.context.heartbeat.step, WarningGiven(text))

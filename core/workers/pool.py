@@ -263,7 +263,7 @@ class WorkerPool:
         self.n_lost += 1
         self._losses_in_a_row += 1
         if self._losses_in_a_row >= MAX_LOSSES_IN_A_ROW * self.n_workers:
-            raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row (the last one: {reason}); see the log for the pictures")
+            raise WorkerError(f"{self._losses_in_a_row} workers were lost in a row (last: {reason}); see the log for the pictures")
         begun = worker.tasks.popleft() if worker.tasks and worker.is_ready else None
         self._waiting.extendleft(reversed(worker.tasks))
         is_quarantined = False

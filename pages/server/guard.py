@@ -1,4 +1,4 @@
-"""Who may talk to the console: pages that it served itself, under a name that it was given.
+"""Controls who may talk to the console: only pages that it served itself, under an allowed host name.
 
 A browser sends requests to this machine for any page that asks it to: one whose name was pointed at 127.0.0.1, one that another program
 serves on another port, one in a frame. None of them may read, write or open anything here. So the Host of every request and websocket
@@ -48,13 +48,13 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
     if host is None or host[0] not in hosts:
         said = f"{', '.join(named)[:100]!r}" if named else "no host"
         return HTTPStatus.MISDIRECTED_REQUEST, (
-            f"This console does not answer to {said}; it answers to {', '.join(sorted(hosts))}. "
-            f"Whoever runs it can name others in {HOSTS_VARIABLE}."
+            f"This console does not accept the host {said}; allowed hosts: {', '.join(sorted(hosts))}. "
+            f"To allow others, set {HOSTS_VARIABLE} where the console is started."
         )
     if len(origins) > 1 or (origins and not _is_own(origins[0], named[0], hosts)):
-        return HTTPStatus.FORBIDDEN, f"This console takes nothing from {', '.join(origins)[:100]!r}, only from its own pages."
+        return HTTPStatus.FORBIDDEN, f"This console accepts requests only from its own pages, not from {', '.join(origins)[:100]!r}."
     if headers.get("sec-fetch-site", "none") in ("cross-site", "same-site") and not _is_link(scope, headers):
-        return HTTPStatus.FORBIDDEN, "This console shows nothing inside another page; open it in a tab of its own."
+        return HTTPStatus.FORBIDDEN, "This console can't be embedded in another page; open it in its own tab."
     return None
 
 

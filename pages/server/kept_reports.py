@@ -31,7 +31,7 @@ def routes(base: str, home: Callable[[], Path]) -> list[Route]:
             return PlainTextResponse(str(error), 404)
         path = report.pdf_file if name.endswith(".pdf") else report.html_file
         if not path.is_file():
-            return PlainTextResponse(f"{path.name} is not there; the page Reports makes it", 404)
+            return PlainTextResponse(f"{path.name} does not exist; make it on the Reports page", 404)
         kind = "application/pdf" if name.endswith(".pdf") else "text/html; charset=utf-8"
         headers = {"Cache-Control": "no-store"} | ({} if name.endswith(".pdf") else {"Content-Security-Policy": SANDBOX})
         return FileResponse(path, media_type=kind, headers=headers)

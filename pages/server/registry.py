@@ -1,4 +1,4 @@
-"""Every page of the console: a new one is its script in pages/ and its line here.
+"""Every page of the console; to add one, write its script in pages/ and add a line here.
 
 The navigation, the routes, the keyboard shortcuts and what the start document loads first follow from it.
 """

@@ -1,4 +1,4 @@
-"""What exists once a server process: the store, its ingest, the scheduler, the routes and headers."""
+"""What exists once per server process: the store, its ingest, the scheduler, the routes and headers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Ours names the server's address. Without it a visitor who comes by a link to a page asks for that page's own server
 first, which gives two errors in the browser's console and a tenth of a second of waiting; and the content security
-policy, which allows no inline script, refuses Streamlit's. It also mends what keeps screen readers out.
+policy, which allows no inline script, refuses Streamlit's. It also fixes what keeps screen readers out.
 """
 
 from __future__ import annotations

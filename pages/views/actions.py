@@ -1,4 +1,4 @@
-"""What buttons do: start, stop, pause, resume, fork, queue, rename, delete; each tells its result in a toast, never in a traceback."""
+"""Actions of buttons: start, stop, pause, resume, fork, queue, rename, delete; each reports its result in a toast, never as a traceback."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def has_stages(run: RunDir) -> bool:
 
 
 def invite(console: Console, text: str) -> None:
-    """What an empty page says: why it is empty, and the one button that fills it. Ends the page."""
+    """Explain why a page is empty and offer the button that fills it. Ends the page."""
     st.info(text)
     with st.container(horizontal=True):
         if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
@@ -92,7 +92,7 @@ def invite(console: Console, text: str) -> None:
 
 
 def stop(run: RunDir, force: bool = False) -> None:
-    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it keeps its last checkpoint")
+    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; the last checkpoint is kept")
 
 
 def pause(run: RunDir) -> None:
@@ -100,17 +100,17 @@ def pause(run: RunDir) -> None:
 
 
 def proceed(run: RunDir) -> None:
-    _tell(lambda: local.proceed(run), "Going on")
+    _tell(lambda: local.proceed(run), "Continuing")
 
 
 def resume(console: Console, run: RunDir, checkpoint: str = "") -> None:
     """Into the queue, which starts it at once where it fits."""
-    _tell(lambda: queue.resume(run, checkpoint), f"Goes on from {checkpoint or 'the last checkpoint'} as soon as it fits")
+    _tell(lambda: queue.resume(run, checkpoint), f"Resumes from {checkpoint or 'the last checkpoint'} as soon as capacity allows")
     console.scheduler.wake()
 
 
 def cancel(run: RunDir) -> None:
-    _tell(lambda: queue.cancel(run), "Taken out of the queue")
+    _tell(lambda: queue.cancel(run), "Removed from the queue")
 
 
 def move(console: Console, run: RunDir, place: queue.Place) -> None:
@@ -125,7 +125,7 @@ def steer(run: RunDir, command: str) -> None:
         check_steerable(run)
         write_command(run, command)
 
-    _tell(act, "The run acts on it at its next update")
+    _tell(act, "Takes effect at the run's next update")
 
 
 def rename(run: RunDir, key: str) -> None:
@@ -141,17 +141,17 @@ def delete(run: RunDir) -> None:
 
 def archive(run: RunDir, is_archived: bool = True) -> None:
     st.session_state["undo"] = ("archive", run.run_id) if is_archived else None
-    _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} is {'archived' if is_archived else 'in the lists again'}")
+    _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} {'archived' if is_archived else 'unarchived'}")
 
 
 def restore(console: Console, run_id: str) -> None:
     st.session_state["undo"] = None
-    _tell(lambda: trash.restore(console.home, run_id), f"{run_id} is back")
+    _tell(lambda: trash.restore(console.home, run_id), f"{run_id} restored")
 
 
 def empty_trash(console: Console) -> None:
     st.session_state["undo"] = None
-    _tell(lambda: trash.empty(console.home), "Gone for good")
+    _tell(lambda: trash.empty(console.home), "Deleted for good")
 
 
 def _tell(act: object, done: str) -> None:
@@ -175,7 +175,7 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
         key=f"{key}.report",
         width="stretch",
         icon=":material/summarize:",
-        help="Figures, curves, stages, findings, logos and settings in one page that needs nothing else.",
+        help="Figures, curves, stages, findings, logos and settings in one self-contained page.",
     )
     counts = queries.counts(store, run_id)
     labels = {
@@ -198,5 +198,5 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
         )
     st.page_link(
         path_of("runs"), label="JSON, Parquet, whole run", icon=":material/folder_zip:", query_params={"take": "export", "of": run_id},
-        help="All tables in any format with their data dictionary, or the run as an archive for another installation.",
+        help="All tables in any format with a data dictionary, or the run as an archive for another installation.",
     )  # fmt: skip

@@ -84,7 +84,7 @@ def _params(chart: Chart) -> set[str]:
 def _menu(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool) -> None:
     if can_pin:
         pins = pinned()
-        st.toggle("Keep at the top", value=name in pins, key=f"pin.{name}", on_change=_pin, args=(name,))
+        st.toggle("Pin to top", value=name in pins, key=f"pin.{name}", on_change=_pin, args=(name,))
     file = name.replace("/", "-")
     st.download_button(
         "CSV",
@@ -136,7 +136,7 @@ def thinned(data: pd.DataFrame) -> str:
     if "n" not in data or "mean" not in data or data.empty:
         return ""
     n = int(data["n"].sum())
-    return f"{n:,} values in {len(data):,} points, each a mean" if n > len(data) else ""
+    return f"{n:,} values averaged into {len(data):,} points" if n > len(data) else ""
 
 
 def age(newest_ts: float | None) -> str:

@@ -31,7 +31,7 @@ def options(smoothing: float = SMOOTHING) -> View:
         0.01,
         key="smooth",
         bind="query-params",
-        help="Weight of a moving average; the faint line is what was measured.",
+        help="Weight of the moving average; the faint line shows the measured values.",
     )
     with st.popover("Scales", icon=":material/tune:", width="stretch"):
         is_log = st.toggle("Logarithmic y axis", key="log", bind="query-params")
@@ -40,14 +40,14 @@ def options(smoothing: float = SMOOTHING) -> View:
             value=True,
             key="outliers",
             bind="query-params",
-            help="The y axis leaves out the outermost 1 % at either end.",
+            help="The y axis omits the outermost 1 % at each end.",
         )
         has_band = st.toggle(
-            "Lowest and highest",
+            "Show range",
             value=True,
             key="band",
             bind="query-params",
-            help="A band from the lowest to the highest of the values that a point stands for, where it can be read: not as wide as the chart, and of eight runs at most.",
+            help="A band from the lowest to the highest value behind each point; only while readable, for up to eight runs.",
         )
     return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), _window())
 
@@ -73,7 +73,7 @@ def zoom_state(view: View) -> None:
         ends = f"{low:,.4g} to {high:,.4g}" if high < 100 else f"{low:,.0f} to {high:,.0f}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Zoomed to {AXIS_TITLES[view.axis]} {ends}.")
-        st.button("Whole range", icon=":material/zoom_out_map:", key="zoom.reset", on_click=_clear, args=("zoom",), type="tertiary")
+        st.button("Full range", icon=":material/zoom_out_map:", key="zoom.reset", on_click=_clear, args=("zoom",), type="tertiary")
 
 
 def matching(pattern: str, ids: Sequence[str], labels: dict[str, str]) -> list[str]:
@@ -111,11 +111,11 @@ def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: 
     if not menu.open and "match" not in st.query_params:
         return
     with menu:
-        pattern = st.text_input("Names that match", placeholder="regular expression", key="match", bind="query-params")
+        pattern = st.text_input("Filter by name", placeholder="regular expression", key="match", bind="query-params")
         found = matching(pattern, ids, labels)
         more = [i for i in found if i not in chosen and i != fixed]
         if pattern and more:
-            st.button(f"Add the {len(more)} that match", key="match.add", on_click=_add, args=(more, parameter), icon=":material/add:")
+            st.button(f"Add {len(more)} matching", key="match.add", on_click=_add, args=(more, parameter), icon=":material/add:")
         for run_id in found[:MAX_LISTED]:
             is_known = run_id in chosen
             name = parameter if not is_known else "hide"  # a run that is drawn is hidden, one that is not is added
@@ -129,4 +129,4 @@ def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: 
         if not found:
             st.caption("No run matches.")
         if len(found) > MAX_LISTED:
-            st.caption(f"{len(found) - MAX_LISTED} more; narrow the expression.")
+            st.caption(f"{len(found) - MAX_LISTED} more; narrow the filter.")

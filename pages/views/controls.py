@@ -12,7 +12,7 @@ from pages.server.service import Console
 from pages.views import actions, tables
 from pages.views.shell import path_of
 
-CHECKPOINTS = {"last": "the last", "best": "the best", "previous": "the one before the last"}
+CHECKPOINTS = {"last": "the last", "best": "the best", "previous": "the second to last"}
 
 
 def checkpoint_name(name: str) -> str:
@@ -30,17 +30,17 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
             pause(row, key)
         left = local.kill_in_s(run)
         if left is None:
-            help_text = "Keeps its last checkpoint; goes on from there when you resume it."
+            help_text = "Keeps the last checkpoint; you can resume from it."
             st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=help_text)
         else:
             label = f"Kill in {left:.0f} s" if left > 0 else "Kill"
-            help_text = "It was asked to stop. If it does not, this ends it at once; its last checkpoint stays."
+            help_text = "The run was asked to stop. If it doesn't, kill it; the last checkpoint is kept."
             st.button(
                 label, key=f"{key}stop", on_click=actions.stop, args=(run, True), icon=":material/bolt:", disabled=left > 0, help=help_text
             )
     elif status is Status.QUEUED:
         st.button(
-            "Cancel", key=f"{key}cancel", on_click=actions.cancel, args=(run,), icon=":material/close:", help="Take it out of the queue."
+            "Cancel", key=f"{key}cancel", on_click=actions.cancel, args=(run,), icon=":material/close:", help="Remove it from the queue."
         )
     elif status.can_resume:
         label = "Resume" if run.events_file.exists() else "Start"
@@ -53,7 +53,7 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
 def pause(row: tables.RunRow, key: str) -> None:
     """Only where it is not asked for already."""
     if row.state.status is Status.RUNNING and not is_pause_wanted(row.run):
-        help_text = "Hold after the current step; it keeps its memory and its cores."
+        help_text = "Pauses after the current step; the run keeps its memory and cores."
         st.button("Pause", key=f"{key}pause", on_click=actions.pause, args=(row.run,), icon=":material/pause:", help=help_text)
 
 
@@ -66,11 +66,11 @@ def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
     with st.container(horizontal=True):
         if row.state.status.can_resume:
             st.button(
-                "Resume from it", key=f"{key}resume_from", on_click=actions.resume, args=(console, row.run, name), icon=":material/play_arrow:",
-                help="Goes on from there; what the run did beyond is done again.",
+                "Resume from here", key=f"{key}resume_from", on_click=actions.resume, args=(console, row.run, name), icon=":material/play_arrow:",
+                help="Continues from this checkpoint; later steps are repeated.",
             )  # fmt: skip
         if st.button(
-            "Fork", key=f"{key}fork", icon=":material/fork_right:", help="A new run that goes on from there under other settings."
+            "Fork", key=f"{key}fork", icon=":material/fork_right:", help="Starts a new run from this checkpoint, with other settings."
         ):
             st.switch_page(path_of("new_run"), query_params={"fork": row.run.run_id, "from": name})
 
@@ -93,7 +93,7 @@ def queue_list(console: Console, names: dict[str, str]) -> int:
                     on_click=actions.cancel,
                     args=(run,),
                     icon=":material/close:",
-                    help="Take it out of the queue",
+                    help="Remove it from the queue",
                 )
     return len(waiting)
 

@@ -1,4 +1,4 @@
-"""What the console says of itself: the tour and the keyboard shortcuts. Pure text."""
+"""The tour and the keyboard shortcuts. Pure text."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from pages.server.registry import HOME, PAGES
 KEYS = {page.shortcut: "" if page.name == HOME else page.name for page in PAGES}  # after g; the home page has no path
 SHORTCUTS = (
     ("?", "this list"),
-    ("/", "the page's first search field"),
+    ("/", "first search field on the page"),
     *((f"g {page.shortcut}", f"go to {page.title}") for page in PAGES),
-    ("[ ]", "the logo or picture before, after"),
+    ("[ ]", "previous, next logo or picture"),
     ("← →", "move the divider (Shift: faster)"),
     ("+ - 0", "zoom in, zoom out, fit"),
-    ("← ↓ →", "on Choose: the left one, equal, the right one; Backspace takes the last answer back"),
+    ("← ↓ →", "on Choose: left, equal, right; Backspace undoes the last answer"),
     ("s b f", "side by side, background, full screen (in the viewer)"),
 )
 TOUR = (
     (
         "Better SVGs from logos",
-        "VTracer turns a picture into an SVG under a handful of parameters, and the right ones differ from logo to logo. Tracewright trains an agent "
-        "that chooses them, and shows what it is worth. Gain 0 is as good as VTracer's defaults; +0.69 is half the error at equal size.",
+        "VTracer turns a picture into an SVG with a handful of parameters, and the best values differ from logo to logo. Tracewright trains an agent "
+        "to choose them and measures the result. Gain 0 equals VTracer's defaults; +0.69 is half the error at the same size.",
         "optimize",
     ),
     (
         "Have logos? Optimize",
-        "Drop pictures, press Optimize, compare, take the SVGs home. A trained model ships with the console: nothing has to be trained first.",
+        "Drop pictures, press Optimize, compare and download the SVGs. The built-in model is already trained, so you can start right away.",
         "optimize",
     ),
     (
         "Train an agent",
-        "New run starts from a preset: the quick one takes about two minutes with built-in logos. Runs go on when the browser or the console is closed.",
+        "New run starts from a preset; the quick one takes about two minutes on built-in logos. Runs continue when you close the browser or the console.",
         "new_run",
     ),
     (
         "Watch it learn",
-        "Live shows the gain on logos it has not seen, against fixed methods. Drag over a chart to zoom, save any chart, keep it at the top. "
-        "Stages of a curriculum can be held or pushed on while it trains.",
+        "Live plots the gain on unseen logos against fixed methods. Drag over a chart to zoom; save or pin any chart. "
+        "Hold or advance curriculum stages while the run trains.",
         "live",
     ),
     (
-        "See what it makes",
-        "Gallery puts any two versions of a logo side by side, with difference maps, outlines, every evaluation as a film, and what else was possible.",
+        "See the results",
+        "Gallery shows any two versions of a logo side by side, with difference maps, outlines, a film of all evaluations, and alternatives.",
         "gallery",
     ),
     (
-        "Do better by hand",
-        "Workbench has all parameters on sliders with a live trace. Keep what you like and copy the command.",
+        "Tune by hand",
+        "Workbench puts every parameter on a slider with a live preview. Save what you like and copy the code.",
         "workbench",
     ),
     (
         "Trust the numbers",
-        "Compare lays runs side by side with intervals and a paired test, logo by logo. Every table and chart can be taken home.",
+        "Compare shows runs side by side, with intervals and a paired test per logo. Every table and chart can be downloaded.",
         "compare",
     ),
 )

@@ -1,4 +1,4 @@
-"""What many runs say together, as sections of the page Compare: seeds as groups, what trainings cost, which settings mattered.
+"""Statistics over many runs, as sections of the Compare page: seeds as groups, cost of training, importance of settings.
 
 The tables are those of storage/sensitivity.py, which the command line prints too.
 """
@@ -21,7 +21,7 @@ from pages.views.charts.curves import View
 from storage import export, queries, sensitivity
 
 AXES = {"step": "Gain by step", "minutes": "Gain by minute"}
-NOTE = "Seeds of one config are one curve: their interquartile mean with its 95 % interval, as far as all of them have come"
+NOTE = "One curve per config: the interquartile mean of its seeds with a 95% interval, up to the step that all of them have reached"
 SERIES = "python -m core runs schedules --config configs/quick.yaml --seeds 1,2,3"
 
 
@@ -40,7 +40,7 @@ def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str
     figures = sensitivity.group_figures(console.store, groups)
     if figures["n_seeds"].max() < 2:
         st.info(
-            "None of these runs share a config but for the seed. Several seeds of one config tell what a setting does from what chance does; "
+            "No two of these runs differ only in their seed. Several seeds per config separate the effect of a setting from chance; "
             "this queues three under each learning-rate schedule:"
         )
         st.code(SERIES, language="sh")
@@ -49,8 +49,8 @@ def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str
     single = [(group.label, names.get(run, run), float(last.loc[run, "gain"])) for group in groups for run in group.runs]
     runs = pd.DataFrame(single, columns=["group", "run", "gain"])
     chart = charts.group_intervals(figures, runs, charts.group_colours([group.label for group in groups]))
-    note = "Diamond: interquartile mean of the seeds; bar: its 95 % interval, by bootstrap over the seeds; ring: one seed"
-    chart_box.show(chart, "seeds", "Seeds of one config as a group", figures, note=note, can_pin=False)
+    note = "Diamond: interquartile mean of the seeds; bar: its bootstrapped 95% interval; ring: one seed"
+    chart_box.show(chart, "seeds", "Gain by config", figures, note=note, can_pin=False)
     for warning in _warnings(figures):
         st.caption(f":material/warning: {warning}")
     st.dataframe(
@@ -61,13 +61,15 @@ def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str
         placeholder="–",
         column_config={
             "n_seeds": gain_of("%d", "seeds"),
-            "iqm": gain_of(label="gain", help="Interquartile mean of the seeds' last gains: of four or more, the middle half."),
-            "interval": st.column_config.TextColumn("95 % interval", help="By bootstrap over the seeds."),
+            "iqm": gain_of(
+                label="gain", help="Interquartile mean of the seeds' final gains: with four or more seeds, the mean of the middle half."
+            ),
+            "interval": st.column_config.TextColumn("95% interval", help="Bootstrapped over the seeds."),
             "lowest": gain_of(),
             "highest": gain_of(),
-            "logo_iqm": gain_of(label="by logo", help="The same over all seeds and logos; rliable's, with logos as tasks."),
+            "logo_iqm": gain_of(label="by logo", help="Over all seeds and logos, as in rliable with logos as tasks."),
             "logo_interval": st.column_config.TextColumn(
-                "interval by logo", help="Stratified bootstrap: seeds are drawn anew for each logo, so it is narrower."
+                "interval by logo", help="Stratified bootstrap: seeds are resampled separately for each logo, so it is narrower."
             ),
             "n_logos": gain_of("%d", "logos"),
         },
@@ -93,7 +95,7 @@ def _improvements(console: Console, groups: Sequence[SeedGroup]) -> None:
     pairs = sensitivity.improvements(console.store, [group for group in groups if len(group.runs) > 1])
     if pairs.empty:
         return
-    st.markdown("**How likely one is better than another**")
+    st.markdown("**Probability of improvement**")
     st.dataframe(
         pairs.assign(
             probability=100 * pairs["probability"],
@@ -105,9 +107,9 @@ def _improvements(console: Console, groups: Sequence[SeedGroup]) -> None:
             "probability": st.column_config.NumberColumn(
                 "probability of improvement",
                 format="%.0f %%",
-                help="That a seed of the first beats one of the second on a logo; a tie counts half.",
+                help="Probability that a seed of the first config beats a seed of the second on a logo; ties count half.",
             ),
-            "interval": st.column_config.TextColumn("95 % interval", help="By bootstrap over the seeds of both."),
+            "interval": st.column_config.TextColumn("95% interval", help="Bootstrapped over the seeds of both."),
             "n_logos": gain_of("%d", "logos"),
         },
     )
@@ -134,15 +136,15 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
         hide_index=True,
         placeholder="–",
         column_config={
-            "conversions_per_s": gain_of("%.1f", "conversions/s", "Of all of the training: with evaluations and preparation."),
+            "conversions_per_s": gain_of("%.1f", "conversions/s", "Over the whole training, including evaluations and preparation."),
             "conversions": gain_of("localized"),
             "minutes": gain_of("%.2f"),
             "final_gain": gain_of(label="final gain"),
-            "gain_at_steps": gain_of(label=f"gain at {found.at_steps:,.0f} steps", help="The budget in steps that the shortest of them had."),
-            "gain_at_minutes": gain_of(label=f"gain at {found.at_minutes:.3g} min", help="The same in minutes of training."),
-            "steps_to_95": gain_of("localized", "steps to 95 %", "The first evaluation with 95 % of the way from the first gain to the best."),
-            "minutes_to_95": gain_of("%.2f", "minutes to 95 %"),
-            "cpu_ms": gain_of("%.1f", "CPU ms", "Of the tracing thread, per conversion; the median."),
+            "gain_at_steps": gain_of(label=f"gain at {found.at_steps:,.0f} steps", help="The steps that the shortest run had."),
+            "gain_at_minutes": gain_of(label=f"gain at {found.at_minutes:.3g} min", help="The training minutes that the shortest run had."),
+            "steps_to_95": gain_of("localized", "steps to 95%", "When an evaluation first reached 95% of the way from the first gain to the best."),
+            "minutes_to_95": gain_of("%.2f", "minutes to 95%"),
+            "cpu_ms": gain_of("%.1f", "CPU ms", "Median CPU time of the tracing thread per conversion."),
         },
     )  # fmt: skip
     download(found.table, "efficiency")
@@ -151,15 +153,15 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
 def importance_section(console: Console, runs: Sequence[RunDir]) -> None:
     """Which settings mattered over all runs of this home, not only those that are drawn: the largest set that can be compared."""
     try:
-        with st.spinner(f"Looking at {len(runs)} runs"):
+        with st.spinner(f"Analysing {len(runs)} runs"):
             found = sensitivity.sensitivity(console.store, runs)
     except ConfigError as error:
         st.info(f"Not yet: {error}.")
-        st.caption("Runs count that have the same logos, the same number of steps and were evaluated near their end.")
+        st.caption("Only runs on the same logos, with the same number of steps and an evaluation near their end, are included.")
         return
     rows = pd.DataFrame([row.as_dict() | {"setting": row.name} for row in found.rows]).drop(columns="with_it")
-    note = f"{len(found.runs)} runs of {found.total_timesteps:,} steps on the same logos, by their last gains"
-    chart_box.show(charts.importance_bars(rows), "importance", "Which settings mattered", rows, note=note, can_pin=False)
+    note = f"{len(found.runs)} runs of {found.total_timesteps:,} steps on the same logos, by final gain"
+    chart_box.show(charts.importance_bars(rows), "importance", "Importance of settings", rows, note=note, can_pin=False)
     if found.warning:
         st.warning(found.warning)
     unclear = rows["p_value"] > SIGNIFICANT
@@ -171,18 +173,20 @@ def importance_section(console: Console, runs: Sequence[RunDir]) -> None:
         placeholder="–",
         column_config={
             "explained": gain_of(
-                "%.0f %%", "explains", "Share of the variance of gains, beyond what the settings above explain, less chance."
+                "%.0f %%", "explains", "Share of the variance in gain, beyond the settings above and corrected for chance."
             ),
-            "p_value": gain_of("%.3f", "p", "How often shuffled gains would explain as much."),
+            "p_value": gain_of("%.3f", "p", "How often shuffled gains explain as much."),
             "by_chance": st.column_config.TextColumn("may be chance"),
-            "ped_anova": gain_of("%.0f %%", "PED-ANOVA", "What decided whether a run is among the best (Watanabe et al., 2023)."),
-            "best": st.column_config.TextColumn("best value", help="With the highest mean gain; of many numbers the best quarter."),
-            "best_gain": gain_of(label="its mean gain"),
+            "ped_anova": gain_of("%.0f %%", "PED-ANOVA", "What distinguishes the best runs (Watanabe et al., 2023)."),
+            "best": st.column_config.TextColumn(
+                "best value", help="The value with the highest mean gain; for many numbers, the best quarter."
+            ),
+            "best_gain": gain_of(label="mean gain"),
             "n_best": gain_of("%d", "runs with it"),
             "n_values": gain_of("%d", "values"),
         },
     )
     download(rows, "importance")
     if found.left_out:
-        with st.expander(f"{len(found.left_out)} runs are left out"):
+        with st.expander(f"{len(found.left_out)} runs are excluded"):
             st.dataframe(pd.DataFrame(found.left_out.items(), columns=["run", "why"]), hide_index=True)

@@ -67,7 +67,7 @@ def redraw_when(is_stale: Callable[[], bool]) -> None:
 
 
 def room_for(name: str, height: int) -> Callable[[], DeltaGenerator]:
-    """Room for what takes a moment to draw, ``height`` pixels of skeleton until then; draw in it with ``with room():``.
+    """A placeholder for what takes a moment to draw, ``height`` pixels of skeleton until then; draw in it with ``with room():``.
 
     Only the first time in a visit to the page: later what was drawn stays until the new is there. So nothing jumps.
     """

@@ -35,7 +35,7 @@ def progress(view: StudyView) -> None:
         with cells.cell():
             found = pd.DataFrame(analysis.history(view.most(MOST_POINTS), view.config, view.place))
             if found.empty:
-                st.caption("The first trial with a result is on its way.")
+                st.caption("Waiting for the first trial with a result.")
             else:
                 chart_box.show(
                     charts.history(found, view.title), "history", "History", found, note="The line is the best so far", can_pin=False
@@ -45,19 +45,19 @@ def progress(view: StudyView) -> None:
             if rows:
                 frame = pd.DataFrame(rows)
                 is_cut = domain is not None and (frame["value"] < domain[0]).any()
-                note = "The axis leaves out starts and pruned trials that lie below it" if is_cut else ""
+                note = "Starts and pruned trials below the axis are cut off" if is_cut else ""
                 told = " · ".join(filter(None, (note, view.note(MOST_LINES))))
                 chart_box.show(
                     charts.intermediate(frame, domain), "intermediate", "Gain at each evaluation", frame, note=told, can_pin=False
                 )
             elif len(view.config.objectives) > 1:
-                st.caption("With several objectives there is nothing to prune by, and no values between start and end are kept.")
+                st.caption("With several objectives trials are not pruned, so there are no intermediate values.")
 
 
 def settings(view: StudyView) -> None:
     """Which settings matter, and in what way."""
     if len(analysis.complete(view.trials)) < 2:
-        st.caption("This takes two complete trials.")
+        st.caption("This needs two complete trials.")
         return
     with st.grid(2, min_column_width=380, gap="medium") as cells:
         with cells.cell():
@@ -70,7 +70,7 @@ def settings(view: StudyView) -> None:
         _contour(view)
 
 
-@st.cache_data(max_entries=40, show_spinner="Working out what matters …")
+@st.cache_data(max_entries=40, show_spinner="Computing importance …")
 def _shares(path: str, _study: StudyDir, _config: StudyConfig, method: str, place: int, _n_finished: int) -> dict[str, float] | str:
     """Kept by the number of trials that had ended (``_n_finished`` is part of ``path``): it takes a moment."""
     try:
@@ -93,7 +93,7 @@ def _importance(view: StudyView) -> None:
         st.info(problem)
     if rows:
         frame = pd.DataFrame(rows)
-        note = "PED-ANOVA: what sets the best tenth apart. fANOVA: what explains the differences between all trials"
+        note = "PED-ANOVA: what distinguishes the best tenth. fANOVA: what explains the differences between all trials"
         chart_box.show(charts.importance(frame), "study-importance", "Importance", frame, note=note, can_pin=False)
 
 
@@ -130,7 +130,7 @@ def _contour(view: StudyView) -> None:
     chart = charts.contour(
         pd.DataFrame(cells), pd.DataFrame(points), (x, y), (dims[0].log, dims[1].log), labels, view.title, view.is_larger_better  # type: ignore[arg-type]
     )  # fmt: skip
-    note = "The colour between trials is a mean of those around" if cells else "Areas are drawn from four complete trials on"
+    note = "Colours between trials are interpolated" if cells else "Areas appear with four or more complete trials"
     chart_box.show(chart, "contour", f"{x} and {y}", pd.DataFrame(points), note=note, can_pin=False)
 
 
@@ -138,17 +138,17 @@ def trade_off(view: StudyView) -> int | None:
     """Two objectives against each other; returns the trial that was clicked."""
     config, done = view.config, analysis.complete(view.trials)
     if not done:
-        st.caption("The first complete trial is on its way.")
+        st.caption("Waiting for the first complete trial.")
         return None
     if len(config.objectives) > 2:
-        x = choose("Across", config.objectives, "across", default=config.objectives[1], show=lambda name: TITLES[name])
-        y = choose("Up", [name for name in config.objectives if name != x], "up", show=lambda name: TITLES[name])
+        x = choose("X axis", config.objectives, "across", default=config.objectives[1], show=lambda name: TITLES[name])
+        y = choose("Y axis", [name for name in config.objectives if name != x], "up", show=lambda name: TITLES[name])
     else:
         x, y = config.objectives[1], config.objectives[0]
     points, line = front_points(view.trials, config, x, y)
     chart = charts.front(points, line, (TITLES[x], TITLES[y]))
     n = int((points["on_front"] == ON_FRONT).sum())
-    note = f"{n} trials are on the front: none is better than they in every objective. Click one to choose it"
+    note = f"{n} trials are on the Pareto front: no other trial beats them in every objective. Click one to select it"
     found = chart_box.choose(chart, "front", "Trade-off", points, "pick", note=note)
     return int(found["number"]) if found else None
 
@@ -170,9 +170,9 @@ def trials(view: StudyView, names: dict[str, str]) -> None:
         "step": number("at step", format="localized"),
         "minutes": number(format="%.1f"),
         "bytes": number(format="%.0f"),
-        "share_worse": number("looks worse", format="percent", help="Share of validation logos that look worse than the defaults'."),
+        "share_worse": number("looks worse", format="percent", help="Share of validation logos that look worse than with the defaults."),
         "run": st.column_config.LinkColumn("run", display_text="open", width=70),
-        "reason": st.column_config.TextColumn("how it ended", width=260),
+        "reason": st.column_config.TextColumn("outcome", width=260),
     }
     st.dataframe(shown, hide_index=True, placeholder="–", height=min(38 + 35 * len(shown), 460), column_config=columns)
     st.download_button(

@@ -33,9 +33,7 @@ def _help(name: str) -> str:
 def _base(home: Path) -> tuple[str, RunConfig | None]:
     """The preset that trials change, and its config."""
     names = list(presets())
-    name = str(
-        st.selectbox("Settings to start from", names, index=names.index("recommended") if "recommended" in names else 0, key="study.config")
-    )
+    name = str(st.selectbox("Base settings", names, index=names.index("recommended") if "recommended" in names else 0, key="study.config"))
     try:
         return name, load_config(presets()[name])
     except ConfigError as error:
@@ -51,7 +49,7 @@ def draw(home: Path) -> tuple[StudyConfig, RunConfig] | None:
         return None
     data = _how(base)
     space = _space(base)
-    as_yaml = st.toggle("As YAML", key="study.yaml", help="All of it as text: a file for `python -m core search --config FILE`.")
+    as_yaml = st.toggle("As YAML", key="study.yaml", help="Edit the study as text, for `python -m core search --config FILE`.")
     try:
         if as_yaml:
             return _from_text(data | {"space": space}, name, base, home)
@@ -67,7 +65,7 @@ def _how(base: RunConfig) -> dict[str, Any]:
     data: dict[str, Any] = {"name": str(st.session_state.get("study.name", "")).strip()}
     with st.grid(3, min_column_width=200, vertical_alignment="bottom"):
         data["n_trials"] = st.number_input("Trials", value=20, step=1, key="study.n_trials", help=_help("n_trials"))
-        data["hours"] = st.number_input("At most hours", value=None, placeholder="no limit", key="study.hours", help=_help("hours"))
+        data["hours"] = st.number_input("Time limit (hours)", value=None, placeholder="no limit", key="study.hours", help=_help("hours"))
         steps = min(FIRST_TIMESTEPS, base.total_timesteps)
         data["timesteps"] = st.number_input(
             "Steps per trial", value=steps, step=1024, key=f"study.timesteps.{base.name}", help=_help("timesteps")
@@ -77,7 +75,12 @@ def _how(base: RunConfig) -> dict[str, Any]:
         )
         data["pruner"] = st.selectbox("Pruning", list(PRUNERS), format_func=lambda p: PRUNERS[p], key="study.pruner", help=_help("pruner"))
         data["max_worse_share"] = st.number_input(
-            "Looks worse at most", value=None, step=0.05, placeholder="no constraint", key="study.worse", help=_help("max_worse_share")
+            "Maximum share that looks worse",
+            value=None,
+            step=0.05,
+            placeholder="no constraint",
+            key="study.worse",
+            help=_help("max_worse_share"),
         )
     data["objectives"] = st.multiselect(
         "Objectives", list(TITLES), default=["gain"], format_func=lambda o: TITLES[o], key="study.objectives", help=_help("objectives")
@@ -90,7 +93,7 @@ def _how(base: RunConfig) -> dict[str, Any]:
 
 def _space(base: RunConfig) -> dict[str, Any]:
     """The space as a table: a row per setting, with its range or its choices; rows can be added, changed and removed."""
-    st.markdown("**What is searched**", help="A row per setting. A row without values of its own takes the setting's usual range.")
+    st.markdown("**Search space**", help="One row per setting. A row without values uses the setting's default range.")
     names = searchable(base)
     rows = [{"setting": name} | _row(usual_dimension(name, base)) for name in USUAL]
     frame = pd.DataFrame(rows, columns=["setting", "low", "high", "log", "choices"]).astype({"low": "float64", "high": "float64"})
@@ -105,8 +108,8 @@ def _space(base: RunConfig) -> dict[str, Any]:
             "setting": column.SelectboxColumn("Setting", options=names, required=True, width=230),
             "low": column.NumberColumn("From", format="%g", width=85),
             "high": column.NumberColumn("To", format="%g", width=85),
-            "log": column.CheckboxColumn("By magnitude", default=False, width=135, help="Draw evenly by order of magnitude."),
-            "choices": column.TextColumn("Or choices", width=220, help="With commas between; lists in brackets: [64, 64], [128, 128]."),
+            "log": column.CheckboxColumn("Log scale", default=False, width=135, help="Sample uniformly on a logarithmic scale."),
+            "choices": column.TextColumn("Choices", width=220, help="Separate with commas; put lists in brackets: [64, 64], [128, 128]."),
         },
     )
     found: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from core.studies.study import OBJECTIVES, StudyConfig, StudyDir
 
 TITLES = {"gain": "validation gain", "minutes": "minutes of training", "bytes": "bytes"}
 SHORT = {"gain": "gain", "minutes": "minutes", "bytes": "bytes"}  # where there is little room
-ON_FRONT, BEHIND = "on the front", "behind it"
+ON_FRONT, BEHIND = "on the Pareto front", "behind the front"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ STATUS_COLOURS = {
 }
 
 
-OLD_SCORE = "scored by SSIM and bytes, as versions before did: its gains can't be compared with those of today"
+OLD_SCORE = "scored by SSIM and bytes, as in earlier versions; its gains can't be compared with current ones"
 
 
 def is_scored_otherwise(run: RunDir) -> bool:

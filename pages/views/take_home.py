@@ -1,4 +1,4 @@
-"""Taking runs home and bringing them in: the export form for a selection of runs, and the import of archives.
+"""Export and import: the export form for a selection of runs, and the import of archives.
 
 Which of the two is open, and of which runs, is in the page's address. What is made lies in the home's cache for an hour.
 """
@@ -29,19 +29,19 @@ from storage import export
 PANEL, RUNS = "take", "of"  # parameters of the address
 FORMS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "archive": "Whole runs"}
 SAYS = {
-    "csv": "For spreadsheets and anything else; with several runs, each table begins with the run's id.",
-    "json": "A list of objects per table.",
-    "parquet": "Small, typed and exact; pandas, Polars and DuckDB read it at once.",
-    "archive": "One zip with log, settings, checkpoints, pictures and SVGs of each run, which Import or `python -m core import` of another "
-    "installation takes in.",
+    "csv": "For spreadsheets and most tools. With several runs, the first column is the run ID.",
+    "json": "One list of objects per table.",
+    "parquet": "Small, typed and exact. Read directly by pandas, Polars and DuckDB.",
+    "archive": "One ZIP with the log, settings, checkpoints, pictures and SVGs of each run. Use Import or `python -m core import` on another "
+    "installation to load it.",
 }
 HELP = {
     "episodes": "One row per episode",
     "metrics": "Losses, speed, rewards: one row per value",
     "evaluations": "One row per logo of an evaluation",
     "summary": "One row per evaluation",
-    "parameters": "VTracer's parameters that were tried",
-    "events": "Stages, baselines, alerts, checkpoints, ends",
+    "parameters": "VTracer parameters tried",
+    "events": "Stages, baselines, alerts, checkpoints, endings",
     "settings": "Every setting with its default",
 }
 TABLES_HELP = "\n".join(f"- **{kind}**: {text}" for kind, text in HELP.items())
@@ -53,7 +53,9 @@ MAX_UPLOAD_MB = 1000
 def open_button(panel: Literal["export", "import"], runs: Sequence[str] = ()) -> None:
     """The button that opens a panel, of these runs."""
     label, icon = {"export": ("Export", ":material/folder_zip:"), "import": ("Import", ":material/upload:")}[panel]
-    text = "Tables or whole runs of all that is listed, in any format." if panel == "export" else "Runs that another installation exported."
+    text = (
+        "Export the listed runs as tables or complete archives." if panel == "export" else "Import runs exported by another installation."
+    )
     if st.button(label, icon=icon, key=f"open.{panel}", help=text, disabled=panel == "export" and not runs):
         st.query_params[PANEL] = panel
         if panel == "export":
@@ -89,7 +91,7 @@ def _export(console: Console) -> None:
     asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
     is_made = (st.session_state.get("take.made") or {}).get("asked") == asked
     if st.button(
-        "Make the files",
+        "Prepare download",
         type="secondary" if is_made else "primary",
         icon=":material/folder_zip:",
         key="take.make",
@@ -103,10 +105,10 @@ def _export(console: Console) -> None:
         st.error(plain(made["error"]))
         return
     for line in made["left_out"]:
-        st.warning(f"Left out: {plain(line)}")
+        st.warning(f"Skipped: {plain(line)}")
     path: Path = made["path"]
     if not path.is_file():
-        st.info("The files were kept for an hour and are gone; make them again.")
+        st.info("The download has expired after an hour. Prepare it again.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
@@ -141,11 +143,11 @@ def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], ask
             export.bundle(done, path)
             shutil.rmtree(folder / "files", ignore_errors=True)
             rows = {kind: n for kind, (_, n) in done.files.items() if kind in kinds}
-            says = "Rows: " + ", ".join(f"{kind} {n:,}" for kind, n in rows.items()) + "; with a data dictionary"
+            says = "Rows: " + ", ".join(f"{kind} {n:,}" for kind, n in rows.items()) + "; includes a data dictionary"
             made |= {"path": path, "left_out": [f"{run}: {why}" for run, why in done.left_out.items()], "says": says}
         if made["path"].stat().st_size > MAX_DOWNLOAD_BYTES:
             made["error"] = (
-                f"{bytes_text(made['path'].stat().st_size)} are too much for a browser; use: python -m core export RUN --format {form}"
+                f"{bytes_text(made['path'].stat().st_size)} is too large for a browser download; use: python -m core export RUN --format {form}"
             )
             made["path"].unlink()
     except (TracewrightError, OSError) as error:
@@ -168,8 +170,8 @@ def _folder(console: Console) -> Path:
 @st.fragment
 def _import(console: Console) -> None:
     st.caption(
-        "Archives that Export made here or elsewhere. Everything in one is checked first: names, sizes, checksums; nothing in it is run. "
-        "One that is here already changes nothing. Larger ones: `python -m core import FILE`."
+        "Archives made by Export, here or elsewhere. Names, sizes and checksums are checked first, and nothing is executed. "
+        "Runs that already exist are left unchanged. For larger archives, use `python -m core import FILE`."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         files = st.file_uploader(
@@ -180,9 +182,7 @@ def _import(console: Console) -> None:
             max_upload_size=MAX_UPLOAD_MB,
             label_visibility="collapsed",
         )
-    name = (
-        st.text_input("Name it here", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
-    )
+    name = st.text_input("Name", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
     if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
         st.session_state["take.imported"] = [_imported(console, file, name.strip()) for file in files]
         st.rerun()  # the list below has it too

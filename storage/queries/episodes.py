@@ -46,7 +46,7 @@ def param_density(
 ) -> pd.DataFrame:
     """Explored values over time, in cells: x, x2, y, y2, n, share (of the column), gain (mean)."""
     if param not in NAMES:
-        raise ValueError(f"{param} is none of {', '.join(NAMES)}")
+        raise ValueError(f"{param} is not one of {', '.join(NAMES)}")
     n_y = n_cells(param, low, high, n_y)
     inside = "" if window is None else f" AND {COLUMN_OF[axis]} BETWEEN $first AND $last"
     bounds = {} if window is None else {"first": window[0], "last": window[1]}
@@ -67,7 +67,7 @@ def param_density(
 def gain_by_value(store: Store, run: str, param: str, n_buckets: int = 24) -> pd.DataFrame:
     """Mean gain by the value of a parameter: value, gain, q25, q75, n."""
     if param not in NAMES:
-        raise ValueError(f"{param} is none of {', '.join(NAMES)}")
+        raise ValueError(f"{param} is not one of {', '.join(NAMES)}")
     return store.query(
         f"""
         WITH p AS (SELECT {param} AS y, headline_gain AS gain FROM current_episodes WHERE run_id = ?),
@@ -83,7 +83,7 @@ def param_pair(store: Store, run: str, a: tuple[str, float, float], b: tuple[str
     """Two parameters against each other, each (name, low, high): x, x2, y, y2, n, share, gain (mean)."""
     for name in (a[0], b[0]):
         if name not in NAMES:
-            raise ValueError(f"{name} is none of {', '.join(NAMES)}")
+            raise ValueError(f"{name} is not one of {', '.join(NAMES)}")
     return store.query(
         f"""
         WITH w AS (SELECT ($ah::DOUBLE - $al) / $an AS wa, ($bh::DOUBLE - $bl) / $bn AS wb),
@@ -100,7 +100,7 @@ def param_pair(store: Store, run: str, a: tuple[str, float, float], b: tuple[str
 def quantiles(store: Store, run: str, column: str, axis: Axis = "step", n_buckets: int = 60, window: Window | None = None) -> pd.DataFrame:
     """Distribution of a column of the episodes over time: x, q05, q25, q50, q75, q95, n."""
     if column not in EPISODE_COLUMNS:
-        raise ValueError(f"{column} is none of {', '.join(EPISODE_COLUMNS)}")
+        raise ValueError(f"{column} is not one of {', '.join(EPISODE_COLUMNS)}")
     return store.query(
         f"""
         WITH p AS (SELECT ({COLUMN_OF[axis]})::DOUBLE AS x, {column} AS y FROM current_episodes WHERE run_id = ?{within(COLUMN_OF[axis], window)}),

@@ -16,7 +16,7 @@ _EVALUATION = ", ".join(table_columns(EvaluationEnded))
 
 
 def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFrame:
-    """One row an evaluation: run_id, attempt, step, minutes, ts, gain, gain_low, gain_high, ..., the gain of each category
+    """One row per evaluation: run_id, attempt, step, minutes, ts, gain, gain_low, gain_high, ..., the gain of each category
     as gain_<category>, and x on the axis; on "episode" that is the episodes done by then, which costs a look at all of them."""
     if not runs:
         return pd.DataFrame(columns=["run_id", "step", "minutes", "x", "gain", "gain_low", "gain_high"])

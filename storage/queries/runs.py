@@ -11,7 +11,7 @@ from storage.store import Store
 
 
 def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
-    """One row a run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
+    """One row per run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
     over_single with its interval (of the best evaluation: mean gain over the best single setting, paired),
     n_bad (lines of its log that are no events), n_newer (events of a newer version), n_attempts."""
     where = "" if runs is None else f"WHERE run_id IN ({marks(runs)})"

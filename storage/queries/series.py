@@ -92,7 +92,7 @@ def episode_series(
 ) -> pd.DataFrame:
     """A column of the episodes over time: run_id, name, x, mean, low, high, n."""
     if column not in EPISODE_COLUMNS:
-        raise ValueError(f"{column} is none of {', '.join(EPISODE_COLUMNS)}")
+        raise ValueError(f"{column} is not one of {', '.join(EPISODE_COLUMNS)}")
     if not runs:
         return pd.DataFrame(columns=["run_id", "name", "x", "mean", "low", "high", "n"])
     return _series(store, "current_episodes", column, runs, COLUMN_OF[axis], None, max_points, window)

@@ -32,12 +32,12 @@ def test_two_methods_are_chosen_between_blind_by_keys_and_by_clicks(recordings, 
         assert [rows[0].answer, rows[1].answer, rows[2].answer] == [sides[0], "equal", sides[2]]
         assert {(row.a, row.b, row.source) for row in rows} == {(run.run_id, "defaults", f"run/{run.run_id}")}
         assert len({row.digest for row in rows}) == 3
-        page.get_by_role("button", name="back", exact=True).click()
+        page.get_by_role("button", name="undo", exact=True).click()
         answered(2)
         assert choices.read(home).rows == rows[:2]
         page.get_by_role("button", name="right →", exact=True).click()
         answered(3)
-        page.get_by_text("Show what was chosen").click()
+        page.get_by_text("Show results").click()
         page.get_by_text(re.compile("was preferred in")).wait_for()
         keep_picture(page, "choose")
         page.reload()

@@ -143,10 +143,10 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
 
         page.goto(f"{server.url}/system")
-        page.get_by_text("waits for 1 free core: 1 of 1 are taken by sick").first.wait_for()
-        page.get_by_text("waits behind calm").first.wait_for()
+        page.get_by_text("waiting for 1 free core: 1 of 1 are used by sick").first.wait_for()
+        page.get_by_text("waiting behind calm").first.wait_for()
         page.locator(f".st-key-queue-first-{last.run_id.replace('.', '-')} button").first.click()
-        page.get_by_text("waits behind last").first.wait_for()
+        page.get_by_text("waiting behind last").first.wait_for()
         assert [run.run_id for run, _ in queue.waiting(home)] == [last.run_id, calm.run_id]
         page.locator(f".st-key-queue-cancel-{last.run_id.replace('.', '-')} button").first.click()
         await_status(last, Status.STOPPED)
@@ -178,7 +178,7 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
             if any(read_parent(run) for run in all_runs(home)):
                 break
         page.get_by_text(re.compile("Forked at step")).first.wait_for()
-        page.get_by_text("In the queue: waits for 1 free core").first.wait_for()
+        page.get_by_text("In the queue: waiting for 1 free core").first.wait_for()
         (fork,) = [run for run in all_runs(home) if read_parent(run)]
         assert read_config(fork).ppo.learning_rate == 0.15
 
@@ -188,7 +188,7 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
         press(page, "Resume", calm, Status.QUEUED)
         page.get_by_text("Queued", exact=True).first.wait_for()
         page.goto(f"{server.url}/live?run={fork.run_id}")
-        page.get_by_text("Reward of an episode").first.wait_for()
+        page.get_by_text("Reward per episode").first.wait_for()
         press(page, "Stop", fork, Status.STOPPED)
         follow(calm, lambda e: e.attempt == 2 and e.kind == "metrics")
         page.goto(f"{server.url}/live?run={calm.run_id}&tab=Machine")

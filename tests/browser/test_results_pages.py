@@ -48,8 +48,8 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.get_by_text("mine-v1", exact=True).first.wait_for()
     page.wait_for_selector(SETTLED)
     press(page, "More")  # of the newest, which stands first
-    press(page, "Make it the default")
-    page.get_by_text("mine-v1 is the default now").first.wait_for()
+    press(page, "Make default")
+    page.get_by_text("mine-v1 is now the default").first.wait_for()
     assert registry.models(shared.home)[0].is_default
     page.wait_for_selector(SETTLED)
     with page.expect_download() as download:
@@ -59,8 +59,8 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.get_by_text("Default", exact=True).first.wait_for()
     page.wait_for_selector(SETTLED)
     page.get_by_role("button", name="More").last.click()  # of the one that ships
-    press(page, "Make it the default")
-    page.get_by_text("shipped is the default now").first.wait_for()
+    press(page, "Make default")
+    page.get_by_text("shipped is now the default").first.wait_for()
     page.reload()
     page.wait_for_selector(SETTLED)
     press(page, "More")
@@ -68,7 +68,7 @@ def test_a_model_is_registered_promoted_and_deleted_and_comes_back(shared, brows
     page.get_by_text("was deleted.").first.wait_for()
     assert [entry.model_id for entry in registry.models(shared.home)] == ["shipped"]
     press(page, "Undo")
-    page.get_by_text("mine-v1 is back").first.wait_for()
+    page.get_by_text("mine-v1 restored").first.wait_for()
     assert [entry.model_id for entry in registry.models(shared.home)] == ["mine-v1", "shipped"]
 
 
@@ -94,14 +94,14 @@ def test_a_report_is_made_opened_and_deleted_and_comes_back(shared, browse):
     page.get_by_text("was deleted.").first.wait_for()
     assert kept.all_reports(shared.home) == []
     press(page, "Undo")
-    page.get_by_text("seed 1 is back").first.wait_for()
+    page.get_by_text("seed 1 restored").first.wait_for()
     assert kept.all_reports(shared.home) == [report]
 
 
 def test_a_study_is_started_by_its_form_seen_at_work_and_stopped(shared, browse):
     page = browse()
     page.goto(f"{shared.server.url}/search")
-    page.get_by_role("combobox", name="Settings to start from").click()
+    page.get_by_role("combobox", name="Base settings").click()
     page.get_by_role("option", name="quick", exact=True).first.click()
     page.wait_for_selector(SETTLED)
     for label, value in (("Trials", "3"), ("Steps per trial", "1024")):

@@ -89,7 +89,7 @@ def test_nothing_is_read_written_or_opened_from_elsewhere(home, tmp_path, foreig
         port = urlsplit(server.url).port
         answer = foreign.goto(f"http://{STRANGER}:{port}/")
         assert answer.status == 421
-        assert "does not answer to" in foreign.inner_text("body")
+        assert "does not accept the host" in foreign.inner_text("body")
         assert foreign.goto(f"http://{STRANGER}:{port}/api/runs").status == 421
         opened = "new Promise(done => { const s = new WebSocket(`ws://${location.host}/_stcore/stream`);"
         assert foreign.evaluate(f"{opened} s.onopen = () => done('open'); s.onerror = () => done('refused'); }})") == "refused"

@@ -89,8 +89,10 @@ def test_see_why_a_run_holds_at_a_stage_and_push_it_on(home, tmp_path, browse, l
         run = queue.submit(home, config)
         page = browse()
         page.goto(f"{server.url}/live?run={run.run_id}&tab=Success")
-        page.get_by_text(re.compile("passes at 90% successes, now 0%: SSIM at least 1 and gain at least 5")).first.wait_for()
-        page.get_by_text("Successes against the stage's gate").first.wait_for()
+        page.get_by_text(
+            re.compile("passes at a success rate of 90%, now 0%. Success: SSIM at least 1 and gain at least 5")
+        ).first.wait_for()
+        page.get_by_text("Success rate and stage gate").first.wait_for()
         page.get_by_role("button", name="Hold").first.click()
         page.get_by_role("button", name="Release").first.wait_for()
         pressed = time.time()
@@ -105,7 +107,7 @@ def test_find_the_logo_that_got_worst_and_see_where(shared, browse):
     page = browse()
     page.goto(f"{shared.server.url}/gallery?run={shared.runs[0].run_id}&sort=smallest+gain")
     page.locator(".handle").first.wait_for()
-    page.get_by_role("combobox", name="Lay over").first.click()
+    page.get_by_role("combobox", name="Overlay").first.click()
     page.get_by_role("option", name="difference in colour").first.click()
     over = page.locator(".pane .over")
     over.wait_for()
@@ -140,7 +142,7 @@ def test_compare_two_runs_and_export(shared, browse):
 
     page = browse()
     page.goto(f"{shared.server.url}/compare?" + "&".join(f"run={run.run_id}" for run in shared.runs))
-    page.get_by_text("What differs in their settings").first.wait_for()
+    page.get_by_text("Differing settings").first.wait_for()
     keep_picture(page, "task-compare-and-export")
     page.get_by_role("tab", name="Logo by logo").first.click()
     page.get_by_text("Wins · ties · losses").first.wait_for()
@@ -151,7 +153,7 @@ def test_compare_two_runs_and_export(shared, browse):
     page.get_by_role("button", name="Show and hide").first.click()
     page.locator("[data-testid=stPopoverBody]").get_by_text("seed 2", exact=True).first.click()
     page.wait_for_url("**hide=**")
-    expect(page.get_by_label("Names that match").first).to_be_visible()  # the list stays open for the next
+    expect(page.get_by_label("Filter by name").first).to_be_visible()  # the list stays open for the next
     page.keyboard.press("Escape")
     with page.expect_download() as download:
         page.get_by_role("button", name="figures.csv").first.click()
@@ -185,11 +187,11 @@ def test_zoom_into_a_chart_and_find_it_again_by_its_address(shared, browse):
     assert "zoom=" in page.url
     page.reload()
     page.get_by_text("Zoomed to step").first.wait_for()
-    page.get_by_role("button", name="Whole range").first.click()
+    page.get_by_role("button", name="Full range").first.click()
     page.get_by_text("Zoomed to step").first.wait_for(state="detached")
     page.wait_for_selector(SETTLED)
     page.locator(".st-key-box-reward").get_by_role("button", name="Save").first.click()
-    page.get_by_text("Keep at the top").first.click()
+    page.get_by_text("Pin to top").first.click()
     page.wait_for_url(re.compile("pin=reward"))
 
 
@@ -225,13 +227,13 @@ def test_tune_a_logo_by_hand_and_copy_the_command(shared, browse):
     slider.press("ArrowRight")
     code = page.locator("[data-testid=stCode] code").filter(has_text="logos trace").first
     code.filter(has_text="--params 2,").wait_for()
-    page.get_by_text(re.compile("(better|worse) than the agent's choice|As good as")).first.wait_for()
+    page.get_by_text(re.compile("(better|worse) than the agent's choice|Equal to")).first.wait_for()
     keep_picture(page, "task-tune-by-hand")
-    name = page.get_by_role("textbox", name="Keep as")
+    name = page.get_by_role("textbox", name="Save as")
     name.fill("two bits")
     name.press("Enter")
-    page.get_by_role("button", name="Keep", exact=True).first.click()
-    page.get_by_role("button", name="Forget").first.wait_for()
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    page.get_by_role("button", name="Remove").first.wait_for()
     (kept,) = favourites.read(shared.home)
     assert kept.name == "two bits"
     assert kept.params[0] == 2
@@ -292,7 +294,7 @@ def addresses(run: RunDir, one: StudyDir, two: StudyDir) -> dict[str, tuple[str,
         "optimize": (),
         "new_run": (),
         f"live?run={run.run_id}": ("Parameters", "Rewards", "Losses", "Health", "Machine", "Events and log", "Export"),
-        f"curriculum?run={run.run_id}": ("Rules and what-if",),
+        f"curriculum?run={run.run_id}": ("Rules and replay",),
         "logos": ("Features", "Look alike", "Make a set"),
         "models": (),
         f"gallery?run={run.run_id}&cover=paths": ("Over time", "Trade-off"),
@@ -364,7 +366,7 @@ def test_the_browser_tells_when_a_run_ends(home, tmp_path, browse, logo_folder):
         page.add_init_script(caught)
         page.goto(f"{server.url}/system")
         page.get_by_role("button", name="Notify me").first.click()
-        page.get_by_role("button", name="Do not notify").first.wait_for()
+        page.get_by_role("button", name="Turn off notifications").first.wait_for()
         run = local.start(home, tiny_config(logo_folder, name="short one"))
         await_status(run, Status.COMPLETED)
         page.wait_for_function("() => window.told.length > 0")

@@ -85,14 +85,14 @@ def test_a_drawing_that_reaches_into_the_corner_is_found(is_clear):
 def test_a_picture_of_something_else_is_said_in_one_line(tmp_path, home):
     black = np.zeros((80, 120, 3), np.uint8)
     black[:, :5] = 255
-    with pytest.raises(RasterError, match="was not made of this source"):
+    with pytest.raises(RasterError, match="was not made from this source"):
         judge_apart(SOURCE, black, [OTHER])
     Image.fromarray(black).save(tmp_path / "p.png")
     (tmp_path / "s.svg").write_text(SOURCE)
     for source, told in (
-        (tmp_path / "s.svg", "was not made of this source"),
-        (tmp_path / "p.png", "is no SVG"),
-        (tmp_path / "none.svg", "is no SVG"),
+        (tmp_path / "s.svg", "was not made from this source"),
+        (tmp_path / "p.png", "is not a readable SVG"),
+        (tmp_path / "none.svg", "is not a readable SVG"),
     ):
         done = core("logos", "judge", str(source), str(tmp_path / "p.png"), str(tmp_path / "s.svg"), home=home)
         assert done.returncode == 2

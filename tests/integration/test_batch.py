@@ -41,7 +41,7 @@ def test_a_batch_that_can_not_work_says_why(home):
     which = batch.start(home, [("one.png", png(1))], Request(model="no-such-model"))
     assert await_end(which) is BatchStatus.FAILED
     assert "no-such-model" in which.problem()
-    with pytest.raises(RunError, match="no picture among these files"):
+    with pytest.raises(RunError, match="these files contain no pictures"):
         batch.start(home, [("empty.zip", zipped({}))], Request())
     cancelled = batch.start(home, [(f"{i}.png", png(i, 256)) for i in range(30)], Request(budget=100))
     cancelled.cancel()
@@ -51,12 +51,12 @@ def test_a_batch_that_can_not_work_says_why(home):
 def test_the_page_without_anything_and_with_a_batch(visit, console):
     page = visit("optimize")
     assert not page.exception
-    assert "Nothing has to be trained first" in page.info[0].value
+    assert "No training needed" in page.info[0].value
     which = batch.start(console.home, [("one.png", png(1)), ("two.png", png(2)), ("bad.png", b"x")], Request(budget=2))
     await_end(which)
     page = visit("optimize")
     assert not page.exception
-    assert "bad.png was left out" in page.warning[0].value
+    assert "Skipped bad.png" in page.warning[0].value
     assert page.selectbox(key="picture").value in ("one.png", "two.png")
     page.button(key="next").click().run()
     page.segmented_control(key="pair").set_value("original | defaults").run()

@@ -163,7 +163,7 @@ def test_a_synthetic_episode_holds_what_a_training_writes(recorded):
 def test_an_ablation_looks_at_all_values_before_it_trains_any(tmp_path, logo_folder):
     config = tmp_path / "tiny.yaml"
     config.write_text(to_yaml(tiny_config(logo_folder)))
-    with pytest.raises(ConfigError, match="no setting with two values"):
+    with pytest.raises(ConfigError, match="not a setting with two or more values"):
         ablation.measure(config, "env.max_steps=1", [], "1", str(logo_folder))
     with pytest.raises(ConfigError, match=r"env\.max_steps"):
         ablation.measure(config, "env.max_steps=1,0", [], "1", str(logo_folder))

@@ -115,10 +115,10 @@ def test_what_is_delivered_comes_of_the_larger_trace(trained, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"methods": ("magic",)}, "'magic' is none of"),
+        ({"methods": ("magic",)}, "'magic' is not one of"),
         ({"methods": ("policy_search",)}, "needs --model"),
         ({"budgets": (0,), "methods": ("single",)}, "not whole numbers in"),
-        ({"split": "some"}, "is none of train"),
+        ({"split": "some"}, "is not one of train"),
     ],
 )
 def test_what_cannot_be_compared_is_said(changes, text, tmp_path):
@@ -271,7 +271,7 @@ def test_optimize_on_the_command_line(trained, tmp_path):
     assert (data["n_done"], data["n_skipped"]) == (5, 3)
     assert "skipped" in done.stderr
     for arguments, code, text in (
-        ([str(folder), "--out", str(tmp_path / "o"), "--prefer", "cheaper"], 2, "'cheaper' is none of smaller, faithful"),
+        ([str(folder), "--out", str(tmp_path / "o"), "--prefer", "cheaper"], 2, "'cheaper' is not one of smaller, faithful"),
         ([str(tmp_path / "nothing"), "--out", str(tmp_path / "o")], 2, "no picture in"),
         ([str(folder / "broken.png"), "--model", str(run.path), "--out", str(tmp_path / "o")], 1, "broken.png"),
     ):

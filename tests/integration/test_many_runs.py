@@ -45,7 +45,7 @@ def test_runs_without_a_second_seed_are_told_how_to_get_some(visit, console, rec
     for run in runs:
         caught_up(console, run)
     page = visit("compare", run=[run.run_id for run in runs], tab="Seeds")
-    assert "None of these runs share a config" in texts(page)
+    assert "No two of these runs differ only in their seed" in texts(page)
     assert not [toggle for toggle in page.toggle if toggle.key == "fold"]
 
 

@@ -26,8 +26,8 @@ def run(console, recorded):
 def test_an_empty_registry_shows_the_one_that_ships_and_what_to_do(visit):
     page = visit("models")
     assert not page.exception
-    assert "The model that ships" in texts(page)
-    assert "A run can be registered as soon as it has a checkpoint and an evaluation." in texts(page)
+    assert "Built-in model" in texts(page)
+    assert "A run can be registered once it has a checkpoint and an evaluation." in texts(page)
 
 
 def test_a_run_is_registered_promoted_noted_deleted_and_put_back(visit, console, run):
@@ -87,7 +87,7 @@ def test_two_models_are_held_against_each_other_by_the_address(visit, console, r
     page = visit("models", a="one-v1", b="other-v1")
     assert not page.exception
     assert "other-v1 is better: +0.250" in texts(page).replace("\\", "")
-    assert "Trained on the same data." in texts(page)
+    assert "Both were trained on the same data." in texts(page)
 
 
 @pytest.mark.parametrize("text", ["{", '{"name": "mine", "version": 0, "made": 1}'])

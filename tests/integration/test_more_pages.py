@@ -71,8 +71,8 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     assert not page.exception
     metrics = {m.label: m.value for m in page.metric}
     assert metrics["Stages passed"] == "1 of 2"
-    assert metrics["Ended in"] == "second"
-    page = visit("curriculum", run=ended.run_id, tab="Rules and what-if")
+    assert metrics["Last stage"] == "second"
+    page = visit("curriculum", run=ended.run_id, tab="Rules and replay")
     assert not page.exception
     assert "**1 stage ended** within 96 episodes; it would be in **second**." in texts(page)
     page.text_input(key="keep_as").set_value("mine").run()
@@ -83,7 +83,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     page = visit("new_run", curriculum="mine")
     assert not page.exception
     assert "With the curriculum mine." in texts(page)
-    page = visit("curriculum", tab="Rules and what-if", rules="file:mine")
+    page = visit("curriculum", tab="Rules and replay", rules="file:mine")
     page.button(key="drop").click().run()
     assert library.names(console.home) == []
 

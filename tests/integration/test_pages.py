@@ -80,8 +80,8 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
     assert charts == {"Success": 4, "Parameters": 4, "Rewards": 8, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
-    assert "At its best this agent is no better than the best single setting" in texts(page)
-    assert "no better than one setting" in texts(visit())
+    assert "At its best evaluation, this agent is no better than the best single setting" in texts(page)
+    assert "no better than the best single setting" in texts(visit())
     page.selectbox(key="x").set_value("minutes").run()
     assert not page.exception
     page.selectbox(key="param").set_value("layer_difference").run()
@@ -91,7 +91,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
 
 def test_live_with_a_run_that_does_not_exist_says_so(visit, ended):
     page = visit("live", run="20000101-000000-gone")
-    assert "There is no run 20000101-000000-gone" in texts(page)
+    assert "Run 20000101-000000-gone was not found" in texts(page)
     assert not page.exception
 
 
@@ -144,7 +144,7 @@ def test_the_gallery_sorts_filters_and_walks(visit, ended):
     page.selectbox(key="sort").set_value("name").run()
     assert list(page.selectbox(key="logo").options) == sorted(page.selectbox(key="logo").options)
     page.text_input(key="logo_find").set_value("no such logo").run()
-    assert "No logo matches" in texts(page)
+    assert "No matching logos" in texts(page)
     assert not page.exception
 
 
@@ -162,7 +162,7 @@ def test_a_gallery_whose_files_are_gone_says_so(visit, ended):
     for path in ended.pictures.glob("*.png"):
         path.unlink()
     page = visit("gallery", run=ended.run_id)
-    assert "The file of this picture is gone" in texts(page)
+    assert "The picture file no longer exists" in texts(page)
     assert not page.exception
 
 
@@ -213,7 +213,7 @@ def crowded(console, logo_folder):
     await_status(runs[0], Status.RUNNING)
     follow(runs[0], lambda e: e.kind == "metrics")
     deadline = time.monotonic() + 30
-    while "waits behind" not in run_state(runs[2]).reason:
+    while "waiting behind" not in run_state(runs[2]).reason:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     yield runs
@@ -231,8 +231,8 @@ def test_what_waits_says_why_and_can_be_moved_and_cancelled(visit, crowded, name
     one, two, three = crowded
     page = visit(name)
     assert not page.exception
-    assert "waits for 1 free core: 1 of 1 are taken by one" in texts(page)
-    assert "waits behind two" in texts(page)
+    assert "waiting for 1 free core: 1 of 1 are used by one" in texts(page)
+    assert "waiting behind two" in texts(page)
     assert page.button(key=f"queue.up.{two.run_id}").disabled
     page.button(key=f"queue.first.{three.run_id}").click().run()
     assert [run.run_id for run, _ in queue.waiting(one.path.parent)] == [three.run_id, two.run_id]
@@ -243,7 +243,7 @@ def test_what_waits_says_why_and_can_be_moved_and_cancelled(visit, crowded, name
 
 def test_a_waiting_run_has_a_live_page(visit, crowded):
     page = visit("live", run=crowded[1].run_id)
-    assert "In the queue: waits for 1 free core" in texts(page)
+    assert "In the queue: waiting for 1 free core" in texts(page)
     page.button(key="cancel").click().run()
     assert run_state(crowded[1]).status is Status.STOPPED
     assert "Start" in [b.label for b in visit("live", run=crowded[1].run_id).button]
@@ -285,7 +285,7 @@ def test_a_fork_from_the_pages(visit, console, ended):
     page.selectbox(key=f"more.{ended.run_id}.checkpoint").set_value("best").run()
     page = visit("new_run", fork=ended.run_id, **{"from": "best"})
     assert not page.exception
-    assert "A fork of tiny: goes on from the best under the settings below." in texts(page)
+    assert "A fork of tiny: continues from the best with the settings below." in texts(page)
     version = f"fork.{ended.run_id}.best"
     page.number_input(key=f"set.{version}.ppo.learning_rate").set_value(0.0005).run()
     page.button(key="start").click().run()
@@ -344,7 +344,7 @@ def test_compare_shows_what_differs_and_who_wins_logo_by_logo(visit, console, re
     import pandas as pd
 
     page = visit("compare")
-    assert "Comparing takes two runs" in texts(page)
+    assert "You need two evaluated runs" in texts(page)
     runs = [recorded(name=n, seed=s, ppo={"learning_rate": r}) for n, s, r in (("a", 1, 2e-3), ("b", 2, 1e-2), ("b", 3, 1e-2))]
     for run in runs:
         caught_up(console, run)

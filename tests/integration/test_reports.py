@@ -24,7 +24,7 @@ from tests.support.pages import caught_up, texts
 from tests.support.paths import ROOT
 
 RUN_SECTIONS = [
-    "Summary", "Curves", "Trends", "Against other ways to choose", "Stages", "Health", "Best and worst logos", "Milestones", "Data card",
+    "Summary", "Curves", "Trends", "Comparison with baselines", "Stages", "Health", "Best and worst logos", "Milestones", "Data card",
     "Settings", "How to reproduce it",
 ]  # fmt: skip
 STAGES = {"enabled": True, "window": 8, "min_episodes": 20, "ends_run": False}
@@ -50,7 +50,7 @@ def test_the_report_of_a_run_has_every_section_and_is_valid(console, recorded):
     assert problems(text) == []
     assert sections(text) == RUN_SECTIONS
     assert len(text) < MAX_BYTES
-    assert "one fixed setting for all logos" in text or "better than the best single setting" in text
+    assert "a single fixed setting for all logos" in text or "better than the best single setting" in text
     assert text.count("data:image/svg+xml;base64,") >= 2  # before and after
     assert "python -m core train --config config.yaml" in text
 
@@ -69,7 +69,7 @@ def test_no_text_of_a_person_is_markup(console, recorded):
 def test_a_comparison_holds_the_others_against_the_first(console, recorded):
     text = made(console, "comparison", recorded(name="seed 1", seed=1), recorded(name="seed 2", seed=2))
     assert problems(text) == []
-    assert "They differ in nothing but their seed" in text
+    assert "They differ only in their seed" in text
     assert "against seed 1" in text
     assert {"Logo by logo", "Settings that differ", "Trends across runs", "Data card", "How to reproduce it"} <= set(sections(text))
 
@@ -92,7 +92,7 @@ def test_a_period_tells_of_its_runs_alone(console, recorded):
     assert problems(text) == []
     assert "1 run trained" in text
     assert "seed 1" in text
-    assert "No run was trained in this time" in made(console, "period", run, since=1.0, until=2.0)
+    assert "No run was trained in this period" in made(console, "period", run, since=1.0, until=2.0)
     assert problems(made(console, "period")) == []
 
 
@@ -106,7 +106,7 @@ def test_the_command_line_keeps_lists_deletes_and_restores(home, recorded, tmp_p
     assert command("--delete", told["kept"]) == {"reports": [], "problems": [], "deleted": [told["kept"]]}
     assert len(command("--restore", told["kept"])["reports"]) == 1
     assert "give the runs" in command(rc=2)
-    assert "is no kind of report; there are run" in command(run.run_id, "--kind", "odd", rc=2)
+    assert "is not a kind of report; choose one of run" in command(run.run_id, "--kind", "odd", rc=2)
     assert "no report '../x'" in command("--delete", "../x", rc=2)
 
 
@@ -126,7 +126,7 @@ def test_the_page_makes_a_report_deletes_it_and_takes_that_back(visit, console, 
     run = recorded(name="seed *1*", seed=1)
     caught_up(console, run)
     page = visit("reports", run=run.run_id)
-    assert "No report is kept yet" in texts(page)
+    assert "No reports yet" in texts(page)
     next(b for b in page.button if b.label == "Make report").click().run()
     assert not page.exception
     (report,) = kept.all_reports(console.home)

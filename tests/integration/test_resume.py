@@ -124,7 +124,7 @@ def test_a_damaged_checkpoint_is_found_out_and_the_one_before_is_used(recorded):
     assert notes == ["last: policy.pt is damaged (its checksum differs); use another checkpoint"]
     train(run, resume=True)
     told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
-    assert any("last: policy.pt is damaged" in text and "goes on from previous instead" in text for text in told)
+    assert any("last: policy.pt is damaged" in text and "continues from previous instead" in text for text in told)
     assert values(run, beyond=state["step"], attempt=2) == values(whole, beyond=state["step"])
 
     for name in run.checkpoint_names():
@@ -223,7 +223,7 @@ def test_a_run_that_is_stopped_before_it_began_is_no_failure(home, logo_folder):
     while run_state(run).status is Status.RUNNING:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert (run_state(run).status, run_state(run).reason) == (Status.STOPPED, "stopped before it began")
+    assert (run_state(run).status, run_state(run).reason) == (Status.STOPPED, "stopped before it started")
 
 
 def test_a_line_that_finds_no_room_is_taken_back_and_written_again(tmp_path, monkeypatch):

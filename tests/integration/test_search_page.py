@@ -91,7 +91,7 @@ def test_broken_yaml_is_one_clear_line(visit, launched):
     for text, told in (
         ("a: [", "is not valid YAML"),
         ("sampler: luck", "sampler = 'luck' is not allowed"),
-        ("config: elsewhere", "is no preset"),
+        ("config: elsewhere", "is not a preset"),
     ):
         next(iter(page.text_area)).set_value(text).run()
         assert told in texts(page)
@@ -127,7 +127,7 @@ def test_several_objectives_have_a_front_to_choose_on(visit, console, objectives
     assert not page.exception
     if tab == "Trade-off":
         assert "Trade-off" in titles(page)
-        assert "on the front" in texts(page)
+        assert "on the Pareto front" in texts(page)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
@@ -136,7 +136,7 @@ def test_a_study_that_has_hardly_begun_says_what_it_waits_for(visit, console, n)
     for tab in ("Progress", "Settings", "Trials", "About"):
         page = visit("search", study=study.study_id, tab=tab)
         assert not page.exception
-    assert "can be trained in full" in texts(page) or n > 1
+    assert "you can train it in full" in texts(page) or n > 1
 
 
 def test_the_best_is_trained_and_kept(visit, console, launched, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_second_console_on_the_same_runs_says_so_in_one_line(home, tmp_path):
             command, cwd=ROOT, env=os.environ | {"TRACEWRIGHT_HOME": str(home)}, capture_output=True, text=True, timeout=60
         )
     assert second.returncode == 1
-    assert "a console runs already on these runs" in second.stderr
+    assert "a console is already running on these runs" in second.stderr
     assert "Traceback" not in second.stderr + second.stdout
 
 

@@ -187,7 +187,7 @@ def test_bad_pictures_are_skipped_with_a_reason_and_the_others_are_made(exported
     assert [Path(row["svg"]).name for row in told["results"]] == ["good.svg"]
     reasons = {Path(row["file"]).name: row["reason"] for row in told["skipped"]}
     assert reasons["plain.png"] == "it has only one colour, so there is nothing to trace"
-    assert "not a readable picture" in reasons["broken.png"]
+    assert "unreadable image" in reasons["broken.png"]
     assert "No such file" in reasons["none.png"]
     assert "Traceback" not in ended.stderr
 

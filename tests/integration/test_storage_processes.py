@@ -21,7 +21,7 @@ def test_a_second_owner_of_the_file_is_told_what_to_do(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom storage.store import Store\nfrom pathlib import Path\nStore(Path({str(path)!r}))"
     with Store(path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert "a console runs already on these runs" in done.stderr
+    assert "a console is already running on these runs" in done.stderr
 
 
 FOLLOWER = """

@@ -35,7 +35,7 @@ from tests.support.paths import ROOT
 from tests.support.studies import made_up, study_config
 
 SECTIONS = [
-    "Summary", "The best trials", "How it went", "Which settings matter", "Trade-off", "Constraints", "Against other ways to choose",
+    "Summary", "The best trials", "Progress", "Importance of settings", "Trade-off", "Constraints", "Comparison with baselines",
     "Best and worst logos", "Timeline", "What was searched", "Data card", "How to reproduce it",
 ]  # fmt: skip
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> & \"'{{ 7*7 }}"
@@ -99,12 +99,12 @@ def test_a_study_whose_runs_are_there_is_told_whole(home, recorded):
     counts = analysis.counts(read_trials(study))
     n_against = sum(analysis.kind_of(trial) == "infeasible" for trial in read_trials(study))
     assert "The study made up made 40 trials over 4 settings" in told
-    assert f"{counts['COMPLETE']} complete ({n_against} of them against a constraint)" in told
+    assert f"{counts['COMPLETE']} complete ({n_against} of them violating a constraint)" in told
     assert f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, 1 running. It completed: all 40 trials are done." in told
     assert f"The best is trial {best.number}: validation gain +{best.values[0]:.3f}" in told
     assert f"Against the base config's own values (trial {worst.number}), on the same" in told
     assert "validation logos that it was not trained on" in told
-    assert "one fixed setting for all logos" in told or "better than the best single setting" in told
+    assert "a single fixed setting for all logos" in told or "better than the best single setting" in told
     assert "PED-ANOVA" in told
     assert "ppo.learning_rate matters most" in told
     assert "At most 20% of a trial's results may look worse" in told
@@ -112,30 +112,30 @@ def test_a_study_whose_runs_are_there_is_told_whole(home, recorded):
     assert "python -m core search --config study.yaml" in told
     assert text.count("data:image/svg+xml;base64,") >= 2  # the best trial's logos, before and after
     assert text.count('class="curve"') >= 9  # history, evaluations, importance, parallel, four slices, timeline
-    assert "its interval is not known" not in told
+    assert "interval unknown" not in told
 
 
 def test_what_is_not_known_is_said(home):
     study = made_up(home, 24)
     told = said(made(study))
-    assert "What these figures do not tell:" in told
-    assert "its interval is not known" in told
-    assert f"How sure the figures of trial {best_of(study).number} are is not known: its run is gone" in told
-    assert "No trial has its own values, and no run of it is here" in told
-    assert "whether the search found anything better is not known" in told
-    assert "how far another seed would move it was not measured" in told
-    assert "None was set: a trial counts whatever share" in told
-    assert "Only one objective was sought" in told
+    assert "Limitations of these figures:" in told
+    assert "interval unknown" in told
+    assert f"The uncertainty of trial {best_of(study).number} is unknown: its run no longer exists" in told
+    assert "No trial used its values and it has no run here" in told
+    assert "it is unknown whether the search found anything better" in told
+    assert "the effect of other seeds was not measured" in told
+    assert "None was set: trials count no matter how many" in told
+    assert "The only objective is the" in told
 
 
 def test_a_base_that_nothing_beats_is_called_that(home):
     study = made_up(home, 24)
     give_base_values(study, best_of(study))
-    assert "the search found nothing better than what it began with" in said(made(study))
+    assert "the search found nothing better than its starting point" in said(made(study))
     give_base_values(study, worst_of(study))
     told = said(made(study))
     assert f"The base config's own values (trial {worst_of(study).number}) reached {worst_of(study).values[0]:+.3f}" in told
-    assert "Whether that is more than chance can't be said" in told
+    assert "Whether that is more than chance is unknown" in told
 
 
 def test_full_trainings_of_the_best_and_of_the_base_are_found_and_compared(home, recorded):
@@ -154,12 +154,12 @@ def test_full_trainings_of_the_best_and_of_the_base_are_found_and_compared(home,
     study.write_config(study.config().model_copy(update={"timesteps": 512}))
     told = said(made(study))
     assert f"{theirs.run_id} is a run of it, with 1,024 steps" in told
-    assert "whether it is better is not known" in told
+    assert "it is unknown which is better" in told
     assert f"python -m core search train {study.study_id}" in told
     study.write_config(study.config().model_copy(update={"timesteps": None}))
     write_config(mine, full.model_copy(update={"seed": 9}))
     theirs.config_file.write_text("{broken")
-    assert "No full training of the base config is here" in said(made(study))
+    assert "There is no full training of the base config" in said(made(study))
 
 
 @pytest.mark.parametrize("objectives", [["gain", "minutes"], ["bytes", "gain", "minutes"]])
@@ -171,9 +171,9 @@ def test_several_objectives_have_their_front(home, objectives):
     front = analysis.front(read_trials(study), study.config())
     told = said(text)
     assert f"{len(front)} trial{'s are' if len(front) > 1 else ' is'} on the Pareto front" in told
-    assert "The front, the best by the first objective first." in told
-    assert f"{len(front)} trials are on the front" in told
-    assert "what is drawn after the first trials will differ" in told
+    assert "The Pareto front, sorted by the first objective." in told
+    assert f"{len(front)} trials are on the Pareto front" in told
+    assert "draws after the first trials will differ" in told
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
@@ -242,7 +242,7 @@ def test_a_damaged_study_is_one_clear_line(home, tmp_path):
     study = made_up(home, 6)
     whole = study.journal.read_bytes()
     study.journal.write_bytes(b"{broken\n" + whole)
-    with pytest.raises(StudyError, match=r"journal.log can't be read: line 1 is none of a journal"):
+    with pytest.raises(StudyError, match=r"journal.log can't be read: line 1 is not a journal entry"):
         made(study)
     told = command("--study", study.study_id, "--out", str(tmp_path / "x.html"), rc=2)
     assert told.strip().splitlines()[-1].startswith(f"error: {study.study_id}: journal.log can't be read: line 1")
@@ -261,7 +261,7 @@ def test_a_run_of_a_trial_that_is_damaged_is_told_and_left_out(home, recorded):
     text = made(study)
     assert problems(text) == []
     assert f"{run.run_id} is left out" in said(text)
-    assert "its run is gone, or can't be read" in said(text)
+    assert "its run no longer exists or can't be read" in said(text)
 
 
 def test_the_command_line_keeps_a_study_and_asks_for_one_thing_at_a_time(home, tmp_path):
@@ -286,16 +286,16 @@ def test_the_pages_offer_the_report_of_a_study(visit, console):
     assert "Report" in [link.proto.label for link in page.get("page_link")]
     page = visit("reports", study=study.study_id)
     assert not page.exception
-    next(b for b in page.button if b.label == "Report the study").click().run()
+    next(b for b in page.button if b.label == "Make study report").click().run()
     assert not page.exception
     (report,) = kept.all_reports(console.home)
     assert report.about.study == study.study_id
     assert "made up\\: a study" in texts(page)
-    assert "Its study" in [link.proto.label for link in page.get("page_link")]
+    assert "Study" in [link.proto.label for link in page.get("page_link")]
     study.journal.write_text("{broken\n")
     os.utime(study.journal, (1e9, 1e9))
     page = visit("reports", study=study.study_id)
-    next(b for b in page.button if b.label == "Report the study").click().run()
+    next(b for b in page.button if b.label == "Make study report").click().run()
     assert not page.exception
-    assert "line 1 is none of a journal" in texts(page)
-    assert "Report the study" not in [b.label for b in visit("reports", tab="Trends").button]
+    assert "line 1 is not a journal entry" in texts(page)
+    assert "Make study report" not in [b.label for b in visit("reports", tab="Trends").button]

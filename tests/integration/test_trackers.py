@@ -164,11 +164,11 @@ def test_the_commands_export_and_import(run, home, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("export", "RUN", "--format", "xml"), 2, "none of csv, json, parquet, archive, onnx, tensorboard, wandb, mlflow"),
+        (("export", "RUN", "--format", "xml"), 2, "not one of csv, json, parquet, archive, onnx, tensorboard, wandb, mlflow"),
         (("export", "RUN", "--format", "wandb", "--online"), 1, "set WANDB_API_KEY"),
         (("export", "nothing", "--format", "wandb"), 2, "no run 'nothing'"),
         (("import", "nowhere"), 2, "nowhere does not exist"),
-        (("import", ".", "--format", "csv"), 2, "none of archive, tensorboard, neptune"),
+        (("import", ".", "--format", "csv"), 2, "not one of archive, tensorboard, neptune"),
     ],
 )
 def test_what_is_wrong_is_one_line(run, home, monkeypatch, arguments, code, told):

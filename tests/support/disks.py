@@ -29,7 +29,7 @@ def remount(folder: Path, mode: str) -> None:
 
 
 def fill(path: Path) -> None:
-    """Take all the room there is."""
+    """Use up all free space."""
     with path.open("wb", buffering=0) as file:
         while True:
             try:

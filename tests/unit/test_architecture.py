@@ -1,4 +1,4 @@
-"""The house rules, held against the code: which way imports point, how large modules and functions are, what a room is."""
+"""The house rules, held against the code: which way imports point, how large modules and functions are, what a folder is."""
 
 import ast
 import os

@@ -94,7 +94,7 @@ def test_the_same_archive_twice_changes_nothing(run, packed, home):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in home.rglob("*")}
     (again,) = import_archive(packed, home)
     assert not again.is_new
-    assert "is here already" in again.told
+    assert "already exists" in again.told
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in home.rglob("*")} == before
 
 
@@ -109,7 +109,7 @@ def test_another_run_of_that_name_is_kept_and_the_archive_can_be_taken_in_under_
     other = home / run.run_id
     other.mkdir(parents=True)
     (other / "events.jsonl").write_text("{}\n")
-    with pytest.raises(ArchiveError, match="is not this run, or an older state of it; import it under another name"):
+    with pytest.raises(ArchiveError, match="is another run, or an older state of this one; import under another name"):
         import_archive(packed, home)
     (imported,) = import_archive(packed, home, "a-copy")
     assert imported.run.run_id == "a-copy"
@@ -156,7 +156,7 @@ def test_what_an_import_that_was_killed_left_behind_goes_with_the_next(packed, h
 
 def test_no_room_is_told_before_anything_is_written(packed, home, monkeypatch):
     monkeypatch.setattr("core.runs.unpack.disk_free_mb", lambda _: 10.0)
-    with pytest.raises(ArchiveError, match="make room first"):
+    with pytest.raises(ArchiveError, match="free some disk space first"):
         import_archive(packed, home)
     assert list(home.iterdir()) == []
 
@@ -167,7 +167,7 @@ Change = Callable[[dict[str, Any], dict[str, bytes], list[tuple[zipfile.ZipInfo,
 
 
 def rewritten(packed: Path, run_id: str, change: Change) -> None:
-    """The archive anew. ``change`` is given its manifest, {entry: content}, and a list of entries to be added as they are; what the manifest
+    """The archive, rewritten. ``change`` is given its manifest, {entry: content}, and a list of entries to be added as they are; what the manifest
     says of a file follows its content, unless the change says otherwise."""
     with zipfile.ZipFile(packed) as old:
         files = {name: old.read(name) for name in old.namelist() if name != MANIFEST}
@@ -248,16 +248,16 @@ def is_version(version: Any) -> Change:
 
 EVIL_SVG = SVG.replace(b"<path", b"<script>alert(1)</script><path")
 HOSTILE: dict[str, tuple[Change, str]] = {
-    "a name that leads out": (adds("../../evil.txt"), "is not among the files of a run"),
-    "a name that leads out where a file may be": (adds("checkpoints/../../../evil/policy.pt"), "is not among the files of a run"),
-    "an absolute name": (adds("/etc/passwd"), "is not among the files of a run"),
-    "a program": (adds("sitecustomize.py"), "is not among the files of a run"),
-    "a pickle": (adds("checkpoints/last/agent.pkl"), "is not among the files of a run"),
-    "a process of its own": (adds("process.json", b"{}"), "is not among the files of a run"),
+    "a name that leads out": (adds("../../evil.txt"), "is not a file of a run"),
+    "a name that leads out where a file may be": (adds("checkpoints/../../../evil/policy.pt"), "is not a file of a run"),
+    "an absolute name": (adds("/etc/passwd"), "is not a file of a run"),
+    "a program": (adds("sitecustomize.py"), "is not a file of a run"),
+    "a pickle": (adds("checkpoints/last/agent.pkl"), "is not a file of a run"),
+    "a process of its own": (adds("process.json", b"{}"), "is not a file of a run"),
     "a link": (adds("commands.txt", b"/etc/passwd", stat.S_IFLNK | 0o777, is_named=False), "twice"),
     "a link alone": (adds(f"cases/{DIGEST}.png", b"/etc/passwd", stat.S_IFLNK | 0o777), "is a link or a device"),
     "a device": (adds(f"cases/{DIGEST}.png", b"", stat.S_IFCHR | 0o666), "is a link or a device"),
-    "what the manifest does not name": (adds("label2.json", is_named=False), "does not name"),
+    "what the manifest does not name": (adds("label2.json", is_named=False), "does not list"),
     "an entry twice": (adds("train.log", b"a line\n", is_named=False), "twice"),
     "a file that is missing": (drops("train.log"), "train.log is missing"),
     "another checksum": (says(sha256="0" * 64), "its checksum differs"),
@@ -268,13 +268,13 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a time that is none": (says(mtime_ns=2**70), "is damaged"),
     "a newer version": (is_version(2), "of version 2; this version of Tracewright reads 1"),
     "no version": (is_version(None), "of version None"),
-    "a run that is called like a folder of the home": (renames("cache"), "is no name of a run"),
-    "a run that is called so as to be hidden": (renames(".trash"), "is no name of a run"),
-    "a run that is called so as to lead out": (renames(".."), "is no name of a run"),
+    "a run that is called like a folder of the home": (renames("cache"), "is not a valid run name"),
+    "a run that is called so as to be hidden": (renames(".trash"), "is not a valid run name"),
+    "a run that is called so as to lead out": (renames(".."), "is not a valid run name"),
     "an SVG with a script": (sets(f"evaluations/0000000020/{DIGEST}.svg", EVIL_SVG), "it has <script>"),
     "an SVG with a handler": (sets(f"evaluations/0000000020/{DIGEST}.svg", SVG.replace(b"<path", b'<path onload="x()"')), "it has onload"),
     "an SVG with entities": (sets(f"evaluations/0000000020/{DIGEST}.svg", b'<!DOCTYPE svg [<!ENTITY a "b">]>' + SVG), "document type"),
-    "an SVG that is none": (sets(f"pictures/{DIGEST}.default.svg", b"<svg"), "no SVG that a run makes"),
+    "an SVG that is none": (sets(f"pictures/{DIGEST}.default.svg", b"<svg"), "not an SVG made by a run"),
     "a picture that is none": (sets(f"pictures/{DIGEST}.png", b"GIF89a"), "is not a PNG"),
     "a config that can't be used": (sets("config.yaml", b"n_envs: 1000000\n"), "config.yaml can't be used: n_envs = 1000000 is not allowed"),
     "a config with an object": (sets("config.yaml", b"name: !!python/object/apply:os.system [ls]\n"), "config.yaml can't be used"),
@@ -304,7 +304,7 @@ def test_the_archive_that_is_rewritten_without_a_change_is_taken_in(run, packed,
 def test_a_bomb_is_refused_by_its_size(run, packed, home, monkeypatch):
     rewritten(packed, run.run_id, sets("experience.bin", bytes(10_000_000)))
     monkeypatch.setattr(archives, "ALLOWED", tuple((pattern, min(limit, 1_000_000)) for pattern, limit in archives.ALLOWED))
-    with pytest.raises(ArchiveError, match="is larger than the 1 MB"):
+    with pytest.raises(ArchiveError, match="is larger than the limit of 1 MB"):
         import_archive(packed, home)
     assert list(home.iterdir()) == []
 
@@ -324,7 +324,7 @@ def test_an_entry_that_is_not_what_the_zip_says_is_refused(lie, run, packed, hom
         new.filelist[0].flag_bits |= lie == "encrypted"
         new.filelist[0].compress_type = zipfile.ZIP_LZMA if lie == "another compression" else zipfile.ZIP_DEFLATED
     assert packed.stat().st_size < 20_000
-    with pytest.raises(ArchiveError, match="damaged" if lie == "size" else "is encrypted, or compressed in a way"):
+    with pytest.raises(ArchiveError, match="damaged" if lie == "size" else "is encrypted or uses an unsupported compression"):
         import_archive(packed, home)
     assert list(home.iterdir()) == []
 
@@ -332,7 +332,7 @@ def test_an_entry_that_is_not_what_the_zip_says_is_refused(lie, run, packed, hom
 @pytest.mark.parametrize("data", [b"", b"PK", b"not a zip" * 100, b"PK\x05\x06" + bytes(18)])
 def test_a_file_that_is_no_archive_is_one_clear_line(data, tmp_path, home):
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(ArchiveError, match=r"^x\.zip is no "):
+    with pytest.raises(ArchiveError, match=r"^x\.zip is not a "):
         import_archive(tmp_path / "x.zip", home)
     assert list(home.iterdir()) == []
 
@@ -381,4 +381,4 @@ def test_the_command_line_exports_and_imports(run, home, tmp_path, monkeypatch, 
     with pytest.raises(SystemExit) as ended:
         app(["import", told["file"]])
     assert ended.value.code == 2
-    assert "is no zip, or a damaged one" in capsys.readouterr().err
+    assert "is not a ZIP file, or is damaged" in capsys.readouterr().err

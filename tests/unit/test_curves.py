@@ -50,7 +50,7 @@ def test_the_band_is_there_where_points_stand_for_several_values():
     assert "area" in marks(curves.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, wide, "y"))
     assert "area" not in marks(curves.line(series([1.0, 50.0, 99.0], n=1), {"r": "#000000"}, wide, "y"))
     assert "area" not in marks(curves.line(series([1.0, 50.0, 99.0], n=4), {"r": "#000000"}, View(has_band=False), "y"))
-    assert chart_box.thinned(series([1.0, 2.0], n=4)) == "8 values in 2 points, each a mean"
+    assert chart_box.thinned(series([1.0, 2.0], n=4)) == "8 values averaged into 2 points"
 
 
 def test_stages_stand_behind_the_curves_within_the_range_that_is_shown():

@@ -1,4 +1,4 @@
-"""The database's file: put aside where it is damaged, left alone where the disk is at fault."""
+"""The database's file: quarantined where it is damaged, left alone where the disk is at fault."""
 
 import duckdb
 import pytest

@@ -76,7 +76,7 @@ def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder
     other = "text" if now != "text" else "simple"
     page.segmented_control(key=f"label.category.{name}").set_value(other).run()
     assert next(logo.category for logo in load_logos(str(folder)).logos if logo.name == name) == other
-    for tab in ("Features", "Look alike", "Left out", "Make a set"):
+    for tab in ("Features", "Look alike", "Skipped", "Make a set"):
         assert not visit("logos", set=str(folder), tab=tab).exception
     page = visit("logos", path=str(console.home / "nowhere"))
     assert not page.exception

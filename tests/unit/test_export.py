@@ -135,7 +135,7 @@ def test_a_log_that_cannot_be_read_is_left_out_and_told(runs, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         app(["export", *(run.run_id for run in runs), "--out", str(tmp_path)])
     assert ended.value.code == 1
-    assert f"left out: {runs[1].run_id}" in capsys.readouterr().err
+    assert f"skipped: {runs[1].run_id}" in capsys.readouterr().err
 
 
 def test_a_run_whose_config_is_broken_is_exported_without_its_settings(runs, tmp_path):
@@ -154,8 +154,8 @@ def test_pandas_reads_the_csv_without_the_dictionary(runs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--format", "xlsx"], "--format 'xlsx' is none of csv, json, parquet, archive, onnx"),
-        (["--tables", "episodes,weights"], "--tables 'weights' is none of episodes, metrics"),
+        (["--format", "xlsx"], "--format 'xlsx' is not one of csv, json, parquet, archive, onnx"),
+        (["--tables", "episodes,weights"], "--tables 'weights' is not one of episodes, metrics"),
         (["--format", "onnx"], "--format onnx takes one run, not 2"),
     ],
 )

@@ -220,7 +220,7 @@ def test_a_video_that_was_cut_short_is_found_out(tmp_path):
     with pytest.raises(FilmError, match="the disk full"):
         encoding._check(file, 400)
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(FilmError, match="holds 0 of 54 frames"):
+    with pytest.raises(FilmError, match="contains only 0 of 54 frames"):
         encoding._check(file, 54)
 
 
@@ -239,7 +239,7 @@ def test_too_much_for_a_moving_picture_is_refused_before_it_is_drawn(tmp_path, m
 
 def test_what_can_not_be_filmed_is_refused_with_what_there_is(home):
     run = evaluated_run(home, 2)
-    with pytest.raises(RunError, match=r"no logo 'logo 77' was evaluated in .*; there are 6, such as logo"):
+    with pytest.raises(RunError, match=r"no logo 'logo 77' was evaluated in .*; 6 are available, such as logo"):
         reel(run, logos=("logo 1, logo 77",))
     many = evaluated_run(home, 1, 17, "many")
     with pytest.raises(RunError, match="17 logos of 1 run are 17 pictures side by side; a film shows at most 16"):
@@ -272,7 +272,7 @@ def test_names_in_other_scripts_and_without_end_are_drawn(home):
     ("arguments", "told"),
     [
         (["nothing", "--out", "a.mp4"], "no run 'nothing'"),
-        (["nothing", "--out", "a.avi"], "--out 'a.avi' ends in none of .mp4, .webm, .webp, .gif"),
+        (["nothing", "--out", "a.avi"], "--out 'a.avi' does not end in one of .mp4, .webm, .webp, .gif"),
         (["nothing", "--out", "a.mp4", "--seconds", "60"], "--seconds 60 is not in [0.2, 10]"),
         (["nothing", "--out", "a.mp4", "--seconds", "nan"], "--seconds nan is not in [0.2, 10]"),
         (["nothing"], "Missing option"),

@@ -106,8 +106,8 @@ def test_where_the_defaults_failed_whatever_is_there_is_better(pixels):
     base = Finalist("defaults", "", replace(measured(pixels, circle("#fff")), failure="blank"), DEFAULTS)
     chosen = choose([base, finalist(pixels, "single", GRADIENT)])
     assert chosen.made_by == "single"
-    assert remark(chosen.outcome, base.outcome) == "came out as one colour by VTracer's defaults"
-    assert "no conversion" in remark(base.outcome, base.outcome)
+    assert remark(chosen.outcome, base.outcome) == "VTracer's defaults gave a single colour"
+    assert "all attempts failed" in remark(base.outcome, base.outcome)
 
 
 def test_a_result_that_is_far_off_says_so(pixels):

@@ -32,7 +32,7 @@ def test_one_note_an_hour_says_how_far_it_is_and_what_it_gained():
     now[0] += 1800
     notes(3000, record("metrics", values={}))
     assert "after 2 h" in told[1]
-    assert "best +0.300, +0.200 in this time" in told[1]
+    assert "best +0.300, +0.200 in this period" in told[1]
     assert "1 finding" in told[1]
     assert "0 episodes" in told[1]
 

@@ -82,9 +82,9 @@ def test_lists_and_nothing_are_values_too():
 
 def test_too_few_runs_are_refused_and_few_are_warned_of():
     table, gains = made_up()
-    with pytest.raises(ConfigError, match="3 comparable runs; importance takes at least 4"):
+    with pytest.raises(ConfigError, match="3 comparable runs; importance needs at least 4"):
         importances(table[:3], gains[:3])
-    with pytest.raises(ConfigError, match="differ in no setting but their seeds"):
+    with pytest.raises(ConfigError, match="differ only in their seeds"):
         importances(table[["same"]], gains)
-    assert "12 runs stand behind 3 settings" in warning(12, 3)
+    assert "Based on 12 runs for 3 settings" in warning(12, 3)
     assert warning(30, 3) == ""

@@ -134,7 +134,7 @@ def test_a_damaged_end_of_an_event_file_costs_only_that(exported, home):
     (made,) = import_runs(folder, home)
     assert made.n_points > 20
     file.write_bytes(b"no event file at all" * 50)
-    with pytest.raises(SourceError, match="no TensorBoard event file with a scalar"):
+    with pytest.raises(SourceError, match="no TensorBoard event file with scalars"):
         import_runs(folder, home)
 
 
@@ -169,7 +169,7 @@ def test_steps_with_fractions_are_all_multiplied_and_that_is_said(tmp_path, home
     write_neptune(tmp_path / "data", series("a", [1.0, 2.0, 3.0], ["0.25", "0.5", "1"]))
     (made,) = import_runs(tmp_path / "data", home)
     assert of_csv(RunDir(Path(made.path)))["a"] == [(25, 1.0), (50, 2.0), (100, 3.0)]
-    assert made.note == "Steps there have fractions; here they are multiplied by 100."
+    assert made.note == "Its steps are fractional, so they are multiplied by 100 here."
 
 
 def test_a_run_of_ones_own_is_never_replaced(exported, home):
@@ -183,8 +183,8 @@ def test_a_run_of_ones_own_is_never_replaced(exported, home):
     ("name", "content", "told"),
     [
         ("x.parquet", b"none", "can't be read as Parquet"),
-        ("x.txt", b"none", "holds neither TensorBoard event files"),
-        ("events.out.tfevents.1", b"", "holds no TensorBoard event file with a scalar"),
+        ("x.txt", b"none", "contains neither TensorBoard event files"),
+        ("events.out.tfevents.1", b"", "contains no TensorBoard event file with scalars"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, home, name, content, told):
@@ -197,12 +197,12 @@ def test_what_is_no_recording_is_refused(tmp_path, home, name, content, told):
 
 def test_parquet_of_something_else_is_refused_by_its_columns(tmp_path, home):
     pq.write_table(pa.table({"run_id": ["a"]}), tmp_path / "x.parquet")
-    with pytest.raises(SourceError, match="no column attribute_path, attribute_type, step, float_value"):
+    with pytest.raises(SourceError, match="lacks the column attribute_path, attribute_type, step, float_value"):
         import_runs(tmp_path / "x.parquet", home)
 
 
 def test_a_gain_that_is_not_there_is_refused_with_what_is(exported, home):
-    with pytest.raises(SourceError, match=r"no run in .* has a series 'val'; there are baseline/single, evaluation/gain"):
+    with pytest.raises(SourceError, match=r"no run in .* has a series 'val'; available series: baseline/single, evaluation/gain"):
         import_runs(exported[1], home, gain="val")
     with pytest.raises(SourceError, match="does not exist"):
         import_runs(home / "nowhere", home)

@@ -1,4 +1,4 @@
-"""What is looked at by hand: statistics and differences of an SVG, commands to copy, sets, favourites, curricula, what-if, trash."""
+"""What is looked at by hand: statistics and differences of an SVG, commands to copy, sets, favourites, curricula, replay, trash."""
 
 import io
 import zipfile
@@ -74,7 +74,7 @@ def test_a_difference_is_clear_where_pictures_agree(kind):
     assert found.shape == (64, 64, 4)
     assert found[..., 3].any()
     assert not found[:8, :8, 3].any()
-    with pytest.raises(ValueError, match="none of"):
+    with pytest.raises(ValueError, match="not one of"):
         difference(a, b, "nonsense")
 
 
@@ -132,7 +132,7 @@ def test_a_folder_that_was_not_made_here_is_never_written_to(home, logo_folder):
     assert sorted(path.name for path in logo_folder.rglob("*")) == before
     with pytest.raises(LogosError, match="can't be called"):
         sets.add_pictures(home, "../elsewhere", [("a.png", png(1))])
-    with pytest.raises(LogosError, match="no picture"):
+    with pytest.raises(LogosError, match="no usable picture"):
         sets.add_pictures(home, "broken", [("a.png", b"nonsense")])
     assert sets.all_sets(home) == []
 
@@ -185,5 +185,5 @@ def test_a_deleted_run_can_be_put_back_until_it_is_gone_for_good(home, logo_fold
     trash.discard(run)
     assert trash.empty(home, older_than_s=60) == 0
     assert trash.empty(home) == 1
-    with pytest.raises(RunError, match="gone for good"):
+    with pytest.raises(RunError, match="deleted for good"):
         trash.restore(home, run.run_id)

@@ -1,4 +1,4 @@
-"""What a file says about its pixels is obeyed: mode, depth, orientation, profile, transparency, frames; and SVGs."""
+"""What a file says about its pixels is applied: mode, depth, orientation, profile, transparency, frames; and SVGs."""
 
 import gzip
 import io
@@ -168,7 +168,7 @@ def test_white_marks_on_nothing_are_a_picture():
     image = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
     image.paste((255, 255, 255, 255), (8, 8, 20, 20))
     assert decode_picture(saved(image, "PNG"), None).shape == (32, 32, 4)
-    with pytest.raises(PictureError, match="only one colour on this ground"):
+    with pytest.raises(PictureError, match="only one colour on this background"):
         decode_picture(saved(image, "PNG"))
 
 

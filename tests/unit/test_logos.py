@@ -48,8 +48,8 @@ def test_transparency_is_flattened_onto_the_background():
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "not a readable picture"),
-        (encoded(draw_logo(1), "PNG")[:120], "broken"),
+        (b"hello", "unreadable image"),
+        (encoded(draw_logo(1), "PNG")[:120], "unreadable image"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1 pixels; each side needs at least 8"),
         (encoded(Image.new("RGB", (20, 20), "red"), "PNG"), "only one colour"),
     ],
@@ -88,7 +88,7 @@ def test_a_copy_under_another_name_is_left_out(logo_folder):
     draw_logo(0).save(logo_folder / "complex" / "copy.png")
     found = load_logos(str(logo_folder), 48)
     assert len(found.logos) == 12
-    assert "same picture as" in found.skipped[0].reason
+    assert "Same as" in found.skipped[0].reason
 
 
 def test_a_manifest_names_category_split_and_brand(tmp_path):
@@ -125,7 +125,7 @@ def test_the_split_of_a_picture_never_changes():
 def test_a_missing_or_empty_folder_is_told_in_one_line(tmp_path):
     with pytest.raises(LogosError, match="is not a folder"):
         load_logos(str(tmp_path / "none"))
-    with pytest.raises(LogosError, match="contains no picture"):
+    with pytest.raises(LogosError, match="contains no usable picture"):
         load_logos(str(tmp_path))
 
 
@@ -210,8 +210,8 @@ def test_a_manifest_is_read_however_it_was_saved(tmp_path, what):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"picture,kind\na,simple\n", "its first line is 'picture,kind'; expected are the columns name"),
-        (b"", "expected are the columns name"),
+        (b"picture,kind\na,simple\n", "its first line is 'picture,kind'; expected columns are name"),
+        (b"", "expected columns are name"),
         (b"name,category\n\xff\xfe\xfa,simple\n", "neither UTF-8 nor UTF-16"),
     ],
 )
@@ -230,6 +230,6 @@ def test_a_logo_that_is_moved_against_the_manifest_is_said(tmp_path):
         rows.append(f"n{i},train")
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     (note,) = load_logos(str(tmp_path), 48).notes
-    assert "is used for validation, though the manifest says train" in note
+    assert "is used for validation, although the manifest says train" in note
     (tmp_path / "manifest.csv").unlink()
     assert load_logos(str(tmp_path), 48).notes == ()

@@ -53,7 +53,7 @@ def test_an_action_that_is_no_number_counts_as_zero():
         ({"length_threshold": 0.4}, r"length_threshold = 0.4 is not a number in \[0.5, 10\] pixels"),
         ({"max_iterations": 2.5}, "max_iterations = 2.5 is not a whole number"),
         ({"colour": 1}, "unknown parameter 'colour'"),
-        ({"path_precision": "x"}, "path_precision = 'x' is no number"),
+        ({"path_precision": "x"}, "path_precision = 'x' is not a number"),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_is_allowed(values, told):
@@ -66,5 +66,5 @@ def test_the_first_seven_alone_are_what_versions_before_wrote():
     assert Params.from_values(old) == PIPELINE_DEFAULTS.with_values(
         **dict(zip(list(PIPELINE_DEFAULTS.as_dict())[:N_OLD_PARAMS], old, strict=True))
     )
-    with pytest.raises(ValueError, match="10 or the first 7"):
+    with pytest.raises(ValueError, match="10, or the first 7"):
         Params.from_values([1.0] * 8)

@@ -239,7 +239,7 @@ def test_every_engine_says_what_the_pipeline_reads(name, hierarchical):
 
 
 def test_an_unknown_engine_is_one_clear_line():
-    with pytest.raises(EngineError, match=r"none of 1\.0, 0\.6"):
+    with pytest.raises(EngineError, match=r"not one of 1\.0, 0\.6"):
         engine("2.0")
 
 

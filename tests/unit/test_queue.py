@@ -66,7 +66,7 @@ def test_without_a_scheduler_a_waiting_run_says_so(home, logo_folder):
     run = queue.submit(home, named(logo_folder, "a"))
     state = run_state(run)
     assert state.status is Status.QUEUED
-    assert "no console and no 'python -m core runs serve'" in state.reason
+    assert "no console or 'python -m core runs serve'" in state.reason
 
 
 class Launches:
@@ -94,8 +94,8 @@ def test_runs_start_in_order_and_never_over_the_cores(home, logo_folder, launche
     s.tick()
     assert launches.started == ["one", "two"]
     reasons = [run_state(run).reason for run, _ in queue.waiting(home)]
-    assert reasons[0].startswith("waits for 3 free cores: 3 of 3 are taken by ")
-    assert reasons[1].startswith("waits behind ")  # it would fit when "one" ends, but must not pass
+    assert reasons[0].startswith("waiting for 3 free cores: 3 of 3 are used by ")
+    assert reasons[1].startswith("waiting behind ")  # it would fit when "one" ends, but must not pass
     s.release()
     assert read_scheduler_state(home) is not None
 
@@ -119,7 +119,7 @@ def test_a_run_waits_for_memory(home, logo_folder, launches, monkeypatch):
     s.tick()
     s.release()
     assert launches.started == ["a"]
-    assert "waits for memory: needs about" in run_state(b).reason
+    assert "waiting for memory: needs about" in run_state(b).reason
 
 
 def test_only_one_of_two_schedulers_acts_and_the_other_takes_over(home, logo_folder, launches):
@@ -133,7 +133,7 @@ def test_only_one_of_two_schedulers_acts_and_the_other_takes_over(home, logo_fol
 
 
 def test_a_ticket_of_a_run_that_was_started_already_is_dropped(home, logo_folder, launches):
-    """As when the scheduler was killed between starting a run and taking its ticket away."""
+    """As when the scheduler was killed between starting a run and removing its queue entry."""
     run = queue.submit(home, named(logo_folder, "a"))
     write_process(run, Process.of(os.getpid()))
     s = Scheduler(home, launches)
@@ -152,7 +152,7 @@ def test_a_run_that_is_resumed_while_its_last_attempt_is_closing_keeps_its_place
     s = Scheduler(home, launches)
     s.tick()
     assert launches.started == []
-    assert run_state(run).reason == "waits for its previous attempt to end"
+    assert run_state(run).reason == "waiting for its previous attempt to end"
     gone = run.path / "process.json"
     gone.unlink()
     s.tick()
@@ -177,7 +177,7 @@ def test_a_run_that_dies_is_restarted_so_often_and_no_oftener(home, logo_folder,
         s.tick()
         s.tick()
     assert launches.started == [f"automatic restart {n} of 2 (the trainer died)" for n in (1, 2)]
-    assert "2 automatic restarts did not get further" in run_state(run).reason
+    assert "2 automatic restarts made no progress" in run_state(run).reason
     died(run, 128)  # somebody resumed it, and it got further before it died again
     s.tick()
     assert launches.started[-1] == "automatic restart 1 of 2 (the trainer died)"
@@ -270,7 +270,7 @@ def test_settings_are_checked_and_kept_from_others(home):
     write_settings(home, settings)
     assert read_settings(home) == settings
     assert (home / "settings.yaml").stat().st_mode & 0o077 == 0
-    for wrong, told in (({"queue": {"cores": -1}}, "queue.cores = -1 is not allowed"), ({"quue": {}}, "no such setting")):
+    for wrong, told in (({"queue": {"cores": -1}}, "queue.cores = -1 is not allowed"), ({"quue": {}}, "unknown setting")):
         with pytest.raises(ConfigError, match=told):
             check_settings(wrong)
 

@@ -226,7 +226,7 @@ def test_the_importance_is_over_comparable_runs_alone(home, store):
     assert set(found.left_out) == {other.run_id, longer.run_id, unfinished.run_id, old.run_id}
     assert "up to step 32 of 3,200 only" in found.left_out[unfinished.run_id]
     assert "another measure" in found.left_out[old.run_id]
-    assert "12 runs stand behind 2 settings" in found.warning
+    assert "Based on 12 runs for 2 settings" in found.warning
     with pytest.raises(ConfigError, match="1 comparable runs"):
         sensitivity.sensitivity(store, list(all_runs(home)), other.run_id)
     with pytest.raises(ConfigError, match="can't be compared: evaluated up to step"):
@@ -248,10 +248,10 @@ def test_a_series_is_every_value_with_every_seed_under_names_of_their_own():
 @pytest.mark.parametrize(
     ("vary", "seeds", "text"),
     [
-        ("ppo.lr_schedule", "1", "is no setting with its values"),
+        ("ppo.lr_schedule", "1", "is not a setting with its values"),
         ("ppo.lr_schedule=steps", "1", "lr_schedule = 'steps' is not allowed"),
-        ("ppo.none=1", "1", "no such setting"),
-        (LR_SCHEDULES, "1,x", "are not whole numbers"),
+        ("ppo.none=1", "1", "unknown setting"),
+        (LR_SCHEDULES, "1,x", "are not comma-separated whole numbers"),
         (LR_SCHEDULES, "-1", "seed = -1 is not allowed"),
         (LR_SCHEDULES, ",".join(map(str, range(100))), "at most 200"),
     ],
@@ -305,7 +305,7 @@ def test_importance_on_the_command_line(home, capsys):
     found = told("runs", "importance", capsys=capsys)
     assert found["n_runs"] == 12
     assert found["settings"][0]["setting"] == "ppo.learning_rate"
-    assert "12 runs stand behind 2 settings" in found["warning"]
+    assert "Based on 12 runs for 2 settings" in found["warning"]
     text = run_app("runs", "importance", "--like", made[0].run_id, capsys=capsys)
     assert "best: 0.01" in text
     assert "3 comparable runs" in run_app("runs", "importance", *(run.run_id for run in made[:3]), capsys=capsys, code=2)

@@ -59,7 +59,7 @@ def test_some_runs_can_be_chosen_and_others_are_named(home):
         pd.testing.assert_frame_equal(both.table("events", [runs[1].run_id]), one.table("events"))
         with pytest.raises(RunError, match="is not in this snapshot"):
             one.table("events", [runs[0].run_id])
-        with pytest.raises(RunError, match="'weights' is none of episodes"):
+        with pytest.raises(RunError, match="'weights' is not one of episodes"):
             one.table("weights")
     with pytest.raises(RunError, match="no run 'none'"):
         open_snapshot(home, ["none"])

@@ -324,9 +324,9 @@ def test_histogram_and_heatmap_count_every_episode(tmp_path, new_store):
 def test_names_that_are_no_column_are_refused(tmp_path, new_store):
     with new_store() as store:
         for bad in ("reward; DROP TABLE episodes", "seq"):
-            with pytest.raises(ValueError, match="is none of"):
+            with pytest.raises(ValueError, match="is not one of"):
                 queries.episode_series(store, ["x"], bad)
-            with pytest.raises(ValueError, match="is none of"):
+            with pytest.raises(ValueError, match="is not one of"):
                 queries.gain_by_value(store, "x", bad)
 
 

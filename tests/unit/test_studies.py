@@ -59,20 +59,20 @@ def test_the_sections_that_matter_are_searchable_whole():
 @pytest.mark.parametrize(
     ("space", "told"),
     [
-        ({"ppo.gama": None}, "ppo.gama: no such setting; such as"),
-        ({"nothing": None}, "nothing: no such setting; settings that can be searched are"),
+        ({"ppo.gama": None}, "ppo.gama: unknown setting; similar:"),
+        ({"nothing": None}, "nothing: unknown setting; settings to search include"),
         ({"ppo.learning_rate": {"low": 0.1, "high": 2}}, r"ppo.learning_rate = 2 is not allowed \(allowed: \(0, 1\]\)"),
         ({"ppo.learning_rate": {"low": 0.1, "high": 0.01}}, "low = 0.1 is not below high = 0.01"),
         ({"ppo.learning_rate": {"low": 0, "high": 0.01, "log": True}}, "log needs low above 0"),
         ({"ppo.learning_rate": {"low": 0.1}}, "give low and high, or choices"),
         ({"ppo.learning_rate": {"low": 0.1, "high": 0.2, "choices": [1]}}, "give either choices or low and high"),
         ({"ppo.activation": {"choices": ["tanh", "sine"]}}, "ppo.activation = sine is not allowed"),
-        ({"ppo.activation": {"choices": ["tanh", "tanh"]}}, "a choice stands there twice"),
-        ({"ppo.activation": {"low": 0, "high": 1}}, "ppo.activation is no number"),
+        ({"ppo.activation": {"choices": ["tanh", "tanh"]}}, "a choice occurs twice"),
+        ({"ppo.activation": {"low": 0, "high": 1}}, "ppo.activation is not a number"),
         ({"ppo.n_epochs": {"low": 1.5, "high": 3}}, "ppo.n_epochs is a whole number"),
         ({"ppo.net_arch_pi": {"choices": [[9999]]}}, r"ppo.net_arch_pi = \[9999\] is not allowed"),
         ({"curriculum.stages.7.difficulty": None}, "there is no stage 7; the config has stages 0 to 3"),
-        ({"logos.path": None}, "logos.path has no usual range; give choices"),
+        ({"logos.path": None}, "logos.path has no default range; give choices"),
         ({"ppo.gamma": "much"}, "ppo.gamma"),
     ],
 )
@@ -137,10 +137,10 @@ def test_the_example_is_valid_and_finds_its_preset(home):
         ({"n_trials": None}, "would never end"),
         ({"objectives": ["gain", "bytes"]}, "with several objectives no trial can be pruned; set pruner to none, not median"),
         ({"objectives": ["bytes"]}, "pruning is by validation gain"),
-        ({"objectives": ["gain", "gain"], "pruner": "none"}, "an objective stands there twice"),
-        ({"objectives": ["gain", "bytes"], "pruner": "none", "sampler": "cmaes"}, "CMA-ES knows one objective"),
+        ({"objectives": ["gain", "gain"], "pruner": "none"}, "an objective occurs twice"),
+        ({"objectives": ["gain", "bytes"], "pruner": "none", "sampler": "cmaes"}, "CMA-ES supports a single objective"),
         ({"sampler": "luck"}, "sampler = 'luck' is not allowed"),
-        ({"trials": 3}, "trials: no such setting"),
+        ({"trials": 3}, "trials: unknown setting"),
         ({"space": "all"}, "space must list settings"),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_study_takes_its_config_from_a_preset_a_file_or_a_run(home, tmp_path, 
         config, base = load_study(file, home)
         assert (config.name, base.seed, base.n_workers) == ("study", seed, 1)
     file.write_text("config: elsewhere")
-    with pytest.raises(ConfigError, match="'elsewhere' is no preset"):
+    with pytest.raises(ConfigError, match="'elsewhere' is not a preset"):
         load_study(file, home)
 
 
@@ -207,7 +207,7 @@ def test_a_damaged_file_is_one_clear_error_and_hides_no_other_study(home, name, 
     assert row["study"] == study.study_id
     if name in ("study.yaml", "base.yaml"):
         assert row["problem"]
-    with study_lock(study), pytest.raises(StudyError, match="another process works on"), study_lock(study):
+    with study_lock(study), pytest.raises(StudyError, match="another process is already working on"), study_lock(study):
         pass
 
 
@@ -389,13 +389,13 @@ def test_a_preset_of_the_best_stands_beside_those_that_ship(home):
     assert validate(config.model_dump(mode="json")) == config
     assert path.read_text() == to_yaml(config)
     keep_as_preset(home, study, chosen(study, 2), "tuned")
-    with pytest.raises(ConfigError, match="is a preset that ships"):
+    with pytest.raises(ConfigError, match="is a built-in preset"):
         keep_as_preset(home, study, chosen(study), "quick")
     with pytest.raises(ConfigError, match="can't be called"):
         keep_as_preset(home, study, chosen(study), "../x")
 
 
 def test_dimensions_say_what_they_hold():
-    assert Dimension(low=1e-4, high=0.01, log=True).text() == "0.0001 to 0.01, by magnitude"
+    assert Dimension(low=1e-4, high=0.01, log=True).text() == "0.0001 to 0.01, log scale"
     assert Dimension(choices=[[8], "tanh", 0.5]).text() == "[8], tanh, 0.5"
     assert analysis.legend({"a": Dimension(choices=[1])}) == [{"setting": "a", "values": "1"}]

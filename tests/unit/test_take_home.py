@@ -50,7 +50,7 @@ def test_the_chosen_tables_of_the_chosen_runs_become_one_zip(form, visit, runs, 
     page.button_group(key="take.kinds").set_value(["episodes", "events"]).run()
     page.button(key="take.make").click().run()
     assert not page.exception
-    assert "Rows: episodes 35, events 10; with a data dictionary" in texts(page)
+    assert "Rows: episodes 35, events 10; includes a data dictionary" in texts(page)
     (path,) = made(home)
     assert path.name == f"2-runs-{form}.zip"
     with zipfile.ZipFile(path) as archive:
@@ -62,9 +62,9 @@ def test_the_chosen_tables_of_the_chosen_runs_become_one_zip(form, visit, runs, 
 def test_another_choice_needs_other_files(visit, runs):
     page = visit("runs", take="export", of=runs[0].run_id)
     page.button(key="take.make").click().run()
-    assert "with a data dictionary" in texts(page)
+    assert "includes a data dictionary" in texts(page)
     page.segmented_control(key="take.form").set_value("json").run()
-    assert "with a data dictionary" not in texts(page)
+    assert "includes a data dictionary" not in texts(page)
     page.multiselect(key="of").set_value([]).run()
     assert page.button(key="take.make").disabled
 
@@ -79,11 +79,11 @@ def test_a_whole_run_goes_out_and_comes_in(visit, runs, home):
     page.text_input(key="take.as").set_value("a-copy").run()
     page.button(key="take.import").click().run()
     assert not page.exception
-    assert "a\\-copy was taken in" in texts(page)
+    assert "a\\-copy was imported" in texts(page)
     assert "a-copy" in [run.run_id for run in all_runs(home)]
     page.text_input(key="take.as").set_value("").run()
     page.button(key="take.import").click().run()
-    assert "is here already; nothing was changed" in texts(page)
+    assert "already exists; nothing was changed" in texts(page)
 
 
 def test_a_bad_upload_is_a_sentence_with_its_own_name(visit, runs, home):
@@ -91,7 +91,7 @@ def test_a_bad_upload_is_a_sentence_with_its_own_name(visit, runs, home):
     page.file_uploader(key="take.files").set_value(("mine.zip", b"not a zip", "application/zip")).run()
     page.button(key="take.import").click().run()
     assert not page.exception
-    assert "mine.zip is no zip, or a damaged one" in page.error[0].value.replace("\\", "")
+    assert "mine.zip is not a ZIP file, or is damaged" in page.error[0].value.replace("\\", "")
     assert made(home) == []
     assert len(list(all_runs(home))) == 2
 

@@ -215,7 +215,7 @@ def test_an_absent_package_is_told_before_the_start(home, monkeypatch):
     monkeypatch.setattr("core.runs.requirements.find_spec", lambda name: None)
     told = preflight(RunConfig(trackers={"wandb": "offline"}), home)
     assert [line for line in told if "trackers" in line] == [
-        "trackers.wandb is on, and the package wandb is not installed; the run goes on without it (pip install -r requirements-trackers.txt)"
+        "trackers.wandb is on, but the package wandb is not installed; the run continues without it (pip install -r requirements-trackers.txt)"
     ]
 
 

@@ -44,7 +44,7 @@ def test_a_tree_that_is_right_has_no_differences(root):
 def test_a_module_that_is_not_named_exactly_is_missing(root):
     (root / "core" / "lone.py").touch()  # a part of a name that is there
     assert differences(TREE, root, ["core"]) == (["core/lone.py"], [])
-    (root / "core" / "room" / "one.py").touch()  # named, but elsewhere
+    (root / "core/room/one.py").touch()  # named, but elsewhere
     assert differences(TREE, root, ["core"])[0] == ["core/lone.py", "core/room/one.py"]
 
 

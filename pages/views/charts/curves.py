@@ -232,7 +232,7 @@ def _together(references: pd.DataFrame, shown: Sequence[pd.Series]) -> pd.DataFr
 
 
 def stage_bands(stages: pd.DataFrame | None, view: View) -> list[alt.Chart]:
-    """The stages behind a curve. ``stages``: name, x, x2. One layer a stage, so that they need no legend of their own."""
+    """The stages behind a curve. ``stages``: name, x, x2. One layer per stage, so that they need no separate legend."""
     if stages is None or stages.empty:
         return []
     order = list(dict.fromkeys(stages["name"]))  # a stage may come twice
@@ -280,7 +280,7 @@ def evaluation_line(
     stages: pd.DataFrame | None = None,
     marks: pd.DataFrame | None = None,
 ) -> Chart:
-    """Validation gain with its 95 % interval. ``evaluations``: run_id, x, step, gain, gain_low, gain_high, share_better."""
+    """Validation gain with its 95% interval. ``evaluations``: run_id, x, step, gain, gain_low, gain_high, share_better."""
     data = evaluations[["run_id", "x", "step", "gain", "gain_low", "gain_high", "share_better"]].copy()
     data["label"] = [labels.get(run, run) for run in data["run_id"]]
     palette = {labels.get(run, run): colour for run, colour in colours.items()}
@@ -291,7 +291,7 @@ def evaluation_line(
         alt.Tooltip("label:N", title="run"),
         alt.Tooltip("step:Q", format=","),
         alt.Tooltip("gain:Q", format="+.3f"),
-        alt.Tooltip("gain_low:Q", title="95 % from", format="+.3f"),
+        alt.Tooltip("gain_low:Q", title="95% from", format="+.3f"),
         alt.Tooltip("gain_high:Q", title="to", format="+.3f"),
         alt.Tooltip("share_better:Q", title="better than defaults", format=".0%"),
     ]

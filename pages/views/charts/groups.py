@@ -35,7 +35,7 @@ def band_lines(bands: pd.DataFrame, colours: dict[str, str], view: View, title: 
         alt.Tooltip("group:N"),
         x_tip(view.axis),
         alt.Tooltip("value:Q", title="interquartile mean", format="+.3f"),
-        alt.Tooltip("low:Q", title="95 % from", format="+.3f"),
+        alt.Tooltip("low:Q", title="95% from", format="+.3f"),
         alt.Tooltip("high:Q", title="to", format="+.3f"),
         alt.Tooltip("n_runs:Q", title="seeds"),
     ]
@@ -62,7 +62,7 @@ def group_intervals(figures: pd.DataFrame, runs: pd.DataFrame, colours: dict[str
     tip = [
         alt.Tooltip("group:N"),
         alt.Tooltip("iqm:Q", title="interquartile mean", format="+.3f"),
-        alt.Tooltip("low:Q", title="95 % from", format="+.3f"),
+        alt.Tooltip("low:Q", title="95% from", format="+.3f"),
         alt.Tooltip("high:Q", title="to", format="+.3f"),
         alt.Tooltip("n_seeds:Q", title="seeds"),
     ]

@@ -46,7 +46,7 @@ def success_lines(success: pd.DataFrame, view: View, colours: dict[str, str] | N
     enough = success[success["n"] >= min(5, int(success["n"].median()))]  # a share of one or two says nothing
     base = alt.Chart(shown_x(enough, view.axis)).encode(
         x=x_axis(view.axis),
-        y=alt.Y("success:Q", title="share of successes", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("success:Q", title="success rate", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         color=colour_of(palette, "group"),
     )
     tip = [
@@ -162,7 +162,9 @@ def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, decided: pd.DataFrame, 
     base = alt.Chart(shown_x(shares, view.axis)).encode(x=x_axis(view.axis))
     tip = [x_tip(view.axis), alt.Tooltip("mean:Q", title="successes", format=".0%")]
     lines = zoomable(
-        base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(y=alt.Y("mean:Q", title="successes in the window", axis=shown, scale=scale))
+        base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(
+            y=alt.Y("mean:Q", title="success rate in the window", axis=shown, scale=scale)
+        )
     )
     points = base.mark_circle(size=24, color=PALETTE[0]).encode(y=alt.Y("mean:Q", scale=scale), tooltip=tip)
     needed = (
@@ -190,7 +192,7 @@ def kept_lines(kept: pd.DataFrame) -> Chart:
     colours = {name: STAGE_COLOURS[i % len(STAGE_COLOURS)] for i, name in enumerate(order)}
     base = alt.Chart(kept).encode(
         x=x_axis("step", "step", kept["step"]),
-        y=alt.Y("share:Q", title="logos that meet the stage", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("share:Q", title="logos meeting the stage", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         color=colour_of(colours, "stage"),
     )
     tip = ["stage:N", alt.Tooltip("step:Q", format=","), alt.Tooltip("share:Q", format=".0%")]
@@ -273,10 +275,10 @@ def gain_by_value(values: pd.DataFrame, param: str, unit: str, is_whole: bool = 
     """Mean gain by a parameter's value. ``values``: value, gain, q25, q75, n."""
     ticks = alt.Axis(tickMinStep=1, format="d") if is_whole else alt.Axis()
     base = alt.Chart(values).encode(x=alt.X("value:Q", title=f"{param} ({unit})", axis=ticks, scale=alt.Scale(zero=False)))
-    y = alt.Y("gain:Q", title="gain of the episode", scale=alt.Scale(zero=False))
+    y = alt.Y("gain:Q", title="episode gain", scale=alt.Scale(zero=False))
     tip = [alt.Tooltip("value:Q", format=".3~g"), alt.Tooltip("gain:Q", format="+.3f"), alt.Tooltip("n:Q", title="episodes")]
     return alt.layer(
-        base.mark_area(opacity=0.15, color=PALETTE[0]).encode(y=alt.Y("q25:Q", title="gain of the episode"), y2="q75:Q"),
+        base.mark_area(opacity=0.15, color=PALETTE[0]).encode(y=alt.Y("q25:Q", title="episode gain"), y2="q75:Q"),
         base.mark_line(color=PALETTE[0], strokeWidth=2).encode(y=y),
         base.mark_circle(color=PALETTE[0], opacity=0.9).encode(
             y=y, size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[15, 180])), tooltip=tip
@@ -312,7 +314,7 @@ def term_areas(series: pd.DataFrame, view: View) -> Chart:
     data = shown_x(data[data["term"].isin(present)], view.axis)
     base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of({t: TERM_COLOURS[t] for t in present}, "term"))
     tip = ["term:N", x_tip(view.axis), alt.Tooltip("mean:Q", format=".4f")]
-    areas = base.mark_area(opacity=0.55).encode(y=alt.Y("mean:Q", title="mean of the terms", stack="zero"), tooltip=tip)
+    areas = base.mark_area(opacity=0.55).encode(y=alt.Y("mean:Q", title="mean per term", stack="zero"), tooltip=tip)
     total = data.groupby("x", as_index=False)["mean"].sum()
     whole = alt.Chart(total).mark_line(color="#8a8a8a", strokeWidth=1.5).encode(x=x_axis(view.axis, "x", data["x"]), y="mean:Q")
     return alt.layer(zoomable(areas), whole).properties(height=HEIGHT)

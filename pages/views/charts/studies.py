@@ -76,7 +76,7 @@ def importance(shares: pd.DataFrame) -> Chart:
         .encode(
             y=alt.Y("setting:N", title=None, sort=order, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             yOffset=alt.YOffset("method:N", sort=methods),
-            x=alt.X("share:Q", title="share of what matters", axis=alt.Axis(format="%", tickCount=5)),
+            x=alt.X("share:Q", title="share of importance", axis=alt.Axis(format="%", tickCount=5)),
             color=colour,
             tooltip=["setting:N", "method:N", alt.Tooltip("share:Q", format=".1%")],
         )
@@ -227,7 +227,7 @@ def front(points: pd.DataFrame, line: pd.DataFrame, names: tuple[str, str]) -> C
         "state:N",
     ]
     colour = alt.Color(
-        "on_front:N", title=None, scale=alt.Scale(domain=["on the front", "behind it"], range=[PALETTE[1], "#9aa5ad"]),
+        "on_front:N", title=None, scale=alt.Scale(domain=["on the Pareto front", "behind the front"], range=[PALETTE[1], "#9aa5ad"]),
         legend=alt.Legend(orient="top", symbolOpacity=1),
     )  # fmt: skip
     size = alt.condition(pick, alt.value(240), alt.value(80))

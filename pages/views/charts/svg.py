@@ -30,7 +30,7 @@ def png_url(png: bytes) -> str:
 def viewer_data(
     shown: str, left: Side, right: Side, width: int, height: int, over: Side | None = None, pixels_high: int = 460
 ) -> dict[str, object]:
-    """What the viewer's script takes. ``shown`` names the logo: when it changes, the zoom starts anew. ``over`` lies on the right side."""
+    """What the viewer's script takes. ``shown`` names the logo: when it changes, the zoom is reset. ``over`` lies on the right side."""
     return {
         "id": shown,
         "left": left.url,

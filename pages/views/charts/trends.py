@@ -44,7 +44,7 @@ def intervals(methods: pd.DataFrame, title: str = "gain over VTracer's defaults"
     base = alt.Chart(methods).encode(y=y, color=colour)
     tip = [
         "method:N",
-        *(alt.Tooltip(f"{n}:Q", title=t, format="+.3f") for n, t in (("gain", "gain"), ("low", "95 % from"), ("high", "to"))),
+        *(alt.Tooltip(f"{n}:Q", title=t, format="+.3f") for n, t in (("gain", "gain"), ("low", "95% from"), ("high", "to"))),
     ]
     zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color="#8a8a8a", strokeDash=[4, 3]).encode(x="x:Q")
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q")

@@ -53,7 +53,7 @@ export default function (component) {
   const can = "Notification" in window;
   notify.hidden = !can || Notification.permission === "denied";
   const isOn = () => can && Notification.permission === "granted" && stored(NOTIFY) === "on";
-  const say = () => { notify.textContent = isOn() ? "Do not notify" : "Notify me"; notify.title = "A notification of the browser when a run ends or needs you."; };
+  const say = () => { notify.textContent = isOn() ? "Turn off notifications" : "Notify me"; notify.title = "Browser notifications when a run ends or needs attention."; };
   notify.onclick = async () => {
     if (isOn()) store(NOTIFY, "off");
     else if ((await Notification.requestPermission()) === "granted") store(NOTIFY, "on");

@@ -30,9 +30,9 @@ LOSSES = {
     "train/explained_variance": "explained variance",
     "train/grad_norm": "gradient norm",
     "train/learning_rate": "learning rate",
-    "train/std": "exploration deviation",
+    "train/std": "exploration std",
 }
-WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate": "known from the cache"}
+WHERE_ANY = {"trace/failed_share": "failed conversions", "trace/cache_hit_rate": "cache hits"}
 COLOURINGS = {"share": "share", "gain": "mean gain"}
 _SPECS = {spec.name: spec for spec in SPECS}
 
@@ -46,7 +46,7 @@ def gain(run_view: RunView) -> None:
 
     found = run_view.with_parent(read(run_view.shown), read)
     if found.empty:
-        st.caption("The first evaluation is on its way.")
+        st.caption("Waiting for the first evaluation.")
         return
     if view.window is not None:
         found = found[found["x"].between(*view.window)]
@@ -59,7 +59,7 @@ def gain(run_view: RunView) -> None:
     near = pd.DataFrame([line for line in lines if line[0] >= floor], columns=["value", "label"])
     chart = curves.evaluation_line(found, run_view.colours, view, run_view.labels, near, run_view.stages, run_view.marks)
     far = [f"{label} {value:+.3f}" for value, label in lines if value < floor]
-    note = f"Mean over {int(found['n_logos'].iloc[-1])} logos with its 95 % interval" + (
+    note = f"Mean over {int(found['n_logos'].iloc[-1])} logos with its 95% interval" + (
         f"; below the chart: {', '.join(far)}" if far else ""
     )
     chart_box.show(chart, "gain", "Gain on validation logos", found, view, note, newest_ts=float(found["ts"].max()))
@@ -76,7 +76,7 @@ def reward(run_view: RunView) -> None:
         st.caption("No episode in this range." if view.window else "No episode yet.")
         return
     chart = curves.line(series, run_view.colours, view, "reward", labels=run_view.labels, height=TALL, stages=run_view.stages)
-    chart_box.show(chart, "reward", "Reward of an episode", series, view, newest_ts=queries.newest_ts(store, run_view.run_id))
+    chart_box.show(chart, "reward", "Reward per episode", series, view, newest_ts=queries.newest_ts(store, run_view.run_id))
 
 
 def success(run_view: RunView) -> None:
@@ -109,7 +109,7 @@ def gate(run_view: RunView) -> None:
     store, view = run_view.console.store, run_view.view
     shares = queries.metric_series(store, [run_view.run_id], ["curriculum/success_share"], run_view.axis, window=view.window)
     if shares.empty or run_view.stages.empty:
-        st.caption("A gate is there where a run goes through stages.")
+        st.caption("Only runs with a curriculum have a gate.")
         return
     stages = {stage.name: stage for stage in peek_config(run_view.run).curriculum.stages}
     spans = run_view.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in run_view.stages["name"]])
@@ -121,9 +121,7 @@ def gate(run_view: RunView) -> None:
     if view.window is not None:
         spans = spans.assign(x=spans["x"].clip(*view.window), x2=spans["x2"].clip(*view.window))
     chart = plots.gate(shares, spans, decided, view, run_view.stages)
-    chart_box.show(
-        chart, "gate", "Successes against the stage's gate", shares, view, "Dashed: the share that passes the stage; diamonds: decisions"
-    )
+    chart_box.show(chart, "gate", "Success rate and stage gate", shares, view, "Dashed: success rate needed to pass; diamonds: decisions")
 
 
 def with_decisions(shares: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +146,7 @@ def density(run_view: RunView) -> None:
         st.caption("No episode yet.")
         return
     chart = plots.param_heatmap(cells, run_view.view, spec.name, spec.unit, str(by))
-    chart_box.show(chart, "explored", f"{spec.name}, as explored over time", cells, note=spec.meaning)
+    chart_box.show(chart, "explored", f"{spec.name}, explored over time", cells, note=spec.meaning)
 
 
 def by_value(run_view: RunView) -> None:
@@ -170,8 +168,8 @@ def by_value(run_view: RunView) -> None:
 def pair(run_view: RunView) -> None:
     """Any two parameters against each other."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        a = st.selectbox("Across", NAMES, key="pair_a", bind="query-params", width=170)
-        b = st.selectbox("Up", NAMES, index=1, key="pair_b", bind="query-params", width=170)
+        a = st.selectbox("X axis", NAMES, key="pair_a", bind="query-params", width=170)
+        b = st.selectbox("Y axis", NAMES, index=1, key="pair_b", bind="query-params", width=170)
         by = st.segmented_control("Colour of the pair", list(COLOURINGS), default="gain", key="pair_by", bind="query-params", required=True)
     if a == b:
         st.caption("Choose two different parameters.")
@@ -187,7 +185,7 @@ def pair(run_view: RunView) -> None:
 
 
 def deviation(run_view: RunView) -> None:
-    _metric(run_view, "train/std", "std", "Deviation of the actions")
+    _metric(run_view, "train/std", "std", "Standard deviation of actions")
 
 
 def reward_bands(run_view: RunView) -> None:
@@ -227,7 +225,7 @@ def terms(run_view: RunView) -> None:
 
 def ends(run_view: RunView) -> None:
     found = queries.end_reasons(run_view.console.store, run_view.run_id)
-    _or_empty(found, lambda: plots.shares_of(found, "end_reason", "episodes"), "ends", "How episodes ended", run_view, is_zoomable=False)
+    _or_empty(found, lambda: plots.shares_of(found, "end_reason", "episodes"), "ends", "Episode endings", run_view, is_zoomable=False)
 
 
 def length(run_view: RunView) -> None:
@@ -240,7 +238,7 @@ def length(run_view: RunView) -> None:
             series, run_view.colours, run_view.view, "steps", labels=run_view.labels, from_zero=True, stages=run_view.stages
         ),
         "length",
-        "Length of an episode",
+        "Episode length",
         run_view,
     )
 
@@ -286,7 +284,7 @@ def side_by_side(run_view: RunView, names: Sequence[str], columns: int = 2, abov
         for name in names:
             with cells.cell():
                 if name in above:
-                    st.caption(f"{name.split('/')[-1].replace('_', ' ').replace('-', ' ').capitalize()} is kept at the top.")
+                    st.caption(f"{name.split('/')[-1].replace('_', ' ').replace('-', ' ').capitalize()} is pinned to the top.")
                 else:
                     rooms[name] = room_for(name, TALL + HEAD)
     for name, room in rooms.items():
@@ -319,7 +317,7 @@ def _metric(run_view: RunView, metric: str, name: str, title: str, height: int =
         name,
         title[:1].upper() + title[1:],
         run_view,
-        "The first update is on its way.",
+        "Waiting for the first update.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the doctor says of a run: one indicator per rule, what was found with its remedy, and what the machine did meanwhile."""
+"""The Health and Machine tabs: one indicator per rule, findings with remedies, and machine load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHORT = {
     "not_finite": "numbers", "kl_high": "policy steps", "clip_high": "clipping", "entropy_collapse": "exploration", "std_explosion": "deviation",
     "value_useless": "value function", "gradient_explosion": "gradient", "gain_fall": "validation gain", "reward_fall": "episode gain",
     "plateau": "progress", "hacked_reward": "reward against quality", "clipped_actions": "range of actions", "failed_traces": "conversions",
-    "most_traces_fail": "conversions at all", "slow": "speed", "overfitting": "unseen logos", "no_promotion": "stage", "nearly_promoted": "stage's limit",
+    "most_traces_fail": "failing conversions", "slow": "speed", "overfitting": "unseen logos", "no_promotion": "stage", "nearly_promoted": "stage's limit",
     "anomaly": "unusual values",
 }  # fmt: skip
 MACHINE = {
@@ -58,7 +58,7 @@ def panel(console: Console, run: RunDir, events: Sequence[Event]) -> None:
                 SHORT.get(rule, rule), color=colour, icon=icon, help=f"{TITLES.get(rule, rule)}: {'found' if found_as else 'not found'}"
             )
     if not events:
-        st.caption(f"{len(RULE_NAMES)} rules look at this run; none has found anything.")
+        st.caption(f"{len(RULE_NAMES)} rules check this run; none has found anything.")
         return
     for event in reversed(events):
         if isinstance(event.data, ActionTaken):
@@ -84,7 +84,7 @@ def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, ident
             )
             if st.button(
                 f"Fork from the best checkpoint with {told}", key=f"remedy.{identity}", icon=":material/fork_right:",
-                help="A new run that goes on from this run's best checkpoint with this change; this run stays as it is.",
+                help="Starts a new run from this run's best checkpoint with this change; this run stays unchanged.",
             ):  # fmt: skip
                 actions.fork_with(console, run, changes)
 
@@ -106,7 +106,7 @@ def machine_charts(run_view: RunView) -> None:
     names = MACHINE | {name: name.removeprefix("system/").replace("_", " ") for name in gpus}
     series = queries.metric_series(store, run_view.shown, list(names), run_view.axis, window=view.window)
     if series.empty:
-        st.caption("The first figures come ten seconds after the first step.")
+        st.caption("Figures appear ten seconds after the first step.")
         return
     with st.grid(3, min_column_width=300) as cells:
         for name, title in names.items():

@@ -69,7 +69,7 @@ def section(store: Store, names: dict[str, str]) -> Section:
         drawn, trend = chart(frame, quantity)
         blocks += [figures.curve(f"{quantity.label.capitalize()}, run by run", drawn), Text(told(trend, quantity))]
     if not blocks:
-        blocks = [Text("A trend across runs takes at least two that have been evaluated.", "soft")]
+        blocks = [Text("A trend across runs needs at least two evaluated runs.", "soft")]
     else:
-        blocks.append(Text("Runs under other settings or on other logos differ for more reasons than time.", "soft"))
+        blocks.append(Text("Runs with different settings or logos differ for more reasons than time.", "soft"))
     return Section("across", "Trends across runs", blocks)

@@ -34,7 +34,7 @@ def sections(store: Store, facts: list[Facts], left_out: list[str]) -> list[Sect
     shown += figures.rewards(store, names)
     return [
         _summary(facts, names, [pair[0] for pair in pairs], left_out),
-        Section("curves", "Curves", shown or [Text("There is nothing to draw yet.", "soft")]),
+        Section("curves", "Curves", shown or [Text("There is nothing to plot yet.", "soft")]),
         _figures(store, facts, names),
         _pairs(names, evaluated, [pair[1] for pair in pairs]),
         _stages(facts, names),
@@ -53,12 +53,13 @@ def _summary(facts: list[Facts], names: dict[str, str], told: list[str], left_ou
     if ranked:
         best = ranked[0]
         none_better = [one for one in ranked if one.summary["verdict"].startswith("no better")]
-        blocks += [Text(f"The highest gain is that of {names[best.run_id]}."), *words.result(best.best)]
+        blocks += [Text(f"{names[best.run_id]} has the highest gain."), *words.result(best.best)]
         blocks.append(words.worth(best.summary["verdict"]))
         if others := [names[one.run_id] for one in none_better if one is not best]:
             blocks.append(
                 Text(
-                    f"No better than one fixed setting for all logos{' either' if best in none_better else ''}: {', '.join(others)}.", "bad"
+                    f"No better than a single fixed setting for all logos{' either' if best in none_better else ''}: {', '.join(others)}.",
+                    "bad",
                 )
             )
     else:
@@ -66,10 +67,10 @@ def _summary(facts: list[Facts], names: dict[str, str], told: list[str], left_ou
     blocks += [Text(line) for line in told]
     keys = _differing(facts)
     if keys == ["seed"]:
-        blocks.append(Text("They differ in nothing but their seed: what lies between them is chance."))
+        blocks.append(Text("They differ only in their seed, so any difference between them is chance."))
     digests = {one.loaded.digest for one in facts if one.loaded is not None}
     if len(digests) > 1:
-        blocks.append(Text("They were measured on different logos; only what is compared logo by logo is of the same ones.", "bad"))
+        blocks.append(Text("They were measured on different logos; only the logo-by-logo comparison uses the same ones.", "bad"))
     old = [names[one.run_id] for one in facts if tables.is_scored_otherwise(one.run)]
     if old and len(old) < len(facts):
         blocks.append(Text(f"{', '.join(old)}: {tables.OLD_SCORE}.", "bad"))
@@ -93,7 +94,7 @@ def _figures(store: Store, facts: list[Facts], names: dict[str, str]) -> Section
         "run",
         "status",
         "best gain",
-        "95 % interval",
+        "95% interval",
         "at step",
         "final gain",
         "SSIM",
@@ -101,7 +102,7 @@ def _figures(store: Store, facts: list[Facts], names: dict[str, str]) -> Section
         "edge",
         "bytes",
         "time",
-        "against one setting",
+        "against single setting",
     )
     none = [names[one.run_id] for one in facts if one.best is None]
     blocks: list[Block] = [Table(head, rows, frozenset(range(2, 11)))] if rows else []
@@ -116,7 +117,7 @@ def _figures(store: Store, facts: list[Facts], names: dict[str, str]) -> Section
         blocks.append(figures.methods(sorted([*bars, *references.values()], key=lambda bar: -bar[1] if bar[1] == bar[1] else 9)))
     if none:
         blocks.append(Text(f"Not evaluated yet: {', '.join(none)}.", "soft"))
-    return Section("baselines", "Figures, and other ways to choose", blocks)
+    return Section("baselines", "Figures and baselines", blocks)
 
 
 def _short(verdict: str) -> str:
@@ -127,7 +128,7 @@ def _pair(store: Store, first: Facts, other: Facts, names: dict[str, str]) -> tu
     """(a sentence, a row of the table)."""
     found = run_comparison.compare_pair(run_comparison.by_logo(store, first.run_id, other.run_id))
     if found is None:
-        return f"{names[other.run_id]} and {names[first.run_id]} have no evaluated logo in common.", (names[other.run_id], "0", *"–" * 4)
+        return f"{names[other.run_id]} and {names[first.run_id]} have no evaluated logos in common.", (names[other.run_id], "0", *"–" * 4)
     p_value = "–" if found.p_value is None else "< 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}"
     told = f"Against {names[first.run_id]}, on the same {found.n_logos} logos: {found.verdict(names[other.run_id])} ({gain_text(found.difference)})."
     figures_told = (
@@ -141,9 +142,9 @@ def _pair(store: Store, first: Facts, other: Facts, names: dict[str, str]) -> tu
 
 def _pairs(names: dict[str, str], evaluated: list[Facts], rows: list[tuple[str, ...]]) -> Section:
     if not rows:
-        return Section("pairs", "Logo by logo", [Text("It takes two runs that have been evaluated.", "soft")])
-    head = (f"against {names[evaluated[0].run_id]}", "logos", "mean difference", "95 % interval", "wins · ties · losses", "p")
-    note = "Each run at its best evaluation; p by Wilcoxon's signed-rank test, two-sided, not corrected for how many runs are compared."
+        return Section("pairs", "Logo by logo", [Text("This needs two evaluated runs.", "soft")])
+    head = (f"against {names[evaluated[0].run_id]}", "logos", "mean difference", "95% interval", "wins · ties · losses", "p")
+    note = "Each run at its best evaluation; p from a two-sided Wilcoxon signed-rank test, not corrected for multiple comparisons."
     return Section("pairs", "Logo by logo", [Table.of(head, rows, note)])
 
 
@@ -155,11 +156,11 @@ def _stages(facts: list[Facts], names: dict[str, str]) -> Section:
         for row in one.summary["curriculum"]["stages"]
     ]  # fmt: skip
     if not rows:
-        return Section("stages", "Stages", [Text("None of them was trained with a curriculum, or got into a stage.", "soft")])
+        return Section("stages", "Stages", [Text("None of them was trained with a curriculum or reached a stage.", "soft")])
     return Section(
         "stages",
         "Stages",
-        [Table(("run", "stage", "episodes", "reached", "logos that meet it now", "how it ended"), rows, frozenset({2, 3, 4}))],
+        [Table(("run", "stage", "episodes", "reached", "logos meeting it now", "outcome"), rows, frozenset({2, 3, 4}))],
     )
 
 
@@ -167,16 +168,16 @@ def _logos(store: Store, evaluated: list[Facts], names: dict[str, str]) -> Secti
     """Where the second run is furthest ahead of the first, and where it is furthest behind."""
     title = "Best and worst logos"
     if len(evaluated) < 2:
-        return Section("logos", title, [Text("It takes two runs that have been evaluated.", "soft")])
+        return Section("logos", title, [Text("This needs two evaluated runs.", "soft")])
     first, second = evaluated[:2]
     both = run_comparison.by_logo(store, first.run_id, second.run_id)
     if both.empty:
-        return Section("logos", title, [Text("The first two have no evaluated logo in common.", "soft")])
+        return Section("logos", title, [Text("The first two have no evaluated logos in common.", "soft")])
     files = Files()
     worst, best = both.head(N_LOGOS), both.iloc[N_LOGOS:].tail(N_LOGOS).iloc[::-1]
     parts = (
         (f"Where {names[second.run_id]} is furthest ahead of {names[first.run_id]}", best),
-        ("Where it is furthest behind, or least ahead", worst),
+        ("Where it is furthest behind or least ahead", worst),
     )
     blocks: list[Block] = [
         Logos(heading, [_card(first, second, row, names, files) for row in part.to_dict("records")]) for heading, part in parts if len(part)
@@ -204,7 +205,7 @@ def _differing(facts: list[Facts]) -> list[str]:
 def _settings(facts: list[Facts], names: dict[str, str]) -> Section:
     keys, settings = _differing(facts), [flat(one.config) for one in facts]
     if not keys:
-        return Section("settings", "Settings that differ", [Text("None but the name.")])
+        return Section("settings", "Settings that differ", [Text("Only the name differs.")])
     rows = [(key, *(run_sections.short(one.get(key)) for one in settings)) for key in keys]
     return Section("settings", "Settings that differ", [Table(("setting", *names.values()), rows)])
 
@@ -222,13 +223,15 @@ def _data(facts: list[Facts], names: dict[str, str]) -> Section:
         if one.loaded is not None
     ]
     if not rows:
-        return Section("data", "Data card", [Text("Their logs do not say which logos were read.", "soft")])
+        return Section("data", "Data card", [Text("Their logs do not record which logos were read.", "soft")])
     return Section("data", "Data card", [Table(("run", "logos from", "logos", "work size", "digest"), rows, frozenset({2, 3}))])
 
 
 def _reproduce(facts: list[Facts], names: dict[str, str]) -> Section:
     """Each run's settings, to be saved and trained."""
-    blocks: list[Block] = [Text("Save the settings of a run, then python -m core train --config FILE; a run's own report has all of it.")]
+    blocks: list[Block] = [
+        Text("Save a run's settings, then run python -m core train --config FILE. The report of a single run has all the details.")
+    ]
     rows = [(names[one.run_id], one.run_id, str(one.config.seed), one.started.python if one.started else "–") for one in facts]
     blocks.append(Table(("run", "id", "seed", "Python"), rows))
     blocks += [Code(to_yaml(one.config), f"All settings of {names[one.run_id]}", f"{one.run_id}.yaml") for one in facts]

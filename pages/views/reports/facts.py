@@ -109,7 +109,7 @@ def readable(store: Store, runs: Sequence[RunDir]) -> tuple[list[Facts], list[st
 
 
 class Files:
-    """Pictures that go into a report, as long as there is room for them."""
+    """Pictures that go into a report, as long as there is space for them."""
 
     def __init__(self) -> None:
         self._left = MAX_PICTURES_BYTES

@@ -21,7 +21,7 @@ from storage.store import Store
 
 SMOOTHING = 0.6
 AVERAGED = 5  # values of a running average
-HINT = "Drag to move, Shift and wheel to zoom, double click for the whole."
+HINT = "Drag to pan, Shift and wheel to zoom, double-click to reset."
 
 
 def curve(title: str, chart: Chart, note: str = "") -> Curve:
@@ -52,7 +52,7 @@ def of_run(facts: Facts) -> list[Curve]:
     losses = queries.metric_series(store, [run_id], ["train/loss"], "step", curves.POINTS)
     if len(losses):
         colours, labels = {run_id: curves.PALETTE[0]}, {run_id: facts.name}
-        found.append(curve("Loss of the updates", curves.line(losses, colours, view, "train/loss", labels=labels, stages=stages)))
+        found.append(curve("Loss per update", curves.line(losses, colours, view, "train/loss", labels=labels, stages=stages)))
     return found
 
 
@@ -60,7 +60,7 @@ def gain_of(store: Store, names: dict[str, str], lines: pd.DataFrame | None = No
     """Validation gain of runs. ``names``: {run id: name}."""
     frame = queries.evaluations(store, list(names))
     chart = curves.evaluation_line(frame, curves.run_colours(list(names), list(names)), View(), names, lines, stages)
-    return curve("Gain on validation logos, with its 95 % interval", chart, HINT)
+    return curve("Gain on validation logos, with its 95% interval", chart, HINT)
 
 
 def rewards(store: Store, names: dict[str, str], stages: pd.DataFrame | None = None) -> list[Curve]:
@@ -70,7 +70,7 @@ def rewards(store: Store, names: dict[str, str], stages: pd.DataFrame | None = N
         return []
     colours = curves.run_colours(list(names), list(names))
     chart = curves.line(series, colours, View(smoothing=SMOOTHING), "reward", labels=names, stages=stages)
-    return [curve("Reward per episode", chart, "The faint line is what was measured, the other a moving average.")]
+    return [curve("Reward per episode", chart, "Faint: measured values; solid: moving average.")]
 
 
 def references(facts: Facts) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def references(facts: Facts) -> pd.DataFrame:
 def methods(rows: Sequence[tuple[str, float, float, float, bool]]) -> Curve:
     """(method, gain, low, high, is the agent)."""
     frame = pd.DataFrame(rows, columns=["method", "gain", "low", "high", "is_agent"])
-    return curve("Mean gain with its 95 % interval", trends.intervals(frame))
+    return curve("Mean gain with its 95% interval", trends.intervals(frame))
 
 
 def trend_of(
@@ -110,7 +110,7 @@ def of_curriculum(facts: Facts) -> list[Curve]:
     if len(shares) and len(stages):
         gates = stages.assign(threshold=stages["name"].map(needed))
         decided = stages[stages["is_over"]]
-        found.append(curve("Successes in the window, and what each stage asks for", plots.gate(shares, gates, decided, view, stages)))
+        found.append(curve("Success rate in the window and what each stage requires", plots.gate(shares, gates, decided, view, stages)))
     success = queries.success_by(store, run_id, "stage", "episode")
     if len(success):
         palette = dict(zip(sorted(success["group"].unique()), curves.PALETTE, strict=False))
@@ -122,5 +122,5 @@ def of_curriculum(facts: Facts) -> list[Curve]:
         for name, share in event.data.shares.items()
     ]
     if kept:
-        found.append(curve("What is kept of each stage", plots.kept_lines(pd.DataFrame(kept))))
+        found.append(curve("Retention by stage", plots.kept_lines(pd.DataFrame(kept))))
     return found

@@ -61,7 +61,7 @@ def build(kind: str, request: Request) -> Document:
         StudyError: the journal of a study can't be read.
     """
     if kind not in KINDS:
-        raise ConfigError(f"{kind!r} is no kind of report; there are {', '.join(KINDS)}")
+        raise ConfigError(f"{kind!r} is not a kind of report; choose one of {', '.join(KINDS)}")
     asked, n = KINDS[kind], len(request.runs)
     if (asked.of == "study") != (request.study is not None):
         raise ConfigError(
@@ -124,7 +124,7 @@ def _curriculum_summary(facts: Facts) -> Section:
     blocks: list[Block] = [Text(words.training(facts.name, facts.summary, facts.loaded.n_logos if facts.loaded else None))]
     blocks.append(
         Text(
-            f"{n_passed} of its {words.plural(len(facts.config.curriculum.stages), 'stage')} were passed, or skipped because it met them already."
+            f"{n_passed} of its {words.plural(len(facts.config.curriculum.stages), 'stage')} were passed, or skipped because their targets were already met."
         )
     )
     open_stages = [row["stage"] for row in stages if not row["reason"]]
@@ -135,7 +135,7 @@ def _curriculum_summary(facts: Facts) -> Section:
         named = ", ".join(f"{name} ({change:+.0%} of the logos)" for name, change in sorted(lost.items(), key=lambda row: row[1]))
         blocks.append(Text(f"Forgotten since their end: {named}.", "bad"))
     elif found["success_by_stage"]:
-        blocks.append(Text("Nothing of earlier stages was forgotten.", "good"))
+        blocks.append(Text("Nothing from earlier stages was forgotten.", "good"))
     blocks += [*words.result(facts.best), words.worth(facts.summary["verdict"])]
     return Section("summary", "Summary", [*blocks, run_sections.cards(facts)])
 
@@ -146,7 +146,7 @@ def _curriculum_charts(facts: Facts) -> Section:
         found.append(
             figures.gain_of(facts.store, {facts.run_id: facts.name}, figures.references(facts), stages_of(facts.store, facts.run_id))
         )
-    return Section("curves", "Curves", found or [Text("There is nothing to draw yet.", "soft")])
+    return Section("curves", "Curves", found or [Text("There is nothing to plot yet.", "soft")])
 
 
 def _decisions(facts: Facts) -> Section:
@@ -186,7 +186,7 @@ def _of_period(request: Request) -> Document:
 
 def _of_study(request: Request) -> Document:
     if request.study is None:
-        raise ConfigError("no study was named")
+        raise ConfigError("no study was given")
     parts: list[Callable[[StudyFacts], Section]] = [
         study_words.summary, study_sections.best_trials, study_sections.history, study_sections.settings, study_sections.trade_off,
         study_sections.constraints, study_sections.against, study_sections.logos, study_sections.timeline, study_sections.searched,
@@ -206,8 +206,8 @@ def _of_study(request: Request) -> Document:
 
 KINDS: dict[str, Kind] = {
     "run": Kind("one run", _of_run),
-    "comparison": Kind("several runs against each other", _of_comparison, 2, MOST_COMPARED),
+    "comparison": Kind("several runs compared", _of_comparison, 2, MOST_COMPARED),
     "curriculum": Kind("a run's curriculum, stage by stage", _of_curriculum),
-    "period": Kind("a day or a week of all runs", _of_period, 0, 100_000, "time"),
+    "period": Kind("a day or week of all runs", _of_period, 0, 100_000, "time"),
     "study": Kind("a hyperparameter study", _of_study, 0, 100_000, "study"),
 }

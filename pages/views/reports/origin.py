@@ -19,14 +19,14 @@ def data_card(facts: Facts) -> Section:
     """What it was trained and measured on."""
     loaded, config = facts.loaded, facts.config.logos
     if loaded is None:
-        return Section("data", "Data card", [Text("Its log does not say yet which logos were read.", "soft")])
+        return Section("data", "Data card", [Text("Its log does not record yet which logos were read.", "soft")])
     where = "the built-in procedural logos" if loaded.path == BUILTIN else loaded.path
     cards = Cards(
         (
             Card("logos", f"{loaded.n_logos:,}", f"from {where}"),
             Card("work size", f"{config.work_size} px", f"traced at {facts.config.pipeline.trace_size or config.work_size} px"),
-            Card("variants", f"{config.variants}", "of each training logo, beside it"),
-            Card("digest", loaded.digest[:12] or "–", "of all pictures; the same digest is the same data"),
+            Card("variants", f"{config.variants}", "additional variants of each training logo"),
+            Card("digest", loaded.digest[:12] or "–", "over all pictures; equal digests mean equal data"),
         )
     )
     found = [split for split in SPLITS if any(split in counts for counts in loaded.counts.values())]
@@ -37,15 +37,11 @@ def data_card(facts: Facts) -> Section:
     blocks: list[Block] = [cards]
     if rows:
         blocks.append(Table.of(["category", *splits], rows))
-    blocks.append(
-        Text(
-            "The agent learns on the training logos alone; what this report says of gains is of the validation logos, at their evaluations."
-        )
-    )
+    blocks.append(Text("The agent learns only from the training logos. Gains in this report are measured on the validation logos."))
     if config.add_builtin:
-        blocks.append(Text(f"{config.add_builtin} built-in logos per category were trained on besides."))
+        blocks.append(Text(f"{config.add_builtin} built-in logos per category were added for training."))
     if loaded.skipped:
-        blocks.append(Text(f"{words.plural(len(loaded.skipped), 'file')} left out:"))
+        blocks.append(Text(f"{words.plural(len(loaded.skipped), 'file')} skipped:"))
         items = [Item(str(skipped.get("source", "?")), str(skipped.get("reason", ""))) for skipped in loaded.skipped[:MOST_SKIPPED]]
         rest = len(loaded.skipped) - len(items)
         blocks.append(Items([*items, *([Item("And", f"{rest} more.")] if rest else [])]))
@@ -55,7 +51,7 @@ def data_card(facts: Facts) -> Section:
 def reproduce(facts: Facts) -> Section:
     """The command, the versions, the data and the seed."""
     started, loaded = facts.started, facts.loaded
-    blocks: list[Block] = [Text("Save the settings above as config.yaml, then:"), Code(commands(facts))]
+    blocks: list[Block] = [Text("Save the settings above as config.yaml, then run:"), Code(commands(facts))]
     rows = [
         ("seed", str(facts.config.seed)),
         ("digest of the logos", loaded.digest if loaded and loaded.digest else "–"),
@@ -83,16 +79,16 @@ def caveats(facts: Facts) -> list[Block]:
     """What may keep a repetition from giving the same figures."""
     found = ["The same seed, settings, logos and versions give the same episodes and gains, with any number of workers."]
     if facts.config.reward.speed > 0:
-        found.append("Its reward weighs CPU time, which no two trainings share: figures will be close, not equal.")
+        found.append("Its reward includes CPU time, which differs between trainings, so figures will be close but not equal.")
     if facts.parent is not None:
         parent = facts.parent
         found.append(
-            f"It goes on from checkpoint {parent.checkpoint} (step {parent.step:,}) of {parent.run_id}: that run comes first, then runs fork."
+            f"It continues from checkpoint {parent.checkpoint} (step {parent.step:,}) of {parent.run_id}: reproduce that run first, then use runs fork."
         )
     given = read_commands(facts.run)
     if given:
-        found.append(f"Its curriculum was steered by hand: {', '.join(given[:20])}.")
+        found.append(f"Its curriculum was controlled by hand: {', '.join(given[:20])}.")
     versions = {tuple(sorted(record.versions.items())) for record in facts.of(AttemptStarted) if record.versions}
     if len(versions) > 1:
-        found.append("It was gone on with under other package versions than it began with; the table has those of its last attempt.")
+        found.append("It was resumed with different package versions; the table shows those of its last attempt.")
     return [Text(text, "soft") for text in found]

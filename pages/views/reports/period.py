@@ -35,7 +35,7 @@ def sections(store: Store, runs: Sequence[RunDir], since: float, until: float) -
     status = {run.run_id: run_state(run).status.value.lower() for run in runs}
     evaluated = [str(row["run_id"]) for row in active if row["best_gain"] == row["best_gain"]]
     shown = {run_id: names[run_id] for run_id in evaluated[:MOST_CURVES]}
-    curves: list[Block] = [figures.gain_of(store, shown)] if shown else [Text("No run was evaluated in this time.", "soft")]
+    curves: list[Block] = [figures.gain_of(store, shown)] if shown else [Text("No run was evaluated in this period.", "soft")]
     rows = [
         (
             names[str(row["run_id"])], status[str(row["run_id"])], when(row["started_ts"]), duration_text(row["minutes"]),
@@ -43,13 +43,15 @@ def sections(store: Store, runs: Sequence[RunDir], since: float, until: float) -
         )
         for row in active[:MOST_LISTED]
     ]  # fmt: skip
-    head = ("run", "status", "began", "time", "steps", "best gain", "against one setting for all")
+    head = ("run", "status", "began", "time", "steps", "best gain", "against single setting")
     return [
         Section("summary", "Summary", _summary(active, status, notices, names, since, until)),
-        Section("runs", "Runs", [Table(head, rows, frozenset({3, 4, 5}))] if rows else [Text("No run was trained in this time.", "soft")]),
+        Section(
+            "runs", "Runs", [Table(head, rows, frozenset({3, 4, 5}))] if rows else [Text("No run was trained in this period.", "soft")]
+        ),
         Section("curves", "Curves", curves),
-        Section("milestones", "Milestones", _listed([n for n in notices if n.is_milestone], names, "Nothing was reached in this time.")),
-        Section("health", "Health", _listed([n for n in notices if n.severity != "info"], names, "Nothing went wrong in this time.")),
+        Section("milestones", "Milestones", _listed([n for n in notices if n.is_milestone], names, "No milestones in this period.")),
+        Section("health", "Health", _listed([n for n in notices if n.severity != "info"], names, "Nothing went wrong in this period.")),
         across.section(store, {run_id: names[run_id] for run_id in names if run_id not in ids} | {i: names[i] for i in ids}),
     ]
 
@@ -66,7 +68,7 @@ def _summary(
     ids = [str(row["run_id"]) for row in active]
     over = [run_id for run_id in ids if status[run_id] in ("completed", "stopped", "failed", "pruned")]
     failed = [names[run_id] for run_id in ids if status[run_id] in ("failed", "interrupted")]
-    told = f"From {when(since)} to {when(until)}: {words.plural(len(ids), 'run')} trained, {len(over)} of them over."
+    told = f"From {when(since)} to {when(until)}: {words.plural(len(ids), 'run')} trained, {len(over)} of them finished."
     gains = {
         str(row["run_id"]): float(str(row["best_gain"]))
         for row in active
@@ -84,10 +86,10 @@ def _summary(
         blocks.append(Text(f"Failed or interrupted: {', '.join(failed)}.", "bad"))
     minutes = sum(float(str(row["minutes"])) for row in active)
     cards = (
-        Card("runs", str(len(ids)), f"{len(over)} over"),
-        Card("training", duration_text(minutes), "of these runs, all in all"),
+        Card("runs", str(len(ids)), f"{len(over)} finished"),
+        Card("training", duration_text(minutes), "total over these runs"),
         Card("milestones", str(sum(n.is_milestone for n in notices))),
-        Card("findings", str(sum(n.severity != "info" for n in notices)), "warnings and worse"),
+        Card("findings", str(sum(n.severity != "info" for n in notices)), "warnings and above"),
     )
     return [*blocks, Cards(cards)]
 
@@ -97,4 +99,4 @@ def _listed(notices: list[Notice], names: dict[str, str], none: str) -> list[Blo
         return [Text(none, "soft")]
     rows = [(n.title, names[n.run_id], n.text, f"{n.step:,}", when(n.ts)) for n in notices[:MOST_LISTED]]
     rest = len(notices) - len(rows)
-    return [Table(("what", "run", "how", "step", "when"), rows, frozenset({3, 4}), f"{rest} more are on the page Alerts." if rest else "")]
+    return [Table(("what", "run", "how", "step", "when"), rows, frozenset({3, 4}), f"{rest} more on the Alerts page." if rest else "")]

@@ -28,8 +28,8 @@ from storage import queries
 N_LOGOS = 4  # best, and as many worst
 MOST_LISTED = 40
 MEANING = (
-    "The gain of a conversion compares it with VTracer's own defaults on the same picture: 0 is as good, +0.69 is half the visible error at "
-    "equal size. All gains here have the headline weights, so they can be compared."
+    "Gain compares a conversion with VTracer's defaults on the same picture: 0 is equal, +0.69 is half the visible error at "
+    "the same size. All gains here use the same weights, so they can be compared."
 )
 
 
@@ -62,7 +62,7 @@ def cards(facts: Facts) -> Cards:
     if best is None or first is None:
         return Cards(tuple(found))
     found = [
-        Card("best validation gain", gain_text(best["gain"]), f"95 %: {words.interval(best['gain_low'], best['gain_high'])}, at step {int(best['step']):,}"),
+        Card("best validation gain", gain_text(best["gain"]), f"95%: {words.interval(best['gain_low'], best['gain_high'])}, at step {int(best['step']):,}"),
         Card("latest gain", gain_text(told["last_gain"]), f"first: {gain_text(first['gain'])}"),
         Card("better than the defaults", words.percent(best["share_better"]), f"of {int(best['n_logos'] or 0)} validation logos"),
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def _steps(told: dict[str, Any]) -> str:
 
 def charts(facts: Facts) -> Section:
     found: list[Block] = list(figures.of_run(facts))
-    return Section("curves", "Curves", found or [Text("There is nothing to draw yet.", "soft")])
+    return Section("curves", "Curves", found or [Text("There is nothing to plot yet.", "soft")])
 
 
 def trends(facts: Facts) -> Section:
@@ -95,7 +95,7 @@ def trends(facts: Facts) -> Section:
     if len(found) > 1:
         points = pd.DataFrame({"x": found["step"].astype(float), "value": found["gain"], "label": [f"step {s:,}" for s in found["step"]]})
         chart, trend = figures.trend_of(points, "validation gain")
-        blocks.append(figures.curve("Validation gain: running average and trend", chart, f"The average of {figures.AVERAGED} evaluations."))
+        blocks.append(figures.curve("Validation gain: running average and trend", chart, f"Average of {figures.AVERAGED} evaluations."))
         blocks.append(Text(words.direction(trend, 1000, "1,000 steps", "validation gain")))
         rows += [
             _trend_row("validation gain, whole run", points, "+.3f"),
@@ -111,12 +111,12 @@ def trends(facts: Facts) -> Section:
             rows += [_trend_row(f"{label}, whole run", series, form), _trend_row(f"{label}, second half", _late(series), form)]
     if rows:
         note = (
-            "A line by least squares. Values that follow each other closely count as fewer, so that a slow wave is not taken for a trend; an interval "
-            "that holds 0 is no clear trend."
+            "Least-squares trend. Correlated neighbouring values count as fewer, so that a slow wave is not mistaken for a trend; an interval "
+            "that includes 0 means no clear trend."
         )
-        head = ("quantity", "first average", "last average", "change per 1,000 steps", "95 % interval", "it")
+        head = ("quantity", "first average", "last average", "change per 1,000 steps", "95% interval", "it")
         blocks.append(Table(head, rows, frozenset(range(1, 5)), note))
-    return Section("trends", "Trends", blocks or [Text("There are too few values for a trend.", "soft")])
+    return Section("trends", "Trends", blocks or [Text("Too few values for a trend.", "soft")])
 
 
 def _late(points: pd.DataFrame) -> pd.DataFrame:
@@ -136,9 +136,9 @@ def _trend_row(label: str, points: pd.DataFrame, form: str) -> tuple[str, ...]:
 def baselines(facts: Facts) -> Section:
     """The agent against every way of choosing that was measured on the same logos."""
     if facts.best is None:
-        return Section("baselines", "Against other ways to choose", [Text("Nothing has been evaluated yet.", "soft")])
+        return Section("baselines", "Comparison with baselines", [Text("Nothing has been evaluated yet.", "soft")])
     best = facts.best
-    own = ("the agent, best evaluation", best["gain"], best["gain_low"], best["gain_high"], True)
+    own = ("agent, best evaluation", best["gain"], best["gain_low"], best["gain_high"], True)
     others = [(method_label(b.method, b.budget), b.gain, b.gain_low, b.gain_high, False) for b in facts.baselines]
     zero = (METHOD_LABELS["default"], 0.0, 0.0, 0.0, False)
     rows = [_method_row(own[0], "1", best), (zero[0], "1", "+0.000", "by definition", "–", *_defaults(best))]
@@ -150,7 +150,7 @@ def baselines(facts: Facts) -> Section:
                 "method",
                 "conversions per logo",
                 "gain",
-                "95 % interval",
+                "95% interval",
                 "better than the defaults",
                 "SSIM",
                 "colour error",
@@ -161,19 +161,19 @@ def baselines(facts: Facts) -> Section:
         ),
         words.worth(facts.summary["verdict"]),
         Text(
-            "Intervals are of the mean over the logos, by bootstrap; two methods on the same logos are told apart better by the paired "
-            "difference above than by whether their intervals overlap.",
+            "Bootstrap intervals of the mean over the logos. For two methods on the same logos, the paired difference above is "
+            "a better test than whether their intervals overlap.",
             "soft",
         ),
     ]
     if not facts.baselines:
-        blocks.insert(1, Text("This run measured no other method.", "soft"))
+        blocks.insert(1, Text("This run measured no other methods.", "soft"))
     names = [c for c in CATEGORY_COLOURS if f"gain_{c}" in best]
     if names and facts.first is not None:
         table = [(c, *(gain_text(row.get(f"gain_{c}")) for row in (facts.first, best)), *_by_category(facts, c)) for c in names]
         titles = [method_label(b.method, b.budget) for b in facts.baselines]
         blocks.append(Table.of(["category", "first evaluation", "best evaluation", *titles], table))
-    return Section("baselines", "Against other ways to choose", blocks)
+    return Section("baselines", "Comparison with baselines", blocks)
 
 
 def _by_category(facts: Facts, category: str) -> list[str]:
@@ -207,11 +207,11 @@ def _defaults(best: dict[str, Any]) -> list[str]:
 def stages(facts: Facts) -> Section:
     """What became of each stage."""
     if not facts.config.curriculum.enabled:
-        return Section("stages", "Stages", [Text("It was trained without a curriculum, on all training logos from the start.", "soft")])
+        return Section("stages", "Stages", [Text("Trained without a curriculum, on all training logos from the start.", "soft")])
     found = facts.summary["curriculum"]
     if not found["stages"]:
-        return Section("stages", "Stages", [Text("It has not begun its first stage.", "soft")])
-    open_stage = "the run ended in it" if is_over(facts) else "in it now"
+        return Section("stages", "Stages", [Text("It has not started its first stage.", "soft")])
+    open_stage = "run ended here" if is_over(facts) else "in progress"
     rows = [
         (
             row["stage"], f"{row['episodes']:,}", duration_text(row["minutes"]), words.percent(row["gate"]), words.percent(row["reached"]),
@@ -220,7 +220,7 @@ def stages(facts: Facts) -> Section:
         )
         for row in found["stages"]
     ]  # fmt: skip
-    head = ("stage", "episodes", "time", "asked for", "reached", "logos that meet it now", "since its end", "how it ended")
+    head = ("stage", "episodes", "time", "required", "reached", "logos meeting it now", "since its end", "outcome")
     return Section("stages", "Stages", [Table(head, rows, frozenset(range(1, 7)))])
 
 
@@ -231,13 +231,13 @@ def decisions(facts: Facts) -> list[Block]:
         for row in facts.summary["curriculum"]["decisions"]
     ]
     if not rows:
-        return [Text("It has decided nothing yet.", "soft")]
+        return [Text("No decisions yet.", "soft")]
     return [Table(("stage", "at step", "decision"), rows[:200], frozenset({1}))]
 
 
 def rules(facts: Facts) -> list[Block]:
     """What each stage asks for."""
-    head = ("stage", "categories", "difficulty", "SSIM", "gain", "successes", "episodes at most")
+    head = ("stage", "categories", "difficulty", "SSIM", "gain", "successes", "maximum episodes")
     rows = [
         (
             stage.name, ", ".join(stage.categories), f"{stage.difficulty:g}", f"{stage.target_ssim:g}",
@@ -247,7 +247,7 @@ def rules(facts: Facts) -> list[Block]:
         for stage in facts.config.curriculum.stages
     ]  # fmt: skip
     plan = facts.config.curriculum
-    told = f"Successes count over the last {plan.window:,} episodes; a stage lasts at least {plan.min_episodes:,}; at its limit: {plan.on_failure}."
+    told = f"Success rate over the last {plan.window:,} episodes; at least {plan.min_episodes:,} episodes per stage; at the limit: {plan.on_failure}."
     return [Table(head, rows, frozenset(range(2, 7))), Text(told, "soft")]
 
 
@@ -273,7 +273,7 @@ def health(facts: Facts) -> Section:
         items.append(
             Item(
                 words.plural(len(lost), "worker"),
-                f"replaced, the last because of: {lost[-1].reason}; {words.plural(aside, 'logo')} put aside.",
+                f"replaced, the last because of: {lost[-1].reason}; {words.plural(aside, 'logo')} quarantined.",
             )
         )
     told = [warning.text for warning in facts.of(WarningGiven)]
@@ -282,7 +282,7 @@ def health(facts: Facts) -> Section:
     ]
     blocks: list[Block] = [words.health(severities(facts)), *([Items(items)] if items else [])]
     if facts.summary["n_bad"]:
-        blocks.append(Text(f"{facts.summary['n_bad']} lines of its log could not be read and are left out of all figures.", "bad"))
+        blocks.append(Text(f"{facts.summary['n_bad']} lines of its log could not be read and are excluded from all figures.", "bad"))
     return Section("health", "Health", blocks)
 
 
@@ -300,7 +300,7 @@ def logos(facts: Facts, files: Files) -> Section:
     """Best and worst at the best evaluation: the picture, the defaults' SVG and the agent's."""
     frame = facts.logos
     if frame.empty:
-        return Section("logos", "Best and worst logos", [Text("No evaluation with its logos is there yet.", "soft")])
+        return Section("logos", "Best and worst logos", [Text("No evaluation with its logos is available yet.", "soft")])
     failed = frame[frame["failure"].fillna("") != ""]
     fine = frame[frame["failure"].fillna("") == ""]
     best = fine.head(N_LOGOS)
@@ -315,14 +315,14 @@ def logos(facts: Facts, files: Files) -> Section:
         blocks.append(Text(f"{words.plural(len(failed), 'conversion')} failed at that evaluation: {names}.", "bad"))
     blocks.append(
         Text(
-            "Before: what VTracer's defaults make of the picture. After: the agent's. Both are vectors here; figures of the defaults in brackets.",
+            "Before: VTracer's defaults. After: the agent's choice. Both are shown as vectors; figures for the defaults are in brackets.",
             "soft",
         )
     )
     if files.n_left_out:
         blocks.append(
             Text(
-                f"{words.plural(files.n_left_out, 'picture')} too large for a report {'was' if files.n_left_out == 1 else 'were'} left out.",
+                f"{words.plural(files.n_left_out, 'picture')} too large for a report {'was' if files.n_left_out == 1 else 'were'} skipped.",
                 "soft",
             )
         )
@@ -360,7 +360,7 @@ def milestones(facts: Facts) -> Section:
         for step, ts, title, text in sorted(rows, key=lambda r: r[:2])
     ]
     if not table:
-        return Section("milestones", "Milestones", [Text("Nothing was reached yet.", "soft")])
+        return Section("milestones", "Milestones", [Text("No milestones yet.", "soft")])
     return Section("milestones", "Milestones", [Table(("what", "how", "step", "when"), table[:MOST_LISTED], frozenset({2, 3}))])
 
 
@@ -372,7 +372,7 @@ def _firsts(found: pd.DataFrame) -> list[tuple[int, float, str, str]]:
         if len(above):
             row = above.iloc[0]
             rows.append(
-                (int(row["step"]), float(row["ts"]), title, f"for the first time with its whole interval; gain {gain_text(row['gain'])}")
+                (int(row["step"]), float(row["ts"]), title, f"for the first time with its entire interval; gain {gain_text(row['gain'])}")
             )
     if len(found):
         row = found.loc[found["gain"].idxmax()]

@@ -48,11 +48,11 @@ def history(facts: StudyFacts) -> Section:
             blocks.append(figures.curve(f"{_capital(TITLES[name])} by trial", charts.history(found, view.title), f"{told}."))
     if (curve := _intermediate(facts)) is not None:
         blocks.append(curve)
-    return Section("history", "How it went", blocks or [Text("No trial has a result yet.", "soft")])
+    return Section("history", "Progress", blocks or [Text("No trial has a result yet.", "soft")])
 
 
 def _intermediate(facts: StudyFacts) -> Curve | None:
-    """Of as many trials as there is room for, with every so many of their evaluations."""
+    """Of as many trials as fit, with every so many of their evaluations."""
     view = facts.view()
     most = max((len(trial.intermediate) for trial in facts.trials), default=0)
     n_lines = min(MOST_LINES, max(MOST_VALUES // max(most, 1), 20))
@@ -62,17 +62,17 @@ def _intermediate(facts: StudyFacts) -> Curve | None:
     frame = pd.DataFrame(rows)
     every = -(-len(frame) // MOST_VALUES)
     frame = frame[frame.groupby("number").cumcount() % every == 0]
-    told = ["Pruned trials, pale, don't stretch the axis"] if (frame["state"] == "pruned").any() else []
+    told = ["Pale: pruned trials, which don't affect the axis"] if (frame["state"] == "pruned").any() else []
     told += [view.note(n_lines)] if view.note(n_lines) else []
     return figures.curve("Gain at each evaluation", charts.intermediate(frame, domain), f"{'; '.join(told)}." if told else "")
 
 
 def settings(facts: StudyFacts) -> Section:
     """Which settings matter, and in what way."""
-    title = "Which settings matter"
+    title = "Importance of settings"
     n = len(analysis.complete(facts.trials))
     if n < 2:
-        return Section("settings", title, [Text(f"This takes at least two complete trials; there {'is one' if n else 'is none'}.", "soft")])
+        return Section("settings", title, [Text(f"This needs at least two complete trials; there {'is one' if n else 'is none'}.", "soft")])
     blocks: list[Block] = []
     ordered = list(facts.config.space)
     for place, name in enumerate(facts.config.objectives):
@@ -81,14 +81,14 @@ def settings(facts: StudyFacts) -> Section:
             ordered = ordered if place else [*shares, *(key for key in ordered if key not in shares)]
             rows = pd.DataFrame([{"setting": key, "share": share, "method": "PED-ANOVA"} for key, share in shares.items()])
             of = f" for the {TITLES[name]}" if len(facts.config.objectives) > 1 else ""
-            note = "PED-ANOVA: what sets the best tenth of the trials apart from the others."
+            note = "PED-ANOVA: what distinguishes the best tenth of the trials from the others."
             blocks += [figures.curve(f"Importance{of}", charts.importance(rows), note), Text(_most_important(shares, n))]
         else:
             blocks.append(Text(f"{_capital(problem)}.", "soft"))
             break
     shown = ordered[:MOST_SETTINGS]
     if len(shown) < len(ordered):
-        blocks.append(Text(f"Drawn below are the {MOST_SETTINGS} that matter most, of {len(ordered)}.", "soft"))
+        blocks.append(Text(f"The {MOST_SETTINGS} most important of {len(ordered)} settings are plotted below.", "soft"))
     return Section("settings", title, [*blocks, *_drawn(facts, shown)])
 
 
@@ -98,14 +98,14 @@ def _importances(facts: StudyFacts, place: int) -> tuple[dict[str, float], str]:
     except StudyError as error:
         return {}, str(error)
     except (ValueError, RuntimeError) as error:  # of Optuna, where the trials differ in nothing that it could weigh
-        return {}, f"importance can't be told of these trials: {error}"
-    return {name: share for name, share in found.items() if share == share}, "importance can't be told of these trials"
+        return {}, f"importance can't be computed from these trials: {error}"
+    return {name: share for name, share in found.items() if share == share}, "importance can't be computed from these trials"
 
 
 def _most_important(shares: dict[str, float], n: int) -> str:
     name, share = next(iter(shares.items()))
-    caution = "; of so few trials that is a hint, no more" if n < 20 else ""
-    return f"{name} matters most, with {share:.0%} of what tells the best trials from the others{caution}."
+    caution = "; with so few trials, this is only a hint" if n < 20 else ""
+    return f"{name} matters most, with {share:.0%} of what distinguishes the best trials from the others{caution}."
 
 
 def _drawn(facts: StudyFacts, names: list[str]) -> list[Block]:
@@ -118,14 +118,14 @@ def _drawn(facts: StudyFacts, names: list[str]) -> list[Block]:
     if lines.empty:
         return []
     ends = pd.DataFrame([row for name, dimension in part.config.space.items() for row in axis_ends(name, dimension)])
-    note = ". ".join(filter(None, ("A line per trial; pale: pruned, or against a constraint", view.note(MOST_LINES))))
+    note = ". ".join(filter(None, ("One line per trial; pale: pruned or violating a constraint", view.note(MOST_LINES))))
     chart = charts.parallel(lines, ends, view.title, view.is_larger_better)
     blocks: list[Block] = [figures.curve("All settings together", chart, f"{note}.")]
     n_points = min(MOST_POINTS, MOST_SLICED // len(names))
     rows = pd.DataFrame(analysis.slices(view.most(n_points), part.config))
     colours = [
         told
-        for state, told in (("pruned", "Grey: pruned"), ("infeasible", "Amber: against a constraint"))
+        for state, told in (("pruned", "Grey: pruned"), ("infeasible", "Amber: violates a constraint"))
         if (rows["state"] == state).any()
     ]
     told = ". ".join([*colours, *filter(None, [view.note(n_points)])])
@@ -142,7 +142,7 @@ def trade_off(facts: StudyFacts) -> Section:
     """Several objectives against the first, and the trials that none is better than."""
     names, title = facts.config.objectives, "Trade-off"
     if len(names) < 2:
-        return Section("front", title, [Text(f"Only one objective was sought, the {TITLES[names[0]]}: there is nothing to trade.", "soft")])
+        return Section("front", title, [Text(f"The only objective is the {TITLES[names[0]]}, so there is no trade-off.", "soft")])
     done = analysis.complete(facts.trials)
     if not done:
         return Section("front", title, [Text("No trial is complete yet.", "soft")])
@@ -151,14 +151,16 @@ def trade_off(facts: StudyFacts) -> Section:
         points, line = front_points(view.most(MOST_POINTS), facts.config, other, names[0])
         if len(points) == 0:
             continue
-        note = f"{int((points['on_front'] == ON_FRONT).sum())} trials are on the front: none is better than they in every objective."
+        note = (
+            f"{int((points['on_front'] == ON_FRONT).sum())} trials are on the Pareto front: no other trial beats them in every objective."
+        )
         blocks.append(
             figures.curve(
                 f"{_capital(TITLES[names[0]])} against {TITLES[other]}", charts.front(points, line, (TITLES[other], TITLES[names[0]])), note
             )
         )
     kept = sorted(analysis.front(facts.trials, facts.config), key=lambda trial: -analysis.signs(facts.config)[0] * trial.values[0])
-    return Section("front", title, [*blocks, _trials(facts, kept[:40], "The front, the best by the first objective first.")])
+    return Section("front", title, [*blocks, _trials(facts, kept[:40], "The Pareto front, sorted by the first objective.")])
 
 
 def constraints(facts: StudyFacts) -> Section:
@@ -166,17 +168,17 @@ def constraints(facts: StudyFacts) -> Section:
     limit, title = facts.config.max_worse_share, "Constraints"
     measured = [share for trial in facts.trials if trial.is_finished and (share := share_worse(trial)) is not None]
     if limit is None:
-        blocks = [Text("None was set: a trial counts whatever share of its results looks worse than the defaults'.", "soft")]
+        blocks = [Text("None was set: trials count no matter how many of their results look worse than those of the defaults.", "soft")]
     else:
         done = analysis.complete(facts.trials)
         kept, untold = sum(trial.is_feasible for trial in done), sum(not trial.constraints for trial in done)
-        told = f"At most {limit:.0%} of a trial's results may look worse than VTracer's defaults': {kept} of {words.plural(len(done), 'complete trial')} keep to it"
-        blocks = [Text(f"{told}; of {untold} of them that was not measured, and they count." if untold else f"{told}.")]
+        told = f"At most {limit:.0%} of a trial's results may look worse than VTracer's defaults': {kept} of {words.plural(len(done), 'complete trial')} satisfy this"
+        blocks = [Text(f"{told}; for {untold} of them it was not measured, and they count as satisfying it." if untold else f"{told}.")]
     if measured:
         low, middle, high = min(measured), float(pd.Series(measured).median()), max(measured)
         blocks.append(
             Text(
-                f"Over {words.plural(len(measured), 'trial')} that share went from {low:.0%} to {high:.0%}, with {middle:.0%} in the middle."
+                f"Over {words.plural(len(measured), 'trial')}, that share ranged from {low:.0%} to {high:.0%}, with a median of {middle:.0%}."
             )
         )
     return Section("constraints", title, list(blocks))
@@ -186,9 +188,9 @@ def best_trials(facts: StudyFacts) -> Section:
     """The best, and what tells their settings apart."""
     found = facts.ranked[:N_BEST]
     if not found:
-        return Section("best", "The best trials", [Text("No trial is complete and meets the constraints yet.", "soft")])
-    order = "Those on the Pareto front stand first. " if len(facts.config.objectives) > 1 else ""
-    note = f"{order}Intervals are of the mean gain over the validation logos; a dash where a trial's run is gone. The run of trial 0 is {facts.study.run_of(0).run_id}, and so on."
+        return Section("best", "The best trials", [Text("No complete trial meets the constraints yet.", "soft")])
+    order = "Trials on the Pareto front come first. " if len(facts.config.objectives) > 1 else ""
+    note = f"{order}Intervals are for the mean gain over the validation logos; a dash means that the trial's run no longer exists. The run of trial 0 is {facts.study.run_of(0).run_id}, and so on."
     return Section("best", "The best trials", [_trials(facts, found, note), *_different(facts, found[:N_DIFFERENT])])
 
 
@@ -198,7 +200,7 @@ def _trials(facts: StudyFacts, trials: list[TrialRow], note: str) -> Table:
     head = (
         "trial",
         *(TITLES[name] for name in names),
-        "95 % interval of the gain",
+        "95% interval of the gain",
         "looks worse",
         *(TITLES[name] for name in also),
         "at step",
@@ -245,7 +247,7 @@ def against(facts: StudyFacts) -> Section:
     """The best trial's agent against other ways to choose, as in the report of its run."""
     run = best_run(facts)
     if run is None:
-        return Section("baselines", "Against other ways to choose", [Text(_no_run(facts), "soft")])
+        return Section("baselines", "Comparison with baselines", [Text(_no_run(facts), "soft")])
     found = run_sections.baselines(run)
     return Section(found.name, found.title, [Text(f"Of trial {_best_number(facts)}, the best."), *found.blocks])
 
@@ -267,7 +269,7 @@ def _no_run(facts: StudyFacts) -> str:
     return (
         "There is no best trial yet."
         if facts.best is None
-        else f"The run of trial {facts.best.number}, the best, is gone, or can't be read."
+        else f"The run of trial {facts.best.number}, the best, no longer exists or can't be read."
     )
 
 
@@ -280,7 +282,7 @@ def timeline(facts: StudyFacts) -> Section:
         return Section("timeline", "Timeline", [Text("No trial has begun yet.", "soft")])
     newest = spans.tail(MOST_SPANS)
     note = f"The newest {MOST_SPANS} of {len(spans):,}." if len(spans) > MOST_SPANS else ""
-    blocks: list[Block] = [figures.curve("When each trial was worked on", charts.timeline(newest), note)]
+    blocks: list[Block] = [figures.curve("When each trial ran", charts.timeline(newest), note)]
     means = (
         spans[spans["state"].isin(["complete", "infeasible", "pruned"])]
         .assign(is_pruned=lambda f: f["state"] == "pruned")
@@ -290,9 +292,9 @@ def timeline(facts: StudyFacts) -> Section:
     if len(means):
         told = [f"a complete trial took {duration_text(means[False])} on average"] if False in means else []
         told += [f"a pruned one {duration_text(means[True])}"] if True in means else []
-        blocks.append(Text(f"{_capital(', '.join(told))}, waiting in the queue included."))
+        blocks.append(Text(f"{_capital(', '.join(told))}, including time in the queue."))
     failed = [
-        (str(trial.number), str(trial.attrs.get("reason") or "no reason was told")) for trial in facts.trials if trial.state == "FAIL"
+        (str(trial.number), str(trial.attrs.get("reason") or "no reason recorded")) for trial in facts.trials if trial.state == "FAIL"
     ]
     if failed:
         rest = len(failed) - MOST_FAILURES
@@ -306,13 +308,13 @@ def searched(facts: StudyFacts) -> Section:
     rows = [(name, dimension.text(), analysis.shown(encoded(value_in(base, name)))) for name, dimension in config.space.items()]
     how = [
         ("objectives", ", ".join(TITLES[name] for name in config.objectives)), ("sampler", config.sampler), ("pruner", config.pruner),
-        ("trials", f"{config.n_trials:,}" if config.n_trials else "as many as fit"), ("hours", f"{config.hours:g}" if config.hours else "no limit"),
+        ("trials", f"{config.n_trials:,}" if config.n_trials else "unlimited"), ("hours", f"{config.hours:g}" if config.hours else "no limit"),
         ("trials at a time", str(config.parallel)), ("steps per trial", f"{facts.n_steps:,}"), ("evaluations per trial", str(config.evaluations)),
     ]  # fmt: skip
     table = export.to_csv(pd.DataFrame(analysis.table(facts.view().most(MOST_ROWS), config))).decode() if facts.trials else ""
     blocks: list[Block] = [
-        Table(("setting", "searched", "base"), rows), Text("How it was searched:"), Table(("how", "value"), how), Code(study_yaml(config), "The study, as YAML"),
-        Code(to_yaml(facts.base), "The config that trials change, as base.yaml", "base.yaml"),
+        Table(("setting", "searched", "base"), rows), Text("Search settings:"), Table(("how", "value"), how), Code(study_yaml(config), "The study, as YAML"),
+        Code(to_yaml(facts.base), "The base config, as base.yaml", "base.yaml"),
     ]  # fmt: skip
     if table:
         told = f"{_capital(facts.view().note(MOST_ROWS))}, as CSV" if facts.view().note(MOST_ROWS) else "All trials, as CSV"
@@ -323,11 +325,11 @@ def searched(facts: StudyFacts) -> Section:
 def data_card(facts: StudyFacts) -> Section:
     run = best_run(facts)
     if run is None:
-        return Section("data", "Data card", [Text(f"{_no_run(facts)} Which logos were read is not known.", "soft")])
+        return Section("data", "Data card", [Text(f"{_no_run(facts)} It is unknown which logos were read.", "soft")])
     found = origin.data_card(run)
     digests = {one.loaded.digest for one in facts.runs.values() if one.loaded is not None}
     if len(digests) > 1:
-        found.blocks.append(Text("The trials' runs read different logos: their gains can't be compared.", "bad"))
+        found.blocks.append(Text("The trials' runs used different logos, so their gains can't be compared.", "bad"))
     return found
 
 
@@ -341,12 +343,12 @@ def reproduce(facts: StudyFacts) -> Section:
     rows = [
         ("seed of the sampler", str(facts.config.seed)), ("seed of each trial", str(facts.base.seed)),
         ("digest of the logos", loaded.digest if loaded and loaded.digest else "–"), ("study", study_id),
-        ("Optuna, where this report was made", metadata.version("optuna")),
+        ("Optuna that made this report", metadata.version("optuna")),
     ]  # fmt: skip
     if started is not None:
         rows += [("Python", started.python or "–"), *((str(name), str(value)) for name, value in sorted(started.versions.items()))]
     blocks: list[Block] = [
-        Text("Save the study and its base beside each other, then:"), Code("\n".join(lines)), Code(text, "The study, as study.yaml", "study.yaml"),
+        Text("Save the study and its base config in one folder, then run:"), Code("\n".join(lines)), Code(text, "The study, as study.yaml", "study.yaml"),
         Table(("what", "value"), rows), *_caveats(facts),
     ]  # fmt: skip
     return Section("reproduce", "How to reproduce it", blocks)
@@ -358,16 +360,14 @@ def _caveats(facts: StudyFacts) -> list[Block]:
     found = ["The same seeds, settings, logos and versions draw the same values and give the same gains, trial by trial."]
     if config.parallel > 1:
         found.append(
-            f"{config.parallel} trials ran at a time: which ends first decides what the next one draws, so a repetition may differ."
+            f"{config.parallel} trials ran in parallel; the order in which they end affects the next draws, so a repetition may differ."
         )
     if "minutes" in config.objectives:
-        found.append(
-            "Minutes of training are an objective, and no two trainings share them: what is drawn after the first trials will differ."
-        )
+        found.append("Training time is an objective and varies between trainings, so draws after the first trials will differ.")
     if config.hours is not None:
-        found.append("Its budget is time: another machine makes more trials or fewer.")
+        found.append("The budget is time, so another machine may complete more or fewer trials.")
     if facts.base.reward.speed > 0 or "reward.speed" in config.space:
-        found.append("The reward weighs CPU time, which no two trainings share: gains will be close, not equal.")
+        found.append("The reward includes CPU time, which differs between trainings, so gains will be close but not equal.")
     return [Text(text, "soft") for text in found]
 
 

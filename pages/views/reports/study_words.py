@@ -18,7 +18,7 @@ from storage.run_comparison import PairedComparison
 MOST_NAMED = 12
 NEAR_END = 0.03  # of a range: a best value there may have a better one beyond
 STATES = {
-    "complete": "complete", "infeasible": "complete, but against a constraint", "pruned": "pruned", "failed": "failed", "running": "running",
+    "complete": "complete", "infeasible": "complete, but violating a constraint", "pruned": "pruned", "failed": "failed", "running": "running",
     "waiting": "waiting",
 }  # fmt: skip
 
@@ -53,7 +53,7 @@ def work(facts: StudyFacts) -> str:
         StudyStatus.FAILED: "It failed",
         StudyStatus.INTERRUPTED: "It was interrupted",
     }[status]
-    made = f"The study {facts.name} made {words.plural(n, 'trial')}{over}"
+    made = f"The study {facts.name} ran {words.plural(n, 'trial')}{over}"
     return f"{made}{f': {counted}' if counted else ''}. {how}{f': {reason}' if reason and status is not StudyStatus.NEW else ''}."
 
 
@@ -62,7 +62,7 @@ def _counted(kinds: list[str]) -> str:
     n_against = kinds.count("infeasible")
     numbers = {kind: kinds.count(kind) + (n_against if kind == "complete" else 0) for kind in STATES if kind != "infeasible"}
     told = [
-        f"{n:,} {STATES[kind]}" + (f" ({n_against:,} of them against a constraint)" if kind == "complete" and n_against else "")
+        f"{n:,} {STATES[kind]}" + (f" ({n_against:,} of them violating a constraint)" if kind == "complete" and n_against else "")
         for kind, n in numbers.items()
         if n
     ]
@@ -74,7 +74,7 @@ def result(facts: StudyFacts) -> list[Text]:
     best, n = facts.best, len(analysis.complete(facts.trials))
     if best is None:
         why = f"None of the {words.plural(n, 'complete trial')} meets the constraints" if n else "No trial is complete yet"
-        return [Text(f"{why}, so nothing can be said of which settings are best.", "bad")]
+        return [Text(f"{why}, so the best settings are not known.", "bad")]
     objective, run = facts.config.objectives[0], facts.of_trial(best)
     by = f"By {TITLES[objective]}, the first of its objectives, the best" if len(facts.config.objectives) > 1 else "The best"
     told = f"{by} is trial {best.number}: {TITLES[objective]} {value_text(objective, best.values[0])}"
@@ -86,8 +86,8 @@ def result(facts: StudyFacts) -> list[Text]:
     if n > 1 and objective == "gain":
         blocks.append(
             Text(
-                f"It was chosen as the best of {n} by the same logos that its gain is measured on, so that gain is likely a little too high: "
-                "a training with another seed would tell.",
+                f"It was chosen as the best of {n} on the same logos that its gain is measured on, so the gain is probably slightly too high; "
+                "train with another seed to check.",
                 "soft",
             )
         )
@@ -105,7 +105,7 @@ def against_base(facts: StudyFacts) -> list[Text]:
     if best is None:
         return []
     if own is not None and own.number == best.number:
-        return [Text("Those are the base config's own values: the search found nothing better than what it began with.", "bad")]
+        return [Text("These are the base config's own values: the search found nothing better than its starting point.", "bad")]
     if own is not None:
         return [_against_trial(facts, best, own)]
     mine = facts.of_trial(best)
@@ -120,7 +120,7 @@ def against_base(facts: StudyFacts) -> list[Text]:
 def _against_trial(facts: StudyFacts, best: TrialRow, own: TrialRow) -> Text:
     name = f"the base config's own values (trial {own.number})"
     if own.state != "COMPLETE":
-        return Text(f"{_capital(name)} are no measure: that trial is {STATES[analysis.kind_of(own)]}.", "soft")
+        return Text(f"{_capital(name)} can't serve as a reference: that trial is {STATES[analysis.kind_of(own)]}.", "soft")
     mine, theirs = facts.of_trial(best), facts.of_trial(own)
     if mine is not None and theirs is not None:
         told = _paired(f"trial {best.number}", name, facts.compare(theirs, mine))
@@ -129,7 +129,7 @@ def _against_trial(facts: StudyFacts, best: TrialRow, own: TrialRow) -> Text:
     objective = facts.config.objectives[0]
     return Text(
         f"{_capital(name)} reached {value_text(objective, own.values[0])} against {value_text(objective, best.values[0])} of trial {best.number}. "
-        "Whether that is more than chance can't be said: the evaluations of their runs are not there to be compared."
+        "Whether that is more than chance is unknown, because the evaluations of their runs are not available."
     )
 
 
@@ -138,7 +138,7 @@ def _paired(name: str, other: str, found: PairedComparison | None) -> Text | Non
         return None
     tone: Tone = "good" if found.low > 0 else "bad"
     verdict = found.verdict(name)
-    figures = f"{gain_text(found.difference)}, 95 % interval {words.interval(found.low, found.high)}"
+    figures = f"{gain_text(found.difference)}, 95% interval {words.interval(found.low, found.high)}"
     return Text(f"Against {other}, on the same {words.plural(found.n_logos, 'logo')}: {verdict[0].lower()}{verdict[1:]} ({figures}).", tone)
 
 
@@ -154,7 +154,7 @@ def in_full(facts: StudyFacts) -> list[Text]:
         if theirs
         else None
     )
-    return [*told, paired or Text("No full training of the base config is here to hold it against.", "soft")]
+    return [*told, paired or Text("There is no full training of the base config to compare it with.", "soft")]
 
 
 def front(facts: StudyFacts) -> list[Text]:
@@ -163,8 +163,8 @@ def front(facts: StudyFacts) -> list[Text]:
         return []
     found = analysis.front(facts.trials, facts.config)
     named = ", ".join(str(trial.number) for trial in found[:MOST_NAMED]) + (" and more" if len(found) > MOST_NAMED else "")
-    told = f"{words.plural(len(found), 'trial')} {'is' if len(found) == 1 else 'are'} on the Pareto front, where none is better in one objective "
-    blocks = [Text(f"{told}without being worse in another: {named}.")]
+    told = f"{words.plural(len(found), 'trial')} {'is' if len(found) == 1 else 'are'} on the Pareto front, where no trial can improve in one objective "
+    blocks = [Text(f"{told}without getting worse in another: {named}.")]
     for place, name in enumerate(facts.config.objectives[1:], 1):
         least = min(found, key=lambda trial: trial.values[place])  # both others are to be small
         first = facts.config.objectives[0]
@@ -181,7 +181,7 @@ def cards(facts: StudyFacts) -> Cards:
     n_done, objective = sum(trial.is_finished for trial in facts.trials), config.objectives[0]
     run = facts.of_trial(best)
     known = run.best if run is not None and objective == "gain" else None
-    note = f"95 %: {words.interval(known['gain_low'], known['gain_high'])}" if known else "its interval is not known" if best else ""
+    note = f"95%: {words.interval(known['gain_low'], known['gain_high'])}" if known else "interval unknown" if best else ""
     found = [
         Card(f"best {TITLES[objective]}", value_text(objective, best.values[0] if best else None), note if objective == "gain" else ""),
         Card("trials", str(n_done), f"of {config.n_trials:,}" if config.n_trials else f"within {config.hours:g} hours"),
@@ -200,34 +200,34 @@ def unknown(facts: StudyFacts) -> list[Text | Items]:
         items = [*_unknown_of_best(facts, best), *_ends(facts, best)]
     failed = sum(trial.state == "FAIL" for trial in facts.trials)
     if failed:
-        items.append(Item("Failed trials.", f"What their settings are worth is not known ({failed} of {len(facts.trials)}).", "bad"))
+        items.append(Item("Failed trials.", f"The value of their settings is unknown ({failed} of {len(facts.trials)}).", "bad"))
     if any(not trial.is_finished for trial in facts.trials):
-        items.append(Item("Open trials.", "Some have not ended: the best may change."))
-    return [Text("What these figures do not tell:"), Items(items)] if items else []
+        items.append(Item("Open trials.", "Some are still running, so the best may change."))
+    return [Text("Limitations of these figures:"), Items(items)] if items else []
 
 
 def _unknown_of_best(facts: StudyFacts, best: TrialRow) -> list[Item]:
     found: list[Item] = []
     if facts.of_trial(best) is None:
         found.append(
-            Item("Interval.", f"How sure the figures of trial {best.number} are is not known: its run is gone, or can't be read.", "bad")
+            Item("Interval.", f"The uncertainty of trial {best.number} is unknown: its run no longer exists or can't be read.", "bad")
         )
     is_compared = bool(against_base(facts)) or bool(facts.in_full and facts.of_base)
     if not is_compared and facts.of_base:
         run = facts.of_base[0]
         gain = f"{run.run_id} is a run of it, with {run.config.total_timesteps:,} steps and gain {gain_text((run.best or {})['gain'])}"
-        told = f"{gain}; no trial has its own values, and the best was not trained as long, so whether it is better is not known."
+        told = f"{gain}; no trial used its values and the best trial was not trained as long, so it is unknown which is better."
         found.append(Item("Base config.", told, "bad"))
     elif not is_compared:
-        told = "No trial has its own values, and no run of it is here: whether the search found anything better is not known. "
+        told = "No trial used its values and it has no run here, so it is unknown whether the search found anything better. "
         found.append(Item("Base config.", f"{told}Train it (base.yaml below), then make this report again.", "bad"))
     if not facts.in_full and facts.n_steps < facts.base.total_timesteps:
-        told = f"How its settings do with {facts.base.total_timesteps:,} steps is not known yet"
+        told = f"How its settings perform with {facts.base.total_timesteps:,} steps is not known yet"
         found.append(Item("Full training.", f"{told}: python -m core search train {facts.study.study_id}"))
     found.append(
         Item(
             "Chance.",
-            f"Each trial is one training, all with the seed {facts.base.seed}: how far another seed would move it was not measured.",
+            f"Each trial was trained once, with seed {facts.base.seed}; the effect of other seeds was not measured.",
         )
     )
     return found
@@ -240,7 +240,7 @@ def _ends(facts: StudyFacts, best: TrialRow) -> list[Item]:
         for name, dimension in facts.config.space.items()
         if name in best.params and _is_at_an_end(best.params[name], dimension)
     ]
-    return [Item("Ends of ranges.", f"{', '.join(names)}: what lies beyond was not tried, and may be better.")] if names else []
+    return [Item("Range limits.", f"{', '.join(names)}: values beyond the range were not tried and may be better.")] if names else []
 
 
 def _is_at_an_end(value: object, dimension: Dimension) -> bool:

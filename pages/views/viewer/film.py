@@ -1,4 +1,4 @@
-"""The gallery's films: asked for in a line of choices, made by a process of their own, shown and taken home."""
+"""The gallery's films: asked for in a line of choices, made by a process of their own, shown and downloaded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def panel(console: Console, run: RunDir, name: str, names: Sequence[str], others
     with st.expander("Film", icon=":material/movie:", expanded=bool(made)):
         _form(console, run, name, names, others)
         if not made:
-            st.caption("The SVGs of the chosen logos at every evaluation, with gain and parameters beside, as one file to show.")
+            st.caption("The SVGs of the chosen logos at every evaluation, with gain and parameters, as one film.")
             return
         job = made[0]
         if len(made) > 1:
@@ -45,24 +45,24 @@ def _form(console: Console, run: RunDir, name: str, names: Sequence[str], others
     with st.grid(2, min_column_width=260):
         logos = st.multiselect("Logos", names, default=[name], key="film.logos", max_selections=MAX_LOGOS)
         beside = st.multiselect(
-            "Beside it", list(others), format_func=lambda i: f"{others[i]}  ·  {i}", key="film.beside", max_selections=MAX_BESIDE,
-            placeholder="other runs, step by step", disabled=not others,
+            "Compare with", list(others), format_func=lambda i: f"{others[i]}  ·  {i}", key="film.beside", max_selections=MAX_BESIDE,
+            placeholder="other runs, in step", disabled=not others,
         )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         endings = get_args(films.Ending)
         ending = st.segmented_control(
             "As", endings, default=".mp4", format_func=lambda e: NAMES[e], key="film.ending", required=True,
-            help="MP4 and WebM: VP9, which browsers and most players show; WebP and GIF: pictures that move, for pages and slides.",
+            help="MP4 and WebM use VP9, which browsers and most players support. WebP and GIF are animated pictures for web pages and slides.",
         )  # fmt: skip
         theme = "dark" if st.context.theme.type == "dark" else "light"
-        ground = st.segmented_control("Ground", ("light", "dark"), default=theme, key="film.ground", required=True)
+        ground = st.segmented_control("Background", ("light", "dark"), default=theme, key="film.ground", required=True)
         seconds = st.number_input("Seconds per evaluation", 0.2, 10.0, 1.0, 0.2, key="film.seconds", width=170)
         n_pictures = len(logos) * (1 + len(beside))
         request = Request([run.run_id, *beside], list(logos), cast(films.Ending, ending), float(seconds), ground == "dark")
         if st.button("Make the film", icon=":material/movie:", key="film.make", disabled=not 0 < n_pictures <= MAX_PICTURES):
             _make(console, request)
     if n_pictures > MAX_PICTURES:
-        st.caption(f"{n_pictures} pictures side by side; a film shows at most {MAX_PICTURES}.")
+        st.caption(f"{n_pictures} pictures side by side; a film can show at most {MAX_PICTURES}.")
 
 
 def _make(console: Console, request: Request) -> None:
@@ -112,12 +112,12 @@ def _film(job: FilmJob, file: Path, result: dict[str, Any]) -> None:
     else:
         url = f"data:{MIMES[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
         st.image(url, width=width, alt=f"Film of {', '.join(result['logos'])}")
-    left_out = f"; {result['evaluations_left_out']} between these left out" if result["evaluations_left_out"] else ""
+    left_out = f"; {result['evaluations_left_out']} in between skipped" if result["evaluations_left_out"] else ""
     st.caption(f"{result['evaluations']} evaluations{left_out}, {result['seconds']:.0f} s, {result['width']} × {result['height']} pixels.")
     problems = [f"{p['logo']} at step {p['step']:,}: {p['word']}" for p in result["problems"] if {"logo", "step", "word"} <= set(p)]
     if problems:
         more = f"; and {len(problems) - N_PROBLEMS} more" if len(problems) > N_PROBLEMS else ""
-        st.warning(f"Not everything could be shown. {'; '.join(problems[:N_PROBLEMS])}{more}.")
+        st.warning(f"Some pictures could not be shown. {'; '.join(problems[:N_PROBLEMS])}{more}.")
 
 
 @st.fragment(run_every="1s")

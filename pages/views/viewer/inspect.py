@@ -1,4 +1,4 @@
-"""The viewer with everything around it: the two sides, what is laid over, figures, palette, parameters, and the commands."""
+"""The viewer and its surroundings: both sides, overlay, figures, palette, parameters and code."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ VIEWER_HEIGHT = 520  # pixels, with what stands below it
 
 
 def choose_cover() -> str:
-    """What to lay over the right side; in the page's address."""
-    help_text = "Over the right side; the divider uncovers it."
-    return choose("Lay over", list(COVERS), "cover", "none", lambda k: COVERS[k], help=help_text, width=230)
+    """The overlay on the right side; stored in the page's address."""
+    help_text = "Shown on top of the right side; drag the divider to reveal it."
+    return choose("Overlay", list(COVERS), "cover", "none", lambda k: COVERS[k], help=help_text, width=230)
 
 
 def viewer(shown: str, picture: Picture, left: Version, right: Version, over: str, key: str) -> None:
     """The two sides with the divider between them."""
     for version in (left, right):
         if version.problem:
-            st.warning(f"{version.title}: nothing to show, {version.problem}.")
+            st.warning(f"{version.title} can't be shown: {version.problem}.")
             return
     height, width = picture.pixels.shape[:2]
     before_after(shown, left.side, right.side, width, height, key, cover(picture, right, over))
@@ -40,34 +40,34 @@ def facts(picture: Picture, version: Version, n_columns: int = 2) -> SvgStats | 
     """Figures of a version against VTracer's defaults."""
     found = stats_of(picture, version)
     if found is None or version.ssim is None:
-        st.caption("The original picture has no paths." if version.params is None else "No figures: its trace failed.")
+        st.caption("The original picture has no paths." if version.params is None else "No figures: the conversion failed.")
         return None
     base = picture.by_defaults
     n_default = max(base.outcome.n_bytes, 1)
     with st.grid(n_columns, min_column_width=100):
-        st.metric("Gain", gain_text(version.gain), help="Over VTracer's defaults on this logo; 0 is as good, 0.69 is half the error.")
+        st.metric("Gain", gain_text(version.gain), help="Relative to VTracer's defaults on this logo; 0 is equal, 0.69 is half the error.")
         likeness, size = version.ssim - base.outcome.ssim, found.n_bytes / n_default - 1  # no arrow where nothing differs
         st.metric("SSIM", f"{version.ssim:.4f}", f"{likeness:+.4f}" if abs(likeness) >= 5e-5 else None)
         if version.colour is not None:
             off = version.colour - base.outcome.colour
             st.metric(
                 "Colour error", f"{version.colour:.2f}", f"{off:+.2f}" if abs(off) >= 5e-3 else None, delta_color="inverse",
-                help="Mean distance of the colours (CIELAB); 2.3 is about the smallest that one sees.",
+                help="Mean colour distance (CIELAB); about 2.3 is just noticeable.",
             )  # fmt: skip
         if version.edge is not None:
             off = version.edge - base.outcome.edge
             st.metric(
                 "Edge error", f"{version.edge:.3f}", f"{off:+.3f}" if abs(off) >= 5e-4 else None, delta_color="inverse",
-                help="How far outlines differ (GMSD); 0 is none.",
+                help="How much edges differ (GMSD); 0 means identical.",
             )  # fmt: skip
         st.metric(
             "Bytes", bytes_text(found.n_bytes), f"{size:+.0%}" if abs(size) >= 0.005 else None, delta_color="inverse",
-            help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} gzipped, as a web server sends them.",
+            help=f"{found.n_bytes:,} bytes; {found.n_gzipped:,} when served gzipped.",
         )  # fmt: skip
         st.metric("Gzipped", bytes_text(found.n_gzipped))
         more = version.n_paths - base.outcome.n_paths
         st.metric("Paths", f"{version.n_paths:,}", f"{more:+,d}" if more else None, delta_color="inverse")
-        st.metric("Nodes", f"{found.n_nodes:,}", help="Ends of the segments of all paths.")
+        st.metric("Nodes", f"{found.n_nodes:,}", help="Segment end points over all paths.")
     return found
 
 
@@ -94,11 +94,14 @@ def palette(found: SvgStats) -> None:
     )
     st.html(f"<div>{cells}</div>")
     more = len(found.palette) - N_SWATCHES
-    st.caption(f"{len(found.palette)} colours: share of the area, paths." + (f" {more} smaller ones are not shown." if more > 0 else ""))
+    st.caption(
+        f"{len(found.palette)} colours, with share of the area and number of paths."
+        + (f" {more} smaller colours are not shown." if more > 0 else "")
+    )
 
 
 def commands(params: Params, picture: Picture, mode: Mode = "spline") -> None:
-    """The same trace elsewhere, to copy."""
+    """The same trace as code, to copy."""
     own = as_tracewright(params, picture.pipeline, max(picture.source.shape[:2]), mode)
     if not params.is_plain:
         st.code(own, language="bash", wrap_lines=True)
@@ -110,7 +113,7 @@ def commands(params: Params, picture: Picture, mode: Mode = "spline") -> None:
         st.code(as_python(params, mode), language="python")
     with shell:
         st.code(as_command(params, mode), language="bash", wrap_lines=True)
-        st.caption("VTracer's own command line has no max_iterations; everything else is the same.")
+        st.caption("VTracer's command line has no max_iterations option; everything else is the same.")
 
 
 def download(version: Version, file: str, key: str, **more: Any) -> None:

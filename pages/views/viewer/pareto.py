@@ -100,7 +100,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
     """The chart, and the point that was clicked beside it."""
     picture = versions.picture
     if picture is None:
-        st.warning("The file of this picture is gone.")
+        st.warning("The picture file no longer exists.")
         return
     tried: list[tuple[float, ...]] = st.session_state.setdefault("tried", {}).setdefault(versions.digest, [])
     agent = versions.get("agent")
@@ -108,7 +108,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         f"Try {N_MORE} more settings",
         icon=":material/add:",
         key="explore",
-        help="Traced here and now, half of them close to the agent's choice.",
+        help="Converts the picture now; half of the settings are close to the agent's choice.",
     ):
         tried += explore(picture, versions.digest, agent.params or DEFAULTS, len(tried))
     left, right = st.columns([3, 2], gap="medium")
@@ -117,7 +117,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
     points = points_of(console, versions, row, tried)
     with room():
         chart = plots.trade_off(points, front_of(points))
-        note = f"{len(points)} known conversions; dashed: none is smaller and more faithful. Click a point to see it."
+        note = f"{len(points)} known conversions. Dashed: the Pareto front of size and error. Click a point to view it."
         picked = chart_box.choose(chart, "trade-off", f"Error against bytes: {name}", points, "pick", note)
     place = int(picked["place"]) if picked and "place" in picked and int(picked["place"]) < len(points) else None
     with right:
@@ -132,7 +132,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
                 f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, visual error {points.loc[place, 'error']:.3f}"
             )
         if shown.problem:
-            st.warning(f"Nothing to show, {shown.problem}.")
+            st.warning(f"Can't be shown: {shown.problem}.")
         elif shown.params is not None:
             st.image(shown.side.url, width="stretch", alt=shown.title)
             inspect.commands(shown.params, picture)

@@ -25,10 +25,10 @@ def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8
     """A switch that shows the figures; nothing where the vector is not known. ``pixels``: RGB or RGBA; ``digest`` stands for them."""
     if source is None:
         return
-    about = f"The vector that this picture was made of is known. Both are drawn by another rasterizer at {LONGEST_SIDE:,} pixels; no reward sees that."
-    if not st.toggle("Against its vector", key="vector", help=about):
+    about = f"The original vector of this picture is known. Both are rendered by an independent rasterizer at {LONGEST_SIDE:,} pixels, which training never uses."
+    if not st.toggle("Compare with original vector", key="vector", help=about):
         return
-    with st.spinner(f"Drawing all three at {LONGEST_SIDE:,} pixels; seconds as a rule, {APART_S:.0f} at most", show_time=True):
+    with st.spinner(f"Rendering at {LONGEST_SIDE:,} pixels; usually a few seconds, at most {APART_S:.0f}", show_time=True):
         try:
             own, base = _errors(f"{digest}/{sha256(source.encode()).hexdigest()}", source, pixels, (svg, default_svg))
         except RasterError as error:
@@ -38,7 +38,9 @@ def against_the_vector(source: str | None, digest: str, pixels: NDArray[np.uint8
         return
     with st.grid(2, min_column_width=100):
         gained = math.log(base.visual / own.visual) if own.visual > 0 and base.visual > 0 else 0.0
-        st.metric("Visual gain", gain_text(gained), help="Over VTracer's defaults, against the vector; 0.69 is half the error.")
+        st.metric(
+            "Visual gain", gain_text(gained), help="Relative to VTracer's defaults, measured against the vector; 0.69 is half the error."
+        )
         for name, mine, theirs in (
             ("FLIP", own.flip, base.flip),
             ("Structure", own.structure, base.structure),

@@ -1,4 +1,4 @@
-"""What can stand on either side of the viewer for one picture: the original, fixed methods, and what runs made of it."""
+"""The versions of a picture that the viewer can show on either side: the original, fixed methods, and the results of runs."""
 
 from __future__ import annotations
 
@@ -125,18 +125,16 @@ class Versions:
         others = self.history[self.history["run_id"] != self._run.run_id]
         if len(others):
             best = others.loc[others.groupby("run_id")["gain"].idxmax()]
-            found |= {
-                f"run.{r.run_id}": f"{self._labels.get(str(r.run_id), r.run_id)}, its best ({r.gain:+.3f})" for r in best.itertuples()
-            }
+            found |= {f"run.{r.run_id}": f"{self._labels.get(str(r.run_id), r.run_id)}, best ({r.gain:+.3f})" for r in best.itertuples()}
         kept = favourites.read(self._console.home, self.digest)
-        found |= {f"kept.{k}": f"kept: {f.name} ({f.gain:+.3f})" for k, f in enumerate(kept)}
+        found |= {f"kept.{k}": f"saved: {f.name} ({f.gain:+.3f})" for k, f in enumerate(kept)}
         return found
 
     def get(self, key: str) -> Version:
         """A version by its key; one that can't be shown says why in ``problem``."""
         title = self.titles.get(key, key)
         if self.picture is None:
-            return Version(title, b"", problem="the file of its picture is gone")
+            return Version(title, b"", problem="the picture file no longer exists")
         kind, _, which = key.partition(".")
         if kind == ORIGINAL:
             return Version(title, self.picture.png)
@@ -158,7 +156,7 @@ class Versions:
         """From a run's folder; where the SVG was not kept it is made again."""
         params = Params.from_values([float(getattr(row, name)) for name in NAMES])
         if row.failure and not pd.isna(row.failure):
-            return Version(title, b"", params, problem=f"its trace failed ({row.failure})")
+            return Version(title, b"", params, problem=f"the conversion failed ({row.failure})")
         file = run.inside(str(row.svg)) if row.svg else None
         try:
             data = file.read_bytes() if file is not None else b""
@@ -184,13 +182,13 @@ def version_of(picture: Picture, digest: str, title: str, params: Params, mode: 
     found = measured(picture, digest, params, mode)
     outcome = found.outcome
     if outcome.failure is not None:
-        return Version(title, found.trace.svg.encode(), params, problem=f"its trace failed ({outcome.failure})")
+        return Version(title, found.trace.svg.encode(), params, problem=f"the conversion failed ({outcome.failure})")
     worth = gain_of(outcome, picture.defaults).total
     return Version(title, found.trace.svg.encode(), params, outcome.ssim, worth, outcome.n_paths, outcome.colour, outcome.edge)
 
 
 def cover(picture: Picture, version: Version, kind: str) -> Side | None:
-    """What is laid over a version: a difference to the original, or its outlines. None for nothing, or where it can't be drawn."""
+    """The overlay on a version: a difference to the original, or its outlines. None for nothing, or where it can't be drawn."""
     if kind == "none" or version.params is None or not version.data:
         return None
     height, width = picture.pixels.shape[:2]
