@@ -76,7 +76,8 @@ def private_words(source: str) -> list[str]:
 
 @pytest.mark.parametrize("folder", ["core", "pages", "storage", "tests"])
 def test_no_private_word_is_left_in_a_text(folder: str) -> None:
-    files = [file for file in sorted((ROOT / folder).rglob("*.py")) if file != Path(__file__)]
+    lists = {Path(__file__).name, "test_document_links.py"}  # of such words
+    files = [file for file in sorted((ROOT / folder).rglob("*.py")) if file.name not in lists]
     assert files
     found = [f"{file.relative_to(ROOT)}:{said}" for file in files for said in private_words(file.read_text(encoding="utf-8"))]
     assert not found, "\n".join(found)
