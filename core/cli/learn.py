@@ -24,7 +24,7 @@ from core.search.searchers import SEARCHES
 
 
 def train(
-    config: Annotated[Path | None, typer.Option(help="A YAML config, for example configs/recommended.yaml.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML config, or a preset by its name, for example quick.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
     curriculum: Annotated[
         Path | None, typer.Option(help="A curriculum's YAML file, or the name of one that was kept; goes through it.")
@@ -124,7 +124,7 @@ def evaluate(
 
 def optimize(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")] = Path("svgs"),
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Conversions a picture.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="smaller or faithful; both count where it is left out.")] = "",
