@@ -157,7 +157,7 @@ def scipy_gmsd(a: Any, b: Any) -> float:
     from skimage.color import rgb2gray
 
     def gradient(pixels: Any) -> Any:
-        grey = uniform_filter(rgb2gray(pixels) * 255, 2)[::2, ::2]  # type: ignore[no-untyped-call]
+        grey = uniform_filter(rgb2gray(pixels) * 255, 2)[::2, ::2]
         return np.hypot(prewitt(grey, 0), prewitt(grey, 1)) / 3
 
     ours, theirs = gradient(a), gradient(b)

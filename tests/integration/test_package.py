@@ -15,15 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from core.config.text import to_yaml
+from core.runs.records import read_config
+from core.runs.run_dir import RunDir
 from tests.support.logos import write_logos
 from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
 from tests.support.servers import free_port
 
 pytestmark = pytest.mark.xdist_group("package")  # they share one environment
 SOURCES = ("app.py", "core", "pages", "storage", "configs", "models", ".streamlit", "pyproject.toml", "README.md", "LICENSE")
 # Files of the repository's root that lie below core/shipped in the package
 MOVED = {"configs": "core/shipped/configs", "models": "core/shipped/models", ".streamlit": "core/shipped/streamlit"}
-UP_S = 60.0
+UP_S = 120.0
 
 
 def pip(*arguments: str) -> None:
@@ -69,7 +73,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def tracewright(installed: Path, elsewhere: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([installed, *arguments], cwd=elsewhere, capture_output=True, text=True, timeout=110)
+    return subprocess.run([installed, *arguments], cwd=elsewhere, capture_output=True, text=True, timeout=200)
 
 
 def test_the_package_holds_every_module_and_all_data(wheel):
@@ -93,24 +97,27 @@ def test_help_names_the_command(installed, elsewhere):
     assert "configs/quick.yaml" in done.stderr
 
 
-def test_it_makes_svgs_and_trains_anywhere(installed, elsewhere, home):
-    logos = write_logos(elsewhere / "logos")
-    picture = next(path for path in sorted(logos.rglob("*.png")))
-    shutil.copy(picture, elsewhere / "logo.png")
+@pytest.mark.timeout(240)
+def test_it_makes_svgs_anywhere(installed, elsewhere):
+    shutil.copy(next(iter(sorted(write_logos(elsewhere / "logos").rglob("*.png")))), elsewhere / "logo.png")
     done = tracewright(installed, elsewhere, "optimize", "logo.png", "--budget", "1", "--json")
     assert done.returncode == 0, done.stderr
     assert (elsewhere / "svgs" / "logo.svg").is_file()
-    few = ["total_timesteps=16", "ppo.n_steps=16", "ppo.batch_size=16", "n_envs=1", "n_workers=1", "logos.path=logos", "logos.work_size=32"]
-    few += ["pipeline.trace_size=64", "outcome.members=0", "curriculum.enabled=false", "logos.add_builtin=0"]
-    done = tracewright(installed, elsewhere, "train", "--config", "quick", *(part for one in few for part in ("--set", one)), "--json")
+
+
+@pytest.mark.timeout(240)
+def test_it_trains_anywhere(installed, elsewhere, home):
+    write_logos(elsewhere / "logos")
+    (elsewhere / "tiny.yaml").write_text(to_yaml(tiny_config(Path("logos"), total_timesteps=16)))
+    done = tracewright(installed, elsewhere, "train", "--config", "tiny.yaml", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["status"] == "COMPLETED"
     assert Path(told["path"]).parent == home
-    done = tracewright(installed, elsewhere, "runs", "list", "--json")
-    assert [run["run"] for run in json.loads(done.stdout.splitlines()[-1])["runs"]] == [told["run"]]
+    assert read_config(RunDir(Path(told["path"]))).logos.path == str(elsewhere / "logos")  # also for who resumes it from elsewhere
 
 
+@pytest.mark.timeout(180)
 def test_the_console_opens_anywhere(installed, elsewhere):
     url = f"http://127.0.0.1:{(port := free_port())}"
     with subprocess.Popen([installed, "console", "--port", str(port)], cwd=elsewhere, stderr=subprocess.PIPE, text=True) as process:
