@@ -6,7 +6,7 @@ PORT ?= 8501
 # The tests start hundreds of processes: compiled once, not in each of them
 test test-fast: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup setup-dev vtracer-0.6 run test test-fast check bench model format docs pictures clean
+.PHONY: setup setup-dev lock vtracer-0.6 run test test-fast check bench model format docs pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -14,14 +14,21 @@ setup-dev: $(VENV)/.installed-dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# With hashes where the lock fits: another platform, Python or build of torch brings packages that it does not list, which pip says before it
+# installs anything.
+$(VENV)/.installed: requirements.txt requirements.lock | $(VENV)/bin/python
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock 2>$(VENV)/lock.log || { \
+		echo "requirements.lock does not fit here ($(VENV)/lock.log says why): requirements.txt is installed, without hashes" >&2; \
+		$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; }
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-bench.txt requirements-search.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-search.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
-	touch $@ $(VENV)/.installed
+	touch $@
+
+lock: setup-dev  ## requirements.lock again from requirements.txt, as the indexes that pip uses have the packages now
+	$(PY) .ci/lock.py
 
 vtracer-0.6: setup  ## VTracer 0.6.15 beside 1.0, for who wants to compare
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt

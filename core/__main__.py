@@ -5,7 +5,13 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read once, when NumPy is first imported:
     os.environ.setdefault(_name, "1")  # our arrays are small, and the workers have the cores
 
-if __name__ == "__main__":
-    from core.cli.app import main  # here alone: worker processes import this file too, and need none of it
 
+def main() -> None:
+    """What ``python -m core`` and the installed command ``tracewright`` run."""
+    from core.cli.app import main as run  # here alone: worker processes import this file too, and need none of it
+
+    run()
+
+
+if __name__ == "__main__":
     main()

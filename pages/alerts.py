@@ -41,7 +41,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         st.rerun()
     st.page_link(path_of("settings"), label="Notification settings", icon=":material/send:")
 
-floor = SEVERITIES.index(at_least)  # type: ignore[arg-type]
+floor = SEVERITIES.index(at_least)
 shown = [n for n in found if SEVERITIES.index(n.severity) >= floor]
 shown = [n for n in shown if text.lower() in f"{names.get(n.run_id, '')} {n.run_id} {n.title} {n.text}".lower()]
 if not shown:

@@ -153,13 +153,13 @@ def time_tab() -> None:
     n_bytes = 0
     every = max(1, -(-len(own) // MAX_FRAMES))
     for place, r in enumerate(own.itertuples()):
-        version = versions.get(AGENT if r.step == step else f"step.{int(r.step)}")  # type: ignore[arg-type]
+        version = versions.get(AGENT if r.step == step else f"step.{int(r.step)}")
         if (place % every and place != len(own) - 1) or n_bytes + len(version.data) > MAX_FRAME_BYTES:
             continue
         n_bytes += len(version.data)
-        values = {"gain": float(r.gain), "bytes": float(r.bytes)} | {n: float(getattr(r, n)) for n in NAMES}  # type: ignore[arg-type]
-        said = f"step {int(r.step):,} · gain {r.gain:+.3f} · {int(r.bytes):,} bytes"  # type: ignore[arg-type]
-        frames.append({"step": int(r.step), "said": said, "url": svg_url(version.data) if version.data else "", "values": values})  # type: ignore[arg-type]
+        values = {"gain": float(r.gain), "bytes": float(r.bytes)} | {n: float(getattr(r, n)) for n in NAMES}
+        said = f"step {int(r.step):,} · gain {r.gain:+.3f} · {int(r.bytes):,} bytes"
+        frames.append({"step": int(r.step), "said": said, "url": svg_url(version.data) if version.data else "", "values": values})
     if len(frames) < 2:
         room().info("Only one evaluation so far. The history starts with the second.")
         return

@@ -264,7 +264,7 @@ def top() -> None:
 def below() -> None:
     chart_box.redraw_if_asked()
     now = run_view()
-    drawn = {name: lambda names=names: charts.grid(now, names) for name, names in charts.TABS.items()} | {  # type: ignore[misc]
+    drawn = {name: lambda names=names: charts.grid(now, names) for name, names in charts.TABS.items()} | {
         "Losses": lambda: charts.losses(now),
         "Health": lambda: health.panel(console, run, queries.events_of(console.store, run_id, [AlertRaised, ActionTaken])),
         "Machine": lambda: health.machine_charts(now),

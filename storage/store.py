@@ -214,7 +214,7 @@ class Store:
 
     def offsets(self) -> dict[str, int]:
         """{run id: bytes of its log that were taken in}."""
-        return dict(self.rows("SELECT run_id, read_bytes FROM sources JOIN runs USING (run)"))  # type: ignore[arg-type]
+        return dict(self.rows("SELECT run_id, read_bytes FROM sources JOIN runs USING (run)"))
 
     def take_in(self, run_id: str, lines: bytes, at: int) -> int:
         """Take in whole lines that start at byte ``at`` of the run's log; returns the number of events.

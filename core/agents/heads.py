@@ -124,7 +124,7 @@ class MixedPolicy(ActorCriticPolicy):
         with torch.no_grad():
             for head in self._heads:
                 for k in range(len(head.actions)):
-                    self.action_net.bias[head.first + k] = -FALL * abs(k - head.centre)  # type: ignore[index, operator]
+                    self.action_net.bias[head.first + k] = -FALL * abs(k - head.centre)  # type: ignore[operator]
 
 
 def spread(heads: tuple[Head, ...], log_std: Tensor, unlearned: float) -> NDArray[np.float64]:

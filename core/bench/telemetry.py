@@ -119,11 +119,11 @@ def _tensorboard(folder: Path) -> Any:
         raise ImportError("tensorboard", name="tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder))
 
     def write(step: int, values: dict[str, float]) -> None:
         for key, value in values.items():
-            writer.add_scalar(key, value, step)  # type: ignore[no-untyped-call]
+            writer.add_scalar(key, value, step)
 
     return write, writer.close
 
@@ -136,7 +136,7 @@ def _trackio(folder: Path) -> Any:
 
 
 def _mlflow(folder: Path) -> Any:
-    import mlflow  # type: ignore[import-not-found]
+    import mlflow
 
     folder.mkdir(parents=True)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")

@@ -30,6 +30,7 @@ from core.environment.vec_env import PoolVecEnv
 from core.errors import BenchError
 from core.logos.dataset import Logo, load_logos
 from core.machine import available_cores
+from core.paths import how_to_install
 from core.tracing.engines import engine
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import BEST_SINGLE, N_PARAMS, Params
@@ -120,7 +121,7 @@ class NaiveStep:
         try:
             import resvg_py
         except ImportError as error:
-            raise BenchError("the naive step needs resvg_py: pip install -r requirements-bench.txt") from error
+            raise BenchError(f"the naive step needs resvg_py: {how_to_install('bench')}") from error
         self._resvg = resvg_py
         self._in, self._out = folder / "in.png", folder / "out.svg"
         self._files: dict[tuple[int, Pipeline], tuple[bytes, float]] = {}
@@ -156,7 +157,7 @@ def scipy_gmsd(a: Any, b: Any) -> float:
     from skimage.color import rgb2gray
 
     def gradient(pixels: Any) -> Any:
-        grey = uniform_filter(rgb2gray(pixels) * 255, 2)[::2, ::2]  # type: ignore[no-untyped-call]
+        grey = uniform_filter(rgb2gray(pixels) * 255, 2)[::2, ::2]
         return np.hypot(prewitt(grey, 0), prewitt(grey, 1)) / 3
 
     ours, theirs = gradient(a), gradient(b)

@@ -14,6 +14,7 @@ import typer
 from core.cli import data, learn, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
+from core.cli.console import console
 from core.cli.curricula import app as curricula_app
 from core.cli.film import film
 from core.cli.logos import app as logos_app
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
+for command in (console, learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
     app.command()(command)
 for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)

@@ -16,7 +16,7 @@ VARIED = "curriculum.enabled=true,false"
 NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "chaos")
 
 
-def bench(
+def bench(  # noqa: C901 - one case per benchmark
     what: Annotated[str, typer.Argument(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")],
     images: Annotated[str, typer.Option(help="Logos to measure on: a folder, or 'builtin'.", envvar="TRACEWRIGHT_LOGOS")] = "builtin",
     repeats: Annotated[int, typer.Option(help="Repeats of each side.", min=1)] = 3,

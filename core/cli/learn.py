@@ -24,7 +24,7 @@ from core.search.searchers import SEARCHES
 
 
 def train(
-    config: Annotated[Path | None, typer.Option(help="A YAML config, for example configs/recommended.yaml.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML config, or a preset by its name, for example quick.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; repeatable.")] = None,
     curriculum: Annotated[Path | None, typer.Option(help="Train with this curriculum: a YAML file or the name of a saved one.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Folder of the run; default is a new folder in runs/.")] = None,
@@ -126,7 +126,7 @@ def evaluate(
 
 def optimize(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")] = Path("svgs"),
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="Prioritise: smaller (smaller file) or faithful (closer match); default is balanced.")] = "",

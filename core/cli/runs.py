@@ -242,7 +242,7 @@ def list_alerts(
         if at_least not in SEVERITIES:
             raise ConfigError(f"--at-least {at_least!r} is not one of {', '.join(SEVERITIES)}")
         found = [notice for run in all_runs(runs_home()) for notice in _notices(run)]
-        found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]  # type: ignore[arg-type]
+        found = [notice for notice in found if SEVERITIES.index(notice.severity) >= SEVERITIES.index(at_least)]
         found = sorted(found, key=lambda notice: -notice.ts)[:limit]
 
         def text() -> None:

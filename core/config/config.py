@@ -195,7 +195,7 @@ def plan_stages() -> list[StageConfig]:
         ("complex_mastery", 4, 1.0, 0.90, 15_000, 0.65),
     ]
     return [
-        StageConfig(name=n, categories=list(CATEGORIES[:k]), difficulty=d, target_ssim=s, max_episodes=e, success_threshold=t)  # type: ignore[arg-type]
+        StageConfig(name=n, categories=list(CATEGORIES[:k]), difficulty=d, target_ssim=s, max_episodes=e, success_threshold=t)
         for n, k, d, s, e, t in rows
     ]
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from core.config.config import EnvConfig, PipelineConfig, RewardConfig, RunConfig
+from core.config.config import EnvConfig, LogosConfig, PipelineConfig, RewardConfig, RunConfig
 from core.config.fields import range_text
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
@@ -146,15 +146,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_yaml(text, str(path))
 
 
+def config_file(named: Path) -> Path:
+    """The file that is meant: what ``named`` names from here, else one that ships, called as in a checkout (``configs/quick.yaml``) or by its
+    preset's name (``quick``)."""
+    if named.exists() or named.is_absolute():
+        return named
+    inside = Path(*named.parts[1:]) if named.parts[:1] == (PRESETS.name,) else named
+    found = presets().get(inside.as_posix().removesuffix(".yaml"), PRESETS / inside)
+    return found if found.is_file() else named
+
+
 def load_config(path: Path, settings: list[str] | None = None) -> RunConfig:
-    """Read a YAML file for a new run and apply ``a.b=value`` settings; see :func:`modernised`.
+    """Read a YAML file for a new run, or a preset by its name, and apply ``a.b=value`` settings; see :func:`modernised`.
 
     Raises:
         ConfigError: the file can't be read, is not valid YAML, or has a value that is not allowed.
     """
+    path = config_file(path)
     data = read_yaml(path)
     data.setdefault("name", path.stem)
     return modernised(validate(apply_settings(data, settings or [])))
+
+
+def located(config: RunConfig) -> RunConfig:
+    """The config with an absolute path to its logos: who goes on with the run may do so from another folder."""
+    path = config.logos.path
+    if path == LogosConfig().path or Path(path).is_absolute():
+        return config
+    return config.model_copy(update={"logos": config.logos.model_copy(update={"path": str(Path(path).absolute())})})
 
 
 def changed(config: RunConfig, settings: list[str]) -> RunConfig:

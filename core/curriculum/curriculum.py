@@ -24,7 +24,7 @@ EASING = 0.05  # how much easing lowers a threshold
 EXTENSION = 0.5  # of a stage's episode limit
 NO_CURRICULUM = StageConfig(
     name="all_logos", categories=list(CATEGORIES), difficulty=0.5, target_ssim=0.0, required_gain=0.0, max_episodes=100_000_000
-)  # type: ignore[arg-type]
+)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class PoolVecEnv(VecEnv):
         for row in sorted(range(self.num_envs), key=lambda row: -self.envs[row].episode.logo.defaults.cpu_s):
             self.pool.submit(row, Job(self.envs[row].index, self._chosen[row]), n_tries=1, is_lasting=False)
 
-    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         self._take_in()
         rewards = self.records[:, COLUMN["step_reward"]].astype(np.float32)
         dones = self.records[:, COLUMN["done"]] > 0

@@ -135,7 +135,7 @@ class Optimized:
         return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{mean}"])
 
 
-def optimize(
+def optimize(  # noqa: PLR0913 - the options of its command
     files: Sequence[Source],
     model: Model,
     budget: int,
@@ -207,7 +207,7 @@ def _read(file: Source, max_side: int) -> Logo | Skipped:
     return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
 
 
-def _search(
+def _search(  # noqa: PLR0913 - the steps of optimize share its options
     group: list[Logo],
     model: Model,
     budget: int,

@@ -173,7 +173,7 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
         name = "/".join((*parts[1 if category else 0 : -1], file.stem))
-        entries.append(_Entry(name, category, None, "", str(file), _reader(file)))  # type: ignore[misc]
+        entries.append(_Entry(name, category, None, "", str(file), _reader(file)))
     return entries
 
 
@@ -197,7 +197,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
-        yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))  # type: ignore[misc]
+        yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))
 
 
 def _reader(file: Path) -> Callable[[int], NDArray[np.uint8]]:

@@ -24,7 +24,7 @@ from core.models.registry import SB3_FILE, Entry
 from core.packaging.bundle import PACKAGES, bundle
 from core.packaging.card import About, card, hugging_face
 from core.packaging.stand_ins import engine
-from core.paths import PROJECT
+from core.paths import licence
 
 OnProgress = Callable[[str, int, int], None]
 CARD_FILE, README_FILE, RUNNER_FILE, RANGES_FILE, REQUIREMENTS_FILE = (
@@ -76,7 +76,7 @@ def _json(data: Any) -> bytes:
 
 def _licences() -> dict[str, bytes]:
     """Ours, and ThorVG's, which is the same with another holder."""
-    ours = (PROJECT / "LICENSE").read_text(encoding="utf-8")
+    ours = licence()
     theirs = re.sub(r"^Copyright .*$", "Copyright (c) 2020 - 2025 ThorVG Project", ours, count=1, flags=re.MULTILINE)
     return {"LICENSE": ours.encode(), "LICENSE.thorvg": theirs.encode()}
 

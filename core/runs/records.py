@@ -6,7 +6,6 @@ commands is written aside and renamed, so a reader sees the old or the new, neve
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -20,9 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.config.config import RunConfig
-from core.config.text import read_yaml, to_yaml, validate
+from core.config.text import located, read_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, open_file, remove, write_aside
+from core.locks import held
 from core.machine import Process
 from core.runs.run_dir import (
     COMMANDS,
@@ -258,16 +258,7 @@ def training_lock(run: RunDir, patience_s: float = LOCK_PATIENCE_S) -> Iterator[
     Raises:
         RunError: another trainer holds it.
     """
-    with (run.path / "trainer.lock").open("a") as file:
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise RunError(f"{run.run_id} is being trained by another process") from error
-                time.sleep(0.05)
+    with held(run.path / "trainer.lock", RunError(f"{run.run_id} is being trained by another process"), patience_s):
         yield
 
 
@@ -295,7 +286,7 @@ def claim(home: Path, config: RunConfig, now: float | None = None) -> RunDir:
             run.path.mkdir()
         except FileExistsError:
             continue
-        write_config(run, config)
+        write_config(run, located(config))
         return run
     raise RunError(f"no free run ID for {stamp}-{slug} in {home}")
 
@@ -310,7 +301,7 @@ def claim_path(path: Path, config: RunConfig) -> RunDir:
         raise RunError(f"{path} exists and is not empty; give a new folder, or continue with --resume {path}")
     path.mkdir(parents=True, exist_ok=True)
     run = RunDir(path)
-    write_config(run, config)
+    write_config(run, located(config))
     return run
 
 

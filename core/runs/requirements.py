@@ -11,6 +11,7 @@ from pathlib import Path
 from core.config.config import RunConfig
 from core.errors import RunError
 from core.machine import MB, available_cores, disk_free_mb, memory_mb
+from core.paths import how_to_install
 
 # Measured: a trainer beside its pictures, and a worker beside the pictures that all share
 TRAINER_MB, WORKER_MB = 430.0, 110.0
@@ -36,7 +37,7 @@ def preflight(config: RunConfig, home: Path) -> list[str]:
             f"it may need {disk:.0f} MB of disk space in {home}, but only {free:.0f} MB are free; lower checkpoint.disk_budget_mb or free some"
         )
     found += [
-        f"trackers.{name} is on, but the package {name} is not installed; the run continues without it (pip install -r requirements-trackers.txt)"
+        f"trackers.{name} is on, but the package {name} is not installed; the run continues without it ({how_to_install('trackers')})"
         for name in ("tensorboard", "wandb", "mlflow")  # each a setting and its package
         if getattr(config.trackers, name) not in (False, "off") and find_spec(name) is None
     ]

@@ -7,7 +7,6 @@ nothing behind; the same archive taken in twice changes nothing.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -17,7 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -28,6 +27,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from core.config.text import read_yaml, validate
 from core.errors import ArchiveError, ConfigError
 from core.files import open_file
+from core.locks import held, take
 from core.machine import disk_free_mb
 from core.runs.archive import ARCHIVE_VERSION, MANIFEST, MAX_BYTES, MAX_FILES, PART_BYTES, Told, limit_of
 from core.runs.events import read_new_lines
@@ -258,20 +258,18 @@ def _staging(home: Path) -> Iterator[Path]:
     folder = home / f"{STAGING}{secrets.token_hex(6)}"
     folder.mkdir()
     try:
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(folder / "lock", ArchiveError(f"another import works in {folder}")):  # by which other imports see that it is no left-over
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(left: Path) -> None:
-    try:
-        with (left / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(OSError):  # it is gone meanwhile
+        lock = take(left / "lock")
+        if lock is not None:  # or another import is at it
             shutil.rmtree(left, ignore_errors=True)
-    except OSError:  # another import is at it, or it is gone
-        return
+            lock.release()
 
 
 def _unpack(

@@ -8,7 +8,6 @@ the workers of all live runs never exceed the cores; a run is never started twic
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
@@ -16,12 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
+
+from filelock import FileLock
 
 from core.config.config import RunConfig
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.files import NO_ROOM
+from core.locks import take
 from core.machine import Process, available_cores, disk_free_mb, memory_mb, tree_memory_mb
 from core.runs.event_types import Ended
 from core.runs.events import read_backwards
@@ -61,7 +63,7 @@ class Scheduler:
         self.home, self._launch = home, launch
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
         self._reasons: dict[str, str] | None = None
         self._settled: dict[str, tuple[int, int]] = {}  # finished runs, with the state of their files
         self._heartbeats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and when it was first seen
@@ -84,7 +86,7 @@ class Scheduler:
     def release(self) -> None:
         """Release the lock, so that another scheduler can become active."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def _work(self) -> None:
@@ -106,14 +108,9 @@ class Scheduler:
         """Whether this is the active scheduler; takes the lock if it is free."""
         if self._lock is None:
             self.home.mkdir(parents=True, exist_ok=True)
-            file = (self.home / LOCK_FILE).open("a")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                return False
-            self._lock, self._reasons = file, None
-        return True
+            self._lock = take(self.home / LOCK_FILE)
+            self._reasons = None
+        return self._lock is not None
 
     def tick(self) -> list[str]:
         """Check all runs once: restart those that died, start those that fit. Returns the ids of the started runs."""

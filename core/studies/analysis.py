@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StudyError
+from core.paths import how_to_install
 from core.studies.space import Dimension, encoded
 from core.studies.storage import TrialRow, load_optuna
 from core.studies.study import OBJECTIVES, StudyConfig, StudyDir
@@ -121,7 +122,7 @@ def importances(study: StudyDir, config: StudyConfig, evaluator: Evaluator = "pe
         try:
             import sklearn  # noqa: F401
         except ImportError as error:
-            raise StudyError("fANOVA needs a package that is not installed: pip install -r requirements-search.txt") from error
+            raise StudyError(f"fANOVA needs a package that is not installed: {how_to_install('search')}") from error
     method: Any = (
         importance.FanovaImportanceEvaluator(seed=config.seed) if evaluator == "fanova" else importance.PedAnovaImportanceEvaluator()
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.config.config import RunConfig
 from core.errors import StudyError
+from core.paths import how_to_install
 from core.studies.study import StudyConfig
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def check_cmaes() -> None:
     try:
         import cmaes  # noqa: F401
     except ImportError as error:
-        raise StudyError(
-            "sampler: cmaes needs a package that is not installed: pip install -r requirements-search.txt, or use tpe"
-        ) from error
+        hint = f"{how_to_install('search')}; or use tpe"
+        raise StudyError(f"sampler: cmaes needs a package that is not installed: {hint}") from error
 
 
 def make_pruner(config: StudyConfig, base: RunConfig) -> BasePruner:

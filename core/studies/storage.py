@@ -7,9 +7,7 @@ that line; no lock outlives its process.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from filelock import FileLock
 
 from core.errors import StudyError
 from core.files import open_file
+from core.locks import held
 from core.studies.study import StudyDir
 
 if TYPE_CHECKING:
@@ -192,22 +192,6 @@ def _moment(text: str | None) -> float | None:
     return datetime.fromisoformat(text).timestamp() if text else None
 
 
-class _Lock:
-    """Optuna's lock on the journal, held by the system: it goes with its process, however that ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = -1
-
-    def acquire(self) -> bool:
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        os.close(self._file)
-
-
 def repair(path: Path) -> int:
     """Cut a torn last line off a journal; returns how many bytes that were. Only for who holds :func:`study_lock`."""
     try:
@@ -227,13 +211,10 @@ def study_lock(study: StudyDir) -> Iterator[None]:
     Raises:
         StudyError: another one does.
     """
-    with study.lock_file.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StudyError(
-                f"another process is already working on {study.study_id}; stop it first: python -m core search stop {study.study_id}"
-            ) from error
+    refusal = StudyError(
+        f"another process is already working on {study.study_id}; stop it first: python -m core search stop {study.study_id}"
+    )
+    with held(study.lock_file, refusal):
         yield
 
 
@@ -249,8 +230,9 @@ def open_storage(study: StudyDir) -> JournalStorage:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    lock: Any = FileLock(study.path / "journal.lock", fallback_to_soft=False)  # goes with its process, as Optuna's own locks do not
     try:
-        return JournalStorage(JournalFileBackend(str(study.journal), lock_obj=_Lock(study.path / "journal.lock")))  # type: ignore[arg-type]
+        return JournalStorage(JournalFileBackend(str(study.journal), lock_obj=lock))
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(
             f"{study.study_id}: {study.journal.name} can't be read: {error}; restore a copy of it or delete the study"

@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from core.config.config import RunConfig
 from core.config.fields import Section, setting
-from core.config.text import apply_settings, load_config, modernised, presets, problems, read_yaml, to_yaml, validate
+from core.config.text import apply_settings, config_file, load_config, located, modernised, presets, problems, read_yaml, to_yaml, validate
 from core.errors import ConfigError, StudyError
 from core.files import remove, write_aside
 from core.machine import Process
@@ -285,6 +285,7 @@ def load_study(path: Path, home: Path, settings: list[str] | None = None) -> tup
     Raises:
         ConfigError: the file, the config or a setting is not valid.
     """
+    path = config_file(path)
     data = read_yaml(path)
     source, changes = data.pop("config", "recommended"), data.pop("set", None) or []
     if isinstance(changes, dict):
@@ -324,7 +325,7 @@ def create(home: Path, config: StudyConfig, base: RunConfig) -> StudyDir:
             study.path.mkdir()
         except FileExistsError:
             continue
-        write_aside(study.base_file, to_yaml(base).encode(), within=study.path)
+        write_aside(study.base_file, to_yaml(located(base)).encode(), within=study.path)
         study.write_config(config)
         return study
     raise StudyError(f"no free name for {stamp}-{slug} in {folder}")

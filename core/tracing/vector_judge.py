@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import RasterError
+from core.paths import how_to_install
 from core.tracing.colours import ColourReference
 from core.tracing.edges import EdgeReference
 from core.tracing.outcome import visual_error
@@ -54,7 +55,7 @@ def draw_with_resvg(svg: str, width: int, height: int, background: str = "#fffff
     try:
         import resvg_py
     except ImportError as error:
-        raise RasterError("resvg is not installed: pip install -r requirements-bench.txt") from error
+        raise RasterError(f"resvg is not installed: {how_to_install('bench')}") from error
     try:
         png = bytes(resvg_py.svg_to_bytes(svg_string=_without_units(svg), width=width, height=height, background=background))
         image = Image.open(io.BytesIO(png)).convert("RGB")

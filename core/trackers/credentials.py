@@ -13,22 +13,22 @@ from pathlib import Path
 
 from core.errors import DamagedFileError, TrackerError
 from core.files import read_text
-from core.paths import PROJECT
+from core.paths import secrets_file
 
-SECRETS_FILE = PROJECT / ".streamlit" / "secrets.toml"
 SECRET = ("WANDB_API_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 OPEN = ("WANDB_BASE_URL", "WANDB_ENTITY", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME")
 _IN_ADDRESS = re.compile(r"//[^/@\s]+@")  # user:password@ of an address
 _MIN_LENGTH = 6  # a shorter value is a placeholder, and would mask half of a sentence
 
 
-def load_credentials(environment: MutableMapping[str, str] | None = None, path: Path = SECRETS_FILE) -> None:
+def load_credentials(environment: MutableMapping[str, str] | None = None, path: Path | None = None) -> None:
     """Put into the environment what the secrets file has and the environment has not: where the packages look for it.
 
     Raises:
         TrackerError: the file is damaged.
     """
     environment = os.environ if environment is None else environment
+    path = path or secrets_file()
     try:
         text = read_text(path)
         found = tomllib.loads(text) if text else {}

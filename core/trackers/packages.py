@@ -6,8 +6,7 @@ import importlib
 from types import ModuleType
 
 from core.errors import TrackerError
-
-REQUIREMENTS = "requirements-trackers.txt"
+from core.paths import how_to_install
 
 
 def need(package: str, module: str = "") -> ModuleType:
@@ -20,5 +19,5 @@ def need(package: str, module: str = "") -> ModuleType:
         return importlib.import_module(module or package)
     except ImportError as error:
         raise TrackerError(
-            f"the package {package} is not installed or does not load ({error}); install it with pip install -r {REQUIREMENTS}"
+            f"the package {package} is not installed or does not load ({error}); install it with {how_to_install('trackers')}"
         ) from error

@@ -6,10 +6,8 @@ kill at any moment are noticed. It names no secret: a target is known by a diges
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from pydantic import Field
 
 from core.errors import TrackerError
 from core.files import write_aside
+from core.locks import held
 from core.runs.run_dir import RunDir
 from core.runs.small_files import Text, read_or_none
 
@@ -62,14 +61,6 @@ def locked(path: Path, patience_s: float) -> Iterator[None]:
         TrackerError: another process writes to it.
     """
     path.parent.mkdir(exist_ok=True)
-    with path.with_suffix(".lock").open("a") as file:
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise TrackerError(f"another process is writing {path.stem}; wait until it is done, then try again") from None
-                time.sleep(0.1)
+    refusal = TrackerError(f"another process is writing {path.stem}; wait until it is done, then try again")
+    with held(path.with_suffix(".lock"), refusal, patience_s):
         yield

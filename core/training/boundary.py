@@ -36,18 +36,18 @@ class BoundaryCallback(TrainerCallback):
     _updates_seen = 0
 
     def _init_callback(self) -> None:
-        self._updates_seen = self.model._n_updates  # type: ignore[attr-defined]
+        self._updates_seen = self.model._n_updates
 
     @property
     def has_new_update(self) -> bool:
         """Whether there was an update since the last boundary."""
-        return int(self.model._n_updates) > self._updates_seen  # type: ignore[attr-defined]
+        return int(self.model._n_updates) > self._updates_seen
 
     def _on_rollout_start(self) -> None:
         """Called before the first rollout and after every update."""
         if not self.has_new_update:
             return
-        self._updates_seen = int(self.model._n_updates)  # type: ignore[attr-defined]
+        self._updates_seen = int(self.model._n_updates)
         if not self.state.is_over and not self._on_boundary():
             self.state.is_over = True
 

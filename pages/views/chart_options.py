@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -66,8 +67,6 @@ def zoom_state(view: View) -> None:
         return
     low, high = view.window
     if view.axis == "wall":
-        import time
-
         ends = " to ".join(time.strftime("%H:%M:%S", time.localtime(end)) for end in view.window)
     else:
         ends = f"{low:,.4g} to {high:,.4g}" if high < 100 else f"{low:,.0f} to {high:,.0f}"

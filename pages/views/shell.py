@@ -37,7 +37,7 @@ def path_of(name: str) -> str:
     return f"pages/{name}.py"
 
 
-def navigation() -> st.Page:  # type: ignore[valid-type]
+def navigation() -> st.Page:
     """Declare the pages and return the one that the visitor asked for."""
     return st.navigation(
         {

@@ -33,7 +33,7 @@ def n_cells(param: str, low: float, high: float, most: int) -> int:
     return int(min(most, high - low + 1)) if is_whole else most
 
 
-def param_density(
+def param_density(  # noqa: PLR0913 - a query's bounds are its parameters
     store: Store,
     run: str,
     param: str,

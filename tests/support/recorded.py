@@ -7,16 +7,15 @@ its own and may do with it what it likes; only the logos that it was trained on 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from core.config.config import RunConfig
 from core.runs.run_dir import RunDir, all_runs
@@ -34,21 +33,13 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Wait until no other process of this session is in such a block for ``path``."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 class Recordings:
     """The session's recorded runs, below one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logos = folder / "logos of mine"
-        with locked(folder / "logos.lock"):
+        with FileLock(folder / "logos.lock"):  # another process of this session may be at it
             if not self.logos.is_dir():
                 made = write_logos(folder / "logos in the making")
                 made.rename(self.logos)
@@ -60,7 +51,7 @@ class Recordings:
 
         key = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
         home = self.folder / key
-        with locked(self.folder / f"{key}.lock"):
+        with FileLock(self.folder / f"{key}.lock"):
             done = self.folder / f"{key}.done"
             if not done.exists():
                 shutil.rmtree(home, ignore_errors=True)

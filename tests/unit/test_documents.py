@@ -100,5 +100,21 @@ def test_requirements_are_pinned(name):
         assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), line
 
 
+def test_every_requirement_is_in_the_lock_with_its_version():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", lock, re.MULTILINE))
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        name, _, version = line.partition("==")
+        if version:
+            assert pins.get(name.lower()) == version, f"{line}: make lock"
+
+
+def test_the_lock_has_hashes_and_names_no_place():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in entries)
+    assert lock.count("==") < lock.count("--hash=")
+
+
 def test_torch_is_that_of_the_recorded_figures():
     assert "torch==2.13.0\n" in (ROOT / "requirements.txt").read_text()

@@ -140,7 +140,7 @@ def y_scale(values: pd.DataFrame, view: View, from_zero: bool = False) -> alt.Sc
     return alt.Scale(type=kind, zero=from_zero and kind != "log", nice=True)  # type: ignore[arg-type]
 
 
-def line(
+def line(  # noqa: PLR0913 - one chart for all curves, its variants by name
     series: pd.DataFrame,
     colours: dict[str, str],
     view: View,
@@ -200,7 +200,7 @@ def _has_readable_band(data: pd.DataFrame, scale: alt.Scale) -> bool:
     domain = scale.domain if isinstance(scale.domain, list) else None
     if domain is None:
         return True
-    low, high = float(domain[0]), float(domain[1])  # type: ignore[arg-type]
+    low, high = float(domain[0]), float(domain[1])
     height = data["high"].clip(low, high) - data["low"].clip(low, high)
     return float(height.median()) < 0.6 * (high - low)
 

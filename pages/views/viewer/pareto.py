@@ -55,7 +55,7 @@ def points_of(console: Console, versions: Versions, row: Any, tried: list[tuple[
             float(r.bytes),
             float(r.gain),
             [getattr(r, n) for n in NAMES],
-        )  # type: ignore[arg-type]
+        )
     for f in favourites.read(console.home, versions.digest):
         outcome = measured(picture, versions.digest, f.setting, f.mode).outcome  # type: ignore[arg-type]
         if outcome.failure is None:

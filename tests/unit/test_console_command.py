@@ -1,0 +1,86 @@
+"""``python -m core console``, up to the process that it becomes, and the paths that a checkout and a package differ in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core import paths
+from core.cli import console
+from core.cli.app import app
+from core.config.text import config_file, load_config
+from core.errors import ConfigError
+from tests.support.paths import ROOT
+from tests.support.servers import free_port
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def test_it_becomes_a_server_on_localhost(monkeypatch):
+    become = []
+    monkeypatch.setattr(os, "execv", lambda path, command: become.append((path, command)))
+    done = CliRunner().invoke(app, ["console", "--port", str(port := free_port())])
+    assert done.exit_code == 0, done.output
+    ((path, command),) = become
+    assert path == command[0] == sys.executable
+    assert command[1:6] == ["-P", "-m", "streamlit", "run", str(ROOT / "app.py")]
+    assert command[6:] == [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(taken_port, monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started all the same"))
+    done = CliRunner().invoke(app, ["console", "--port", str(taken_port)])
+    assert done.exit_code == 2
+    assert f"--port {taken_port} can't be had" in done.output
+
+
+def test_a_package_hands_streamlits_settings_over(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_bytes((ROOT / ".streamlit" / "config.toml").read_bytes())
+    told = console.command(8501, False, config)
+    assert "--server.maxUploadSize=64" in told
+    assert [flag for flag in told if "Blacklist" in flag] == [
+        "--server.folderWatchBlacklist=*/core",
+        "--server.folderWatchBlacklist=*/storage",
+    ]
+    assert "--theme.headingFontWeights=[700, 600, 600, 600, 600, 600]" in told
+    assert "--theme.dark.sidebar.backgroundColor=#161d24" in told
+    settings = tomllib.loads(config.read_text())
+    assert told[-1] == "--server.address=127.0.0.1"
+    assert settings["server"]["address"] == "127.0.0.1"
+
+
+def test_a_preset_is_named_as_in_a_checkout_or_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quick = ROOT / "configs" / "quick.yaml"
+    assert config_file(Path("quick")) == config_file(Path("configs/quick.yaml")) == quick
+    assert config_file(Path("configs/studies/learning.yaml")) == ROOT / "configs" / "studies" / "learning.yaml"
+    Path("quick").write_text("seed: 3\n")
+    assert config_file(Path("quick")) == Path("quick")  # what is here goes first
+    with pytest.raises(ConfigError, match=r"mine\.yaml can't be read"):
+        load_config(Path("mine.yaml"))
+
+
+def test_runs_of_a_package_live_in_the_users_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRACEWRIGHT_HOME")
+    assert paths.runs_home() == ROOT.resolve() / "runs"
+    monkeypatch.setattr(paths, "IS_PACKAGED", True)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert paths.runs_home() == tmp_path / "tracewright" / "runs"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACEWRIGHT_HOME", "mine")
+    assert paths.runs_home() == tmp_path / "mine"
+    assert paths.program() == "tracewright"
