@@ -99,7 +99,7 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     written = file.read_text()
     assert f"<b>{shown[one.run_id]}</b>" in written
     assert f"{totals['episodes']:,} episodes" in written
-    assert f'the agent, best evaluation</th><td class="n">1</td><td class="n">{shown[one.run_id]}' in written
+    assert f'agent, best evaluation</th><td class="n">1</td><td class="n">{shown[one.run_id]}' in written
 
 
 def test_a_report_of_a_run_without_an_evaluation(console, logo_folder):

@@ -224,7 +224,7 @@ def actions(run: RunDir) -> list[tuple[str, str]]:
 
 def test_networks_that_overflow_end_the_run_with_the_reason_and_a_whole_checkpoint(home, logos, recordings):
     run = claim(home, broken_config(logos, total_timesteps=1280))
-    with pytest.raises(TrainingError, match="no numbers any more since step 640; the last checkpoint is whole"):
+    with pytest.raises(TrainingError, match="have contained NaN since step 640; the last checkpoint is intact"):
         train(run, extras=overflow_at(640))
     assert run_state(run).status is Status.FAILED
     undisturbed = recordings.original(broken_config(logos, total_timesteps=1280))

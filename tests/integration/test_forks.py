@@ -25,7 +25,7 @@ def test_a_fork_goes_on_from_its_parent_under_other_settings(home, recorded):
     before = parent.events_file.read_bytes()
     config = read_config(parent).model_copy(deep=True)
     config.ppo.learning_rate, config.total_timesteps, config.n_envs = 1e-4, 224, 8
-    with pytest.raises(RunError, match="is not beyond step 128"):
+    with pytest.raises(RunError, match="does not exceed step 128"):
         queue.fork(home, parent, "last", read_config(parent))
     fork = queue.fork(home, parent, "last", config, is_queued=False)
     assert train(fork).status is Status.COMPLETED

@@ -59,7 +59,7 @@ def test_the_importance_is_over_all_runs_of_the_console(visit, console):
     assert not page.exception
     row = page.dataframe[0].value.iloc[0]
     assert (row["setting"], row["best"], row["n_best"]) == ("ppo.learning_rate", "0.01", 3)
-    assert "6 runs stand behind 1 setting: a hint" in texts(page)
+    assert "Based on 6 runs for 1 setting, this is only a hint" in texts(page)
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     assert metrics["Last stage"] == "second"
     page = visit("curriculum", run=ended.run_id, tab="Rules and replay")
     assert not page.exception
-    assert "**1 stage ended** within 96 episodes; it would be in **second**." in texts(page)
+    assert "**1 stage ended** within 96 episodes; the run would now be in **second**." in texts(page)
     page.text_input(key="keep_as").set_value("mine").run()
     page.button(key="keep").click().run()
     assert not page.exception

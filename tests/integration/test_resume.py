@@ -284,7 +284,7 @@ def test_a_run_beyond_its_disk_budget_drops_what_it_can_and_says_so(home, logo_f
         (folder / "large.svg").write_bytes(os.urandom(2_000_000))
     train(run)
     told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
-    assert any("its budget is 5 MB: old checkpoints and SVGs were dropped" in text for text in told)
+    assert any("of its budget of 5 MB: old checkpoints and SVGs were deleted" in text for text in told)
     assert {"last", "best"} <= set(run.checkpoint_names())
     assert run.checkpoints.joinpath("last").is_dir()
 
@@ -326,7 +326,7 @@ def test_a_run_of_a_version_with_other_parameters_and_another_score_says_why_it_
             (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("version: 2", "version: 1"))
         sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir() if f.name != CHECKSUMS_FILE}
         (folder / CHECKSUMS_FILE).write_text(json.dumps(sums))
-    with pytest.raises(CheckpointError, match=r"older version.*clone the run as a new one"):
+    with pytest.raises(CheckpointError, match=r"older version.*Clone the run to start a new one"):
         find_start(run)
 
 

@@ -98,7 +98,7 @@ def test_a_study_whose_runs_are_there_is_told_whole(home, recorded):
     told = said(text)
     counts = analysis.counts(read_trials(study))
     n_against = sum(analysis.kind_of(trial) == "infeasible" for trial in read_trials(study))
-    assert "The study made up made 40 trials over 4 settings" in told
+    assert "The study made up ran 40 trials over 4 settings" in told
     assert f"{counts['COMPLETE']} complete ({n_against} of them violating a constraint)" in told
     assert f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, 1 running. It completed: all 40 trials are done." in told
     assert f"The best is trial {best.number}: validation gain +{best.values[0]:.3f}" in told
@@ -183,14 +183,14 @@ def test_a_study_that_has_hardly_begun_has_every_section(home, n):
     assert problems(text) == []
     assert sections(text) == SECTIONS
     if n < 2:  # the last trial of a made-up study runs
-        assert "No trial is complete yet, so nothing can be said of which settings are best" in said(text)
+        assert "No trial is complete yet, so the best settings are not known" in said(text)
 
 
 def test_constraints_that_no_trial_meets_leave_no_best(home):
     study = made_up(home, 24, max_worse_share=0.05)
     text = made(study)
     assert problems(text) == []
-    assert "complete trials meets the constraints, so nothing can be said" in said(text)
+    assert "complete trials meets the constraints, so the best settings are not known" in said(text)
 
 
 def test_trials_that_all_came_to_the_same_are_no_reason_to_fail(home):
@@ -220,7 +220,7 @@ def test_many_trials_and_settings_stay_below_the_limit(home):
     assert problems(text) == []
     assert len(text.encode()) < MAX_BYTES / 2
     told = said(text)
-    assert "Drawn below are the 12 that matter most, of 14" in told
+    assert "The 12 most important of 14 settings are plotted below" in told
     assert "the best and the newest 1500 of 1,600 trials" in told
 
 

@@ -128,7 +128,7 @@ def test_a_follower_that_fails_is_said_once_and_ends_nothing(run, monkeypatch):
         followers.look(9, is_last=True)
         followers.look(9, is_last=True)
     (told,) = [event.data for event in read_events(run.events_file) if isinstance(event.data, WarningGiven)]
-    assert told.text.startswith("MLflow gets no more of this run: MLflow on a server needs its address: set MLFLOW_TRACKING_URI")
+    assert told.text.startswith("MLflow receives no more data from this run: MLflow on a server needs its address: set MLFLOW_TRACKING_URI")
     assert f"python -m core export {run.run_id} --format mlflow" in told.text
 
 
