@@ -116,7 +116,7 @@ def test_a_report_that_is_made_by_itself_is_linked_from_its_alert(visit, console
     ended = next(json.loads(line) for line in run.events_file.read_text().splitlines() if '"kind":"ended"' in line)
     assert make_in_a_process(Wanted(run.run_id, "end", ended["ts"], time.time()), console.home, threading.Event()) == ""
     (name,) = kept.by_event(console.home).values()
-    page = visit("alerts", at_least="info and worse")
+    page = visit("alerts", at_least="info and above")
     assert not page.exception
     assert name in str([link.proto for link in page.get("link_button")])
     assert "no run" in make_in_a_process(Wanted("gone", "end", 1.0, 0.0), console.home, threading.Event())
