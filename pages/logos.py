@@ -256,7 +256,7 @@ def maker(path: str) -> None:
             if st.button(
                 "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Category")
+                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Added to")
             if own:
                 sure = st.checkbox(f"Delete {Path(path).name} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
@@ -292,7 +292,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     chosen_path = choose("Set", list(known), "set", show=lambda p: known[p], width=420)
     st.text_input(
         "Another folder",
-        placeholder="/path/of/a/folder",
+        placeholder="/path/to/a/folder",
         key="path",
         bind="query-params",
         width=260,

@@ -76,7 +76,7 @@ LABELS = {
     "curriculum.max_extensions": "Extensions per stage",
     "curriculum.on_failure": "At the episode limit",
     "curriculum.max_setbacks": "Setbacks per run",
-    "checkpoint.keep_every": "Always keep every n-th",
+    "checkpoint.keep_every": "Also keep every n-th checkpoint",
     "checkpoint.disk_budget_mb": "Disk budget (MB)",
     "recovery.enabled": "Restart automatically",
     "recovery.max_restarts": "Consecutive restarts",
