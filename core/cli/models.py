@@ -12,7 +12,7 @@ from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
 from core.models import registry
 from core.models.registry import Entry, Interval
-from core.paths import runs_home
+from core.paths import program, runs_home
 
 app = typer.Typer(help="List, register, compare, promote and delete models.", no_args_is_help=True)
 ModelName = Annotated[
@@ -57,7 +57,7 @@ def show_model(model: ModelName, as_json: Json = False) -> None:
             print(f"{entry.model_id}{' (default)' if entry.is_default else ''}  {entry.path}")
             record = entry.record
             if record is None:
-                print(entry.problem or "built-in model; measure it with python -m core evaluate --model shipped")
+                print(entry.problem or f"built-in model; measure it with {program()} evaluate --model shipped")
                 return
             print(f"from        {record.source}" + (f", checkpoint {record.checkpoint}, step {record.step:,}" if record.checkpoint else ""))
             print(f"registered  {_when(record.made)}")
@@ -144,7 +144,7 @@ def delete_model(model: ModelName, as_json: Json = False) -> None:
     with clear_errors():
         entry = registry.find(model, runs_home())
         registry.discard(runs_home(), entry)
-        text = lambda: print(f"{entry.model_id} is deleted; restore it with: python -m core models restore {entry.model_id}")
+        text = lambda: print(f"{entry.model_id} is deleted; restore it with: {program()} models restore {entry.model_id}")
         result({"deleted": entry.model_id}, as_json, text)
 
 

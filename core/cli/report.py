@@ -15,7 +15,7 @@ from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
 from core.errors import ConfigError, RunError
 from core.files import write_aside
-from core.paths import runs_home
+from core.paths import program, runs_home
 from core.reports import kept, pdf
 from core.runs.run_dir import RunDir, all_runs, find_run
 from core.studies.study import StudyDir, find_study
@@ -166,6 +166,6 @@ def _look_after(delete: str, restore: str, as_json: bool) -> None:
         for line in problems:
             print(line)
         if not rows:
-            print("no saved reports; make one with: python -m core report RUN --keep")
+            print(f"no saved reports; make one with: {program()} report RUN --keep")
 
     result({"reports": rows, "problems": problems, "deleted": [r.name for r in kept.deleted(home)]}, as_json, text)

@@ -18,7 +18,7 @@ from core.files import write_aside
 from core.logos.dataset import load_logos
 from core.notifications.notices import KINDS, Notice, notice_of
 from core.notifications.notifier import masked, send
-from core.paths import runs_home
+from core.paths import program, runs_home
 from core.runs import trash
 from core.runs.events import read_events
 from core.runs.records import read_config, write_command
@@ -48,7 +48,7 @@ def list_runs(as_json: Json = False) -> None:
             for line in left_out:
                 print(line)
             if not rows:
-                print("no runs yet: python -m core train --config configs/quick.yaml")
+                print(f"no runs yet: {program()} train --config configs/quick.yaml")
 
         result({"runs": rows, "unlisted": left_out}, as_json, text)
 
@@ -151,9 +151,7 @@ def pause_run(run: RunName, as_json: Json = False) -> None:
     with clear_errors():
         found = find_run(run, runs_home())
         local.pause(found)
-        result(
-            {"run": found.run_id}, as_json, lambda: print(f"{found.run_id} is pausing; continue with: python -m core runs continue {run}")
-        )
+        result({"run": found.run_id}, as_json, lambda: print(f"{found.run_id} is pausing; continue with: {program()} runs continue {run}"))
 
 
 @app.command("continue")

@@ -15,7 +15,7 @@ from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
 from core.errors import ConfigError, StudyError
 from core.logos.dataset import load_logos
-from core.paths import runs_home
+from core.paths import program, runs_home
 from core.runs.requirements import check_preflight
 from core.runs.status import run_state
 from core.studies import analysis
@@ -96,9 +96,7 @@ def _report_of(study: StudyDir) -> None:
     print("writing its report", file=sys.stderr)
     problem = make_of_study(study.study_id, study.home, threading.Event())
     if problem:
-        print(
-            f"its report could not be made: {problem}; make it with: python -m core report --study {study.study_id} --keep", file=sys.stderr
-        )
+        print(f"its report could not be made: {problem}; make it with: {program()} report --study {study.study_id} --keep", file=sys.stderr)
 
 
 @app.command("continue")
@@ -124,7 +122,7 @@ def list_studies(as_json: Json = False) -> None:
                 if row["problem"]:
                     print(f"    damaged: {row['problem']}")
             if not rows:
-                print("no studies yet: python -m core search --config configs/studies/learning.yaml")
+                print(f"no studies yet: {program()} search --config configs/studies/learning.yaml")
 
         result({"studies": rows}, as_json, text)
 

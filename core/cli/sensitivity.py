@@ -16,7 +16,7 @@ from core.config.text import load_config
 from core.errors import RunError
 from core.files import write_aside
 from core.logos.dataset import load_logos
-from core.paths import runs_home
+from core.paths import program, runs_home
 from core.runs.requirements import check_preflight, preflight
 from core.runs.run_dir import RunDir, all_runs, find_run
 from core.runs.status import Status, overview, run_state
@@ -120,7 +120,7 @@ def groups(
         def text() -> None:
             _print_groups(figures, pairs)
             if not kept:
-                print(f"no config has {least} or more evaluated seeds; train with more seeds: python -m core runs schedules --help")
+                print(f"no config has {least} or more evaluated seeds; train with more seeds: {program()} runs schedules --help")
             if len(found) > len(kept):
                 n = len(found) - len(kept)
                 print(f"{'one config' if n == 1 else f'{n} configs'} with fewer than {least} seeds {'is' if n == 1 else 'are'} not shown")
