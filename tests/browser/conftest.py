@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.browsers import FLAGS
+from tests.support.warm_start import warm_starts
 
 
 @pytest.hookimpl(tryfirst=True)  # before groups are read
@@ -18,6 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(os.path.dirname(__file__)):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("tasks" if item.path.stem == "test_tasks" else "browser"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _processes_start_warm() -> Iterator[None]:
+    with warm_starts():
+        yield
 
 
 @pytest.fixture
