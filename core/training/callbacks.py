@@ -228,7 +228,7 @@ class EpisodeLog(TrainerCallback):
             paths=int(row[COLUMN["paths"]]),
             cpu_s=round(float(row[COLUMN["cpu_s"]]), 6),
             success=failure is None and curriculum.is_success(ssim, gain),
-            params=[round(float(v), 4) for v in row[_PARAMS]],
+            params=[float(v) for v in row[_PARAMS]],
         )
 
     def _add(self, told: EpisodeEnded) -> None:

@@ -212,6 +212,7 @@ def test_an_episodes_figures_are_those_of_its_best_conversion(home, logo_folder)
         best = prepared[e.logo].measure(Params.from_values(e.params)).outcome
         plain = gain(best, prepared[e.logo].defaults, Weights(weights.quality, weights.size, 0.0))
         assert (e.terms["quality"], e.terms["size"]) == (plain.quality, plain.size)
+    assert any(value != round(value, 4) for e in episodes for value in e.params)  # to the bit, or another outcome is theirs
 
 
 def test_early_stop_ends_a_run_that_no_longer_rises(home, logo_folder):
