@@ -10,16 +10,19 @@ import logging
 import os
 import platform
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from core.agents.sealed import damage_of
 from core.config.config import RunConfig
 from core.environment.experience import experience_of, read_experience
 from core.environment.spec import env_spec
-from core.errors import RunError
+from core.errors import CheckpointError, DamagedFileError, RunError
 from core.health.doctor import Doctor
 from core.health.history import SEEN
 from core.machine import Process
@@ -143,6 +146,16 @@ class _Origin:
         return int(self.restored["step"]) if self.restored else 0
 
 
+@contextmanager
+def _damage(folder: Path | None) -> Iterator[None]:
+    """A state that is whole by its checksum but does not hold what it should is an error of the checkpoint."""
+    try:
+        with damage_of("state.json"):
+            yield
+    except DamagedFileError as error:
+        raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
+
+
 class Trainer:
     """One attempt, from finding its checkpoint to its ending."""
 
@@ -213,21 +226,24 @@ class Trainer:
         session = Session(c, self._extras)
         if origin.restored is not None and origin.folder is not None:
             load_weights(origin.folder, session.agent, origin.restored)
-            session.restore(origin.restored, origin.is_fork, origin.is_newest)
+            with _damage(origin.folder):
+                session.restore(origin.restored, origin.is_fork, origin.is_newest)
         session.stage_callback.set_eligible()
         if origin.is_new:
             session.evaluation.evaluate(session.step())
             c.data.phase("measuring the baselines")
             c.evaluator.write_references(c.heartbeat.step)
         elif origin.restored is not None:
-            restore_rng(origin.restored["rng"])
+            with _damage(origin.folder):
+                restore_rng(origin.restored["rng"])
         c.heartbeat.phase = "training"
         if not c.stop and session.step() < c.config.total_timesteps and not session.curriculum.is_finished:
             if origin.is_new:
                 session.stage_callback.write_stage_start()
                 session.stages.on_start(session.policy)
             elif origin.restored is not None:
-                session.put_environments_back(origin.restored)
+                with _damage(origin.folder):
+                    session.put_environments_back(origin.restored)
             self._learn_on(session)
         return self._finish(session)
 
