@@ -135,8 +135,7 @@ VTracer's defaults on it. `policy.onnx` makes one conversion; `outcomes.onnx` ch
 
 **Trained on** {source}{more}, {c.variants} variants of each (rotated, cropped, recoloured, scaled down), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
-conversions. Reward: {config.reward.quality:g} x ln(visual error of the defaults / visual error) + {config.reward.size:g} x ln(bytes of the
-defaults / bytes).
+conversions. Reward: {config.reward.formula}.
 
 **Reproduce it with** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
 `python -m core export RUN --format onnx`.

@@ -20,6 +20,7 @@ from core.environment.episode import EnvSpec
 from core.environment.experience import ExperienceLog
 from core.environment.preparation import Preparations
 from core.errors import WorkerError
+from core.runs.event_fields import check_term_names
 from core.tracing.outcome import ENDS, LEARNED_TERMS, LOST, TERM_NAMES, TERMS, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 from core.workers.pool import WorkerPool
@@ -27,12 +28,11 @@ from core.workers.worker import Job, JobResult
 
 # What a step leaves behind of each environment, one row of float64: of the episode's best conversion so far, ``step_reward`` apart;
 # ``failure`` is a place in ENDS
-COLUMNS = (
-    "logo", "done", "length", "step_reward", *TERM_NAMES,
-    "ssim", "colour", "edge", "bytes", "paths", "nodes", "cpu_s", "failure", "headline_gain", "training_gain",
-    *NAMES,
-)  # fmt: skip
+_OWN = ("logo", "done", "length", "step_reward")
+_OF_BEST = ("ssim", "colour", "edge", "bytes", "paths", "nodes", "cpu_s", "failure", "headline_gain", "training_gain")
+COLUMNS = (*_OWN, *TERM_NAMES, *_OF_BEST, *NAMES)
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
+check_term_names(TERM_NAMES, (*_OWN, *_OF_BEST, *NAMES))
 _FIRST_PARAM = COLUMN[NAMES[0]]
 UNWEIGHTED = Weights(**{term.name: float(term.is_learned) for term in TERMS})
 

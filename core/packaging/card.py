@@ -115,13 +115,12 @@ def card(about: About) -> str:
         if about.has_sb3
         else ""
     )
-    reward = about.config.reward
     return f"""# Model card: {about.title}{noted}
 
 ## What it is
 
 A policy that chooses VTracer's {len(SPECS)} parameters for a logo from features of the picture and the outcome of VTracer's defaults on it. It was trained with
-PPO by Tracewright. Reward: {reward.quality:g} x ln(visual error of the defaults / visual error) + {reward.size:g} x ln(bytes of the defaults / bytes).
+PPO by Tracewright. Reward: {about.config.reward.formula}.
 
 ## Data
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +33,8 @@ UPGRADES: dict[int, Upgrade] = {
     2: Upgrade("three more parameters; gains by what one sees", {}),  # missing parameters keep VTracer's defaults
 }
 OLDEST_VERSION = min(UPGRADES)
+# Keys of every line of a log, and columns that the database adds to an episode's
+_KEYS = ("v", "run", "run_id", "attempt", "seq", "ts", "kind", "step", "minutes", "data")
 Shape = Literal["plain", "terms", "params", "names"]
 _columns: dict[type[Record], tuple[Column, ...]] = {}
 _adapters: dict[type[Record], TypeAdapter[Any]] = {}
@@ -76,6 +78,20 @@ class Column:
     def columns(self) -> tuple[str, ...]:
         """The table's columns that it fills."""
         return {"terms": TERM_NAMES, "params": NAMES}.get(self.shape, (self.name,))
+
+
+def check_term_names(terms: Sequence[str], taken: Iterable[str]) -> None:
+    """Whether each reward term can have a column of its own name.
+
+    Raises:
+        ValueError: names the first term that can't, and what to do.
+    """
+    known = set(taken)
+    for name in terms:
+        if name in known or terms.count(name) > 1:
+            raise ValueError(
+                f"the reward term {name!r} has the name of another column of an episode; rename it in TERMS, core/tracing/outcome.py"
+            )
 
 
 def columns_of(record: type[Record]) -> tuple[Column, ...]:
@@ -161,3 +177,6 @@ def from_data(kind: str, data: Mapping[str, Any], version: int = EVENT_VERSION) 
         first = error.errors()[0]
         raise ValueError(f"{kind}: {'.'.join(str(part) for part in first['loc'])} {first['msg'].lower()}") from error
     return found
+
+
+check_term_names(TERM_NAMES, [*(each.name for each in fields(EpisodeEnded)), *NAMES, *_KEYS])
