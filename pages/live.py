@@ -1,4 +1,4 @@
-"""A run as it happens: status, stages, curves, parameters, log. Updates every two seconds while it is live."""
+"""A run as it happens: status, stages, curves, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pages.views.text import duration_text, gain_text
 from storage import queries
 
 REFRESH_S = 2
+TABS_REFRESH_S = 5
 NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
@@ -260,7 +261,7 @@ def top() -> None:
     charts.pins(now)
 
 
-@st.fragment(run_every="5s" if is_live else None)
+@st.fragment(run_every=f"{TABS_REFRESH_S}s" if is_live else None)
 def below() -> None:
     chart_box.redraw_if_asked()
     now = run_view()

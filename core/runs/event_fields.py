@@ -119,7 +119,7 @@ def _shape(record: type[Record], name: str) -> Shape:
         return "names"
     if record is EpisodeEnded and name == "terms":
         return "terms"
-    return "params" if name == "params" and record.has_table else "plain"
+    return "params" if name == "params" and record.table else "plain"
 
 
 def _sql_type(hint: Any) -> str:
