@@ -23,7 +23,7 @@ from core.agents.ppo import Policy, deviation_of
 from core.config.config import RunConfig
 from core.environment.episode import N_PICTURE
 from core.environment.experience import N_TERMS
-from core.environment.spec import env_spec
+from core.environment.spec import env_spec, reward_formula
 from core.files import write_aside
 from core.search.outcome_model import N_ENCODED, OutcomeModel
 from core.tracing.features import FEATURE_NAMES
@@ -135,7 +135,7 @@ VTracer's defaults on it. `policy.onnx` makes one conversion; `outcomes.onnx` ch
 
 **Trained on** {source}{more}, {c.variants} variants of each (rotated, cropped, recoloured, scaled down), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
-conversions. Reward: {config.reward.formula}.
+conversions. Reward: {reward_formula(config)}.
 
 **Reproduce it with** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
 `python -m core export RUN --format onnx`.

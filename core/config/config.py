@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from core.config.fields import Section, setting
 from core.errors import ParamError
-from core.tracing.outcome import TERM_NAMES, TERMS
+from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import BEST_SINGLE, NAMES, Params
 
 GAIN_PER_DIFFICULTY = 0.80  # about what the best single setting reaches on logos of every kind
@@ -74,12 +74,6 @@ class RewardConfig(Section):
         if sum(getattr(self, name) for name in TERM_NAMES) <= 0:
             raise ValueError("all weights are 0; at least one must be above 0")
         return self
-
-    @property
-    def formula(self) -> str:
-        """The reward in words, without the terms that count nothing."""
-        weights = ((term, getattr(self, term.name)) for term in TERMS)
-        return " + ".join(f"{weight:g} x {term.formula}" for term, weight in weights if weight)
 
 
 class EnvConfig(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
-from core.tracing.outcome import TERM_NAMES, Weights
+from core.tracing.outcome import TERM_NAMES, TERMS, Weights
 from core.tracing.params import Params
 from core.tracing.pipeline import PLAIN, Pipeline
 from core.workers.pool import Limits
@@ -15,6 +15,12 @@ def env_spec(config: RunConfig) -> EnvSpec:
     r = config.reward
     centre = Params(**config.env.centre).clamped() if config.env.centre else None  # type: ignore[arg-type]
     return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}), tuple(config.env.fixed))
+
+
+def reward_formula(config: RunConfig) -> str:
+    """The reward in words, without the terms that count nothing."""
+    weights = ((term.formula, getattr(config.reward, term.name)) for term in TERMS)
+    return " + ".join(f"{weight:g} x {formula}" for formula, weight in weights if weight)
 
 
 def pipeline_of(config: RunConfig) -> Pipeline:

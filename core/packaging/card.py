@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.config.config import RunConfig
+from core.environment.spec import reward_formula
 from core.models.registry import Entry, Interval, ModelRecord
 from core.tracing.params import SPECS
 
@@ -120,7 +121,7 @@ def card(about: About) -> str:
 ## What it is
 
 A policy that chooses VTracer's {len(SPECS)} parameters for a logo from features of the picture and the outcome of VTracer's defaults on it. It was trained with
-PPO by Tracewright. Reward: {about.config.reward.formula}.
+PPO by Tracewright. Reward: {reward_formula(about.config)}.
 
 ## Data
 
