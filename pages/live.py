@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from core.paths import program
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent, read_trial
 from core.runs.run_dir import all_runs
@@ -234,7 +235,7 @@ def events(now: RunView) -> None:
         if lines := read_log_tail(run, 60):
             st.code("\n".join(lines), language=None, height=300)
         elif actions.is_over(run):
-            st.caption("No log was saved: a run started with `python -m core train` logs to its terminal.")
+            st.caption(f"No log was saved: a run started with `{program()} train` logs to its terminal.")
         else:
             st.caption("The log is still empty.")
 

@@ -25,6 +25,7 @@ from core.environment.episode import N_PICTURE
 from core.environment.experience import N_TERMS
 from core.environment.spec import env_spec, reward_formula
 from core.files import write_aside
+from core.paths import program
 from core.search.outcome_model import N_ENCODED, OutcomeModel
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
@@ -137,14 +138,14 @@ VTracer's defaults on it. `policy.onnx` makes one conversion; `outcomes.onnx` ch
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
 conversions. Reward: {reward_formula(config)}.
 
-**Reproduce it with** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
-`python -m core export RUN --format onnx`.
+**Reproduce it with** `{program()} train` with the config in `preprocess.json` (same seed, same packages) and
+`{program()} export RUN --format onnx`.
 
-**Measure it** on your own logos: `python -m core evaluate --model FOLDER --images DIR --split all --methods
+**Measure it** on your own logos: `{program()} evaluate --model FOLDER --images DIR --split all --methods
 default,single,tpe,policy,policy_search`.
 
 **Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are unlike anything in its training data. It
-lowers the visual error on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
+lowers the visual error on average, not on every picture: `{program()} optimize` falls back on VTracer's defaults where
 nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
 """
 

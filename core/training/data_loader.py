@@ -14,7 +14,7 @@ from core.errors import LogosError
 from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
-from core.paths import runs_home, trace_cache_file
+from core.paths import program, runs_home, trace_cache_file
 from core.runs.event_types import LogosLoaded, PhaseStarted, WarningGiven, WorkerLost
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
@@ -168,7 +168,7 @@ class DataLoader:
                 self._disk_guard.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
             size = 0 if loss.job.params.is_plain else self.pool.store.pipeline.trace_size
-            repeat = f"python -m core logos trace {path} --params {values} --trace-size {size}"
+            repeat = f"{program()} logos trace {path} --params {values} --trace-size {size}"
             lost = replace(
                 lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
                 case=self._run.relative(path),
