@@ -21,7 +21,7 @@ PREPROCESS_FILE = "preprocess.json"
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """``told``: what preprocess.json says; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
+    """``told``: the content of preprocess.json; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
 
     told: Mapping[str, Any]
     config: RunConfig

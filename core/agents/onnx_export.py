@@ -2,7 +2,7 @@
 
 ``policy.onnx``: observation (n, n_observation) to action (n, 10) in [-1, 1], standardising and clipping included.
 ``outcomes.onnx``: observation (n, n_observation) and encoded parameters (n, 20) to terms (members, n, 2).
-``preprocess.json``: what both need beside: the order of features, action 0, ranges, the policy's deviation, checksums.
+``preprocess.json``: what both also need: the order of features, action 0, ranges, the policy's deviation, checksums.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PACKAGES = ("torch", "stable-baselines3", "vtracer", "thorvg-python", "opencv-p
 
 
 class _Graph:
-    """An ONNX graph in the making: nodes in order, numbers by name."""
+    """An ONNX graph under construction: nodes in order, numbers by name."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -151,7 +151,7 @@ nothing was better. It knows VTracer {metadata.version("vtracer")}; another vers
 
 
 def _without_folders(config: RunConfig) -> dict[str, Any]:
-    """The config for whoever gets the model: of a folder of logos its name alone, which tells nothing of the machine."""
+    """The config for whoever receives the model: a folder of logos by its name alone, which reveals nothing about the machine."""
     told: dict[str, Any] = config.model_dump(mode="json")
     told["logos"]["path"] = Path(config.logos.path).name
     return told

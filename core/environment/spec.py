@@ -1,4 +1,4 @@
-"""From a config to what it describes: the environment, and what workers may take."""
+"""From a config to what it describes: the environment, its reward, the pipeline and the workers' limits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def reward_formula(config: RunConfig) -> str:
 
 
 def pipeline_of(config: RunConfig) -> Pipeline:
-    """What stands around VTracer in a run's conversions."""
+    """The steps around VTracer in a run's conversions."""
     p = config.pipeline
     is_plain = not (p.trace_size or p.sharpen or p.fills)
     return Pipeline(p.engine, p.trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)
 
 
 def worker_limits(config: RunConfig) -> Limits:
-    """What a config lets a worker take."""
+    """A worker's limits of time and memory."""
     return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)

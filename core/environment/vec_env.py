@@ -1,4 +1,4 @@
-"""All environments of a run as stable-baselines3's VecEnv: their books are kept here, their conversions go to the pool.
+"""All environments of a run as stable-baselines3's VecEnv: their state is kept here, their conversions go to the pool.
 
 Each environment has its own seed, so its episodes depend neither on the number of workers nor on which of them is
 fast. A logo is prepared (features, VTracer's defaults) when an environment first draws it.
@@ -44,7 +44,7 @@ def _elsewhere(index: int, params: Params) -> Outcome:
 class PoolVecEnv(VecEnv):
     """``n_envs`` environments over the logos of ``preparations``. ``records`` has each step's details.
 
-    ``group_size``: so many neighbours draw the same logos, as long as their episodes are equally long.
+    ``group_size``: this many neighbours draw the same logos, as long as their episodes are equally long.
     """
 
     def __init__(self, pool: WorkerPool, preparations: Preparations, spec: EnvSpec, n_envs: int, seed: int, group_size: int = 1) -> None:
@@ -72,18 +72,18 @@ class PoolVecEnv(VecEnv):
         earlier_share: float = 0.0,
     ) -> None:
         """Draw from these logos from each environment's next episode on, and for a share of them from ``earlier`` ones;
-        from ``otherwise`` where all were quarantined."""
+        from ``otherwise`` if all were quarantined."""
         self._otherwise = otherwise
         for env in self.envs:
             env.set_eligible(indices, earlier, earlier_share)
 
     @property
     def weights(self) -> Weights:
-        """The reward's weights where no stage has its own."""
+        """The reward's weights for stages without their own."""
         return self._spec.weights
 
     def set_weights(self, weights: Weights) -> None:
-        """Reward each environment's next episodes so."""
+        """Reward each environment's next episodes with these weights."""
         spec = self._spec if weights == self._spec.weights else replace(self._spec, weights=weights)
         for env in self.envs:
             env.env_spec = spec
@@ -117,7 +117,7 @@ class PoolVecEnv(VecEnv):
         return self.observations.copy(), rewards, dones, infos
 
     def _take_in(self) -> None:
-        """Act on results as they come, until all environments have stepped or begun."""
+        """Process results as they arrive, until all environments have stepped or begun."""
         for key, result in self.pool.results():
             if isinstance(key, int):
                 self._finish(key, result)

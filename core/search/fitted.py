@@ -1,6 +1,6 @@
-"""Settings found on training logos: the best single one for all, and a portfolio of which each picture takes its best.
+"""Settings found on training logos: the best single one for all, and a portfolio from which each picture takes its best.
 
-Kept as ``models/baselines.json``, or where ``baselines fit`` was told to; one reader, which turns whatever may be wrong into one error.
+Kept as ``models/baselines.json``, or where ``baselines fit`` was told to write it; one reader turns anything that may be wrong into one error.
 """
 
 from __future__ import annotations
