@@ -72,7 +72,7 @@ class DataLoader:
     def open(self, digest: str = "", quarantined: list[str] | None = None) -> None:
         """Load the logos and start the workers.
 
-        ``digest``: that of the logos a resumed run must find; ``quarantined``: digests of pictures that are left out.
+        ``digest``: what the digest of the logos must be, in a resumed run; ``quarantined``: digests of pictures that are left out.
 
         Raises:
             LogosError: they can't be read, differ, or none is left to train on or to evaluate.
