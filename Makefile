@@ -66,7 +66,7 @@ format: setup-dev
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-docs: setup-dev  ## makes what docs/ says of the code again: settings, commands, the tree of modules
+docs: setup-dev  ## makes what docs/ says of the code again: settings, commands, the tree of modules; and configs/*.yaml
 	$(PY) docs/make_pages.py
 
 pictures: setup-dev  ## the pictures of README and docs/, from the runs there are

@@ -12,6 +12,7 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.config.fields import flat
 from core.errors import ConfigError
+from core.paths import program
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
@@ -283,5 +284,5 @@ if tab_importance.open:
     with tab_importance:
         many_runs.importance_section(console, list(runs.values()))
 st.caption(
-    f"From the event logs in `{Path(console.home).name}`. Same as `python -m core runs compare`, `groups`, `efficiency` and `importance`."
+    f"From the event logs in `{Path(console.home).name}`. Same as `{program()} runs compare`, `groups`, `efficiency` and `importance`."
 )

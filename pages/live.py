@@ -1,4 +1,4 @@
-"""A run as it happens: status, stages, curves, parameters, log. Updates every two seconds while it is live."""
+"""A run as it happens: status, stages, curves, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from core.paths import program
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent, read_trial
 from core.runs.run_dir import all_runs
@@ -23,6 +24,7 @@ from pages.views.text import duration_text, gain_text
 from storage import queries
 
 REFRESH_S = 2
+TABS_REFRESH_S = 5
 NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
@@ -233,7 +235,7 @@ def events(now: RunView) -> None:
         if lines := read_log_tail(run, 60):
             st.code("\n".join(lines), language=None, height=300)
         elif actions.is_over(run):
-            st.caption("No log was saved: a run started with `python -m core train` logs to its terminal.")
+            st.caption(f"No log was saved: a run started with `{program()} train` logs to its terminal.")
         else:
             st.caption("The log is still empty.")
 
@@ -260,7 +262,7 @@ def top() -> None:
     charts.pins(now)
 
 
-@st.fragment(run_every="5s" if is_live else None)
+@st.fragment(run_every=f"{TABS_REFRESH_S}s" if is_live else None)
 def below() -> None:
     chart_box.redraw_if_asked()
     now = run_view()

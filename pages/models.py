@@ -16,7 +16,7 @@ from core.models import registry
 from core.models.facts import compare
 from core.models.registry import Entry, Interval
 from core.packaging import folder
-from core.paths import HOME_VARIABLE, PROJECT
+from core.paths import HOME_VARIABLE, PROJECT, program
 from core.runs.run_dir import all_runs
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, say, show_toasts
@@ -107,7 +107,7 @@ def figures(entry: Entry) -> None:
     """The gain by category, and where the model comes from."""
     record = entry.record
     if record is None or record.gain is None:
-        st.caption("No gain is recorded; measure it with `python -m core evaluate --model " + entry.model_id + "`.")
+        st.caption(f"No gain is recorded; measure it with `{program()} evaluate --model {entry.model_id}`.")
         return
     rows = [("all", record.gain), *record.by_category.items()]
     table = pd.DataFrame([{"category": name, "logos": v.n, "gain": v.mean, "95% interval": interval_text(v)} for name, v in rows])

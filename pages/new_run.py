@@ -15,7 +15,7 @@ from core.config.text import load_config, parse_yaml, presets, problems, to_yaml
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
-from core.paths import PRESETS
+from core.paths import PRESETS, program
 from core.runs.records import read_config
 from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
@@ -253,10 +253,10 @@ if config is not None:
             ]
             is_plain = all(not isinstance(value, list | dict) for _, _, value in tables.differences(base, config))
             file = f"configs/{preset_path.name}" if preset_path.parent == PRESETS else shlex.quote(str(preset_path))
-            command = f"python -m core train --config {file}" + "".join(f" \\\n  {c}" for c in changes)
+            command = f"{program()} train --config {file}" + "".join(f" \\\n  {c}" for c in changes)
         else:
             is_plain, command = False, ""
-        st.code(command if is_plain else "python -m core train --config run.yaml", language="bash", wrap_lines=True)
+        st.code(command if is_plain else f"{program()} train --config run.yaml", language="bash", wrap_lines=True)
         st.download_button(
             "run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="yaml"
         )

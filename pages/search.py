@@ -9,6 +9,7 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.errors import ConfigError, LogosError, RunError, StudyError
 from core.logos.dataset import load_logos
+from core.paths import program
 from core.runs.requirements import check_preflight, estimated_minutes
 from core.studies import analysis, study, winners
 from core.studies.samplers import trial_config
@@ -75,7 +76,7 @@ def new_study() -> None:
                 text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
                 st.download_button(
                     "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
-                    help="For `python -m core search --config study.yaml`.",
+                    help=f"For `{program()} search --config study.yaml`.",
                 )  # fmt: skip
 
 
@@ -200,7 +201,7 @@ def about(found: StudyDir, config: StudyConfig) -> None:
     st.dataframe(analysis.legend(config.space), hide_index=True)
     st.caption("Same as on the command line, and with Optuna's dashboard")
     st.code(
-        f"python -m core search show {found.study_id}\npython -m core search continue {found.study_id}\n"
+        f"{program()} search show {found.study_id}\n{program()} search continue {found.study_id}\n"
         f"optuna-dashboard {found.journal.relative_to(found.home.parent) if found.journal.is_relative_to(found.home.parent) else found.journal.name}",
         language=None, wrap_lines=True,
     )  # fmt: skip
@@ -278,4 +279,4 @@ if not known:
 else:
     names = {study_id: f"{found.name()} · {study_id[:13]}" for study_id, found in known.items()}
     show(known[choose("Study", list(known), "study", show=lambda i: names[i])])
-st.caption(f"From the journals in `{Path(console.home).name}/{study.FOLDER}`. Same as `python -m core search`.")
+st.caption(f"From the journals in `{Path(console.home).name}/{study.FOLDER}`. Same as `{program()} search`.")

@@ -2,7 +2,7 @@
 
 A checkpoint folder is written aside and renamed: ``policy.pt`` (weights and optimiser, read with weights_only),
 ``state.json`` (random generators, environments, curriculum, counters, normaliser), ``config.yaml`` and
-``checksums.json``. Guarantee: a folder that exists is whole; one whose checksums differ is refused.
+``checksums.json``. Guarantee: a folder that exists is complete; one whose checksums differ is refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LIMITS = {"policy.pt": 500 * MB, "state.json": 200 * MB, "config.yaml": MB, OUT
 
 
 def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any], keep_old_as: str = "") -> None:
-    """Write a checkpoint folder, replacing one of the same name. ``extra``: plain data of the trainer's."""
+    """Write a checkpoint folder, replacing one of the same name. ``extra``: the trainer's own plain data."""
     weights = io.BytesIO()  # torch's own writing to a file hides a full disk behind an error of another kind
     torch.save({"policy": agent.policy.state_dict(), "optimizer": agent.policy.optimizer.state_dict()}, weights)
     state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
@@ -58,12 +58,12 @@ def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str
 
 
 def copy_checkpoint(source: Path, folder: Path, keep_old_as: str = "") -> None:
-    """Put a copy of a checkpoint in the place of another."""
+    """Replace one checkpoint by a copy of another."""
     _put(folder, lambda aside: shutil.copytree(source, aside, dirs_exist_ok=True), keep_old_as)
 
 
 def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -> None:
-    """Have a folder written aside, sealed with checksums, and put in its place."""
+    """Have a folder written under a temporary name, sealed with checksums, and moved into place."""
     folder.parent.mkdir(exist_ok=True)  # never the run's own folder, which would bring a deleted run back
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     aside.mkdir()
@@ -76,7 +76,7 @@ def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -
 
 
 def _seal(folder: Path) -> None:
-    """Write the checksums of all files, and everything to the disk."""
+    """Write the checksums of all files, and flush everything to disk."""
     (folder / CHECKSUMS_FILE).unlink(missing_ok=True)
     sums = {file.name: _digest(file) for file in sorted(folder.iterdir())}
     (folder / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
@@ -130,7 +130,7 @@ def _rng_state() -> dict[str, Any]:
 
 
 def restore_rng(state: dict[str, Any]) -> None:
-    """Put Python's, NumPy's and torch's generators back."""
+    """Restore Python's, NumPy's and torch's random generators."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
@@ -228,7 +228,7 @@ def _restore_counters(agent: PPO, state: dict[str, Any]) -> None:
 
 
 def load_networks(folder: Path, agent: PPO) -> int:
-    """Put a checkpoint's weights, optimiser and normaliser into an agent that goes on counting; returns their step.
+    """Put a checkpoint's weights, optimiser and normaliser into an agent that keeps its own counters; returns the checkpoint's step.
 
     Raises:
         CheckpointError: missing or damaged.
@@ -241,7 +241,7 @@ def load_networks(folder: Path, agent: PPO) -> int:
 
 
 def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
-    """A checkpoint's config, agent on the CPU, and outcome model where it has one."""
+    """A checkpoint's config, its agent on the CPU, and its outcome model if it has one."""
     config, state, files = _read(folder)
     config = config.model_copy(update={"device": "cpu"})
     spec = env_spec(config)
@@ -264,13 +264,13 @@ def _outcomes(folder: Path, data: bytes | None) -> OutcomeModel | None:
 
 
 def load_agent(folder: Path) -> Model:
-    """A checkpoint ready to choose."""
+    """A checkpoint, ready to choose parameters."""
     config, agent, outcomes = load_ppo(folder)
     return Model(str(folder), config, env_spec(config), Policy(agent), deviation_of(agent), outcomes)
 
 
 def add_outcome_model(folder: Path, outcomes: OutcomeModel) -> None:
-    """Put an outcome model into a checkpoint that is there."""
+    """Add an outcome model to an existing checkpoint."""
 
     def write(aside: Path) -> None:
         shutil.copytree(folder, aside, dirs_exist_ok=True)

@@ -30,7 +30,7 @@ _FOREIGN = {  # as protobuf writes them: what could read other files, or never e
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """``told``: what preprocess.json says; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
+    """``told``: the content of preprocess.json; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
 
     told: Mapping[str, Any]
     config: RunConfig

@@ -1,4 +1,4 @@
-"""A model folder read again: the policy and the outcome model as ONNX, run by ONNX Runtime. Imports no torch.
+"""Reads a model folder: the policy and the outcome model as ONNX, run by ONNX Runtime. Does not import torch.
 
 The files are described in core/agents/onnx_export.py, which writes them.
 """

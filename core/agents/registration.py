@@ -1,4 +1,4 @@
-"""Registering a model: from a run, a checkpoint or a model folder to a folder that is whole without it. Needs torch for the first two.
+"""Registering a model: from a run, a checkpoint or a model folder to a folder that needs nothing else. Needs torch for the first two.
 
 Nothing is unpickled: weights come from safe formats. The file of stable-baselines3, which is a pickle, is written for those who trust it, and
 never read.
@@ -27,7 +27,7 @@ _N_STEPS = 4
 
 
 def quiet(what: str, n_done: int, n_all: int) -> None:
-    """Progress for whoever shows none."""
+    """Progress for callers that show none."""
 
 
 def register(source: str, home: Path, name: str = "", note: str = "", on_progress: OnProgress = quiet) -> Entry:

@@ -160,7 +160,7 @@ def _measure_visits(report: Report, browser: Any, url: str, home: Path, runs: _R
             f"chart drawn, {what}", f"{report.keys[key]:.2f} s", f"{spread}; {received / 1e6:.2f} MB over the socket for the whole page"
         )
         report.details[what] = {"seconds": seconds[what], "bytes": received}
-    report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
+    report.add("the same on a browser's first visit", f"{statistics.median(cold):.2f} s", "nothing in its cache")
     report.details["first_visit_s"] = cold
 
 

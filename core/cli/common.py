@@ -11,7 +11,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, TrackerError
-from core.paths import program
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory.")]
@@ -36,7 +35,7 @@ def clear_errors() -> Iterator[None]:
 
 
 def fail(error: Exception, code: int) -> NoReturn:
-    print("error: " + str(error).replace("python -m core", program()), file=sys.stderr)
+    print("error: " + str(error), file=sys.stderr)
     raise typer.Exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Which pictures ``optimize`` is given, and what their SVGs are called.
+"""Which pictures ``optimize`` converts, and what their SVGs are called.
 
 Guarantee: no file is overwritten but the SVG that an earlier ``optimize`` into the same folder made of the same picture, and lists.
 """
@@ -32,7 +32,7 @@ class Source:
 
 
 def find_pictures(paths: Sequence[Path], out: Path | None = None) -> tuple[list[Source], list[Skipped]]:
-    """The files that are meant: each file given, and every picture in each folder given; in order, each once.
+    """The pictures to convert: each file given, and every picture in each folder given; in order, each once.
 
     What begins with a dot, what macOS adds to zip files, and what lies in the folder ``out`` is no input; where the folder of pictures is
     itself ``out``, what an earlier run wrote there.

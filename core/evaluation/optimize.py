@@ -2,7 +2,7 @@
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
 training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result.
-Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
+Guarantee: a file that can't be read or traced is reported and skipped; nothing is overwritten but earlier results; where
 nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than
 theirs in structure, colour or edges, or lost a colour that they have.
 """
@@ -97,7 +97,7 @@ class Result:
 
 @dataclass
 class Optimized:
-    """What came of all files. ``search_s``: seconds in which conversions were made, of ``seconds`` in all."""
+    """The results of all files. ``search_s``: seconds spent on conversions, out of ``seconds`` in all."""
 
     results: list[Result] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -263,7 +263,7 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
 
 
 def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int) -> Result:
-    """Write what is chosen of the candidates, VTracer's defaults first."""
+    """Choose among the candidates, VTracer's defaults first, and write the result."""
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
     path = names.of(logo.name, Path(logo.source))
     svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])

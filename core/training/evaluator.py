@@ -1,4 +1,4 @@
-"""The periodic evaluation of a run: the policy and the reference methods on its validation logos, into the event log."""
+"""The periodic evaluation of a run: measures the policy and the reference methods on its validation logos and logs the results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ REFERENCE_SEARCHES = ("random", "tpe")
 
 
 class Evaluator:
-    """Measures and tells; what follows from it is the trainer's to decide."""
+    """Measures and logs; what follows from the results is for the trainer to decide."""
 
     def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, data: DataLoader, disk_guard: DiskGuard) -> None:
         self._run, self._config, self._spec, self._events, self._data, self._disk_guard = run, config, spec, events, data, disk_guard
         self._single: list[float] = []  # gains of the best single setting on the same logos
 
     def write_references(self, step: int) -> None:
-        """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
+        """Measure the baselines on the same validation logos, for the reference lines beside the agent's curve."""
         data = self._data
         for method in REFERENCE_METHODS:
             results = evaluate_baseline(data.pool, data.logos, data.evaluated, method)
@@ -49,7 +49,7 @@ class Evaluator:
             self._events.write(step, BaselineMeasured(method, found.mean, found.low, found.high, len(trajectories), budget))
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> EvaluationEnded:
-        """The policy on the validation logos, acting deterministically; written, and returned."""
+        """Evaluate the policy, acting deterministically, on the validation logos; the summary is logged and returned."""
         started, data = time.monotonic(), self._data
         results = evaluate_policy(data.pool, data.logos, data.evaluated, self._spec, policy)
         summary = summarise(results)

@@ -1,7 +1,7 @@
 """One training run, from its folder to its last event. The only writer of the run's log.
 
 Guarantees: whatever ends a run (done, a signal, an error), the log says so with the reason, unless the process was
-killed; and after every update there is a checkpoint from which training goes on exactly.
+killed; and after every update there is a checkpoint from which training resumes exactly.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def train(
 ) -> Ending:
     """Run a training in this process until it ends.
 
-    ``checkpoint``: go on from this one rather than the last; ``cause``: why it was started again, for the log;
+    ``checkpoint``: resume from this one instead of the last; ``cause``: why it was started again, for the log;
     ``after_attempt``: the last attempt that whoever started this knew of.
 
     Raises:
@@ -138,7 +138,7 @@ class _Origin:
 
     @property
     def is_new(self) -> bool:
-        """Whether it begins with a first step."""
+        """Whether it begins at step 0."""
         return self.restored is None or self.is_fork
 
     @property
@@ -205,7 +205,7 @@ class Trainer:
         c.events.write(origin.step, told)
 
     def _note(self, notes: list[str], origin: _Origin) -> None:
-        """Say what is not as one would expect: damaged checkpoints, other versions than before."""
+        """Warn about the unexpected: damaged checkpoints, package versions that have changed."""
         if notes and origin.folder is not None:
             notes = [f"{'; '.join(notes)}. The run continues from {origin.folder.name} instead"]
         before, now = (origin.restored or {}).get("versions") or {}, versions()
@@ -248,8 +248,8 @@ class Trainer:
         return self._finish(session)
 
     def _learn_on(self, session: Session) -> None:
-        """Train until the end, or until something ends it; go on where an update broke the networks and they could be
-        put back."""
+        """Train until the end, or until something ends it; continue if an update broke the networks and they could be
+        restored."""
         agent = session.agent
         while True:
             # With the counter kept, learn() adds what is given here to it: the horizon of the schedules stays.
@@ -289,7 +289,7 @@ class Trainer:
         return Ending(Status.COMPLETED, reason, state.last_gain, state.verdict)
 
     def _learn_outcomes(self, session: Session) -> None:
-        """Fit the outcome model and put it beside the policies that are kept."""
+        """Fit the outcome model and add it to the kept checkpoints."""
         c, config = self.context, self.context.config.outcome
         rows = read_experience(c.run.experience_file, session.vec_env.experience.n_written)
         if not config.members or len(rows) < MIN_CONVERSIONS:

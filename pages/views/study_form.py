@@ -13,7 +13,7 @@ import yaml
 from core.config.config import RunConfig
 from core.config.text import load_config, parse_yaml, presets
 from core.errors import ConfigError
-from core.paths import PROJECT
+from core.paths import PROJECT, program
 from core.studies.samplers import trial_config
 from core.studies.space import USUAL, Dimension, searchable, usual_dimension
 from core.studies.study import StudyConfig, base_config, study_yaml, validate_study
@@ -49,7 +49,7 @@ def draw(home: Path) -> tuple[StudyConfig, RunConfig] | None:
         return None
     data = _how(base)
     space = _space(base)
-    as_yaml = st.toggle("As YAML", key="study.yaml", help="Edit the study as text, for `python -m core search --config FILE`.")
+    as_yaml = st.toggle("As YAML", key="study.yaml", help=f"Edit the study as text, for `{program()} search --config FILE`.")
     try:
         if as_yaml:
             return _from_text(data | {"space": space}, name, base, home)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from core.errors import TracewrightError
+from core.paths import program
 from core.runs.archive import pack
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.unpack import import_archive
@@ -32,7 +33,7 @@ SAYS = {
     "csv": "For spreadsheets and most tools. With several runs, the first column is the run ID.",
     "json": "One list of objects per table.",
     "parquet": "Small, typed and exact. Read directly by pandas, Polars and DuckDB.",
-    "archive": "One ZIP with the log, settings, checkpoints, pictures and SVGs of each run. Use Import or `python -m core import` on another "
+    "archive": f"One ZIP with the log, settings, checkpoints, pictures and SVGs of each run. Use Import or `{program()} import` on another "
     "installation to load it.",
 }
 HELP = {
@@ -147,7 +148,7 @@ def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], ask
             made |= {"path": path, "left_out": [f"{run}: {why}" for run, why in done.left_out.items()], "says": says}
         if made["path"].stat().st_size > MAX_DOWNLOAD_BYTES:
             made["error"] = (
-                f"{bytes_text(made['path'].stat().st_size)} is too large for a browser download; use: python -m core export RUN --format {form}"
+                f"{bytes_text(made['path'].stat().st_size)} is too large for a browser download; use: {program()} export RUN --format {form}"
             )
             made["path"].unlink()
     except (TracewrightError, OSError) as error:
@@ -171,7 +172,7 @@ def _folder(console: Console) -> Path:
 def _import(console: Console) -> None:
     st.caption(
         "Archives made by Export, here or elsewhere. Names, sizes and checksums are checked first, and nothing is executed. "
-        "Runs that already exist are left unchanged. For larger archives, use `python -m core import FILE`."
+        f"Runs that already exist are left unchanged. For larger archives, use `{program()} import FILE`."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         files = st.file_uploader(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
 import sys
@@ -84,3 +85,18 @@ def test_runs_of_a_package_live_in_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TRACEWRIGHT_HOME", "mine")
     assert paths.runs_home() == tmp_path / "mine"
     assert paths.program() == "tracewright"
+
+
+def test_a_shown_command_is_that_of_this_installation():
+    """What a page or a message tells to type comes from program(); docstrings, and what is written into a checkout's docs/, may name its own."""
+    own = {"core/paths.py", "core/cli/app.py", "core/bench/report.py", "core/bench/pictures.py"}
+    files = [file for folder in ("core", "pages", "storage") for file in sorted((ROOT / folder).rglob("*.py"))]
+    found = []
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [
+            node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+        ]
+        found += [file.relative_to(ROOT).as_posix() for node in texts if "python -m core" in node.value]
+    assert set(found) == own
