@@ -6,9 +6,13 @@ Limits of a container (affinity, cgroup) count, not the machine's own figures. E
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import shutil
+import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +21,18 @@ from pydantic import Field
 
 MB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
+_MACHINE_ID, _BOOT_ID = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
+
+
+@cache
+def identity() -> str:
+    """What this machine is known by in the files of runs: the same after it starts again where it has an ID of its own, else until then.
+    Not to be guessed from outside, and nothing can be learned of the ID from it."""
+    for source in (_MACHINE_ID, _BOOT_ID):
+        with contextlib.suppress(OSError):
+            if found := source.read_text(encoding="ascii", errors="replace").strip():
+                return hashlib.sha256(f"tracewright {platform.node()} {found}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"tracewright {platform.node()} {uuid.getnode()}".encode()).hexdigest()[:16]
 
 
 def available_cores() -> int:

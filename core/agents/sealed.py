@@ -79,9 +79,10 @@ def check_unpacked(name: str, data: bytes) -> None:
 def damage_of(what: str, *told: type[Exception]) -> Iterator[None]:
     """Whatever a library says of content that it can't take becomes a DamagedFileError with ``what``, the file's name; ``told``: what is for
     the user already."""
+    passed: tuple[type[Exception], ...] = (DamagedFileError, MemoryError, *told)
     try:
         yield
-    except (DamagedFileError, MemoryError, *told):
+    except passed:
         raise
     except Exception as error:
         raise DamagedFileError(f"{what} is damaged: it does not hold what it should ({type(error).__name__})") from error

@@ -95,7 +95,7 @@ class Opens:
     """What runs code where it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return open, ("/tmp/unpickled", "w")
+        return open, ("unpickled-by-a-model", "w")
 
 
 def weights(made: Any) -> bytes:
@@ -129,7 +129,7 @@ def test_weights_that_are_none_of_ours(folder, made):
     file.write_bytes(made(torch.load(file, weights_only=True)))
     reseal(folder)
     refused(folder)
-    assert not Path("/tmp/unpickled").exists()
+    assert not Path("unpickled-by-a-model").exists()
 
 
 def test_a_run_whose_checkpoints_have_a_false_state_fails_with_one_line(recorded, home):
@@ -153,7 +153,7 @@ def test_the_command_line_says_it_in_one_line(folder, logo_folder, home):
     reseal(folder)
     for command in (
         ["optimize", str(logo_folder), "--model", str(folder)],
-        ["export", str(folder), "--format", "onnx"],
+        ["export", str(folder), "--format", "onnx", "--out", str(home)],
         ["models", "register", str(folder)],
     ):
         done = core(*command, home=home)
