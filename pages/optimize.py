@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import PictureError, RunError
-from core.logos.pictures import FORMATS, read_picture
+from core.logos.intake import read_picture
+from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.vectors import own_vector
 from core.models import registry

@@ -112,7 +112,7 @@ def trace_logo(
     as_json: Json = False,
 ) -> None:
     """Trace one picture with given parameters, as the Workbench does; also reproduces a case from a log."""
-    from core.logos.pictures import read_picture
+    from core.logos.intake import read_picture
     from core.tracing.outcome import gain
     from core.tracing.params import N_OLD_PARAMS, NAMES, Params
     from core.tracing.picture import Picture, fit
@@ -164,7 +164,8 @@ def judge_svgs(
 ) -> None:
     """Compare SVGs of a picture with its original vector, rendered at 1,024 pixels by an independent rasterizer."""
     from core.evaluation.vectors import judge
-    from core.logos.pictures import MAX_FILE_BYTES, read_picture
+    from core.logos.intake import read_picture
+    from core.logos.pictures import MAX_FILE_BYTES
     from core.logos.vectors import own_vector
     from core.tracing.vector_judge import VectorErrors
 

@@ -26,7 +26,7 @@ from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import read_picture, svg_size
+from core.logos.intake import Decoders
 from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
@@ -35,7 +35,6 @@ from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
-from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 
@@ -168,7 +167,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
 
 def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
-    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
+    with Decoders() as decoders, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
 
         def read() -> list[Logo]:
@@ -176,7 +175,7 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
             n_bytes = 0
             while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
                 some, left[:16] = left[:16], []
-                for found in readers.map(lambda file: _read(file, max_side), some):
+                for found in readers.map(lambda file: _read(file, max_side, decoders), some):
                     if isinstance(found, Skipped):
                         skipped.append(found)
                     else:
@@ -198,13 +197,12 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
                 yield group
 
 
-def _read(file: Source, max_side: int) -> Logo | Skipped:
+def _read(file: Source, max_side: int, decoders: Decoders) -> Logo | Skipped:
     try:
-        own = read_picture(file.path, None, svg_side=max_side)
-        pixels = fit(own, max_side)
+        found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
     except (PictureError, MemoryError) as error:
         return Skipped(str(file.path), str(error) or "not enough memory")
-    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
+    return Logo(file.name, "", "", "", str(file.path), found.pixels, digest_of(found.pixels), found.size, found.notes)
 
 
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
@@ -282,5 +280,5 @@ def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNam
         visual_gain=finalists.visual_gain(chosen.outcome, defaults),
         trace_size=chosen.trace_size,
         file_bytes=len(svg.encode()),
-        remark=finalists.remark(chosen.outcome, defaults),
+        remark="; ".join(filter(None, (finalists.remark(chosen.outcome, defaults), *logo.notes))),
     )

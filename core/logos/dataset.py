@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from core.csv_files import write_csv
 from core.errors import LogosError, PictureError
 from core.logos.classify import classify
+from core.logos.intake import Decoders
 from core.logos.manifest import read_manifest
-from core.logos.pictures import FORMATS, decode_picture, read_picture
+from core.logos.pictures import FORMATS, Found, decode_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
 from core.tracing.features import picture_features
 from core.tracing.picture import encode_png, fit
@@ -46,6 +47,7 @@ class Logo:
     pixels: NDArray[np.uint8] = field(repr=False, compare=False)
     digest: str = ""
     size: tuple[int, int] | None = None  # width and height of its file's picture, where that matters
+    notes: tuple[str, ...] = ()  # what of its file was left out
 
     @cached_property
     def ground(self) -> int:
@@ -104,7 +106,7 @@ class _Entry:
     split: str | None
     brand: str
     source: str
-    read: Callable[[int], NDArray[np.uint8]]  # argument: longest side at which to draw an SVG, in pixels
+    read: Callable[[Decoders, int], Found]  # argument: longest side that is wanted, in pixels
 
 
 def load_logos(
@@ -121,8 +123,8 @@ def load_logos(
     entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest)
     if len(entries) > MAX_LOGOS:
         raise LogosError(f"{path} has {len(entries)} pictures; the limit is {MAX_LOGOS}, so use a smaller folder")
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda entry: _load(entry, longest_side, shares), entries))
+    with Decoders() as decoders, ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda entry: _load(entry, longest_side, shares, decoders), entries))
     skipped += [r for r in results if isinstance(r, Skipped)]
     logos = sorted((r for r in results if isinstance(r, Logo)), key=lambda logo: (logo.name, logo.source))
     logos = _unique(logos, skipped)
@@ -136,6 +138,7 @@ def load_logos(
         for before, after in zip(logos, moved, strict=True)
         if before.split != after.split and before.source in assigned
     ]
+    notes += [f"{logo.name}: {note}" for logo in moved for note in logo.notes]
     return LogoSet(path, tuple(moved), tuple(sorted(skipped, key=lambda s: s.source)), tuple(notes))
 
 
@@ -147,10 +150,15 @@ def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
             _builtin_split(seed, made),
             "",
             f"{BUILTIN}:{made.name}",
-            lambda side, svg=made.svg: decode_picture(svg.encode(), svg_side=side),  # type: ignore[misc]
+            lambda _, side, svg=made.svg: _drawn(svg, side),  # type: ignore[misc]
         )
         for made in make_logos(seed, n_per_category)
     ]
+
+
+def _drawn(svg: str, longest_side: int) -> Found:
+    """One of our own, which needs no guard."""
+    return Found(fit(decode_picture(svg.encode(), svg_side=2 * longest_side), longest_side))
 
 
 def _builtin_split(seed: int, made: MadeLogo) -> str:
@@ -200,9 +208,9 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))
 
 
-def _reader(file: Path) -> Callable[[int], NDArray[np.uint8]]:
-    """Reads a file at the longest side that an SVG is to be drawn at."""
-    return lambda side: read_picture(file, None, svg_side=side)
+def _reader(file: Path) -> Callable[[Decoders, int], Found]:
+    """Reads a file; an SVG is drawn at twice the longest side and shrunk."""
+    return lambda decoders, side: decoders.read(file, None, svg_side=2 * side, longest_side=side)
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
@@ -218,16 +226,16 @@ def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) 
     return None
 
 
-def _load(entry: _Entry, longest_side: int, shares: Shares) -> Logo | Skipped:
+def _load(entry: _Entry, longest_side: int, shares: Shares, decoders: Decoders) -> Logo | Skipped:
     try:
-        pixels = fit(entry.read(2 * longest_side), longest_side)
+        found = entry.read(decoders, longest_side)
     except PictureError as error:
         return Skipped(entry.source, str(error))
-    digest = digest_of(pixels)
+    pixels, digest = found.pixels, digest_of(found.pixels)
     flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
     category = entry.category or classify(picture_features(flat))
     split = entry.split or split_of(f"brand:{entry.brand}" if entry.brand else digest, shares)
-    return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest)
+    return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest, notes=found.notes)
 
 
 def digest_of(pixels: NDArray[np.uint8]) -> str:
