@@ -40,3 +40,8 @@ class Names:
 
 def _key(stem: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", stem).casefold())
+
+
+def printable(text: str) -> str:
+    """A name as it can be written anywhere: bytes that are no UTF-8, and signs that turn or hide what stands beside them, as "�"."""
+    return "".join("�" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else sign for sign in text)

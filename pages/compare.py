@@ -13,7 +13,7 @@ from core.config.config import RunConfig
 from core.config.fields import flat
 from core.errors import ConfigError
 from core.runs.records import peek_config
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
@@ -22,6 +22,8 @@ from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of, room_for
+from pages.views.text import plain
+from pages.views.viewer.versions import kept_svg
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -180,14 +182,6 @@ def difference_table() -> None:
     chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
 
-def read(run: RunDir, relative: str) -> bytes | None:
-    path = run.inside(relative) if relative else None
-    try:
-        return path.read_bytes() if path is not None else None
-    except OSError:
-        return None
-
-
 def logo_by_logo() -> None:
     if len(shown) < 2:
         st.caption("Choose a second run above.")
@@ -246,11 +240,11 @@ def worst(row: Any, first: str, second: str) -> None:
     original = picture.read_bytes() if picture.is_file() else None
     sides = [
         ("picture", png_url(original) if original else None),
-        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(read(runs[first], str(row["svg_a"])))),
-        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(read(runs[second], str(row["svg_b"])))),
+        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),
+        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(kept_svg(runs[second], str(row["svg_b"])))),
     ]
     with st.container(border=True):
-        st.markdown(f"**{row['logo']}** · {row['category']} · {row['difference']:+.3f}")
+        st.markdown(f"**{plain(str(row['logo']))}** · {plain(str(row['category']))} · {row['difference']:+.3f}")
         for cell, (label, url) in zip(st.columns(3), sides, strict=True):
             with cell:
                 if url is None:
@@ -259,7 +253,7 @@ def worst(row: Any, first: str, second: str) -> None:
                     st.image(url, caption=label, width="stretch", alt=label)
 
 
-def _svg(data: bytes | None) -> str | None:
+def _svg(data: bytes) -> str | None:
     return svg_url(data) if data else None
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from core.agents.model import Model
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
-from core.errors import PictureError
+from core.errors import PictureError, SvgError
 from core.evaluation import finalists
 from core.evaluation.delivery import Delivery, deliver
 from core.evaluation.files import OutNames, Source
@@ -30,6 +30,7 @@ from core.logos.intake import Decoders
 from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
+from core.tracing.allowed import checked
 from core.tracing.cache import TraceCache
 from core.tracing.finish import sized
 from core.tracing.minify import minified
@@ -201,8 +202,8 @@ def _read(file: Source, max_side: int, decoders: Decoders) -> Logo | Skipped:
     try:
         found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
     except (PictureError, MemoryError) as error:
-        return Skipped(str(file.path), str(error) or "not enough memory")
-    return Logo(file.name, "", "", "", str(file.path), found.pixels, digest_of(found.pixels), found.size, found.notes)
+        return Skipped(file.shown, str(error) or "not enough memory")
+    return Logo(file.name, "", "", "", file.shown, found.pixels, digest_of(found.pixels), found.size, found.notes)
 
 
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
@@ -257,17 +258,25 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
         searched = Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, pipeline.trace_size)
         base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
         n_conversions = len(trajectory.conversions) + len(found)
-        done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
+        try:
+            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
+        except SvgError as error:
+            done.skipped.append(Skipped(group[i].source, str(error)))
 
 
 def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int) -> Result:
-    """Write what is chosen of the candidates, VTracer's defaults first."""
+    """Write what is chosen of the candidates, VTracer's defaults first.
+
+    Raises:
+        SvgError: it holds more than a tracer draws.
+    """
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
-    path = names.of(logo.name, Path(logo.source))
     svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])
     if logo.size is not None:
         svg = sized(svg, *logo.size)
-    write_aside(path, svg.encode())
+    data = checked(svg)
+    path = names.of(logo.name, Path(logo.source))
+    write_aside(path, data)
     return Result(
         file=logo.source,
         svg=str(path),
@@ -279,6 +288,6 @@ def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNam
         made_by=chosen.made_by,
         visual_gain=finalists.visual_gain(chosen.outcome, defaults),
         trace_size=chosen.trace_size,
-        file_bytes=len(svg.encode()),
+        file_bytes=len(data),
         remark="; ".join(filter(None, (finalists.remark(chosen.outcome, defaults), *logo.notes))),
     )

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.csv_files import write_csv
-from core.errors import LogosError, PictureError
+from core.errors import LogosError, NoPictureError, PictureError
 from core.logos.classify import classify
 from core.logos.intake import Decoders
 from core.logos.manifest import read_manifest
 from core.logos.pictures import FORMATS, Found, decode_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
+from core.names import printable
 from core.tracing.features import picture_features
 from core.tracing.picture import encode_png, fit
 from core.tracing.raster import ground_of, over
@@ -32,7 +33,7 @@ from core.tracing.raster import ground_of, over
 BUILTIN = "builtin"
 SPLITS = ("train", "validation", "test")
 MAX_LOGOS = 20_000
-_IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
+IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,18 @@ class _Entry:
 
 
 def load_logos(
-    path: str, longest_side: int = 256, shares: Shares = Shares(), seed: int = 7, n_per_category: int = 60, use_manifest: bool = True
+    path: str,
+    longest_side: int = 256,
+    shares: Shares = Shares(),
+    seed: int = 7,
+    n_per_category: int = 60,
+    use_manifest: bool = True,
+    needs_both_splits: bool = True,
 ) -> LogoSet:
     """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
 
     ``use_manifest``: if the folder has a manifest, load only the logos that it names; otherwise every picture in the folder.
+    ``needs_both_splits``: move a logo where none is for training or validation.
 
     Raises:
         LogosError: there is no such folder, or it has no picture that can be traced.
@@ -130,9 +138,9 @@ def load_logos(
     logos = _unique(logos, skipped)
     if not logos:
         reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
-        raise LogosError(f"{path} contains no usable picture" + (f" ({reasons})" if reasons else ""))
+        raise NoPictureError(f"{path} contains no usable picture" + (f" ({reasons})" if reasons else ""), tuple(skipped))
     assigned = {entry.source for entry in entries if entry.split}
-    moved = _with_both_splits(logos)
+    moved = with_both_splits(logos) if needs_both_splits else logos
     notes = [
         f"{after.name} is used for {after.split}, although the manifest says {before.split}, because no other logo is assigned to {after.split}"
         for before, after in zip(logos, moved, strict=True)
@@ -175,13 +183,16 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
     if use_manifest and manifest.is_file():
         return list(_manifest_entries(folder, manifest, skipped))
     entries = []
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts) or file.name.lower() in _IGNORED:
+        if any(part.startswith(".") for part in parts) or file.name.lower() in IGNORED or file.is_dir():
+            continue
+        if not file.is_file():
+            skipped.append(Skipped(printable(str(file)), "it is not a file, or a link to nothing"))
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
-        name = "/".join((*parts[1 if category else 0 : -1], file.stem))
-        entries.append(_Entry(name, category, None, "", str(file), _reader(file)))
+        name = _readable("/".join((*parts[1 if category else 0 : -1], file.stem)))
+        entries.append(_Entry(name, category, None, "", _readable(str(file)), _reader(file)))
     return entries
 
 
@@ -206,6 +217,11 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
         yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))
+
+
+def _readable(name: str) -> str:
+    """A name as it can be written anywhere, also where it is no UTF-8."""
+    return name.encode(errors="replace").decode()
 
 
 def _reader(file: Path) -> Callable[[Decoders, int], Found]:
@@ -266,7 +282,7 @@ def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
     return kept
 
 
-def _with_both_splits(logos: list[Logo]) -> list[Logo]:
+def with_both_splits(logos: list[Logo]) -> list[Logo]:
     """Move a logo, with its brand, where train or validation is empty: a small folder may hash into a single split."""
     for wanted in ("train", "validation"):
         if len(logos) > 1 and not any(logo.split == wanted for logo in logos):

@@ -19,11 +19,12 @@ EVERY = 1024  # steps between two evaluations
 
 def logo_svg(k: int, share: float, side: int = 96) -> str:
     """The k-th logo, drawn the better the larger ``share``, in [0, 1], is; the ground of every third one is clear."""
-    ground = "" if k % 3 == 2 else f'<rect width="{side}" height="{side}" fill="#fdf6ec"/>'
+    ground = "" if k % 3 == 2 else f'<path d="M0 0h{side}v{side}h-{side}z" fill="#fdf6ec"/>'
     n = 3 + round(share * (5 + k))
+    r = side / (n + 3) * (0.6 + 0.4 * share)
     marks = "".join(
-        f'<circle cx="{side / 2 + (i - n / 2) * side / (n + 2):.1f}" cy="{side * (0.3 + 0.4 * (i % 2)):.1f}" '
-        f'r="{side / (n + 3) * (0.6 + 0.4 * share):.1f}" fill="{COLOURS[(k + i) % len(COLOURS)]}"/>'
+        f'<path d="M{side / 2 + (i - n / 2) * side / (n + 2) - r:.1f} {side * (0.3 + 0.4 * (i % 2)):.1f}'
+        f'a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0z" fill="{COLOURS[(k + i) % len(COLOURS)]}"/>'
         for i in range(n)
     )
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}">{ground}{marks}</svg>'

@@ -66,7 +66,7 @@ def test_settings_are_saved_checked_and_tried(visit, console):
 def test_the_logos_page_shows_a_set_and_moves_a_logo(visit, console, logo_folder):
     files = [(path.name, path.read_bytes()) for path in sorted(logo_folder.rglob("*.png"))]
     files.append(("broken.png", b"nonsense"))
-    folder = sets.add_pictures(console.home, "mine", files)
+    folder = sets.add_pictures(console.home, "mine", files).folder
     page = visit("logos", set=str(folder))
     assert not page.exception
     metrics = {m.label: m.value for m in page.metric}
