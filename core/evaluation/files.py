@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,11 +113,16 @@ def _why_not(file: Path) -> str:
     return f"its content is no picture of a supported format; supported are {', '.join(sorted(FORMATS))}"
 
 
+def _real(path: Path) -> Path:
+    """The path without links, also where these lead round in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def _is_result(file: Path, given: Path, out: Path | None) -> bool:
-    if out is None or not file.resolve().is_relative_to(out.resolve()):
+    if out is None or not _real(file).is_relative_to(_real(out)):
         return False
-    if given.resolve().is_relative_to(out.resolve()):  # the pictures lie in the folder of results, or below it
-        return file.resolve() in written_before(out)
+    if _real(given).is_relative_to(_real(out)):  # the pictures lie in the folder of results, or below it
+        return _real(file) in written_before(out)
     return True
 
 
@@ -138,8 +144,8 @@ def written_before(out: Path) -> dict[Path, dict[str, str]]:
 def _inside(out: Path, name: str) -> Path:
     """An SVG as the list names it: as it was given, or relative to the list itself."""
     path = Path(name)
-    beside = (out / path).resolve()
-    return beside if beside.exists() or not path.exists() else path.resolve()
+    beside = _real(out / path)
+    return beside if beside.exists() or not path.exists() else _real(path)
 
 
 class OutNames:
@@ -147,7 +153,7 @@ class OutNames:
 
     def __init__(self, out: Path, sources: Sequence[Source]) -> None:
         self._out = out
-        self._inputs = {source.path.resolve() for source in sources}
+        self._inputs = {_real(source.path) for source in sources}
         self._before = written_before(out)
         self._taken: set[str] = set()
 
@@ -157,20 +163,20 @@ class OutNames:
         while True:
             path = self._out / (f"{name}.svg" if number == 1 else f"{name}-{number}.svg")
             key = path.as_posix().lower()
-            is_free = key not in self._taken and path.resolve() not in self._inputs
+            is_free = key not in self._taken and _real(path) not in self._inputs
             if is_free and (self._is_earlier(path, picture) or not (path.exists() or path.is_symlink())):
                 self._taken.add(key)
                 return path
             number += 1
 
     def _is_earlier(self, path: Path, picture: Path) -> bool:
-        row = self._before.get(path.resolve())
-        return row is not None and Path(row.get("file", "")).resolve() == picture.resolve()
+        row = self._before.get(_real(path))
+        return row is not None and _real(Path(row.get("file", ""))) == _real(picture)
 
     def write_table(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The list of this run's SVGs, and below it of earlier ones that are still there."""
         if not rows:
             return
-        new = {Path(row["svg"]).resolve() for row in rows}
+        new = {_real(Path(row["svg"])) for row in rows}
         kept = [row for path, row in self._before.items() if path not in new and path.is_file()]
         write_csv(self._out / TABLE, [*rows, *({key: row.get(key, "") for key in rows[0]} for row in kept)])
