@@ -47,7 +47,7 @@ if not shown:
     st.stop()
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
-    st.warning(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}.")
+    st.warning(plain(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}."))
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])
@@ -215,9 +215,9 @@ def logo_by_logo() -> None:
             help="Two-sided Wilcoxon signed-rank test over the logos: the probability of a difference this large by chance.",
             border=True,
         )
-    st.caption(f"{found.verdict(f'**{names[second]}**')}, on {found.n_logos} logos, each run at its best evaluation.")
+    st.caption(f"{found.verdict(f'**{plain(names[second])}**')}, on {found.n_logos} logos, each run at its best evaluation.")
     if (both["difference"] < 0).any():
-        st.markdown(f"**Where {names[second]} lost most**")
+        st.markdown(f"**Where {plain(names[second])} lost most**")
         for _, row in both[both["difference"] < 0].head(N_WORST).iterrows():
             worst(row, first, second)
     st.dataframe(
@@ -240,8 +240,8 @@ def worst(row: Any, first: str, second: str) -> None:
     original = picture.read_bytes() if picture.is_file() else None
     sides = [
         ("picture", png_url(original) if original else None),
-        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),
-        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(kept_svg(runs[second], str(row["svg_b"])))),
+        (f"{plain(names[first])}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),
+        (f"{plain(names[second])}: {row['gain_b']:+.3f}", _svg(kept_svg(runs[second], str(row["svg_b"])))),
     ]
     with st.container(border=True):
         st.markdown(f"**{plain(str(row['logo']))}** · {plain(str(row['category']))} · {row['difference']:+.3f}")

@@ -44,7 +44,7 @@ if not ids:
 labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"Run {wanted} has no evaluation yet, so the newest evaluated run is shown.")
+    st.warning(plain(f"Run {wanted} has no evaluation yet, so the newest evaluated run is shown."))
 with st.grid(3, min_column_width=190):
     run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
     evaluations = queries.evaluations(console.store, [run_id])

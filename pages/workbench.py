@@ -229,7 +229,7 @@ with stage:
         )
     for k, f in enumerate(kept):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
+            st.markdown(f"**{plain(f.name)}** · gain {f.gain:+.3f}")
             st.button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):

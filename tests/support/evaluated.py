@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.config.text import validate
@@ -34,8 +35,10 @@ def logo_name(k: int) -> str:
     return f"logo {k}"
 
 
-def evaluated_run(home: Path, n_evaluations: int = 12, n_logos: int = 6, name: str = "evaluated", every: int = EVERY) -> RunDir:
-    """A finished run of which there are ``n_evaluations`` of the same logos, each with its SVG."""
+def evaluated_run(
+    home: Path, n_evaluations: int = 12, n_logos: int = 6, name: str = "evaluated", every: int = EVERY, names: Sequence[str] = ()
+) -> RunDir:
+    """A finished run of which there are ``n_evaluations`` of the same logos, each with its SVG. ``names``: of the logos, else their numbers."""
     run = claim(home, validate({"name": name}))
     writer = EventWriter(run.events_file)
     writer.write(0, AttemptStarted(total_timesteps=n_evaluations * every))
@@ -48,7 +51,7 @@ def evaluated_run(home: Path, n_evaluations: int = 12, n_logos: int = 6, name: s
             file = run.svg_file(step, digest_of(k))
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(logo_svg(k, share))
-            writer.write(step, _logo(run, k, share, file))
+            writer.write(step, _logo(run, k, share, file, names[k] if names else logo_name(k)))
         writer.write(step, EvaluationEnded(gain=_gain(0, share), n_logos=n_logos))
     writer.write(n_evaluations * every, Ended(status="COMPLETED"))
     writer.close()
@@ -63,10 +66,10 @@ def _gain(k: int, share: float) -> float:
     return -0.3 + share * (1.0 + 0.1 * k)
 
 
-def _logo(run: RunDir, k: int, share: float, file: Path) -> LogoEvaluated:
+def _logo(run: RunDir, k: int, share: float, file: Path, name: str) -> LogoEvaluated:
     values = BEST_SINGLE.values() + (HIGH - LOW) * 0.3 * (share - 0.5)
     return LogoEvaluated(
-        logo=logo_name(k), category="simple", digest=digest_of(k), gain=_gain(k, share), ssim=0.9 + share / 12, bytes=len(file.read_bytes()),
+        logo=name, category="simple", digest=digest_of(k), gain=_gain(k, share), ssim=0.9 + share / 12, bytes=len(file.read_bytes()),
         paths=5, cpu_s=0.01, failure=None, ssim_default=0.9, bytes_default=900, paths_default=9, svg=run.relative(file),
         params=[float(v) for v in values.clip(LOW, HIGH)],
     )  # fmt: skip
