@@ -5,6 +5,8 @@ Their text is for the user: what happened, the value, what is allowed, what to d
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TracewrightError(Exception):
     """The base of all below, for whoever shows any of them as one line."""
@@ -18,12 +20,24 @@ class RasterError(TracewrightError, ValueError):
     """Raised when an SVG can't be parsed or has no size."""
 
 
+class SvgError(TracewrightError, ValueError):
+    """Raised when an SVG that is to be written or handed out holds anything but what VTracer and the fills draw."""
+
+
 class EngineError(TracewrightError, RuntimeError):
     """Raised when the version of VTracer that is asked for is unknown or not installed."""
 
 
 class LogosError(TracewrightError, ValueError):
     """Raised when a folder of logos is missing or contains no usable picture."""
+
+
+class NoPictureError(LogosError):
+    """Raised when a folder contains no usable picture; ``skipped`` says of each file why."""
+
+    def __init__(self, text: str, skipped: tuple[Any, ...] = ()) -> None:
+        super().__init__(text)
+        self.skipped = skipped
 
 
 class PictureError(TracewrightError, ValueError):

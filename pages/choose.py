@@ -16,7 +16,7 @@ import streamlit as st
 from core.errors import PictureError
 from core.evaluation import choices
 from core.evaluation.choices import Choice
-from core.logos.pictures import read_picture
+from core.logos.intake import read_picture
 from core.runs.run_dir import all_runs
 from core.scheduling import batch
 from core.tracing.picture import Picture, fit

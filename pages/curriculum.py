@@ -24,6 +24,7 @@ from pages.views.links import choose
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
 from pages.views.shell import begin, path_of, say
+from pages.views.text import plain
 from storage import export, queries
 
 console = begin("Curriculum")
@@ -158,7 +159,7 @@ def rules() -> None:
             else CurriculumConfig()
         )
     except ConfigError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     edited = editor(base.model_dump(mode="json"), f"curriculum.{start}")
     if edited is None:
@@ -219,7 +220,7 @@ run_id = ""
 if with_stages:
     wanted = st.query_params.get("run")
     if wanted and wanted not in with_stages:
-        st.warning(f"{names.get(wanted, wanted)} has no stages, so the newest run with a curriculum is shown.")
+        st.warning(plain(f"{names.get(wanted, wanted)} has no stages, so the newest run with a curriculum is shown."))
     run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:

@@ -20,7 +20,7 @@ from pages.views.links import choose, choose_many
 from pages.views.live import charts, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
-from pages.views.text import duration_text, gain_text
+from pages.views.text import duration_text, gain_text, plain
 from storage import queries
 
 REFRESH_S = 2
@@ -36,7 +36,7 @@ labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"Run {wanted} was not found; it may have been deleted. The newest run is shown.")
+    st.warning(plain(f"Run {wanted} was not found; it may have been deleted. The newest run is shown."))
 
 
 def long_label(run_id: str) -> str:
@@ -174,7 +174,7 @@ def waiting(row: tables.RunRow) -> bool:
     elif row.state.status is Status.QUEUED:
         st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error(f"This run failed before its first step: {row.state.reason}")
+        st.error(plain(f"This run failed before its first step: {row.state.reason}"))
     else:
         st.info("This run has no episodes yet.")
     return True
@@ -190,7 +190,7 @@ def warnings_of(run_id: str) -> None:
         )
     for event in found:
         if isinstance(event.data, WarningGiven):
-            st.warning(event.data.text)
+            st.warning(plain(event.data.text))
         elif isinstance(event.data, LogosLoaded) and event.data.skipped:
             left_out = event.data.skipped
             with st.expander(f"{len(left_out)} files were skipped", icon=":material/warning:"):

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.errors import ConfigError, LogosError, RunError
+from core.errors import ConfigError, LogosError
 from core.logos import sets
 from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
-from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
-from core.logos.uploads import unpack
+from core.logos.uploads import Given
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
@@ -24,6 +23,7 @@ from core.tracing.picture import encode_png
 from pages.views import chart_box
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
+from pages.views.intake import UPLOAD_HELP, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
@@ -115,7 +115,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
         with cells.cell(), st.container(border=True):
             st.image(picture(logo), width="stretch", alt=logo.name)
         with cells.cell(column_span=2):
-            st.markdown(f"**{logo.name}** · {logo.category} · {logo.split}")
+            st.markdown(f"**{plain(logo.name)}** · {logo.category} · {logo.split}")
             st.caption(sets.why(logo))
             if sets.is_own(console.home, path):
                 for what, options, current in (("category", CATEGORIES, logo.category), ("split", SPLITS, logo.split)):
@@ -138,7 +138,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
         for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
             with grid.cell():
                 st.image(picture(item), width="stretch", alt=item.name)
-                st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
+                st.button(plain(item.name), key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
 
 
 def overview(found: Loaded) -> None:
@@ -188,7 +188,7 @@ def alike(found: Loaded) -> None:
         with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
             for logo in (pair.a, pair.b):
                 st.image(picture(logo), width=96, alt=logo.name)
-                st.markdown(f"**{logo.name}**  \n{logo.category} · {logo.split}")
+                st.markdown(f"**{plain(logo.name)}**  \n{logo.category} · {logo.split}")
             st.badge(
                 f"{pair.ssim:.0%} alike",
                 color="orange" if pair.crosses_splits else "gray",
@@ -228,11 +228,18 @@ def made(make: Any, what: str) -> None:
     """Make a set and show it, or say why not."""
     try:
         folder = make()
-    except (LogosError, RunError, OSError) as error:
-        st.error(str(error))
+    except (LogosError, OSError) as error:
+        st.error(plain(str(error)))
         return
     say(f"{what} {folder.name}")
     show_instead(str(folder))
+
+
+def add(name: str, files: list[Given]) -> Path:
+    """Add pictures to a set; what became of each is shown with the set."""
+    added = sets.add_pictures(console.home, name, files)
+    st.session_state["logos.intake"] = (str(added.folder), added.intake)
+    return added.folder
 
 
 def maker(path: str) -> None:
@@ -249,16 +256,16 @@ def maker(path: str) -> None:
             )
             files = st.file_uploader(
                 "Pictures or ZIP files",
-                type=[*(e.removeprefix(".") for e in FORMATS), "zip"],
+                help=UPLOAD_HELP,
                 accept_multiple_files=True,
                 key="set.files",
             )
             if st.button(
                 "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Added to")
+                made(lambda: add(name.strip(), [(f.name, f.getvalue()) for f in files]), "Added to")
             if own:
-                sure = st.checkbox(f"Delete {Path(path).name} and its pictures", key="set.sure")
+                sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
                     try:
                         sets.delete(console.home, path)
@@ -308,8 +315,11 @@ try:
 except (LogosError, OSError) as error:
     problem = str(error)
 tabs = st.tabs(["Logos", "Features", "Look alike", "Skipped", "Make a set"], key="tab", bind="query-params")
+of_set, intake = st.session_state.get("logos.intake", ("", None))
+if intake is not None and of_set == path:
+    show_intake(intake, "set")
 if problem:
-    st.error(problem)
+    st.error(plain(problem))
 elif loaded is not None:
     logo_set, alike_pairs, feature_table = loaded
     for tab, draw in zip(tabs, (overview, features, alike, left_out), strict=False):

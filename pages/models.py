@@ -69,7 +69,7 @@ def register(run_id: str, name: str, note: str) -> None:
     try:
         ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=REGISTER_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        st.error(f"The model could not be registered: {error}")
+        st.error(plain(f"The model could not be registered: {error}"))
         return
     if ended.returncode:
         reason = next((line for line in reversed(ended.stderr.splitlines()) if line.startswith("error: ")), "see the console's log")

@@ -69,7 +69,7 @@ def make(chosen: list[str], kind: str, study_id: str = "") -> None:
     except (ConfigError, RunError, StudyError, OSError) as error:
         st.error(f"The report could not be made: {plain(str(error))}")
         return
-    say(f"Report ready: {plain(document.title)}")
+    say(f"Report ready: {document.title}")
     st.rerun()
 
 

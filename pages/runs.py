@@ -166,7 +166,7 @@ def table() -> None:
     if is_any_live != any(row.state.status.is_moving for row in everything):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
     for line in unlisted(console.home):
-        st.warning(f"{line}.")
+        st.warning(plain(f"{line}."))
     if not everything:
         first_visit()
         deleted()

@@ -44,7 +44,7 @@ def start(config: StudyConfig, base: RunConfig) -> None:
         made = study.create(console.home, config, base)
         winners.work_in_background(made)
     except (LogosError, RunError, StudyError, OSError) as error:
-        st.error(f"The study could not be started: {error}")
+        st.error(plain(f"The study could not be started: {error}"))
         return
     drop_parameters("study", "trial", "tab")
     st.query_params["study"] = made.study_id

@@ -11,12 +11,13 @@ from core.errors import ConfigError
 from core.notifications import notifier
 from pages.views import forms
 from pages.views.shell import begin
+from pages.views.text import plain
 
 console = begin("Settings")
 try:
     current = read_settings(console.home)
 except ConfigError as error:
-    st.error(f"The settings file is not valid, so the defaults are shown: {error}")
+    st.error(plain(f"The settings file is not valid, so the defaults are shown: {error}"))
     current = Settings()
 data: dict[str, Any] = current.model_dump(mode="json")
 st.caption(f"Stored in `{console.home.name}/{SETTINGS_FILE}`, readable only by you. They also apply to the command line.")
@@ -49,7 +50,7 @@ with st.container(horizontal=True):
         try:
             write_settings(console.home, wanted)
         except OSError as error:
-            st.error(f"The settings could not be written: {error}")
+            st.error(plain(f"The settings could not be written: {error}"))
         else:
             console.scheduler.wake()
             st.toast("Saved")

@@ -16,6 +16,7 @@ from core.scheduling import local
 from pages.views import controls, tables
 from pages.views.live.health import megabytes
 from pages.views.shell import begin, path_of, show_toasts
+from pages.views.text import plain
 from storage import queries
 
 REFRESH_S = 2
@@ -26,7 +27,7 @@ def settings() -> Settings:
     try:
         return read_settings(console.home)
     except ConfigError as error:
-        st.warning(f"The settings can't be read; the defaults are used. {error}")
+        st.warning(plain(f"The settings can't be read; the defaults are used. {error}"))
         return Settings()
 
 
@@ -91,7 +92,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
 def scheduler_note() -> None:
     scheduler = read_scheduler_state(console.home)
     if console.scheduler.error:
-        st.error(f"The scheduler has a problem and keeps trying: {console.scheduler.error}")
+        st.error(plain(f"The scheduler has a problem and keeps trying: {console.scheduler.error}"))
     elif console.scheduler.is_acting():
         st.caption("This console starts queued runs and restarts runs that died.")
     elif scheduler is not None:
@@ -108,7 +109,9 @@ def notifications() -> None:
     if waiting:
         st.caption(f"{waiting} waiting to be sent or retried.")
     for failure in reversed(failures[-5:]):
-        st.warning(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” could not be sent: {failure['problem']}")
+        st.warning(
+            plain(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” could not be sent: {failure['problem']}")
+        )
 
 
 @st.fragment(run_every=f"{REFRESH_S}s")

@@ -19,6 +19,7 @@ from pages.server.service import Console
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
+from pages.views.text import plain
 from storage import export, queries
 from storage.store import Store
 
@@ -29,7 +30,7 @@ def start(console: Console, config: RunConfig) -> None:
         check_preflight(config, console.home)
         run = queue.submit(console.home, config)
     except (OSError, RunError) as error:
-        st.error(f"The run could not be started: {error}")
+        st.error(plain(f"The run could not be started: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -39,7 +40,7 @@ def start_preset(console: Console, name: str) -> None:
     try:
         config = load_config(presets()[name])
     except (ConfigError, KeyError) as error:
-        st.error(f"The preset {name} can't be used: {error}")
+        st.error(plain(f"The preset {name} can't be used: {error}"))
         return
     start(console, config)
 
@@ -49,7 +50,7 @@ def fork(console: Console, parent: RunDir, checkpoint: str, config: RunConfig) -
     try:
         run = queue.fork(console.home, parent, checkpoint, config)
     except (OSError, RunError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -64,7 +65,7 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
             raise RunError(f"{parent.run_id} has no checkpoint yet")
         config = queue.fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
     except (OSError, RunError, ConfigError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     fork(console, parent, checkpoint, config)
 

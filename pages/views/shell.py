@@ -17,6 +17,7 @@ from pages.server.registry import HOME, sections
 from pages.views import guide
 from pages.views.components.mount import keys
 from pages.views.tables import display_name
+from pages.views.text import plain
 from storage import queries
 
 STYLES = Path(__file__).with_name("components")
@@ -49,8 +50,8 @@ def navigation() -> st.Page:
 
 
 def say(text: str, icon: str | None = None) -> None:
-    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself."""
-    st.session_state.setdefault("toasts", []).append((text, icon))
+    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself. ``text`` is shown as it is."""
+    st.session_state.setdefault("toasts", []).append((plain(text), icon))
 
 
 def show_toasts() -> None:
@@ -108,7 +109,7 @@ def begin(title: str) -> service.Console:
     try:
         console = service.console()
     except RuntimeError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         st.stop()
     st.html(STYLES / "page.css")
     if is_dark:
@@ -144,7 +145,7 @@ def _sidebar(console: service.Console) -> None:
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
-            st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
+            st.warning(plain(f"Reading the logs failed, trying again: {console.ingest.error}"))
         newest = next((notice for notice in found if notice.severity != "info" or notice.title.startswith("Run ")), None)
         latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)

@@ -121,7 +121,7 @@ def _logos(out: Outputs, recordings: Recordings, tmp_path: Path) -> None:
     picture = folder / "simple" / "logo 0.png"
     out.call("logos make", "--out", tmp_path / "made", "--per-category", 4, "--size", 64)
     out.call("logos check", folder)
-    added = out.call("logos add", "mine", picture, folder / "text" / "logo 1.png")
+    added = out.call("logos add", "mine", picture, folder / "text" / "logo 1.png", folder / "simple" / "broken.png")
     out.call("logos label", added["set"], "logo 0", "--category", "text")
     out.call("logos trace", picture, "--out", tmp_path / "one.svg")
     made = next((tmp_path / "built-in").rglob("*.png"))

@@ -20,6 +20,7 @@ from pages.views import chart_box
 from pages.views.charts import plots
 from pages.views.charts.pareto import front_of
 from pages.views.shell import room_for
+from pages.views.text import plain
 from pages.views.viewer import inspect
 from pages.views.viewer.versions import METHOD1, Version, Versions, measured, version_of
 
@@ -132,7 +133,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
                 f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, visual error {points.loc[place, 'error']:.3f}"
             )
         if shown.problem:
-            st.warning(f"Can't be shown: {shown.problem}.")
+            st.warning(plain(f"Can't be shown: {shown.problem}."))
         elif shown.params is not None:
             st.image(shown.side.url, width="stretch", alt=shown.title)
             inspect.commands(shown.params, picture)
