@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -189,3 +190,17 @@ class Process:
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def own_addresses() -> frozenset[str]:
+    """The IP addresses of this machine's network interfaces; empty where they can't be read."""
+    try:
+        found = psutil.net_if_addrs()
+    except (OSError, psutil.Error):
+        return frozenset()
+    return frozenset(
+        entry.address.partition("%")[0].lower()
+        for entries in found.values()
+        for entry in entries
+        if entry.family in (socket.AF_INET, socket.AF_INET6)
+    )
