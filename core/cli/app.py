@@ -31,7 +31,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (console, learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, supply.audit, supply.licences, bench):
+for command in (
+    console,
+    learn.train,
+    learn.evaluate,
+    learn.optimize,
+    data.export,
+    report,
+    film,
+    data.choices,
+    data.rebuild,
+    supply.audit,
+    supply.licences,
+    bench,
+):
     app.command()(command)
 for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)
