@@ -112,6 +112,8 @@ def _without_role(person: Person) -> None:
     else:
         st.subheader("Sign in again")
         st.markdown("Your sign-in has ended, is too old, or can't be checked now.")
+        _sign_in_buttons()
+        return
     st.button("Sign out", icon=":material/logout:", key="access.out", on_click=st.logout)
 
 
