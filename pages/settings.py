@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.config.installation import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError
-from core.notifications import notifier
+from core.notifications import addresses
 from pages.server import identity
 from pages.views import forms
 from pages.views.access import acts, may
@@ -44,7 +44,7 @@ def save(wanted: Settings) -> None:
 def send_test() -> None:
     with st.spinner("Sending …"):
         problems = [
-            problem for url in current.notify.urls if (problem := notifier.send(url, "Tracewright", "Test message: notifications work."))
+            problem for url in current.notify.urls if (problem := addresses.send(url, "Tracewright", "Test message: notifications work."))
         ]
     for problem in problems:
         st.error(problem)
@@ -63,7 +63,8 @@ with right:
     st.subheader("Notifications")
     st.caption(
         "Mail, Slack, desktop, webhooks: one address per line, in the format of [apprise](https://github.com/caronc/apprise/wiki), "
-        "for example `mailto://user:password@example.com` or `slack://token/#channel`. Without an address, nothing is sent."
+        "for example `mailto://user:password@example.com` or `slack://token/#channel`. `secret:NAME` takes the address from the environment or `.streamlit/secrets.toml`, and keeps it out of "
+        "the settings file. Without an address, nothing is sent."
     )
     lines = st.text_area("Addresses", "\n".join(current.notify.urls), key="set.urls", height=110, placeholder="json://localhost:8080/hook")
     data["notify"]["urls"] = [line.strip() for line in lines.splitlines() if line.strip()]

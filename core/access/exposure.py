@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from core.errors import AccessError
 
-TOKEN_VARIABLE = "TRACEWRIGHT_TOKEN"
+TOKEN_VARIABLE = "TRACEWRIGHT_TOKEN"  # nosec B105
 MIN_TOKEN, MIN_SECRET = 20, 32  # characters
 _PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 Way = Literal["local", "sign-in", "token"]
@@ -59,9 +59,10 @@ def decide(address: str, auth: Mapping[str, Any], token: str, has_authlib: bool)
             raise AccessError(f"{TOKEN_VARIABLE} must have at least {MIN_TOKEN} printable ASCII characters; try: {new_token()}")
         return Exposure("token", token)
     if not is_loopback(address):
+        to_all = "0.0.0.0"  # nosec B104
         raise AccessError(
             f"The console does not listen on {address or 'all addresses'} without sign-in: anybody who reaches it could use it. Set up "
-            f"sign-in (SECURITY.md), or start it with `console --address {address or '0.0.0.0'} --share`, or listen on 127.0.0.1."
+            f"sign-in (SECURITY.md), or start it with `console --address {address or to_all} --share`, or listen on 127.0.0.1."
         )
     return Exposure("local")
 

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, learn, sensitivity, supply
+from core.cli import data, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.console import console
@@ -41,8 +41,8 @@ for command in (
     film,
     data.choices,
     data.rebuild,
-    supply.audit,
-    supply.licences,
+    records.audit,
+    records.licences,
     bench,
 ):
     app.command()(command)

@@ -40,7 +40,10 @@ class QueueSettings(_Section):
 class NotifySettings(_Section):
     """Notifications, in addition to the bell in the console."""
 
-    urls: list[str] = _field([], "Addresses to notify, in the format of apprise, for example mailto://user:password@example.com.")
+    urls: list[str] = _field(
+        [],
+        "Addresses to notify, in the format of apprise, for example mailto://user:password@example.com, or secret:NAME for one that the environment or .streamlit/secrets.toml holds.",
+    )
     at_least: Severity = _field("warning", "Lowest severity that is sent.")
     milestones: bool = _field(True, "Notify when a run ends, passes a stage or reaches a new best.")
     summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "How often to send a summary of all runs.")

@@ -30,7 +30,7 @@ from core.paths import runs_home
 _OF_A_SIGN_IN = ("iss", "sub", "iat", "exp", "nonce", "jti", "auth_time")  # claims that together belong to one sign-in
 _MAX_ENDED = 10_000
 _ended: dict[str, None] = {}  # sign-ins that were ended, oldest first
-_token = ""
+_token = ""  # nosec B105
 _asks = False  # whether this server began with sign-in: a secrets file that is lost or damaged later opens nothing
 
 

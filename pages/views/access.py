@@ -1,4 +1,4 @@
-"""Holds the table of actions in front of every action of a page: who acts is looked up anew, and each action is recorded.
+"""Holds the table of actions in front of every action of a page: who acts is looked up each time, and each action is recorded.
 
 A function that changes anything is decorated with :func:`acts`; hidden and disabled buttons are a courtesy only.
 """
@@ -143,7 +143,7 @@ def show_person() -> None:
     """In the sidebar: who is signed in, with which role, and the way out."""
     person = whoami()
     if person.role < Role.VIEWER:
-        st.rerun()  # withdrawn while the page was open: begin the page anew, which ends it
+        st.rerun()  # withdrawn while the page was open: draw the page again, which ends it
     if identity.way() == "sign-in":
         st.caption(f"{plain(person.name)} · {person.role.label}")
         st.button("Sign out", icon=":material/logout:", key="access.out", type="tertiary", on_click=st.logout)

@@ -21,7 +21,7 @@ CHANGES = re.compile(
     r"^(queue\.(submit|fork|resume|cancel|move)|local\.(start|stop|pause|proceed|resume|fork)|trash\.(discard|restore|archive|empty)"
     r"|registry\.(promote|discard|restore|annotate)|sets\.(add_pictures|delete|make_procedural|relabel)|library\.(write|delete)"
     r"|favourites\.(keep|drop)|choices\.(keep|take_back)|kept\.(keep|delete|restore)|pdf\.write_pdf|batch\.(start|again)|films\.start"
-    r"|study\.(create|delete)|winners\.\w+|found\.(want_stop|write_config)|job\.(cancel|delete)|which\.(cancel|delete)|notifier\.send"
+    r"|study\.(create|delete)|winners\.\w+|found\.(want_stop|write_config)|job\.(cancel|delete)|which\.(cancel|delete)|addresses\.send"
     r"|subprocess\.\w+|write_settings|write_command|write_label|mark_read|import_archive|pack|export\.(export_runs|bundle)"
     r"|shutil\.\w+|os\.(replace|remove|unlink|rename)|\w+\.(write_text|write_bytes|unlink|rmdir))$"
 )
