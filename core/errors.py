@@ -48,6 +48,10 @@ class ConfigError(TracewrightError, ValueError):
     """Raised when a config file or setting is not valid; the text has one line per problem."""
 
 
+class AccessError(TracewrightError, ValueError):
+    """Raised when a console would answer people whom nobody asked who they are, or sign-in is set up incompletely."""
+
+
 class RunError(TracewrightError, ValueError):
     """Raised when a run does not exist, or an action is not possible in its state."""
 

@@ -14,11 +14,19 @@ from core.reports.reporter import TRIGGER_OF
 from core.runs.run_dir import all_runs
 from pages.server import kept_reports, start_document
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.live import health
 from pages.views.shell import begin, notices, path_of
 
 PAGE_SIZE = 30
 console = begin("Alerts")
+
+
+@acts("alerts.read")
+def mark_all() -> None:
+    mark_read(console.home, time.time())
+
+
 names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
 found = notices(console)
 seen = last_read_ts(console.home)
@@ -37,7 +45,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     text = st.text_input("Find", placeholder="run or text", key="find", bind="query-params", width=240)
     if st.button("Mark all as read", icon=":material/done_all:", disabled=not n_new):
-        mark_read(console.home, time.time())
+        mark_all()
         st.rerun()
     st.page_link(path_of("settings"), label="Notification settings", icon=":material/send:")
 

@@ -21,6 +21,7 @@ from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
 from pages.views import chart_box
+from pages.views.access import acts
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.intake import UPLOAD_HELP, show_intake
@@ -81,6 +82,7 @@ def picture(logo: Logo) -> str:
     return png_url(encode_png(logo.pixels))
 
 
+@acts("logos.relabel")
 def relabel(path: str, name: str, key: str, what: str) -> None:
     value = str(st.session_state[key])
     try:
@@ -224,7 +226,8 @@ def take_up() -> None:
         st.query_params["set"] = wanted
 
 
-def made(make: Any, what: str) -> None:
+@acts("logos.add", is_drawn=True)
+def made(name: str, make: Any, what: str) -> None:
     """Make a set and show it, or say why not."""
     try:
         folder = make()
@@ -240,6 +243,17 @@ def add(name: str, files: list[Given]) -> Path:
     added = sets.add_pictures(console.home, name, files)
     st.session_state["logos.intake"] = (str(added.folder), added.intake)
     return added.folder
+
+
+@acts("logos.delete", is_drawn=True)
+def delete_set(path: str) -> None:
+    try:
+        sets.delete(console.home, path)
+    except (LogosError, OSError) as error:
+        st.error(plain(str(error)))
+        return
+    say(f"Deleted {Path(path).name}")
+    show_instead(BUILTIN)
 
 
 def maker(path: str) -> None:
@@ -263,17 +277,15 @@ def maker(path: str) -> None:
             if st.button(
                 "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(lambda: add(name.strip(), [(f.name, f.getvalue()) for f in files]), "Added to")
+                made(
+                    name,
+                    lambda: add(name.strip(), [(f.name, f.getvalue()) for f in files]),
+                    "Added to",
+                )
             if own:
                 sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
-                    try:
-                        sets.delete(console.home, path)
-                    except (LogosError, OSError) as error:
-                        st.error(plain(str(error)))
-                    else:
-                        say(f"Deleted {Path(path).name}")
-                        show_instead(BUILTIN)
+                    delete_set(path)
         with cells.cell():
             st.subheader("Procedural")
             called = st.text_input("Name of the new set", key="made.name")
@@ -290,7 +302,7 @@ def maker(path: str) -> None:
                         st.caption(category)
             if st.button("Create set", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
                 with st.spinner(f"Drawing {4 * n} logos …"):
-                    made(lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
+                    made(called, lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
 
 
 take_up()

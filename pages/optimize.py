@@ -23,6 +23,7 @@ from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.allowed import checked
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import Picture, decode_png, fit
+from pages.views.access import acts
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
 from pages.views.intake import UPLOAD_HELP, show_intake
@@ -81,6 +82,7 @@ def models() -> dict[str, str]:
     return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "Built-in model"}) | own
 
 
+@acts("batch.start", is_drawn=True)
 def begin_batch(make: Any) -> None:
     try:
         made = make()
@@ -98,10 +100,16 @@ def samples() -> list[tuple[str, bytes]]:
     return [(f"{logo.name}.svg", logo.svg.encode()) for logo in made]
 
 
+@acts("batch.delete")
 def delete(which: Batch) -> None:
     which.delete()
     drop_parameters("batch", "picture")
     say("Deleted")
+
+
+@acts("batch.cancel")
+def cancel(which: Batch) -> None:
+    which.cancel()
 
 
 left, right = st.columns([3, 2], gap="large")
@@ -187,7 +195,7 @@ def working(which: Batch) -> None:
     left_text = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left_text}" if now.n_all else "Getting ready")
-    st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
+    st.button("Cancel", icon=":material/close:", key="cancel", on_click=cancel, args=(which,))
 
 
 def results(which: Batch) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
 from core import machine
+from core.access import audit
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.runs.records import peek_config, read_scheduler_state
@@ -20,6 +22,7 @@ from pages.views.text import plain
 from storage import queries
 
 REFRESH_S = 2
+N_ACTIONS = 200
 console = begin("System")
 
 
@@ -114,6 +117,22 @@ def notifications() -> None:
         )
 
 
+def trail() -> None:
+    """Who did what lately. Not part of what is drawn every two seconds."""
+    found = audit.read(console.home, N_ACTIONS)
+    if not found.entries and not found.n_bad:
+        return
+    with st.expander("Audit trail", icon=":material/history:", key="trail", on_change="rerun") as box:
+        if not box.open:
+            return
+        if found.n_bad:
+            st.warning(f"{found.n_bad} lines of {audit.FILE} can't be read and are left out.")
+        rows = [entry.as_dict() | {"ts": datetime.fromtimestamp(entry.ts)} for entry in found.entries]
+        when = st.column_config.DatetimeColumn("when", format="MMM DD, HH:mm:ss")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=300, column_config={"ts": when})
+        st.caption(f"The last {N_ACTIONS} actions. All of them: `python -m core audit`.")
+
+
 @st.fragment(run_every=f"{REFRESH_S}s")
 def overview() -> None:
     show_toasts()
@@ -128,3 +147,4 @@ def overview() -> None:
 
 
 overview()
+trail()

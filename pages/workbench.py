@@ -20,6 +20,7 @@ from core.tracing.params import NAMES, SPECS, Params, ParamSpec
 from core.tracing.picture import Picture, fit
 from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for, say
 from pages.views.text import plain
@@ -171,11 +172,13 @@ def start_from() -> None:
             put(favourite.setting, favourite.mode)
 
 
+@acts("favourite.save")
 def keep(favourite: Favourite) -> None:
     favourites.keep(console.home, favourite)
     say(f"Saved as {favourite.name}")
 
 
+@acts("favourite.delete")
 def drop(favourite: Favourite) -> None:
     favourites.drop(console.home, favourite)
     say(f"Removed {favourite.name}")

@@ -14,10 +14,12 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
-from pages.views import guide
+from pages.views import access, guide
 from pages.views.components.mount import keys
 from pages.views.tables import display_name
 from pages.views.text import plain
+from pages.views.toasts import say as say
+from pages.views.toasts import show_toasts as show_toasts
 from storage import queries
 
 STYLES = Path(__file__).with_name("components")
@@ -47,17 +49,6 @@ def navigation() -> st.Page:
         },
         expanded=True,  # beyond a dozen pages Streamlit would hide the last ones
     )
-
-
-def say(text: str, icon: str | None = None) -> None:
-    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself. ``text`` is shown as it is."""
-    st.session_state.setdefault("toasts", []).append((plain(text), icon))
-
-
-def show_toasts() -> None:
-    """First line of every fragment whose buttons say something."""
-    for text, icon in st.session_state.pop("toasts", []):
-        st.toast(text, icon=icon)
 
 
 @st.fragment(run_every="5s")
@@ -114,7 +105,9 @@ def begin(title: str) -> service.Console:
     st.html(STYLES / "page.css")
     if is_dark:
         st.html(STYLES / "dark.css")
+    access.admit()
     st.title(title)
+    access.warn_if_shared()
     st.session_state.pop("redraw", None)  # what was asked for is happening
     show_toasts()
     with st.sidebar:
@@ -130,6 +123,7 @@ def notices(console: service.Console) -> list[Notice]:
 
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
+    access.show_person()
     states = [(run, run_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
     n_waiting = sum(status is Status.QUEUED for _, status in states)

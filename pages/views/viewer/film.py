@@ -15,6 +15,7 @@ from core.scheduling import films
 from core.scheduling.films import FilmJob, Request
 from core.scheduling.job import JobStatus
 from pages.server.service import Console
+from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import say, show_toasts
 from pages.views.text import bytes_text, duration_text, plain
@@ -65,6 +66,7 @@ def _form(console: Console, run: RunDir, name: str, names: Sequence[str], others
         st.caption(f"{n_pictures} pictures side by side; a film can show at most {MAX_PICTURES}.")
 
 
+@acts("film.make", is_drawn=True)
 def _make(console: Console, request: Request) -> None:
     try:
         job = films.start(console.home, request)
@@ -129,9 +131,15 @@ def _working(job: FilmJob) -> None:
     left = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left}" if now.n_all else now.what.capitalize())
-    st.button("Cancel", icon=":material/close:", key="film.cancel", on_click=job.cancel)
+    st.button("Cancel", icon=":material/close:", key="film.cancel", on_click=_cancel, args=(job,))
 
 
+@acts("film.cancel")
+def _cancel(job: FilmJob) -> None:
+    job.cancel()
+
+
+@acts("film.delete")
 def _delete(job: FilmJob) -> None:
     job.delete()
     st.query_params.pop("film", None)
