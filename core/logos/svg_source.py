@@ -1,4 +1,4 @@
-"""Users' SVGs before they are drawn or kept: read without entities or network, and written anew with what draws, and with nothing else.
+"""Users' SVGs before they are drawn or kept: read without entities or network, and written again with what draws, and with nothing else.
 
 Scripts, event handlers, HTML, animations, links and whatever refers to anything outside the file are left out, and a note says so. What
 would look different without saying so (live text, patterns) is refused with what to do. Guarantee: the result holds no element,
@@ -92,7 +92,7 @@ def _entity(*_: object) -> None:
 
 @dataclass
 class _Reader:
-    """Writes the SVG anew while it is read."""
+    """Writes the SVG again while it is read."""
 
     out: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Strangers' SVGs written anew: what draws stays and draws the same, all else is gone, and a note says what."""
+"""Strangers' SVGs written again: what draws stays and draws the same, all else is gone, and a note says what."""
 
 import base64
 import re
