@@ -206,7 +206,9 @@ def what_if(edited: CurriculumConfig) -> None:
         for t in turns
     ]
     if not rows:
-        st.caption(f"No stage would have ended within {len(episodes):,} episodes; the run would still be in {edited.stages[0].name}.")
+        st.caption(
+            f"No stage would have ended within {len(episodes):,} episodes; the run would still be in {plain(edited.stages[0].name)}."
+        )
         return
     ends = [row["episode"] for row in rows if row["ends the stage"]]
     reached = edited.stages[min(len(ends), len(edited.stages) - 1)].name

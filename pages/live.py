@@ -77,7 +77,7 @@ def heading(row: tables.RunRow) -> None:
     left, right = st.columns([1, 1], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center"):
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
-        st.markdown(row.state.reason or "")
+        st.markdown(plain(row.state.reason or ""))
         if row.state.is_stalled:
             st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
         health.lights(queries.events_of(console.store, run_id, [AlertRaised]))
@@ -104,7 +104,7 @@ def origin() -> None:
         st.caption(f"Forked at step {parent.step:,} ({controls.checkpoint_name(parent.checkpoint)}) from")
         name = labels.get(parent.run_id)
         if name:
-            st.page_link(path_of("live"), label=name, query_params={"run": parent.run_id})
+            st.page_link(path_of("live"), label=plain(name), query_params={"run": parent.run_id})
         else:
             st.caption(f"{parent.run_id}, which was deleted together with its curve.")
 
@@ -150,7 +150,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
     found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])
     decisions = [event.data for event in found if isinstance(event.data, StageDecision)]
     if decisions:
-        st.caption(f"Last decision, in {decisions[-1].name}: {text_of_decision(decisions[-1])}.")
+        st.caption(f"Last decision, in {plain(decisions[-1].name)}: {plain(text_of_decision(decisions[-1]))}.")
     if row.state.status is Status.RUNNING:
         is_held = False
         for decision in decisions:
@@ -170,9 +170,9 @@ def waiting(row: tables.RunRow) -> bool:
     if row.episodes or row.best_gain is not None:
         return False
     if row.state.status is Status.RUNNING:
-        st.info(f"Starting: {row.state.reason}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
+        st.info(f"Starting: {plain(row.state.reason)}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
     elif row.state.status is Status.QUEUED:
-        st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
+        st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
         st.error(plain(f"This run failed before its first step: {row.state.reason}"))
     else:

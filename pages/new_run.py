@@ -59,13 +59,13 @@ def source() -> tuple[str, dict[str, Any], str]:
         digest = hashlib.sha256(text).hexdigest()[:8]
         try:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
-            return f"upload.{digest}", config.model_dump(mode="json"), f"From {uploaded.name}."
+            return f"upload.{digest}", config.model_dump(mode="json"), f"From {plain(uploaded.name)}."
         except ConfigError as error:
             st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {plain(line)}" for line in str(error).splitlines()))
     if forked is not None:
         parent, checkpoint = forked
         config = queue.fork_config(parent, checkpoint)
-        told = f"A fork of {tables.display_name(parent)}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
+        told = f"A fork of {plain(tables.display_name(parent))}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
     if clone:

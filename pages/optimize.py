@@ -337,6 +337,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     batch_id = choose("Batch", [b.batch_id for b in batches[:N_RECENT]] or [shown.batch_id], "batch", show=batch_label, width=460)
 shown = next(b for b in batches if b.batch_id == batch_id)
 status = shown.status()
+if status is not BatchStatus.DONE:
+    show_intake(shown.intake(), shown.batch_id)  # a batch that is done says it with what could not be converted
 if problem := shown.problem_with_files():
     st.error(plain(problem), icon=":material/broken_image:")
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))

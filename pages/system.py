@@ -77,7 +77,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
     for row in live:
         name, progress, figures, buttons = st.columns([1.8, 2, 3, 2.4], vertical_alignment="center")
         with name, st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": row.run.run_id})
+            st.page_link(path_of("live"), label=f"**{plain(row.name)}**", query_params={"run": row.run.run_id})
             st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
             if row.state.is_stalled:
                 st.badge("no heartbeat", color="orange", icon=":material/warning:")

