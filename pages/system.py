@@ -11,6 +11,7 @@ from core import machine
 from core.access import audit
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
+from core.paths import program
 from core.runs.records import peek_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
@@ -130,7 +131,7 @@ def trail() -> None:
         rows = [entry.as_dict() | {"ts": datetime.fromtimestamp(entry.ts)} for entry in found.entries]
         when = st.column_config.DatetimeColumn("when", format="MMM DD, HH:mm:ss")
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=300, column_config={"ts": when})
-        st.caption(f"The last {N_ACTIONS} actions. All of them: `python -m core audit`.")
+        st.caption(f"The last {N_ACTIONS} actions. All of them: `{program()} audit`.")
 
 
 @st.fragment(run_every=f"{REFRESH_S}s")

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
+from core.access import audit
 from core.cli.app import app
 from core.config.config import CurriculumConfig, RunConfig
 from core.config.installation import Settings, write_settings
@@ -72,6 +73,10 @@ def every_output(tmp_path: Path, recordings: Recordings) -> dict[str, list[dict[
     _series(out.found, recordings, tmp_path)
     out.call("runs delete", other.run_id, "--yes")
     out.call("rebuild")
+    audit.record(home, audit.now_entry("ada@example.com", "admin", "run.start", "quick", "allowed"))
+    out.call("audit")
+    out.call("licences")
+    out.call("licences", "--sbom", str(tmp_path / "sbom.json"))
     return dict(out.found)
 
 

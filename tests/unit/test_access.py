@@ -64,7 +64,7 @@ def test_everybody_else_is_nobody_unless_the_settings_say_viewer():
     assert role(AccessSettings(everyone="viewer")) is Role.VIEWER
 
 
-LOOPBACK = ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "unix:///tmp/a.sock"]
+LOOPBACK = ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "unix://a.sock"]
 OPEN = ["0.0.0.0", "::", "", "192.168.1.5", "10.0.0.1", "fe80::1%eth0", "2001:db8::1", "nowhere.invalid"]
 
 
