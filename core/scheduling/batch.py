@@ -7,9 +7,7 @@ server.
 
 from __future__ import annotations
 
-import io
 import shutil
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +32,10 @@ class Request:
     budget: Annotated[int, Field(ge=1, le=10_000)] = 10
     prefer: str = ""
     max_side: Annotated[int, Field(ge=16, le=8192)] = 1024
+    max_colours: Annotated[int, Field(ge=0, le=256)] = 0
+    merge: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
+    brand: Annotated[str, Field(max_length=4000)] = ""
+    background: str = "keep"
 
 
 class _Row(BaseModel):
@@ -51,6 +53,8 @@ class _Row(BaseModel):
     is_default: bool
     made_by: str = "agent"  # of batches before there was another way
     visual_gain: float | None = None
+    kind: str = ""
+    remark: str = ""
 
 
 class _Left(BaseModel):
@@ -88,6 +92,10 @@ class Batch(Job):
         return self.path / "in"
 
     @property
+    def alternatives(self) -> Path:
+        return self.path / "alternatives"
+
+    @property
     def out(self) -> Path:
         return self.path / "out"
 
@@ -101,14 +109,6 @@ class Batch(Job):
             return _Result.model_validate_json(self.last_line()).model_dump()
         except ValueError:
             return None
-
-    def archive(self) -> bytes:
-        """A zip file of all SVGs and the CSV."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(path for path in self.out.rglob("*") if path.is_file()):
-                archive.write(path, path.relative_to(self.out).as_posix())
-        return buffer.getvalue()
 
 
 def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> Batch:
@@ -144,4 +144,6 @@ def all_batches(home: Path) -> list[Batch]:
 def _launch(batch: Batch, home: Path, request: Request) -> None:
     arguments = [str(batch.pictures), "--out", str(batch.out), "--model", request.model, "--budget", str(request.budget)]
     arguments += ["--max-side", str(request.max_side)] + (["--prefer", request.prefer] if request.prefer else [])
+    arguments += ["--max-colours", str(request.max_colours), "--merge", str(request.merge), "--background", request.background]
+    arguments += [*(["--brand", request.brand] if request.brand else []), "--alternatives", str(batch.alternatives)]
     batch.launch(home, asdict(request), ["optimize", *arguments])

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from core.errors import RunError
-from core.scheduling import batch
+from core.scheduling import batch, review
 from core.scheduling.batch import BatchStatus, Request
 from tests.support.logos import png, zipped
 
@@ -27,7 +27,7 @@ def test_a_batch_gives_what_the_command_gives(home):
     assert result["n_done"] == 2
     assert [s["file"].endswith("bad.png") for s in result["skipped"]] == [True]
     assert which.progress().n_done == which.progress().n_all == 3
-    with zipfile.ZipFile(io.BytesIO(which.archive())) as archive:
+    with zipfile.ZipFile(io.BytesIO(review.archive(which, only_accepted=False))) as archive:
         assert sorted(archive.namelist()) == ["one.svg", "optimized.csv", "two.svg"]
     more = batch.again(home, which, Request(budget=3, prefer="smaller"))
     assert await_end(more) is BatchStatus.DONE
@@ -57,7 +57,9 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     page = visit("optimize")
     assert not page.exception
     assert "Skipped bad.png" in page.warning[0].value
-    assert page.selectbox(key="picture").value in ("one.png", "two.png")
+    page.query_params["picture"] = "one.svg"
+    page.run()
+    assert page.selectbox(key="picture.open").value == "one.svg"
     page.button(key="next").click().run()
     page.segmented_control(key="pair").set_value("original | defaults").run()
     assert not page.exception
@@ -73,6 +75,10 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     assert "This batch failed" in page.error[0].value
     page.button(key="delete").click().run()
     assert not failed.path.exists()
+    page.button(key="undo.button").click().run()
+    assert failed.path.exists()
+    page = visit("optimize", batch="gone")
+    assert "There is no batch gone" in page.warning[0].value
 
 
 def test_samples_are_there_for_who_has_no_logos_at_hand(visit, console):
