@@ -157,7 +157,7 @@ def working(which: Batch) -> None:
     done = now.n_done / now.n_all if now.n_all else 0.0
     ready = min(_STARTING, _PER_S * (1 + began_s(which)))  # the model and the pictures are being read
     share = max(ready, _STARTING + (1 - _STARTING) * done) if done else ready
-    st.progress(min(share, 1.0), text=f"{now.what.capitalize()}: {min(share, 1.0):.0%}{left_text}")
+    st.progress(min(share, 1.0), text=f"{now.what[:1].upper()}{now.what[1:]}: {min(share, 1.0):.0%}{left_text}")
     st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
 
 

@@ -25,6 +25,7 @@ MOST_COLOURS, MOST_MERGED = 256, 100.0
 _DRAWN_SIDE = 192  # pixels, longest side at which areas are counted
 _FILL = re.compile(r'(?P<name>fill|stop-color)="(?P<colour>#[0-9A-Fa-f]{3,8}|[a-zA-Z]+)"')
 _PAINTED = re.compile(r"<path\b(?![^>]*\bfill=)")  # black, unless its group is painted
+_PAINTED_ROOT = re.compile(r"<svg\b[^>]*\bfill=")
 _GRADIENT = re.compile(r'<(?P<kind>linearGradient|radialGradient)\b[^>]*\bid="(?P<id>[^"]+)"[^>]*>(?P<stops>.*?)</(?P=kind)>', re.DOTALL)
 _STOP_COLOUR = re.compile(r'stop-color="([^"]+)"')
 _ROOT = re.compile(r"<svg\b")
@@ -75,7 +76,7 @@ def palette_of(max_colours: int = 0, merge: float = 0.0, brand: str = "", backgr
 def colours_of(svg: str) -> list[str]:
     """The colours that an SVG of ours names, "#rrggbb", each once."""
     found = [_long(match["colour"]) for match in _FILL.finditer(svg) if match["colour"] not in ("none", "transparent")]
-    if _PAINTED.search(svg):
+    if _PAINTED.search(svg) and not _PAINTED_ROOT.search(svg):
         found.append(_BLACK)
     return list(dict.fromkeys(found))
 
