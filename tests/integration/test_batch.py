@@ -9,6 +9,7 @@ import pytest
 from core.errors import RunError
 from core.scheduling import batch, review
 from core.scheduling.batch import BatchStatus, Request
+from core.tracing.palette import colours_of
 from tests.support.logos import png, zipped
 
 
@@ -29,9 +30,13 @@ def test_a_batch_gives_what_the_command_gives(home):
     assert which.progress().n_done == which.progress().n_all == 3
     with zipfile.ZipFile(io.BytesIO(review.archive(which, only_accepted=False))) as archive:
         assert sorted(archive.namelist()) == ["one.svg", "optimized.csv", "two.svg"]
-    more = batch.again(home, which, Request(budget=3, prefer="smaller"))
+    one = review.items(which)[0]
+    assert one.versions[review.DEFAULTS].path.read_text().startswith("<svg")
+    assert one.versions[review.DEFAULTS].figures.get("bytes", one.row["bytes"]) == one.row["bytes_default"]
+    more = batch.again(home, which, Request(budget=3, prefer="smaller", brand="#112233, #fff", background="remove"))
     assert await_end(more) is BatchStatus.DONE
-    assert more.result()["bytes"] <= result["bytes"]
+    for item in review.items(more):
+        assert set(colours_of(item.versions[review.BEST].path.read_text())) <= {"#112233", "#ffffff"}
     assert [b.batch_id for b in batch.all_batches(home)] == [more.batch_id, which.batch_id]
     more.delete()
     assert not more.path.exists()

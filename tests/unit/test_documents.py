@@ -55,6 +55,7 @@ def test_what_is_made_of_the_code_is_up_to_date():
 
 def test_the_commands_are_those_of_every_group():
     assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {
+        "batches",
         "runs",
         "logos",
         "curricula",

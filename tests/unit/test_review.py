@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
 
@@ -14,37 +13,12 @@ from core.scheduling import review
 from core.scheduling.batch import Batch
 from core.scheduling.job import folders, restore
 from pages.views.contact_sheet import ALL, CHANGED, KEPT, LOOK, OPEN, filtered, medians
-
-NAMES = ("one", "two", "=three")
-
-
-def row(batch: Batch, name: str, **more: object) -> dict[str, object]:
-    figures = {"gain": 0.5, "visual_gain": 0.4, "ssim": 0.9, "ssim_default": 0.8, "colour": 2.0, "colour_default": 3.0, "bytes": 500}
-    figures |= {"bytes_default": 1000, "n_conversions": 9, "is_default": False, "made_by": "agent", "remark": "", "kind": "simple"}
-    return {"file": str(batch.pictures / f"{name}.png"), "svg": str(batch.out / f"{name}.svg")} | figures | more
+from tests.support.batches import made_up_batch, row
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Batch:
-    """Three pictures; the first with a closer match and the defaults beside it, the last kept the defaults."""
-    which = Batch(tmp_path / "batches" / "20260101-120000")
-    which.out.mkdir(parents=True)
-    for name in NAMES:
-        (which.out / f"{name}.svg").write_text(f"<svg>{name}</svg>")
-    for kind in ("faithful", "defaults"):
-        (which.alternatives / kind).mkdir(parents=True)
-        (which.alternatives / kind / "one.svg").write_text(f"<svg>{kind}</svg>")
-    figures = {"one.svg": {"faithful": {"bytes": 900, "visual_gain": 0.9, "made_by": "single"}, "defaults": {"bytes": 1000}}}
-    (which.alternatives / "alternatives.json").write_text(json.dumps({"v": 1, "pictures": figures}))
-    rows = [
-        row(which, "one"),
-        row(which, "two", remark="needs a look", bytes=100),
-        row(which, "=three", is_default=True, made_by="defaults"),
-    ]
-    told = {"results": rows, "skipped": [], "n_done": 3, "mean_gain": 0.5, "bytes": 1100, "bytes_default": 3000}
-    (which.path / "result.json").write_text(json.dumps(told))
-    (which.path / "request.json").write_text('{"v": 1}')
-    return which
+    return made_up_batch(tmp_path)
 
 
 def test_choices_outlive_the_reader_and_can_be_taken_back(made):
@@ -85,11 +59,11 @@ def test_one_bad_choice_costs_only_itself(made):
 
 
 def test_what_there_is_not_can_not_be_chosen(made):
-    with pytest.raises(RunError, match="no picture 'four.svg'"):
+    with pytest.raises(RunError, match=r"no picture 'four\.svg'"):
         review.choose(made, {"four.svg": review.BEST})
     with pytest.raises(RunError, match="'finest' is not one of"):
         review.choose(made, {"one.svg": "finest"})
-    with pytest.raises(RunError, match="no other SVG of 'two.svg'"):
+    with pytest.raises(RunError, match=r"no other SVG of 'two\.svg'"):
         review.choose(made, {"two.svg": review.SMALLER})
 
 
