@@ -42,9 +42,9 @@ def test_twenty_logos_become_an_accepted_zip_in_few_clicks(home, tmp_path, chrom
         page.locator("input[type=file]").set_input_files([str(path) for path in sorted(folder.iterdir())])
         page.get_by_text("logo 19.png").first.wait_for()
         clicks = Clicks()
-        clicks.on(page.get_by_role("button", name="Optimize", exact=True).first)
+        clicks.on(page.locator(".st-key-go button").first)
         page.get_by_text("0 of 20 accepted").first.wait_for()
-        first, second = page.locator(".card").nth(0), page.locator(".card").nth(1)
+        first, second = page.locator(".sheet .card").nth(0), page.locator(".sheet .card").nth(1)
         name = second.get_attribute("data-name")
         clicks.on(first.locator(".choose-defaults"))
         page.get_by_text("1 of 20 accepted").first.wait_for()
@@ -53,7 +53,7 @@ def test_twenty_logos_become_an_accepted_zip_in_few_clicks(home, tmp_path, chrom
         pictures = page.locator(".pane img:not(.over)").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
         assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
         assert "picture=" in page.url
-        clicks.on(page.get_by_role("button", name="Close", exact=True).first)
+        clicks.on(page.locator(".st-key-close button").first)
         page.locator(".handle").first.wait_for(state="detached")
         clicks.on(page.get_by_role("button", name="Accept the other 19").first)
         page.get_by_text("20 of 20 accepted").first.wait_for()
@@ -82,8 +82,8 @@ def test_a_first_visit_shows_a_result_and_both_ways_in_a_small_window(home, tmp_
         page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(server.url)
         page.locator(".handle[aria-valuenow]").first.wait_for()
-        for what in ("Optimize my logos", "Try 8 sample logos", "Start the quick run", "Take the tour", "Skip"):
-            found = page.get_by_role("button", name=what, exact=True).first
+        for what in ("Optimize my logos", "Try 8 sample logos", "Start the quick run", "Take the tour", "Tour"):
+            found = page.get_by_role("button", name=what).first
             found.wait_for()
             box = found.bounding_box()
             assert box["y"] + box["height"] <= 900, what
@@ -108,12 +108,12 @@ def test_a_batch_after_a_look_at_compare_starts_once(home, tmp_path, browse):
         page.goto(f"{server.url}/optimize")
         page.locator("input[type=file]").set_input_files(str(picture))
         page.get_by_text("mine.png").first.wait_for()
-        page.get_by_role("button", name="Optimize", exact=True).first.click()
+        page.locator(".st-key-go button").first.click()
         page.locator(".card .pair").first.click()
         page.locator(".handle").first.wait_for()
         page.locator(".st-key-pair").get_by_text("original | best").first.click()
         page.wait_for_function("() => location.search.includes('pair=')")
-        page.get_by_role("button", name="Optimize", exact=True).first.click()
+        page.locator(".st-key-go button").first.click()
         page.wait_for_function(
             "(first) => location.search.includes('batch=') && !location.search.includes(first)", arg=batch.all_batches(home)[0].batch_id
         )
