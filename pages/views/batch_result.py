@@ -105,8 +105,8 @@ def totals(items: Sequence[Item]) -> None:
     with st.grid(4, min_column_width=130):
         st.metric("Pictures", f"{len(items)}", border=True, height="stretch")
         st.metric(
-            "Median visual gain", gain_text(first["gain"]), border=True, height="stretch",
-            help="Structure, colour and edges relative to VTracer's defaults; 0 is equal, 0.69 is half the visible error.",
+            "Median gain", gain_text(first["gain"]), border=True, height="stretch",
+            help="Visual gain: structure, colour and edges relative to VTracer's defaults; 0 is equal, 0.69 is half the visible error.",
         )  # fmt: skip
         st.metric(
             "Median size", bytes_text(first["bytes"]), f"{first['change']:+.0%}", delta_color="inverse", border=True, height="stretch"
