@@ -6,9 +6,14 @@ Limits of a container (affinity, cgroup) count, not the machine's own figures. E
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import shutil
+import socket
+import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +22,18 @@ from pydantic import Field
 
 MB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
+_MACHINE_ID, _BOOT_ID = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
+
+
+@cache
+def identity() -> str:
+    """What this machine is known by in the files of runs: the same after it starts again where it has an ID of its own, else until then.
+    Not to be guessed from outside, and nothing can be learned of the ID from it."""
+    for source in (_MACHINE_ID, _BOOT_ID):
+        with contextlib.suppress(OSError):
+            if found := source.read_text(encoding="ascii", errors="replace").strip():
+                return hashlib.sha256(f"tracewright {platform.node()} {found}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"tracewright {platform.node()} {uuid.getnode()}".encode()).hexdigest()[:16]
 
 
 def available_cores() -> int:
@@ -189,3 +206,17 @@ class Process:
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def own_addresses() -> frozenset[str]:
+    """The IP addresses of this machine's network interfaces; empty where they can't be read."""
+    try:
+        found = psutil.net_if_addrs()
+    except (OSError, psutil.Error):
+        return frozenset()
+    return frozenset(
+        entry.address.partition("%")[0].lower()
+        for entries in found.values()
+        for entry in entries
+        if entry.family in (socket.AF_INET, socket.AF_INET6)
+    )

@@ -1,10 +1,11 @@
-"""Writes what the docs say of the code: settings and commands, and which modules the tree has.
+"""Writes what the docs say of the code: settings and commands, and which modules the tree has; and the presets, whole and with comments.
 
-Owns the blocks between ``<!-- made: NAME -->`` and ``<!-- end of NAME -->``; everything else on those pages is written by hand.
+Owns the blocks between ``<!-- made: NAME -->`` and ``<!-- end of NAME -->``; everything else on those pages is written by hand. Of a preset
+the values and the comment at its head are written by hand; a setting that it lacks gets its default.
 
 make docs                            # the same as the next line
-python docs/make_pages.py            # rewrite every such block
-python docs/make_pages.py --check    # change nothing; exit code 1 where a page is out of date
+python docs/make_pages.py            # rewrite every such block, and configs/*.yaml
+python docs/make_pages.py --check    # change nothing; exit code 1 where a file is out of date
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ sys.path.insert(0, str(ROOT))
 import typer  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
+from core.access.actions import ACTIONS  # noqa: E402
+from core.access.roles import Role  # noqa: E402
 from core.cli.app import app  # noqa: E402
 from core.config.config import RunConfig, StageConfig  # noqa: E402
 from core.config.fields import range_text, walk_fields  # noqa: E402
 from core.config.installation import Settings  # noqa: E402
+from core.config.text import load_config, to_yaml  # noqa: E402
+from core.paths import PRESETS  # noqa: E402
 from core.studies.study import StudyConfig  # noqa: E402
+from pages.server.routes import OTHER, RULES  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 ROOMS = ("core", "storage", "pages")
@@ -135,12 +141,31 @@ def tree(old: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def marks(least: Role | None) -> str:
+    """A cell per role, with a mark where it suffices."""
+    return " | ".join("yes" if least is not None and role >= least else "" for role in Role)
+
+
+def actions(_: str) -> str:
+    """A row per action of pages, with who may do it."""
+    rows = ["| action | in the audit trail | " + " | ".join(role.label for role in Role) + " |", "| --- | --- |" + " --- |" * len(Role)]
+    return "\n".join([*rows, *(f"| {cell(a.title)} | `{a.name}` | {marks(a.role)} |" for a in ACTIONS.values())]) + "\n"
+
+
+def addresses(_: str) -> str:
+    """A row per address of the server, in the order in which they are looked up."""
+    rows = ["| address | what it is | " + " | ".join(role.label for role in Role) + " |", "| --- | --- |" + " --- |" * len(Role)]
+    return "\n".join([*rows, *(f"| `{r.path}` | {cell(r.title)} | {marks(r.role)} |" for r in (*RULES, OTHER) if r.path)]) + "\n"
+
+
 MAKERS: dict[str, Callable[[str], str]] = {
     "run_settings": lambda _: settings_table(RunConfig),
     "stage_settings": lambda _: settings_table(StageConfig),
     "study_settings": lambda _: settings_table(StudyConfig),
     "installation_settings": lambda _: settings_table(Settings),
     "commands": commands,
+    "actions": actions,
+    "addresses": addresses,
     "tree": tree,
 }
 
@@ -156,14 +181,27 @@ def pages() -> dict[Path, str]:
     return {path: made(text) for path, text in texts.items() if BLOCK.search(text)}
 
 
+def head(text: str) -> str:
+    """The comment at the head of a preset; the last line before ``version`` is that setting's own."""
+    lines = text.splitlines(keepends=True)
+    n = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(lines[: n - 1] if n and "".join(lines[n : n + 1]).startswith("version:") else lines[:n])
+
+
+def presets(folder: Path = PRESETS) -> dict[Path, str]:
+    """Every preset as it should be."""
+    return {path: head(path.read_text(encoding="utf-8")) + to_yaml(load_config(path)) for path in sorted(folder.glob("*.yaml"))}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where a page is out of date")
     is_check = parser.parse_args().check
-    old = [path for path, text in pages().items() if path.read_text(encoding="utf-8") != text]
+    wanted = pages() | presets()
+    old = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
     for path in old:
         if not is_check:
-            path.write_text(pages()[path], encoding="utf-8")
+            path.write_text(wanted[path], encoding="utf-8")
         print(f"{path.relative_to(ROOT)} {'is out of date; run make docs' if is_check else 'is written'}")
     return int(is_check and bool(old))
 

@@ -12,8 +12,9 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.config.fields import flat
 from core.errors import ConfigError
+from core.paths import program
 from core.runs.records import peek_config
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
@@ -22,6 +23,8 @@ from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of, room_for
+from pages.views.text import plain
+from pages.views.viewer.versions import kept_svg
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -45,7 +48,7 @@ if not shown:
     st.stop()
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
-    st.warning(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}.")
+    st.warning(plain(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}."))
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])
@@ -180,14 +183,6 @@ def difference_table() -> None:
     chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
 
-def read(run: RunDir, relative: str) -> bytes | None:
-    path = run.inside(relative) if relative else None
-    try:
-        return path.read_bytes() if path is not None else None
-    except OSError:
-        return None
-
-
 def logo_by_logo() -> None:
     if len(shown) < 2:
         st.caption("Choose a second run above.")
@@ -221,9 +216,9 @@ def logo_by_logo() -> None:
             help="Two-sided Wilcoxon signed-rank test over the logos: the probability of a difference this large by chance.",
             border=True,
         )
-    st.caption(f"{found.verdict(f'**{names[second]}**')}, on {found.n_logos} logos, each run at its best evaluation.")
+    st.caption(f"{found.verdict(f'**{plain(names[second])}**')}, on {found.n_logos} logos, each run at its best evaluation.")
     if (both["difference"] < 0).any():
-        st.markdown(f"**Where {names[second]} lost most**")
+        st.markdown(f"**Where {plain(names[second])} lost most**")
         for _, row in both[both["difference"] < 0].head(N_WORST).iterrows():
             worst(row, first, second)
     st.dataframe(
@@ -246,11 +241,11 @@ def worst(row: Any, first: str, second: str) -> None:
     original = picture.read_bytes() if picture.is_file() else None
     sides = [
         ("picture", png_url(original) if original else None),
-        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(read(runs[first], str(row["svg_a"])))),
-        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(read(runs[second], str(row["svg_b"])))),
+        (f"{plain(names[first])}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),
+        (f"{plain(names[second])}: {row['gain_b']:+.3f}", _svg(kept_svg(runs[second], str(row["svg_b"])))),
     ]
     with st.container(border=True):
-        st.markdown(f"**{row['logo']}** · {row['category']} · {row['difference']:+.3f}")
+        st.markdown(f"**{plain(str(row['logo']))}** · {plain(str(row['category']))} · {row['difference']:+.3f}")
         for cell, (label, url) in zip(st.columns(3), sides, strict=True):
             with cell:
                 if url is None:
@@ -259,7 +254,7 @@ def worst(row: Any, first: str, second: str) -> None:
                     st.image(url, caption=label, width="stretch", alt=label)
 
 
-def _svg(data: bytes | None) -> str | None:
+def _svg(data: bytes) -> str | None:
     return svg_url(data) if data else None
 
 
@@ -283,5 +278,5 @@ if tab_importance.open:
     with tab_importance:
         many_runs.importance_section(console, list(runs.values()))
 st.caption(
-    f"From the event logs in `{Path(console.home).name}`. Same as `python -m core runs compare`, `groups`, `efficiency` and `importance`."
+    f"From the event logs in `{Path(console.home).name}`. Same as `{program()} runs compare`, `groups`, `efficiency` and `importance`."
 )

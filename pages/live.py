@@ -1,4 +1,4 @@
-"""A run as it happens: status, stages, curves, parameters, log. Updates every two seconds while it is live."""
+"""A run as it happens: status, stages, curves, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from core.paths import program
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent, read_trial
 from core.runs.run_dir import all_runs
@@ -20,10 +21,11 @@ from pages.views.links import choose, choose_many
 from pages.views.live import charts, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
-from pages.views.text import duration_text, gain_text
+from pages.views.text import duration_text, gain_text, plain
 from storage import queries
 
 REFRESH_S = 2
+TABS_REFRESH_S = 5
 NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
@@ -35,7 +37,7 @@ labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"Run {wanted} was not found; it may have been deleted. The newest run is shown.")
+    st.warning(plain(f"Run {wanted} was not found; it may have been deleted. The newest run is shown."))
 
 
 def long_label(run_id: str) -> str:
@@ -76,7 +78,7 @@ def heading(row: tables.RunRow) -> None:
     left, right = st.columns([1, 1], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center"):
         st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
-        st.markdown(row.state.reason or "")
+        st.markdown(plain(row.state.reason or ""))
         if row.state.is_stalled:
             st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
         health.lights(queries.events_of(console.store, run_id, [AlertRaised]))
@@ -103,7 +105,7 @@ def origin() -> None:
         st.caption(f"Forked at step {parent.step:,} ({controls.checkpoint_name(parent.checkpoint)}) from")
         name = labels.get(parent.run_id)
         if name:
-            st.page_link(path_of("live"), label=name, query_params={"run": parent.run_id})
+            st.page_link(path_of("live"), label=plain(name), query_params={"run": parent.run_id})
         else:
             st.caption(f"{parent.run_id}, which was deleted together with its curve.")
 
@@ -149,7 +151,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
     found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])
     decisions = [event.data for event in found if isinstance(event.data, StageDecision)]
     if decisions:
-        st.caption(f"Last decision, in {decisions[-1].name}: {text_of_decision(decisions[-1])}.")
+        st.caption(f"Last decision, in {plain(decisions[-1].name)}: {plain(text_of_decision(decisions[-1]))}.")
     if row.state.status is Status.RUNNING:
         is_held = False
         for decision in decisions:
@@ -169,11 +171,11 @@ def waiting(row: tables.RunRow) -> bool:
     if row.episodes or row.best_gain is not None:
         return False
     if row.state.status is Status.RUNNING:
-        st.info(f"Starting: {row.state.reason}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
+        st.info(f"Starting: {plain(row.state.reason)}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
     elif row.state.status is Status.QUEUED:
-        st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
+        st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error(f"This run failed before its first step: {row.state.reason}")
+        st.error(plain(f"This run failed before its first step: {row.state.reason}"))
     else:
         st.info("This run has no episodes yet.")
     return True
@@ -189,7 +191,7 @@ def warnings_of(run_id: str) -> None:
         )
     for event in found:
         if isinstance(event.data, WarningGiven):
-            st.warning(event.data.text)
+            st.warning(plain(event.data.text))
         elif isinstance(event.data, LogosLoaded) and event.data.skipped:
             left_out = event.data.skipped
             with st.expander(f"{len(left_out)} files were skipped", icon=":material/warning:"):
@@ -234,7 +236,7 @@ def events(now: RunView) -> None:
         if lines := read_log_tail(run, 60):
             st.code("\n".join(lines), language=None, height=300)
         elif actions.is_over(run):
-            st.caption("No log was saved: a run started with `python -m core train` logs to its terminal.")
+            st.caption(f"No log was saved: a run started with `{program()} train` logs to its terminal.")
         else:
             st.caption("The log is still empty.")
 
@@ -261,7 +263,7 @@ def top() -> None:
     charts.pins(now)
 
 
-@st.fragment(run_every="5s" if is_live else None)
+@st.fragment(run_every=f"{TABS_REFRESH_S}s" if is_live else None)
 def below() -> None:
     chart_box.redraw_if_asked()
     now = run_view()

@@ -15,7 +15,7 @@ from core.config.text import load_config, parse_yaml, presets, problems, to_yaml
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
-from core.paths import PRESETS
+from core.paths import PRESETS, program
 from core.runs.records import read_config
 from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
@@ -23,7 +23,7 @@ from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
 from pages.views.shell import begin
-from pages.views.text import duration_text
+from pages.views.text import duration_text, plain
 from storage import queries
 
 console = begin("New run")
@@ -43,7 +43,7 @@ def fork_of() -> tuple[RunDir, str] | None:
         checkpoint = checkpoint if checkpoint in names else names[0]
         queue.fork_config(parent, checkpoint)
     except (RunError, ConfigError) as error:
-        st.error(f"{wanted} can't be forked: {error}")
+        st.error(plain(f"{wanted} can't be forked: {error}"))
         return None
     return parent, checkpoint
 
@@ -59,13 +59,13 @@ def source() -> tuple[str, dict[str, Any], str]:
         digest = hashlib.sha256(text).hexdigest()[:8]
         try:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
-            return f"upload.{digest}", config.model_dump(mode="json"), f"From {uploaded.name}."
+            return f"upload.{digest}", config.model_dump(mode="json"), f"From {plain(uploaded.name)}."
         except ConfigError as error:
-            st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+            st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {plain(line)}" for line in str(error).splitlines()))
     if forked is not None:
         parent, checkpoint = forked
         config = queue.fork_config(parent, checkpoint)
-        told = f"A fork of {tables.display_name(parent)}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
+        told = f"A fork of {plain(tables.display_name(parent))}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
     if clone:
@@ -73,13 +73,13 @@ def source() -> tuple[str, dict[str, Any], str]:
             config = read_config(find_run(Path(clone).name, console.home))
             return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}. Edit it, or choose a preset."
         except (RunError, ConfigError) as error:
-            st.error(f"{clone} can't be cloned: {error}")
+            st.error(plain(f"{clone} can't be cloned: {error}"))
     name = str(st.session_state.get("preset") or "quick")
     path = presets().get(name, next(iter(presets().values())))
     try:
         config = load_config(path)
     except ConfigError as error:
-        st.error(f"The preset {name} can't be used: {str(error).splitlines()[0]}")
+        st.error(plain(f"The preset {name} can't be used: {str(error).splitlines()[0]}"))
         name, path = next(iter(presets().items()))
         config = load_config(path)
     about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
@@ -150,7 +150,7 @@ def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple
     try:
         settings["curriculum"] = library.read(console.home, name).model_dump(mode="json") | {"enabled": True}
     except ConfigError as error:
-        st.error(f"The curriculum {name} can't be used: {error}")
+        st.error(plain(f"The curriculum {name} can't be used: {error}"))
         return version, settings, about
     return f"{version}.curriculum.{name}", settings, f"{about} With the curriculum {name}."
 
@@ -226,7 +226,7 @@ with right, st.container(border=True):
             with st.expander(f"{len(skipped)} files skipped", icon=":material/warning:"):
                 st.dataframe([{"file": Path(s).name, "reason": reason} for s, reason in skipped], hide_index=True)
     if config is None:
-        st.error("Not ready to start:\n\n" + "\n".join(f"- {text}" for text in errors_now.values()))
+        st.error("Not ready to start:\n\n" + "\n".join(f"- {plain(text)}" for text in errors_now.values()))
     else:
         st.markdown(estimate(config))
         for problem_text in preflight(config, console.home):
@@ -253,10 +253,10 @@ if config is not None:
             ]
             is_plain = all(not isinstance(value, list | dict) for _, _, value in tables.differences(base, config))
             file = f"configs/{preset_path.name}" if preset_path.parent == PRESETS else shlex.quote(str(preset_path))
-            command = f"python -m core train --config {file}" + "".join(f" \\\n  {c}" for c in changes)
+            command = f"{program()} train --config {file}" + "".join(f" \\\n  {c}" for c in changes)
         else:
             is_plain, command = False, ""
-        st.code(command if is_plain else "python -m core train --config run.yaml", language="bash", wrap_lines=True)
+        st.code(command if is_plain else f"{program()} train --config run.yaml", language="bash", wrap_lines=True)
         st.download_button(
             "run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="yaml"
         )

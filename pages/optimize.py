@@ -11,7 +11,6 @@ from typing import Any
 import streamlit as st
 
 from core.errors import ParamError, RunError
-from core.logos.pictures import FORMATS
 from core.logos.samples import N_SAMPLES, sample_logos
 from core.models import registry
 from core.runs.run_dir import all_runs
@@ -20,6 +19,8 @@ from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.palette import MOST_COLOURS, palette_of
 from pages.views import batch_result
+from pages.views.access import acts
+from pages.views.intake import UPLOAD_HELP, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
@@ -49,6 +50,7 @@ def models() -> dict[str, str]:
     return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "Built-in model"}) | own
 
 
+@acts("batch.start", is_drawn=True)
 def begin_batch(make: Callable[[], Batch]) -> None:
     try:
         made = make()
@@ -99,7 +101,7 @@ def form() -> tuple[list[Any], Request]:
     with left:
         files = st.file_uploader(
             "Pictures or ZIP files",
-            type=[*(ending.removeprefix(".") for ending in FORMATS), "zip"],
+            help=UPLOAD_HELP,
             accept_multiple_files=True,
             key="files",
         )
@@ -158,7 +160,7 @@ def working(which: Batch) -> None:
     ready = min(_STARTING, _PER_S * (1 + began_s(which)))  # the model and the pictures are being read
     share = max(ready, _STARTING + (1 - _STARTING) * done) if done else ready
     st.progress(min(share, 1.0), text=f"{now.what[:1].upper()}{now.what[1:]}: {min(share, 1.0):.0%}{left_text}")
-    st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
+    st.button("Cancel", icon=":material/close:", key="cancel", on_click=batch_result.cancel, args=(which,))
 
 
 shown = next((b for b in batches if b.batch_id == asked_for), None)
@@ -195,6 +197,8 @@ options = list(dict.fromkeys([*(b.batch_id for b in batches[:N_RECENT]), shown.b
 batch_id = choose("Batch", options, "batch", default=shown.batch_id, show=batch_label, width=460)
 shown = Batch(console.home / "batches" / batch_id)
 status = shown.status()
+if status is not BatchStatus.DONE:
+    show_intake(shown.intake(), shown.batch_id)  # a batch that is done says it with what could not be converted
 if problem := shown.problem_with_files():
     st.error(plain(problem), icon=":material/broken_image:")
     batch_result.delete_button(shown)

@@ -29,8 +29,8 @@ def run_row(row: tables.RunRow) -> None:
     run = row.run
     name, progress, gain, duration, buttons = st.columns(COLUMNS, vertical_alignment="center")
     with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": run.run_id}, help=run.run_id)
-        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=row.state.reason or None)  # type: ignore[arg-type]
+        st.page_link(path_of("live"), label=f"**{plain(row.name)}**", query_params={"run": run.run_id}, help=run.run_id)
+        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=plain(row.state.reason) or None)  # type: ignore[arg-type]
         if row.problems:
             st.badge("Damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
     steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
@@ -51,7 +51,7 @@ def more(row: tables.RunRow) -> None:
     for problem in row.problems:
         st.warning(plain(problem), icon=":material/broken_image:")
     if row.state.reason:
-        st.caption(row.state.reason)
+        st.caption(plain(row.state.reason))
     if row.n_bad:
         st.caption(f"{row.n_bad} lines of its log could not be read and are ignored.")
     if row.n_newer:
@@ -97,7 +97,7 @@ def studies(rows: list[tables.RunRow]) -> None:
             told = ", ".join(f"{k} {status.value.lower()}" for status, k in counts.items() if k)
             best = max((row.best_gain for row in trials if row.best_gain is not None), default=None)
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.page_link(path_of("search"), label=f"**{study}**", query_params={"study": study}, width="content")
+                st.page_link(path_of("search"), label=f"**{plain(study)}**", query_params={"study": study}, width="content")
                 st.caption(f"{told} · best gain {gain_text(best)}")
         st.toggle("Show them among the other runs", key="trials")
 
@@ -127,7 +127,7 @@ def deleted() -> None:
         st.caption("Deleted for good after a week.")
         for run in found[:20]:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"{tables.display_name(run)} · {run.run_id}")
+                st.markdown(f"{plain(tables.display_name(run))} · {run.run_id}")
                 st.button("Restore", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, run.run_id), type="tertiary")
         st.button("Free disk space now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
 
@@ -150,7 +150,7 @@ def table() -> None:
     if is_any_live != any(row.state.status.is_moving for row in everything):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
     for line in unlisted(console.home):
-        st.warning(f"{line}.")
+        st.warning(plain(f"{line}."))
     if not everything:
         first_visit.first_visit(console)
         deleted()

@@ -9,12 +9,14 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.errors import ConfigError, LogosError, RunError, StudyError
 from core.logos.dataset import load_logos
+from core.paths import program
 from core.runs.requirements import check_preflight, estimated_minutes
 from core.studies import analysis, study, winners
 from core.studies.samplers import trial_config
 from core.studies.storage import TrialRow, read_trials
 from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
 from pages.views import study_charts, study_form
+from pages.views.access import acts
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
@@ -35,6 +37,7 @@ console = begin("Search")
 known = {found.study_id: found for found in all_studies(console.home)}
 
 
+@acts("study.start", is_drawn=True)
 def start(config: StudyConfig, base: RunConfig) -> None:
     """Make a study and have a process of its own work on it."""
     try:
@@ -43,7 +46,7 @@ def start(config: StudyConfig, base: RunConfig) -> None:
         made = study.create(console.home, config, base)
         winners.work_in_background(made)
     except (LogosError, RunError, StudyError, OSError) as error:
-        st.error(f"The study could not be started: {error}")
+        st.error(plain(f"The study could not be started: {error}"))
         return
     drop_parameters("study", "trial", "tab")
     st.query_params["study"] = made.study_id
@@ -75,7 +78,7 @@ def new_study() -> None:
                 text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
                 st.download_button(
                     "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
-                    help="For `python -m core search --config study.yaml`.",
+                    help=f"For `{program()} search --config study.yaml`.",
                 )  # fmt: skip
 
 
@@ -90,16 +93,24 @@ def act(what: object, done: str) -> None:
     st.session_state["redraw"] = True  # of the whole page, also from within its fragment
 
 
+@acts("study.stop")
+def stop(found: StudyDir) -> None:
+    act(found.want_stop, "Stopping; live trials keep their checkpoints")
+
+
+@acts("study.train")
 def train(found: StudyDir, trial: TrialRow) -> None:
     act(lambda: winners.train_in_full(console.home, found, trial), f"Trial {trial.number} is queued with the full budget")
     console.scheduler.wake()
 
 
+@acts("preset.save")
 def keep(found: StudyDir, trial: TrialRow) -> None:
     name = str(st.session_state.get("preset.name", "")).strip()
     act(lambda: winners.keep_as_preset(console.home, found, trial, name), f"Saved as preset {name}; find it on New run")
 
 
+@acts("study.continue")
 def go_on(found: StudyDir, config: StudyConfig) -> None:
     """Continue, with as many trials in all as the field says."""
 
@@ -112,6 +123,7 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
     act(more, "Continuing")
 
 
+@acts("study.delete")
 def delete(found: StudyDir) -> None:
     drop_parameters("study", "trial", "tab")
     act(lambda: study.delete(found), "Study deleted; the runs of its trials stay")
@@ -152,7 +164,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
     """Stop, or go on; delete."""
     if status is StudyStatus.RUNNING:
         st.button(
-            "Stop", key="stop", icon=":material/stop:", on_click=act, args=(found.want_stop, "Stopping; live trials keep their checkpoints"),
+            "Stop", key="stop", icon=":material/stop:", on_click=stop, args=(found,),
             disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint and resume from it when the study continues.",
         )  # fmt: skip
         return
@@ -200,7 +212,7 @@ def about(found: StudyDir, config: StudyConfig) -> None:
     st.dataframe(analysis.legend(config.space), hide_index=True)
     st.caption("Same as on the command line, and with Optuna's dashboard")
     st.code(
-        f"python -m core search show {found.study_id}\npython -m core search continue {found.study_id}\n"
+        f"{program()} search show {found.study_id}\n{program()} search continue {found.study_id}\n"
         f"optuna-dashboard {found.journal.relative_to(found.home.parent) if found.journal.is_relative_to(found.home.parent) else found.journal.name}",
         language=None, wrap_lines=True,
     )  # fmt: skip
@@ -278,4 +290,4 @@ if not known:
 else:
     names = {study_id: f"{found.name()} · {study_id[:13]}" for study_id, found in known.items()}
     show(known[choose("Study", list(known), "study", show=lambda i: names[i])])
-st.caption(f"From the journals in `{Path(console.home).name}/{study.FOLDER}`. Same as `python -m core search`.")
+st.caption(f"From the journals in `{Path(console.home).name}/{study.FOLDER}`. Same as `{program()} search`.")

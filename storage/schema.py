@@ -12,13 +12,13 @@ import hashlib
 import duckdb
 
 from core.runs.event_fields import table_columns
-from core.runs.event_types import EVENT_VERSION, EpisodeEnded, EvaluationEnded, LogoEvaluated, Record
+from core.runs.event_types import EVENT_VERSION, RECORDS, Metrics, Record
 
 KEYS = {"run": "INTEGER", "attempt": "INTEGER", "seq": "BIGINT", "ts": "DOUBLE", "step": "BIGINT"}
-RECORD_TABLES: dict[str, type[Record]] = {"episodes": EpisodeEnded, "evaluated": LogoEvaluated, "evaluations": EvaluationEnded}
+RECORD_TABLES: dict[str, type[Record]] = {record.table: record for record in RECORDS.values() if record.table and record is not Metrics}
 EVENT_TABLES: dict[str, dict[str, str]] = {
     **{table: KEYS | table_columns(record) for table, record in RECORD_TABLES.items()},
-    "metrics": KEYS | {"name": "VARCHAR", "value": "DOUBLE"},
+    Metrics.table: KEYS | {"name": "VARCHAR", "value": "DOUBLE"},
     "events": KEYS | {"kind": "VARCHAR", "v": "INTEGER", "data": "JSON"},
 }
 TABLES: dict[str, dict[str, str]] = {

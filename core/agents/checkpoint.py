@@ -2,7 +2,7 @@
 
 A checkpoint folder is written aside and renamed: ``policy.pt`` (weights and optimiser, read with weights_only),
 ``state.json`` (random generators, environments, curriculum, counters, normaliser), ``config.yaml`` and
-``checksums.json``. Guarantee: a folder that exists is whole; one whose checksums differ is refused.
+``checksums.json``. Guarantee: a folder that exists is complete; one whose checksums differ is refused.
 """
 
 from __future__ import annotations
@@ -27,20 +27,24 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from core.agents.model import Model
 from core.agents.ppo import Policy, SpacesOnly, build_agent, deviation_of, wrap
+from core.agents.sealed import MB, check_unpacked, damage_of, read_sealed
 from core.config.config import RunConfig
 from core.config.text import parse_yaml, to_yaml, validate
 from core.environment.spec import env_spec
-from core.errors import CheckpointError
+from core.errors import CheckpointError, ConfigError, DamagedFileError
+from core.files import read_json
 from core.runs.run_dir import CHECKSUMS_FILE
 from core.search.outcome_model import OutcomeModel
 from core.tracing.params import N_OLD_PARAMS, N_PARAMS, NAMES
 
 CHECKPOINT_VERSION = 1
 OUTCOMES_FILE = "outcomes.npz"
+_NEEDED = ("policy.pt", "state.json", "config.yaml")
+_LIMITS = {"policy.pt": 500 * MB, "state.json": 200 * MB, "config.yaml": MB, OUTCOMES_FILE: 200 * MB}  # ours are below 10 MB
 
 
 def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any], keep_old_as: str = "") -> None:
-    """Write a checkpoint folder, replacing one of the same name. ``extra``: plain data of the trainer's."""
+    """Write a checkpoint folder, replacing one of the same name. ``extra``: the trainer's own plain data."""
     weights = io.BytesIO()  # torch's own writing to a file hides a full disk behind an error of another kind
     torch.save({"policy": agent.policy.state_dict(), "optimizer": agent.policy.optimizer.state_dict()}, weights)
     state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
@@ -54,12 +58,12 @@ def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str
 
 
 def copy_checkpoint(source: Path, folder: Path, keep_old_as: str = "") -> None:
-    """Put a copy of a checkpoint in the place of another."""
+    """Replace one checkpoint by a copy of another."""
     _put(folder, lambda aside: shutil.copytree(source, aside, dirs_exist_ok=True), keep_old_as)
 
 
 def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -> None:
-    """Have a folder written aside, sealed with checksums, and put in its place."""
+    """Have a folder written under a temporary name, sealed with checksums, and moved into place."""
     folder.parent.mkdir(exist_ok=True)  # never the run's own folder, which would bring a deleted run back
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     aside.mkdir()
@@ -72,7 +76,7 @@ def _put(folder: Path, write: Callable[[Path], object], keep_old_as: str = "") -
 
 
 def _seal(folder: Path) -> None:
-    """Write the checksums of all files, and everything to the disk."""
+    """Write the checksums of all files, and flush everything to disk."""
     (folder / CHECKSUMS_FILE).unlink(missing_ok=True)
     sums = {file.name: _digest(file) for file in sorted(folder.iterdir())}
     (folder / CHECKSUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
@@ -126,7 +130,7 @@ def _rng_state() -> dict[str, Any]:
 
 
 def restore_rng(state: dict[str, Any]) -> None:
-    """Put Python's, NumPy's and torch's generators back."""
+    """Restore Python's, NumPy's and torch's random generators."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
@@ -138,35 +142,79 @@ def read_checkpoint(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """The config and state of a checkpoint folder, checked.
 
     Raises:
-        CheckpointError: missing or damaged.
+        CheckpointError: missing or damaged, or of a version that this one does not read.
     """
+    config, state, _ = _read(folder)
+    return config, state
+
+
+def _read(folder: Path) -> tuple[RunConfig, dict[str, Any], dict[str, bytes]]:
+    """Config, state and the content of all files."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a checkpoint (there is no such folder)")
     try:
-        sums = json.loads((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
-        for name, digest in sums.items():
-            if _digest(folder / name) != digest:
-                raise CheckpointError(f"{folder}: {name} is damaged (its checksum differs); use another checkpoint")
-        config = validate(parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"), str(folder / "config.yaml")))
-        state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{folder} is not a checkpoint ({error.strerror}: {Path(error.filename or '').name})") from error
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{folder} is damaged: {error}") from error
+        files = read_sealed(folder, read_json(folder / CHECKSUMS_FILE), _LIMITS, _NEEDED)
+        with damage_of("config.yaml", ConfigError):
+            told = parse_yaml(files["config.yaml"].decode("utf-8"), "config.yaml")
+            if not told:
+                raise DamagedFileError("config.yaml is damaged: it is empty")
+            config = validate(told)
+        with damage_of("state.json"):
+            state = json.loads(files["state.json"])
+            _check_state(state)
+    except (DamagedFileError, ConfigError) as error:
+        raise CheckpointError(f"{folder}: {str(error).splitlines()[0]}; use another checkpoint") from error
     if config.version < 2 or state.get("param_names", list(NAMES)) != list(NAMES):
         raise CheckpointError(
             f"{folder} was written by an older version, whose agents chose {len(state.get('param_names', NAMES[:N_OLD_PARAMS]))} parameters "
             f"with another score; this version chooses {N_PARAMS}. Clone the run to start a new one"
         )
-    return config, state
+    return config, state, files
 
 
-def load_weights(folder: Path, agent: PPO, state: dict[str, Any]) -> None:
-    """Put a checkpoint's weights, optimiser, normaliser and counters into ``agent``."""
-    weights = torch.load(folder / "policy.pt", map_location=agent.device, weights_only=True)
+def _check_state(state: Any) -> None:
+    """That it is of this version, and holds what every reader takes from it."""
+    version = state["v"]
+    if version != CHECKPOINT_VERSION:
+        raise DamagedFileError(f"state.json has version {str(version)[:20]}; this version of Tracewright reads {CHECKPOINT_VERSION}")
+    saved = state["agent"]
+    if not 0 <= int(state["step"]) < 2**62 or int(saved["n_updates"]) < 0 or "normaliser" not in saved:
+        raise DamagedFileError("state.json is damaged: its counters are out of range")
+
+
+def load_weights(folder: Path, agent: PPO, state: dict[str, Any], data: bytes | None = None) -> None:
+    """Put a checkpoint's weights, optimiser, normaliser and counters into ``agent``. ``data``: of policy.pt, where it has been read.
+
+    Raises:
+        CheckpointError: damaged, or of other networks.
+    """
+    weights = _weights(folder, _read(folder)[2]["policy.pt"] if data is None else data, agent.device)
     try:
         agent.policy.load_state_dict(weights["policy"])
         agent.policy.optimizer.load_state_dict(weights["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder} does not fit this config: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever torch makes of tensors that are not of these networks
+        raise CheckpointError(f"{folder} does not fit this config: {str(error).splitlines()[0][:200]}") from error
+    try:
+        with damage_of("state.json"):
+            _restore_counters(agent, state)
+    except DamagedFileError as error:
+        raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
+
+
+def _weights(folder: Path, data: bytes, device: torch.device) -> dict[str, Any]:
+    """What policy.pt holds, none of it unpickled, every number of the networks finite."""
+    try:
+        check_unpacked("policy.pt", data)
+        with damage_of("policy.pt"):
+            weights: dict[str, Any] = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in weights["policy"].values()):
+                raise DamagedFileError("policy.pt is damaged: its networks hold numbers that are not finite")
+    except DamagedFileError as error:
+        raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
+    return weights
+
+
+def _restore_counters(agent: PPO, state: dict[str, Any]) -> None:
     agent.num_timesteps = int(state["step"])
     saved = state["agent"]
     agent._n_updates = int(saved["n_updates"])
@@ -180,42 +228,49 @@ def load_weights(folder: Path, agent: PPO, state: dict[str, Any]) -> None:
 
 
 def load_networks(folder: Path, agent: PPO) -> int:
-    """Put a checkpoint's weights, optimiser and normaliser into an agent that goes on counting; returns their step.
+    """Put a checkpoint's weights, optimiser and normaliser into an agent that keeps its own counters; returns the checkpoint's step.
 
     Raises:
         CheckpointError: missing or damaged.
     """
-    _, state = read_checkpoint(folder)
+    _, state, files = _read(folder)
     n_steps, n_updates = agent.num_timesteps, agent._n_updates
-    load_weights(folder, agent, state)
+    load_weights(folder, agent, state, files["policy.pt"])
     agent.num_timesteps, agent._n_updates = n_steps, n_updates
     return int(state["step"])
 
 
 def load_ppo(folder: Path) -> tuple[RunConfig, PPO, OutcomeModel | None]:
-    """A checkpoint's config, agent on the CPU, and outcome model where it has one."""
-    config, state = read_checkpoint(folder)
+    """A checkpoint's config, its agent on the CPU, and its outcome model if it has one."""
+    config, state, files = _read(folder)
     config = config.model_copy(update={"device": "cpu"})
     spec = env_spec(config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a rollout of one environment, which nobody is going to make
         agent = build_agent(config, wrap(config, DummyVecEnv([lambda: SpacesOnly(spec.n_observation)])))
-    load_weights(folder, agent, state)
-    outcomes = None
-    if (folder / OUTCOMES_FILE).is_file():
-        with np.load(folder / OUTCOMES_FILE, allow_pickle=False) as arrays:
-            outcomes = OutcomeModel.from_arrays(dict(arrays))
-    return config, agent, outcomes
+    load_weights(folder, agent, state, files["policy.pt"])
+    return config, agent, _outcomes(folder, files.get(OUTCOMES_FILE))
+
+
+def _outcomes(folder: Path, data: bytes | None) -> OutcomeModel | None:
+    if data is None:
+        return None
+    try:
+        check_unpacked(OUTCOMES_FILE, data)
+        with damage_of(OUTCOMES_FILE), np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return OutcomeModel.from_arrays(dict(arrays))
+    except DamagedFileError as error:
+        raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
 
 
 def load_agent(folder: Path) -> Model:
-    """A checkpoint ready to choose."""
+    """A checkpoint, ready to choose parameters."""
     config, agent, outcomes = load_ppo(folder)
     return Model(str(folder), config, env_spec(config), Policy(agent), deviation_of(agent), outcomes)
 
 
 def add_outcome_model(folder: Path, outcomes: OutcomeModel) -> None:
-    """Put an outcome model into a checkpoint that is there."""
+    """Add an outcome model to an existing checkpoint."""
 
     def write(aside: Path) -> None:
         shutil.copytree(folder, aside, dirs_exist_ok=True)

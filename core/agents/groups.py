@@ -1,6 +1,6 @@
-"""Advantages of actions on one logo held against each other: a baseline that knows the logo, shrunk towards the critic. Needs torch.
+"""Advantages of actions on one logo relative to each other: a baseline that knows the logo, shrunk towards the critic. Needs torch.
 
-With several environments per logo the others' rewards say what the logo gives, which the critic can only foresee from features. How much they
+With several environments per logo the others' rewards show what the logo yields, which the critic can only predict from features. How much they
 count follows from how far the critic is off for whole groups, and how much rewards within a group scatter, estimated again in every rollout.
 Source: Shao et al., "DeepSeekMath" (group-relative advantages), 2024; here with a critic.
 """
@@ -16,9 +16,9 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 
 def group_relative(residuals: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rewards less what the critic foresaw, shape (n,), less what the others of the same group stand above that on average, times its weight.
+    """Rewards minus the critic's predictions, shape (n,), minus the mean of the same for the rest of the group, times its weight.
 
-    ``groups``: each one's, shape (n,); one that is alone in its group stays as it is.
+    ``groups``: the group of each, shape (n,); one that is alone in its group is left as it is.
     """
     _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     sums = np.bincount(places, weights=residuals)

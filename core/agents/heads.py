@@ -1,7 +1,7 @@
 """The policy's heads: a categorical one for each parameter whose values are few and unlike each other, a Gaussian for the rest. Needs torch.
 
-A bit of colour more or fewer, or shapes cut out instead of stacked, is no matter of a little more: a Gaussian has to cross what lies between. All
-actions stay numbers in [-1, 1], so that nothing outside the policy knows of its heads.
+One bit of colour more or less, or shapes cut out instead of stacked, is a jump and not a matter of degree: a Gaussian would cross what lies between. All
+actions stay numbers in [-1, 1], so that nothing outside the policy depends on its heads.
 Source: Tang and Agrawal, "Discretizing Continuous Action Space for On-Policy Optimization", 2020.
 """
 

@@ -1,6 +1,6 @@
 """Finding and loading a trained agent by name: the default, a registered model, a model or checkpoint folder, or a run.
 
-Nothing is unpickled: weights come from safe formats, and their checksums are looked at first. torch is imported only where a checkpoint is loaded.
+Nothing is unpickled: weights come from safe formats, and their checksums are checked first. torch is imported only where a checkpoint is loaded.
 """
 
 from __future__ import annotations

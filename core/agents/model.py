@@ -1,6 +1,6 @@
 """A trained agent, ready to choose: from a run, a checkpoint folder, or a model folder (ONNX).
 
-Nothing is unpickled: weights come from safe formats, and their checksums are looked at first.
+Nothing is unpickled: weights come from safe formats, and their checksums are checked first.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Model:
     outcomes: Outcomes | None
 
     def choice(self, logo: PreparedLogo) -> Searcher:
-        """The policy's own conversions and no more."""
+        """The policy's own conversions alone."""
         return PolicyEpisode(logo, self.spec, self.policy)
 
     def search(self, logo: PreparedLogo, weights: Weights | None = None, seed: int = 0) -> Searcher:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.agents.sealed import MB, damage_of, read_part, read_sealed
 from core.config.config import RunConfig
 from core.config.text import validate
-from core.errors import RunError
+from core.errors import ConfigError, DamagedFileError, RunError
 from core.tracing.features import FEATURE_NAMES
-from core.tracing.params import NAMES
+from core.tracing.params import N_PARAMS, NAMES
 
 FORMAT = 1
 PREPROCESS_FILE = "preprocess.json"
+_NEEDED = ("policy.onnx",)
+_LIMITS = {"policy.onnx": 100 * MB, "outcomes.onnx": 100 * MB}  # ours are below 1 MB
+_MAX_DEVIATION = 1e3
+_FOREIGN = {  # as protobuf writes them: what could read other files, or never end
+    b"\x0a\x08location": "tensors that lie in other files",
+    b"\x22\x04Loop": "a loop",
+    b"\x22\x04Scan": "a loop",
+    b"\x22\x02If": "a branch",
+}
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """``told``: what preprocess.json says; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
+    """``told``: the content of preprocess.json; ``graphs``: policy.onnx, and outcomes.onnx where there is one."""
 
     told: Mapping[str, Any]
     config: RunConfig
@@ -35,19 +44,26 @@ def read_folder(folder: Path) -> ModelFolder:
         RunError: a file is missing, damaged, or of another format.
     """
     try:
-        told = json.loads((folder / PREPROCESS_FILE).read_text(encoding="utf-8"))
+        return _read(folder)
+    except (DamagedFileError, ConfigError) as error:
+        raise RunError(f"{folder} is not a model that can be used: {str(error).splitlines()[0]}; export it again") from error
+
+
+def _read(folder: Path) -> ModelFolder:
+    with damage_of(PREPROCESS_FILE):
+        told = json.loads(read_part(folder, PREPROCESS_FILE, MB))
         if told["format"] != FORMAT:
-            raise RunError(f"{folder} has the model format {told['format']}; this version reads {FORMAT}: export the model again")
+            raise DamagedFileError(f"it has the model format {str(told['format'])[:20]}, and this version reads {FORMAT}")
         if [parameter["name"] for parameter in told["parameters"]] != list(NAMES) or told["config"].get("version", 1) < 2:
-            raise RunError(f"{folder} was made by an older version with other parameters and another score; train or export it again")
+            raise DamagedFileError("it was made by an older version with other parameters and another score")
         if told["features"] != list(FEATURE_NAMES):
-            raise RunError(f"{folder} was trained on different features from those of this version; export or train it again")
-        graphs = {name: (folder / name).read_bytes() for name in told["checksums"]}
-        for name, digest in told["checksums"].items():
-            if hashlib.sha256(graphs[name]).hexdigest() != digest:
-                raise RunError(f"{folder / name} is damaged (its checksum differs); export the model again")
-        return ModelFolder(told, validate(told["config"]), graphs)
-    except OSError as error:
-        raise RunError(f"{folder} is not a model ({error.strerror}: {Path(error.filename or '').name})") from error
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{folder / PREPROCESS_FILE} is damaged: {error}") from error
+            raise DamagedFileError("it was trained on features other than those of this version")
+        deviation = [float(value) for value in told["deviation"]]
+        if len(deviation) != N_PARAMS or not all(0 <= value < _MAX_DEVIATION for value in deviation):
+            raise DamagedFileError(f"{PREPROCESS_FILE} is damaged: its deviations are not {N_PARAMS} numbers from 0 to {_MAX_DEVIATION}")
+        sums = told["checksums"]
+    graphs = read_sealed(folder, sums, _LIMITS, _NEEDED)
+    for name, data in graphs.items():
+        if found := next((word for word in _FOREIGN if word in data), None):
+            raise DamagedFileError(f"{name} holds {_FOREIGN[found]}, which no exported model does")
+    return ModelFolder(told, validate(told["config"]), graphs)

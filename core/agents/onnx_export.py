@@ -2,7 +2,7 @@
 
 ``policy.onnx``: observation (n, n_observation) to action (n, 10) in [-1, 1], standardising and clipping included.
 ``outcomes.onnx``: observation (n, n_observation) and encoded parameters (n, 20) to terms (members, n, 2).
-``preprocess.json``: what both need beside: the order of features, action 0, ranges, the policy's deviation, checksums.
+``preprocess.json``: what both also need: the order of features, action 0, ranges, the policy's deviation, checksums.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from core.agents.ppo import Policy, deviation_of
 from core.config.config import RunConfig
 from core.environment.episode import N_PICTURE
 from core.environment.experience import N_TERMS
-from core.environment.spec import env_spec
+from core.environment.spec import env_spec, reward_formula
 from core.files import write_aside
+from core.paths import program
 from core.search.outcome_model import N_ENCODED, OutcomeModel
 from core.tracing.features import FEATURE_NAMES
 from core.tracing.params import N_PARAMS, SPECS
@@ -37,7 +38,7 @@ _PACKAGES = ("torch", "stable-baselines3", "vtracer", "thorvg-python", "opencv-p
 
 
 class _Graph:
-    """An ONNX graph in the making: nodes in order, numbers by name."""
+    """An ONNX graph under construction: nodes in order, numbers by name."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -135,23 +136,22 @@ VTracer's defaults on it. `policy.onnx` makes one conversion; `outcomes.onnx` ch
 
 **Trained on** {source}{more}, {c.variants} variants of each (rotated, cropped, recoloured, scaled down), longest side
 {c.work_size} pixels; {step:,} environment steps of PPO, seed {config.seed}; outcome model of {n_outcomes} networks on the same
-conversions. Reward: {config.reward.quality:g} x ln(visual error of the defaults / visual error) + {config.reward.size:g} x ln(bytes of the
-defaults / bytes).
+conversions. Reward: {reward_formula(config)}.
 
-**Reproduce it with** `python -m core train` with the config in `preprocess.json` (same seed, same packages) and
-`python -m core export RUN --format onnx`.
+**Reproduce it with** `{program()} train` with the config in `preprocess.json` (same seed, same packages) and
+`{program()} export RUN --format onnx`.
 
-**Measure it** on your own logos: `python -m core evaluate --model FOLDER --images DIR --split all --methods
+**Measure it** on your own logos: `{program()} evaluate --model FOLDER --images DIR --split all --methods
 default,single,tpe,policy,policy_search`.
 
 **Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are unlike anything in its training data. It
-lowers the visual error on average, not on every picture: `python -m core optimize` falls back on VTracer's defaults where
+lowers the visual error on average, not on every picture: `{program()} optimize` falls back on VTracer's defaults where
 nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
 """
 
 
 def _without_folders(config: RunConfig) -> dict[str, Any]:
-    """The config for whoever gets the model: of a folder of logos its name alone, which tells nothing of the machine."""
+    """The config for whoever receives the model: a folder of logos by its name alone, which reveals nothing about the machine."""
     told: dict[str, Any] = config.model_dump(mode="json")
     told["logos"]["path"] = Path(config.logos.path).name
     return told

@@ -1,4 +1,4 @@
-"""A policy's graph in ONNX Runtime: observations in, actions out. Imports nothing of ours, so that it may stand alone.
+"""A policy's graph in ONNX Runtime: observations in, actions out. Imports nothing of ours, so that it can stand alone.
 
 core/packaging/bundle.py writes this very source into the runner of an exported model.
 """

@@ -1,8 +1,8 @@
 """torch's optimizers without torch's compiler.
 
 Some of their methods are wrapped so that programs which compile their models skip them, and the wrappers import the whole compiler when
-they are first called: a second of CPU at the start of every training, for nothing here. Guarantee: what the methods compute and what they
-save is the same; of a torch that wraps them otherwise, nothing is changed.
+they are first called: a second of CPU at the start of every training, for nothing here. Guarantee: the methods compute and
+save the same; a torch that wraps them in another way is left unchanged.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Policy:
 
 
 class SpacesOnly(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """Spaces and nothing else: what a policy needs of an environment to be built."""
+    """Spaces and nothing else: all that building a policy needs of an environment."""
 
     def __init__(self, n_observation: int) -> None:
         self.observation_space = gym.spaces.Box(-3.0, 3.0, (n_observation,), np.float32)
@@ -129,5 +129,5 @@ def _heads(agent: PPO) -> tuple[Head, ...]:
 
 
 def deviation_of(agent: PPO) -> NDArray[np.float64]:
-    """The policy's spread of each action, shape (10,); of a categorical one what an untrained Gaussian would have."""
+    """The policy's spread of each action, shape (10,); for a categorical one, what an untrained Gaussian would have."""
     return spread(_heads(agent), cast(torch.Tensor, agent.policy.log_std), math.exp(agent.policy.log_std_init))

@@ -1,4 +1,4 @@
-"""Registering a model: from a run, a checkpoint or a model folder to a folder that is whole without it. Needs torch for the first two.
+"""Registering a model: from a run, a checkpoint or a model folder to a folder that needs nothing else. Needs torch for the first two.
 
 Nothing is unpickled: weights come from safe formats. The file of stable-baselines3, which is a pickle, is written for those who trust it, and
 never read.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from core.agents.loading import find_checkpoint
 from core.agents.model_folder import PREPROCESS_FILE, read_folder
+from core.agents.sealed import MB, read_part
 from core.config.config import RunConfig
 from core.errors import RunError
 from core.models.facts import Facts, facts_of
@@ -27,7 +27,7 @@ _N_STEPS = 4
 
 
 def quiet(what: str, n_done: int, n_all: int) -> None:
-    """Progress for whoever shows none."""
+    """Progress for callers that show none."""
 
 
 def register(source: str, home: Path, name: str = "", note: str = "", on_progress: OnProgress = quiet) -> Entry:
@@ -50,11 +50,12 @@ def register(source: str, home: Path, name: str = "", note: str = "", on_progres
 def _register_folder(folder: Path, home: Path, name: str, note: str, on_progress: OnProgress) -> Entry:
     on_progress("registering", 0, 1)
     found = read_folder(folder)
-    config, files = found.config, [PREPROCESS_FILE, *found.graphs]
+    config = found.config
 
     def fill(to: Path) -> None:
-        for file in files:
-            shutil.copyfile(folder / file, to / file)
+        (to / PREPROCESS_FILE).write_bytes(read_part(folder, PREPROCESS_FILE, MB))
+        for file, data in found.graphs.items():
+            (to / file).write_bytes(data)
 
     record = ModelRecord(
         name or _name_of(config),

@@ -277,7 +277,7 @@ class Chaos:
         if "disk full" not in self._kinds:
             report.add("disk full", "left out", "a file system may not be mounted here")
         report.add("events in the logs", f"{n_logged:,}", f"{len(self._submitted)} runs, {minutes:g} minutes")
-        report.add("longest time that a state was shown wrongly", f"{self.watcher.longest_s:.1f} s", f"of {self.watcher.n_looks} looks")
+        report.add("longest time that a wrong state was shown", f"{self.watcher.longest_s:.1f} s", f"{self.watcher.n_looks:,} checks")
         report.details = {
             "statuses": {s.value: n for s, n in statuses.items()},
             "wrong": self.watcher.wrong,

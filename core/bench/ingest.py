@@ -123,7 +123,7 @@ def _catching_up(report: Report, n_repeats: int, n_rows: int) -> None:
     report.add("catching up, metrics", f"{rate['metrics']:,.0f} rows/s", f"one row per scalar; {N_RUNS} logs")
     columns = len(table_columns(EpisodeEnded))
     report.add(
-        "catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s: an episode has {columns}"
+        "catching up, episodes", f"{rate['episodes']:,.0f} rows/s", f"{rate['episodes'] * columns:,.0f} values/s, {columns} per episode"
     )
     report.add("catching up, both", f"{rate['both']:,.0f} rows/s", "four rows of metrics to one episode")
     report.details["rows_per_s"] = rate

@@ -13,7 +13,7 @@ T = TypeVar("T", bound=Record)
 
 def made_up(record: type[T], rng: random.Random, **known: Any) -> T:
     """A record with random values for every field that is not ``known``; of a kind without a table, only for those without a default."""
-    wanted = [column for column in columns_of(record) if column.is_required or record.has_table]
+    wanted = [column for column in columns_of(record) if column.is_required or record.table]
     return record(**{column.name: _value(column, rng) for column in wanted if column.name not in known}, **known)
 
 

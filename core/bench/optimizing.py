@@ -82,7 +82,7 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
     report.add(
         "conversions per second, everything included", f"{np.median(rates['optimize']):.0f}", "reading, features, searching, writing"
     )
-    report.add("conversions per second of a running pool", f"{np.median(rates['pool']):.0f}", "the chosen parameters again and again")
+    report.add("conversions per second of a running pool", f"{np.median(rates['pool']):.0f}", "the chosen parameters, repeatedly")
     report.add("files skipped with a reason", "2")
     return report
 

@@ -1,6 +1,6 @@
 """``bench pictures``: what each pipeline makes of logos whose vectors are known, on clean and on degraded pictures.
 
-Every result is drawn large by another rasterizer and held against the vector itself. Needs the logos' source SVGs, in
+Every result is drawn large by another rasterizer and compared with the vector itself. Needs the logos' source SVGs, in
 ``svg/<category>/<name>.svg`` beside their pictures. Writes docs/pictures.md with a sheet of before and after.
 """
 
@@ -256,7 +256,7 @@ def _beside(judged: list[list[Judged]], place: int) -> str:
 
 _HEAD = """# Pictures
 
-What each pipeline makes of logos at 256 px that it was not tuned on, drawn at 1,024 px by resvg and held against the vectors that they come
+What each pipeline makes of logos at 256 px that it was not tuned on, drawn at 1,024 px by resvg and compared with the vectors that they come
 from (`python -m core bench pictures --images FOLDER`). The visual gain is ln of the error of VTracer's defaults over that of the result: 0.69
 is half the error. Bytes and nodes are shares of the defaults'. The setting for large ones was chosen among a dozen on these very logos; the
 other single one was not.

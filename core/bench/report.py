@@ -51,8 +51,8 @@ TARGETS: dict[str, tuple[str, float]] = {
 _PACKAGES = ("vtracer", "torch", "stable-baselines3", "opencv-python-headless", "thorvg-python", "scikit-image", "duckdb", "streamlit")
 _HEAD = """# Benchmarks
 
-Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|optimize`) and `python -m core bench chaos`. Every
-figure of the first kind compares sides inside one run, which take turns; times are medians over repeats. Absolute times are
+Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|optimize`) and `python -m core bench chaos`. Each
+figure of `make bench` compares alternatives within one run, measured in turn; times are medians over repeats. Absolute times are
 this machine's; the ratios are what counts.
 """
 

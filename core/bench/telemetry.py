@@ -76,7 +76,7 @@ def _training(report: Report, config: RunConfig, n_rollouts: int) -> None:
     report.keys["telemetry_overhead"] = max(busy[True] - busy[False], 0.0) / rollout_s
     n_events = statistics.median(s[2] for s in sides[True][first:])
     report.details |= {"rollout_s": rollout_s, "main_thread_with_s": busy[True], "main_thread_without_s": busy[False], "n_events": n_events}
-    report.add("a rollout", f"{rollout_s:.2f} s", f"{n_events:.0f} events; an update's one line of metrics comes on top on both sides")
+    report.add("a rollout", f"{rollout_s:.2f} s", f"{n_events:.0f} events; plus one line of metrics per update, on both sides")
     report.add("main thread, with events", f"{busy[True] * 1000:.1f} ms", f"median of {len(sides[True]) - first} rollouts")
     report.add("main thread, without", f"{busy[False] * 1000:.1f} ms", f"median of {len(sides[False]) - first} rollouts, in turns")
     report.add("size of the log", f"{n_bytes / max(writes[0], 1):.0f} bytes per event")

@@ -160,7 +160,7 @@ def _measure_visits(report: Report, browser: Any, url: str, home: Path, runs: _R
             f"chart drawn, {what}", f"{report.keys[key]:.2f} s", f"{spread}; {received / 1e6:.2f} MB over the socket for the whole page"
         )
         report.details[what] = {"seconds": seconds[what], "bytes": received}
-    report.add("the same for a browser's first visit ever", f"{statistics.median(cold):.2f} s", "nothing in its cache")
+    report.add("the same on a browser's first visit", f"{statistics.median(cold):.2f} s", "nothing in its cache")
     report.details["first_visit_s"] = cold
 
 
@@ -236,7 +236,7 @@ def _await_read(url: str, home: Path) -> None:
     """Wait until the server has read all that is written."""
     wanted = sum(run.events_file.stat().st_size for run in all_runs(home))
     while True:
-        with urllib.request.urlopen(f"{url}/api/health", timeout=30) as answer:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=30) as answer:  # nosec B310
             if json.load(answer)["read_bytes"] >= wanted:
                 return
         time.sleep(0.1)

@@ -169,7 +169,9 @@ def _tell(report: Report, trained: _Trained, replay: Replay) -> None:
     work_s = replay.work_s(done, n_pictures)
     report.keys["rollout_efficiency"] = work_s / (cores * seconds)
     report.add(
-        "whole training (time/fps)", f"{fps:.0f} steps/s", f"{done:,} steps, with evaluations and checkpoints, less {paused:.0f} s stopped"
+        "whole training (time/fps)",
+        f"{fps:.0f} steps/s",
+        f"{done:,} steps, with evaluations and checkpoints, minus {paused:.0f} s in which it was stopped",
     )
     report.add("one core through the same steps", f"{single:.0f} steps/s", f"{replay.n_steps:,} of them, while the training is stopped")
     report.add("the work in it, on one core", f"{work_s:.0f} s", f"{work_s - done / single:.0f} s of it to prepare {n_pictures:,} pictures")

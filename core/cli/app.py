@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, learn, sensitivity
+from core.cli import data, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.batches import app as batches_app
 from core.cli.bench import bench
@@ -32,7 +32,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (console, learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
+for command in (
+    console,
+    learn.train,
+    learn.evaluate,
+    learn.optimize,
+    data.export,
+    report,
+    film,
+    data.choices,
+    data.rebuild,
+    records.audit,
+    records.licences,
+    bench,
+):
     app.command()(command)
 for of_many in sensitivity.COMMANDS:
     runs_app.command()(of_many)

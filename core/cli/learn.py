@@ -125,7 +125,7 @@ def evaluate(
 
 
 def optimize(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or ZIP files.")],
     out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")] = Path("svgs"),
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
@@ -147,7 +147,7 @@ def optimize(
 ) -> None:
     """Convert each picture to the best SVG that the agent finds."""
     from core.agents.loading import load_model
-    from core.evaluation.files import find_pictures
+    from core.evaluation.files import given_pictures
     from core.evaluation.finalists import PREFERENCES
     from core.evaluation.optimize import Extras
     from core.evaluation.optimize import optimize as optimize_all
@@ -160,14 +160,17 @@ def optimize(
             extras = Extras(palette_of(max_colours, merge, brand, background), alternatives)
         except ParamError as error:
             raise ConfigError(str(error)) from error
-        files, missing = find_pictures(pictures, out)
-        if not files:
-            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}")
-        out.mkdir(parents=True, exist_ok=True)
-        progress = Progress(progress_file)
-        progress("loading the model", 0, len(files))
-        loaded = load_model(model, runs_home())
-        done = optimize_all(files, loaded, budget, prefer, max_side, out, runs_home(), progress, extras=extras)
+        with given_pictures(pictures, out, runs_home()) as (files, missing):
+            if not files:
+                why = "".join(f"; {item.source}: {item.reason}" for item in missing[:3])
+                raise LogosError(
+                    f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}{why}"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            progress = Progress(progress_file)
+            progress("loading the model", 0, len(files))
+            loaded = load_model(model, runs_home())
+            done = optimize_all(files, loaded, budget, prefer, max_side, out, runs_home(), progress, extras=extras)
         done.skipped[:0] = missing
         for skipped in done.skipped:
             print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from core.config.fields import Section, setting
 from core.errors import ParamError
+from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import BEST_SINGLE, NAMES, Params
 
 GAIN_PER_DIFFICULTY = 0.80  # about what the best single setting reaches on logos of every kind
@@ -70,8 +71,8 @@ class RewardConfig(Section):
 
     @model_validator(mode="after")
     def _some_weight(self) -> RewardConfig:
-        if self.quality + self.size + self.speed <= 0:
-            raise ValueError("all three weights are 0; at least one must be above 0")
+        if sum(getattr(self, name) for name in TERM_NAMES) <= 0:
+            raise ValueError("all weights are 0; at least one must be above 0")
         return self
 
 

@@ -13,7 +13,7 @@ Observation (float32, clipped to [-3, 3]):
 
 Action: Box(-1, 1, (10,)), one number per parameter, 0 = ``EnvSpec.centre``. Reward: improvement of the episode's best
 gain. Start: a logo of the stage's categories. End: terminated after ``max_steps`` conversions, or when a conversion
-takes its worker with it; never truncated.
+kills its worker; never truncated.
 Guarantee: the same seed and actions give the same episodes to the bit (with a speed weight of 0).
 """
 
@@ -38,7 +38,7 @@ class Measure(Protocol):
 
 
 class Logos(Protocol):
-    """Prepared logos by index: a list, or one that fills on demand."""
+    """Prepared logos by index: a list, or something that prepares them on demand."""
 
     def __len__(self) -> int: ...
 
@@ -46,7 +46,7 @@ class Logos(Protocol):
 
 
 class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """See the module's table."""
+    """See the table in the module's docstring."""
 
     metadata: dict[str, Any] = {"render_modes": []}
 
@@ -71,7 +71,7 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._earlier, self._earlier_share = np.asarray(earlier), earlier_share if len(earlier) else 0.0
 
     def has_choice(self, quarantined: set[int]) -> bool:
-        """Whether a logo is left to draw beside those in quarantine."""
+        """Whether any logo that is not in quarantine is left to draw."""
         return any(int(i) not in quarantined for i in self._eligible)  # an earlier one is drawn again as long as it takes
 
     def reseed(self, seed: int) -> None:
@@ -92,14 +92,14 @@ class TraceEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self.episode.observation(), reward, self.episode.is_done, False, info
 
     def draw(self) -> int:
-        """Half a reset: choose the next logo."""
+        """The first half of a reset: choose the next logo."""
         is_earlier = self._earlier_share > 0 and self.np_random.random() < self._earlier_share
         places = self._earlier if is_earlier else self._eligible
         self.index = int(places[self.np_random.integers(len(places))])
         return self.index
 
     def begin(self) -> NDArray[np.float32]:
-        """The other half: begin an episode on the logo that was drawn; returns its first observation."""
+        """The second half: begin an episode on the logo that was drawn; returns its first observation."""
         self.episode = Episode(self.logos[self.index], self.env_spec)
         return self.episode.observation()
 

@@ -1,4 +1,4 @@
-"""One episode as plain state: what was tried, what came of it, what the policy sees, what a step is worth.
+"""One episode as plain state: what was tried, its results, what the policy sees, what a step is worth.
 
 Pure: no tracing, no random numbers, no Gymnasium. The environment and the evaluation share it, so that what is
 trained is what is evaluated.
@@ -28,7 +28,7 @@ _GAIN_CLIP = 3.0
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What defines an environment beside its logos. ``fixed``: names of parameters that stay at the centre."""
+    """What defines an environment apart from its logos. ``fixed``: names of parameters that stay at the centre."""
 
     max_steps: int
     centre: Params | None
@@ -105,12 +105,12 @@ class Episode:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the last conversion took its worker with it: the episode ends there, as failed."""
+        """Whether the last conversion killed its worker: the episode ends there, as failed."""
         return bool(self.tries) and self.tries[-1].outcome.failure in LOST
 
     @property
     def end(self) -> str | None:
-        """Why it failed: of the last conversion where that was lost, else of the best one; None where it did not."""
+        """Why it failed: the last conversion's failure if that was lost, else the best one's; None if it did not fail."""
         last = self.tries[-1] if self.is_lost else self.best
         return last.outcome.failure if last is not None else None
 
@@ -118,7 +118,7 @@ class Episode:
         return self._actions.to_params(action)
 
     def record(self, action: NDArray[np.floating[Any]], params: Params, outcome: Outcome) -> tuple[float, Gain]:
-        """Take in the outcome of a step; returns its reward and the gain's terms.
+        """Record the outcome of a step; returns its reward and the gain's terms.
 
         The reward is the improvement of the best gain so far (of the first step, the gain), so the return is the
         best gain of the episode.
@@ -150,11 +150,11 @@ class Episode:
         return np.concatenate([self._picture, np.clip(memory, -3, 3)])
 
     def dump(self) -> list[dict[str, Any]]:
-        """The tries as plain data, for a checkpoint."""
+        """The conversions as plain data, for a checkpoint."""
         return [{"action": t.action.tolist(), "params": t.params.as_dict(), "outcome": t.outcome.as_dict()} for t in self.tries]
 
     def restore(self, tries: list[dict[str, Any]]) -> None:
-        """Take in dumped tries again."""
+        """Restore dumped conversions."""
         for t in tries:
             self.record(np.array(t["action"], dtype=np.float32), Params(**t["params"]), Outcome(**t["outcome"]))
 

@@ -1,8 +1,8 @@
 """Every conversion of a training, kept for the outcome model: appended to ``experience.bin`` in the run's folder.
 
-Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, the parameters, two terms of the
-gain. Written between updates, just before a checkpoint that names the number of rows: rows beyond it are dropped on
-resume, as the steps they stand for are done again.
+Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, the parameters, the learned terms of
+the gain. Written between updates, just before a checkpoint that names the number of rows: rows beyond it are dropped on
+resume, as their steps are repeated.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ExperienceLog:
         self._rows.append((picture, *params.as_tuple(), *terms))
 
     def write(self, path: Path) -> None:
-        """Append to the file; what stands there beyond the rows that count is cut off first."""
+        """Append to the file; rows beyond those that count are cut off first."""
         data = np.array(self._rows, dtype="<f4").reshape(-1, N_COLUMNS)
         with path.open("r+b" if path.exists() else "wb") as file:
             file.truncate(self.n_written * N_COLUMNS * 4)

@@ -1,7 +1,7 @@
-"""What has to be known of a logo before an episode on it: features and VTracer's defaults, found by the workers.
+"""What must be known of a logo before an episode on it: features and the result of VTracer's defaults, computed by the workers.
 
-Each logo is prepared once, in one worker, when it is first needed; the trainer keeps the result for all. A list of
-thousands of logos so costs nothing at the start.
+Each logo is prepared once, in one worker, when it is first needed; the trainer keeps the result for all. So a list of
+thousands of logos costs nothing at the start.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Preparations:
         return Job(index, DEFAULTS, keep_svg=index in self._shown, with_features=True)
 
     def take(self, index: int, result: JobResult) -> None:
-        """Keep a preparation. One that failed with its worker leaves the place empty."""
+        """Keep a preparation. One that killed its worker leaves its place empty."""
         if result.features is not None and result.outcome.failure not in LOST:
             logo = self.logos[index]
             self._prepared[index] = PreparedLogo(logo.name, logo.category, logo.digest, result.features, result.outcome, result.svg)
 
     def prepare(self, pool: WorkerPool, indices: Sequence[int], on_progress: Callable[[int], None] = lambda n_done: None) -> list[int]:
-        """Prepare these now; returns those that are. The others are to be quarantined."""
+        """Prepare these now; returns those that succeeded. The others are to be quarantined."""
         results = pool.measure([self.job(i) for i in indices], on_progress)
         for index, result in zip(indices, results, strict=True):
             self.take(index, result)

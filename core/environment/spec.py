@@ -1,10 +1,10 @@
-"""From a config to what it describes: the environment, and what workers may take."""
+"""From a config to what it describes: the environment, its reward, the pipeline and the workers' limits."""
 
 from __future__ import annotations
 
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
-from core.tracing.outcome import TERM_NAMES, Weights
+from core.tracing.outcome import TERM_NAMES, TERMS, Weights
 from core.tracing.params import Params
 from core.tracing.pipeline import PLAIN, Pipeline
 from core.workers.pool import Limits
@@ -17,13 +17,19 @@ def env_spec(config: RunConfig) -> EnvSpec:
     return EnvSpec(config.env.max_steps, centre, Weights(**{name: getattr(r, name) for name in TERM_NAMES}), tuple(config.env.fixed))
 
 
+def reward_formula(config: RunConfig) -> str:
+    """The reward in words, without the terms that count nothing."""
+    weights = ((term.formula, getattr(config.reward, term.name)) for term in TERMS)
+    return " + ".join(f"{weight:g} x {formula}" for formula, weight in weights if weight)
+
+
 def pipeline_of(config: RunConfig) -> Pipeline:
-    """What stands around VTracer in a run's conversions."""
+    """The steps around VTracer in a run's conversions."""
     p = config.pipeline
     is_plain = not (p.trace_size or p.sharpen or p.fills)
     return Pipeline(p.engine, p.trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)
 
 
 def worker_limits(config: RunConfig) -> Limits:
-    """What a config lets a worker take."""
+    """A worker's limits of time and memory."""
     return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)

@@ -1,4 +1,4 @@
-"""All environments of a run as stable-baselines3's VecEnv: their books are kept here, their conversions go to the pool.
+"""All environments of a run as stable-baselines3's VecEnv: their state is kept here, their conversions go to the pool.
 
 Each environment has its own seed, so its episodes depend neither on the number of workers nor on which of them is
 fast. A logo is prepared (features, VTracer's defaults) when an environment first draws it.
@@ -20,6 +20,7 @@ from core.environment.episode import EnvSpec
 from core.environment.experience import ExperienceLog
 from core.environment.preparation import Preparations
 from core.errors import WorkerError
+from core.runs.event_fields import check_term_names
 from core.tracing.outcome import ENDS, LEARNED_TERMS, LOST, TERM_NAMES, TERMS, Outcome, Weights, gain
 from core.tracing.params import N_PARAMS, NAMES, Params
 from core.workers.pool import WorkerPool
@@ -27,12 +28,11 @@ from core.workers.worker import Job, JobResult
 
 # What a step leaves behind of each environment, one row of float64: of the episode's best conversion so far, ``step_reward`` apart;
 # ``failure`` is a place in ENDS
-COLUMNS = (
-    "logo", "done", "length", "step_reward", *TERM_NAMES,
-    "ssim", "colour", "edge", "bytes", "paths", "nodes", "cpu_s", "failure", "headline_gain", "training_gain",
-    *NAMES,
-)  # fmt: skip
+_OWN = ("logo", "done", "length", "step_reward")
+_OF_BEST = ("ssim", "colour", "edge", "bytes", "paths", "nodes", "cpu_s", "failure", "headline_gain", "training_gain")
+COLUMNS = (*_OWN, *TERM_NAMES, *_OF_BEST, *NAMES)
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
+check_term_names(TERM_NAMES, (*_OWN, *_OF_BEST, *NAMES))
 _FIRST_PARAM = COLUMN[NAMES[0]]
 UNWEIGHTED = Weights(**{term.name: float(term.is_learned) for term in TERMS})
 
@@ -44,7 +44,7 @@ def _elsewhere(index: int, params: Params) -> Outcome:
 class PoolVecEnv(VecEnv):
     """``n_envs`` environments over the logos of ``preparations``. ``records`` has each step's details.
 
-    ``group_size``: so many neighbours draw the same logos, as long as their episodes are equally long.
+    ``group_size``: this many neighbours draw the same logos, as long as their episodes are equally long.
     """
 
     def __init__(self, pool: WorkerPool, preparations: Preparations, spec: EnvSpec, n_envs: int, seed: int, group_size: int = 1) -> None:
@@ -72,18 +72,18 @@ class PoolVecEnv(VecEnv):
         earlier_share: float = 0.0,
     ) -> None:
         """Draw from these logos from each environment's next episode on, and for a share of them from ``earlier`` ones;
-        from ``otherwise`` where all were quarantined."""
+        from ``otherwise`` if all were quarantined."""
         self._otherwise = otherwise
         for env in self.envs:
             env.set_eligible(indices, earlier, earlier_share)
 
     @property
     def weights(self) -> Weights:
-        """The reward's weights where no stage has its own."""
+        """The reward's weights for stages without their own."""
         return self._spec.weights
 
     def set_weights(self, weights: Weights) -> None:
-        """Reward each environment's next episodes so."""
+        """Reward each environment's next episodes with these weights."""
         spec = self._spec if weights == self._spec.weights else replace(self._spec, weights=weights)
         for env in self.envs:
             env.env_spec = spec
@@ -117,7 +117,7 @@ class PoolVecEnv(VecEnv):
         return self.observations.copy(), rewards, dones, infos
 
     def _take_in(self) -> None:
-        """Act on results as they come, until all environments have stepped or begun."""
+        """Process results as they arrive, until all environments have stepped or begun."""
         for key, result in self.pool.results():
             if isinstance(key, int):
                 self._finish(key, result)

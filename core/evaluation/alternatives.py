@@ -16,6 +16,7 @@ from core.evaluation import finalists
 from core.evaluation.finalists import PREFERENCES, Finalist
 from core.files import write_aside
 from core.logos.dataset import Logo
+from core.tracing.allowed import checked
 from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import Outcome
@@ -25,8 +26,12 @@ from core.tracing.visual import VisualReference
 TABLE = "alternatives.json"
 
 
-def finished(logo: Logo, chosen: Finalist, palette: Palette) -> tuple[str, Outcome]:
-    """The SVG as a file has it, in the palette's colours, and its figures."""
+def finished(logo: Logo, chosen: Finalist, palette: Palette) -> tuple[bytes, Outcome]:
+    """The SVG as a file has it, in the palette's colours, and its figures.
+
+    Raises:
+        SvgError: it holds more than a tracer draws.
+    """
     height, width = logo.pixels.shape[:2]
     svg = recoloured(chosen.svg, palette, width, height)
     outcome = chosen.outcome
@@ -40,7 +45,7 @@ def finished(logo: Logo, chosen: Finalist, palette: Palette) -> tuple[str, Outco
             outcome = replace(outcome, ssim=found.ssim, colour=found.colour, edge=found.edge, lost=found.lost, n_bytes=len(svg.encode()))
     if not chosen.is_minified or svg != chosen.svg:
         svg = minified(svg, width, height)
-    return (sized(svg, *logo.size) if logo.size is not None else svg), outcome
+    return checked(sized(svg, *logo.size) if logo.size is not None else svg), outcome
 
 
 class Alternatives:
@@ -71,14 +76,14 @@ class Alternatives:
                 continue
             palette = replace(self.palette, max_colours=0, merge=0.0, brand=()) if kind == "defaults" else self.palette
             svg, outcome = finished(logo, other, palette)
-            write_aside(self._folder / kind / name, svg.encode())
+            write_aside(self._folder / kind / name, svg)
             row[kind] = {
                 "visual_gain": finalists.visual_gain(outcome, candidates[0].outcome),
                 "ssim": outcome.ssim,
                 "colour": outcome.colour,
                 "edge": outcome.edge,
                 "bytes": outcome.n_bytes,
-                "file_bytes": len(svg.encode()),
+                "file_bytes": len(svg),
                 "made_by": other.made_by,
             }
         self._rows[name] = row

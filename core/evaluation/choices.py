@@ -1,4 +1,4 @@
-"""What people prefer: two SVGs of one picture, seen without their names, and which of them was chosen.
+"""What people prefer: two SVGs of one picture, shown without their names, and which of them was chosen.
 
 Kept as ``choices.csv`` in the home folder, one row per choice, appended; a damaged row is skipped and counted. The only judge that counts.
 Intervals are Wilson's (scipy.stats.binomtest).
@@ -26,8 +26,8 @@ MAX_BYTES = 50 * 2**20
 
 @dataclass(frozen=True)
 class Choice:
-    """``source``: the run or batch that the picture is of; ``a``, ``b``: the two methods; ``left``: which of them stood on the left;
-    ``ts``: seconds since 1970; ``seconds``: that it took."""
+    """``source``: the run or batch that the picture is of; ``a``, ``b``: the two methods; ``left``: which of them was on the left;
+    ``ts``: seconds since 1970; ``seconds``: how long it took."""
 
     ts: float
     source: str
@@ -96,7 +96,7 @@ def read(home: Path) -> Choices:
 
 
 def take_back(home: Path, choice: Choice) -> None:
-    """Forget a choice; rows that can't be read would be lost with it, so nothing is done where there are any."""
+    """Forget a choice; rows that can't be read would be lost with it, so if there are any, nothing is done."""
     found = read(home)
     if not found.n_bad and not found.problem:
         left = [row for row in found.rows if row != choice]

@@ -1,7 +1,7 @@
-"""``evaluate``: methods against each other, with the same conversions on the same logos at the same work size.
+"""``evaluate``: compares methods, with the same number of conversions on the same logos at the same work size.
 
-Guarantee: the same command gives the same figures; what takes its time from a clock (CPU seconds) stands only in the
-table and the CSV. Every conversion is kept in the trace cache, so that a command that was broken off goes on quickly.
+Guarantee: the same command gives the same figures; what depends on a clock (CPU seconds) is only in the
+table and the CSV. Every conversion is kept in the trace cache, so that an interrupted command catches up quickly.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_BUDGET = 1000
 
 @dataclass(frozen=True)
 class Request:
-    """What to compare. ``work_size`` None takes the model's."""
+    """What to compare. ``work_size`` None means the model's."""
 
     model: str | None
     images: str | None
@@ -64,7 +64,7 @@ class Request:
     delivered: bool = False  # make of each best conversion what Optimize delivers, and hold that against the vectors
 
     def check(self) -> None:
-        """Raise :class:`ConfigError` for what can't be asked for."""
+        """Raise :class:`ConfigError` if the request can't be met."""
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown or not self.methods:
             raise ConfigError(f"--methods {unknown[0] if unknown else ''!r} is not one of {', '.join(METHODS)}")
@@ -140,7 +140,7 @@ class Comparison:
         }
 
     def _worth(self, rival: str) -> dict[str, Any]:
-        """How many of a search's conversions each method's gain is worth, with its interval; the limit is what the search was given."""
+        """How many of a search's conversions each method's gain is worth, with its interval; the limit is the search's budget."""
         worth: dict[str, dict[str, float]] = {}
         intervals: dict[str, dict[str, list[float]]] = {}
         limit: int | None = None
@@ -213,7 +213,7 @@ def _nested(items: Any) -> dict[str, dict[str, Any]]:
 
 
 def compare(request: Request, home: Path, on_progress: Callable[[str, int, int], None]) -> Comparison:
-    """Evaluate the methods asked for. ``on_progress``: what is being done, how many of how many conversions are done.
+    """Evaluate the methods asked for. ``on_progress``: receives what is being done, and how many of how many conversions are done.
 
     Raises:
         ConfigError: an unknown method, split or budget, or a learned method without a model.
@@ -289,7 +289,7 @@ def _complete(
     model: Model | None,
     on_progress: Callable[[str, int, int], None],
 ) -> list[str]:
-    """Add what is asked of the best conversions: SVGs, fidelity, and how far they are from the best ever seen. Returns the defaults' SVGs."""
+    """Add what was requested of the best conversions: SVGs, fidelity, and how far they are from the best ever seen. Returns the defaults' SVGs."""
     wanted: dict[tuple[int, Params], int] = {}
     for k in range(len(places)):
         wanted.setdefault((k, DEFAULTS), len(wanted))

@@ -2,7 +2,7 @@
 
 A search sees a picture at the trace size of training, where a fine step costs next to nothing and buys a little; at delivery the same steps
 are finer than what the picture shows and cost bytes and nodes that nobody sees. So what is finer than that is left out of what was found, and
-two coarser settings are held against it.
+two coarser settings are compared with it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Delivery:
         return cls(jobs, [made_by for made_by, _ in found])
 
     def finalists(self, results: Sequence[JobResult]) -> list[Finalist]:
-        """What came of the jobs, in their order."""
+        """The results of the jobs, in their order."""
         return [
             Finalist(made_by, result.svg, result.outcome, job.params, job.trace_size, is_minified=job.minify)
             for made_by, job, result in zip(self.made_by, self.jobs, results, strict=True)
@@ -79,6 +79,6 @@ class Delivery:
 
 
 def deliver(pool: WorkerPool, deliveries: Sequence[Delivery], on_progress: Callable[[int], None]) -> list[list[Finalist]]:
-    """Make the conversions of all deliveries on all cores; the finalists of each. ``on_progress``: is told how many are done."""
+    """Make the conversions of all deliveries on all cores; the finalists of each. ``on_progress``: receives how many are done."""
     results = iter(pool.measure([job for delivery in deliveries for job in delivery.jobs], on_progress))
     return [delivery.finalists([next(results) for _ in delivery.jobs]) for delivery in deliveries]

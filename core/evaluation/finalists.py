@@ -1,4 +1,4 @@
-"""Which of several SVGs of one picture is the result: the one of the largest gain that looks worse than VTracer's defaults in nothing."""
+"""Which of several SVGs of one picture is the result: the one with the largest gain that looks no worse than VTracer's defaults in any respect."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def worth(outcome: Outcome, defaults: Outcome, prefer: str) -> float:
 
 
 def choose(finalists: Sequence[Finalist], prefer: str = "") -> Finalist:
-    """The result: of the first finalist, VTracer's defaults, and the others; of equals the first. Bytes count three times what they do in the gain."""
+    """The result: of the first finalist, VTracer's defaults, and the others; the first of equals. Bytes count three times what they do in the gain."""
     defaults = finalists[0]
     best, most = defaults, -math.inf if defaults.outcome.failure is not None else 0.0
     for finalist in finalists[1:]:
@@ -71,7 +71,7 @@ def visual_gain(outcome: Outcome, defaults: Outcome) -> float:
 
 
 def remark(outcome: Outcome, defaults: Outcome) -> str:
-    """What a person should know of a result; empty where nothing."""
+    """What a person should know about a result; empty if nothing."""
     found = []
     if defaults.failure == "blank":
         found.append("VTracer's defaults gave a single colour")

@@ -57,7 +57,7 @@ class _Tried:
         return self.gains[params]
 
     def search(self, n: int, seed: int, worth: Callable[[NDArray[np.float64]], float], start: Params | None = None) -> None:
-        """Try ``n`` settings for a worth of their gains; what is known already is told first."""
+        """Try ``n`` settings for a worth of their gains; the search is told first what is already known."""
         study: OptunaSearch = tpe_search(seed, start)
         for params, gains in self.gains.items():
             study.add(params, worth(gains))

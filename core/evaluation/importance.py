@@ -1,4 +1,4 @@
-"""Which settings matter: how much of the spread of many runs' gains each setting stands for.
+"""Which settings matter: how much of the spread of many runs' gains each setting explains.
 
 Pure functions of a table of settings and gains, one row per run. Two figures side by side: the share of the variance that a setting explains
 after those that explain more, less what chance would explain (omega squared of an analysis of variance, with a permutation test), and
@@ -87,7 +87,7 @@ def importances(settings: pd.DataFrame, gains: NDArray[np.float64]) -> list[Impo
 
 
 def warning(n_runs: int, n_settings: int) -> str:
-    """What to think of a ranking by so many runs; empty where there are enough."""
+    """A caution about a ranking by so few runs; empty if there are enough."""
     if n_runs >= RUNS_PER_SETTING * n_settings:
         return ""
     return (

@@ -2,7 +2,7 @@
 
 Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
 training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result.
-Guarantee: a file that can't be read or traced is reported and skipped; nothing that is there is overwritten but earlier results; where
+Guarantee: a file that can't be read or traced is reported and skipped; nothing is overwritten but earlier results; where
 nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than
 theirs in structure, colour or edges, or lost a colour that they have.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from core.agents.model import Model
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
-from core.errors import PictureError
+from core.errors import PictureError, SvgError
 from core.evaluation import finalists
 from core.evaluation.alternatives import Alternatives, finished
 from core.evaluation.delivery import Delivery, deliver
@@ -28,7 +28,7 @@ from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.classify import kind_of
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import read_picture, svg_size
+from core.logos.intake import Decoders
 from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
@@ -37,7 +37,6 @@ from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.palette import Palette
 from core.tracing.params import DEFAULTS, NAMES, Params
-from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 
@@ -109,7 +108,7 @@ class Result:
 
 @dataclass
 class Optimized:
-    """What came of all files. ``search_s``: seconds in which conversions were made, of ``seconds`` in all."""
+    """The results of all files. ``search_s``: seconds spent on conversions, out of ``seconds`` in all."""
 
     results: list[Result] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -185,7 +184,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
 
 def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], palette: Palette) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
-    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
+    with Decoders() as decoders, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
 
         def read() -> list[Logo]:
@@ -193,7 +192,7 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], pale
             n_bytes = 0
             while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
                 some, left[:16] = left[:16], []
-                for found in readers.map(lambda file: _read(file, max_side, palette), some):
+                for found in readers.map(lambda file: _read(file, max_side, decoders, palette), some):
                     if isinstance(found, Skipped):
                         skipped.append(found)
                     else:
@@ -215,15 +214,15 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], pale
                 yield group
 
 
-def _read(file: Source, max_side: int, palette: Palette) -> Logo | Skipped:
+def _read(file: Source, max_side: int, decoders: Decoders, palette: Palette) -> Logo | Skipped:
     try:
-        own = read_picture(file.path, None, svg_side=max_side)
-        pixels = fit(own, max_side)
+        found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
+        pixels = found.pixels
         if palette.background != "keep":
             pixels = without_background(pixels, palette.background == "everywhere")
     except (PictureError, MemoryError) as error:
-        return Skipped(str(file.path), str(error) or "not enough memory")
-    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
+        return Skipped(file.shown, str(error) or "not enough memory")
+    return Logo(file.name, "", "", "", file.shown, pixels, digest_of(pixels), found.size, found.notes)
 
 
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
@@ -279,15 +278,22 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
         searched = Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, pipeline.trace_size)
         base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
         n_conversions = len(trajectory.conversions) + len(found)
-        done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions, beside))
+        try:
+            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions, beside))
+        except SvgError as error:
+            done.skipped.append(Skipped(group[i].source, str(error)))
 
 
 def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int, beside: Alternatives) -> Result:
-    """Write what is chosen of the candidates, VTracer's defaults first."""
+    """Write what is chosen of the candidates, VTracer's defaults first.
+
+    Raises:
+        SvgError: it holds more than a tracer draws.
+    """
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
-    path = names.of(logo.name, Path(logo.source))
     svg, outcome = finished(logo, chosen, beside.palette)
-    write_aside(path, svg.encode())
+    path = names.of(logo.name, Path(logo.source))
+    write_aside(path, svg)
     beside.add(logo, path.relative_to(names.out).as_posix(), candidates, prefer, chosen)
     return Result(
         file=logo.source,
@@ -300,7 +306,7 @@ def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNam
         made_by=chosen.made_by,
         visual_gain=finalists.visual_gain(outcome, defaults),
         trace_size=chosen.trace_size,
-        file_bytes=len(svg.encode()),
-        remark=finalists.remark(outcome, defaults),
+        file_bytes=len(svg),
+        remark="; ".join(filter(None, (finalists.remark(outcome, defaults), *logo.notes))),
         kind=kind_of(logo.pixels),
     )

@@ -1,8 +1,8 @@
-"""Results held against the vectors that the pictures were made of: what no reward sees, on all cores.
+"""Results compared with the vectors that the pictures were made from: what no reward sees, on all cores.
 
 Of each SVG the three errors and FLIP, drawn at 1,024 px by another rasterizer (core/tracing/vector_judge.py); of a method the visual gain over
-VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth. One logo's also in a process of its own
-with a limit of time: the drawing holds Python's lock, and nobody knows how long an SVG of somebody's takes.
+VTracer's defaults, and on how many logos FLIP is worse than theirs by over a tenth. One logo can also be judged in a process of its own
+with a time limit: drawing holds Python's lock, and an unknown SVG may take any length of time.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def judge(source: str, pixels: NDArray[np.uint8], svgs: Sequence[str]) -> list[V
     """Of each SVG the errors, or why it can't be drawn. ``pixels``: the picture, RGB or RGBA, shape (height, width, 3 or 4).
 
     Raises:
-        RasterError: the source can't be drawn, or the picture was not made of it.
+        RasterError: the source can't be drawn, or the picture was not made from it.
     """
     flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
     of_source = VectorJudge(source, flat, grounds_of(pixels))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.config.config import RunConfig
+from core.environment.spec import reward_formula
 from core.models.registry import Entry, Interval, ModelRecord
+from core.paths import program
 from core.tracing.params import SPECS
 
 LICENCE = "mit"
@@ -56,7 +58,7 @@ def _gains(about: About) -> str:
     if record is None or record.gain is None:
         return (
             "This model's gain is not recorded. Measure it on your own logos:\n\n"
-            "    python -m core evaluate --model FOLDER --images DIR --split all --methods default,single,policy --budgets 1"
+            f"    {program()} evaluate --model FOLDER --images DIR --split all --methods default,single,policy --budgets 1"
         )
     rows = [("all", record.gain), *record.by_category.items()]
     table = "\n".join(f"| {name} | {value.n} | {_figure(value)} |" for name, value in rows)
@@ -89,8 +91,8 @@ def _reproduce(about: About) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     return f"""{origin}Write the `config` of `preprocess.json` to a YAML file, then run
 
-    python -m core train --config FILE
-    python -m core models register RUN
+    {program()} train --config FILE
+    {program()} models register RUN
 
 Seed {about.config.seed}; the same seed, config, logos and packages give the same model: {versions}."""
 
@@ -98,7 +100,7 @@ Seed {about.config.seed}; the same seed, config, logos and packages give the sam
 def _limits(about: About) -> str:
     return f"""- Logos and flat pictures; photographs are unlike anything in its training data. It was trained at {about.config.logos.work_size} pixels and traces at
   {about.config.pipeline.trace_size or about.config.logos.work_size}.
-- It is better on average, not on every picture: look at what matters. `python -m core optimize` holds its results against VTracer's defaults.
+- It is better on average, not on every picture: look at what matters. `{program()} optimize` holds its results against VTracer's defaults.
 - It knows VTracer {about.versions.get("vtracer", "1.0")}; another version may cluster colours otherwise. Results are the same to the byte with the versions in
   `requirements.txt` alone.
 - `runner.py` finds ThorVG's library beside it, for the platform that this folder was made on; on another one `pip install thorvg-python` too.
@@ -115,13 +117,12 @@ def card(about: About) -> str:
         if about.has_sb3
         else ""
     )
-    reward = about.config.reward
     return f"""# Model card: {about.title}{noted}
 
 ## What it is
 
 A policy that chooses VTracer's {len(SPECS)} parameters for a logo from features of the picture and the outcome of VTracer's defaults on it. It was trained with
-PPO by Tracewright. Reward: {reward.quality:g} x ln(visual error of the defaults / visual error) + {reward.size:g} x ln(bytes of the defaults / bytes).
+PPO by Tracewright. Reward: {reward_formula(about.config)}.
 
 ## Data
 
@@ -144,7 +145,7 @@ PPO by Tracewright. Reward: {reward.quality:g} x ln(visual error of the defaults
 - `policy.onnx`: observation (n, {{n_observation}}) to action (n, {len(SPECS)}) in [-1, 1]; `preprocess.json`: features in order, action 0, ranges, config.
 - `outcomes.onnx`, where it is there: foresees outcomes, for searches with several conversions; the runner does without.
 - `parameters.json`: the ranges below.{pickled}
-- The folder is also what `python -m core optimize --model FOLDER` takes.
+- The folder is also what `{program()} optimize --model FOLDER` takes.
 
 | parameter | range | VTracer's default | unit | meaning |
 | --- | --- | --- | --- | --- |

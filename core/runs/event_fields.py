@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +33,8 @@ UPGRADES: dict[int, Upgrade] = {
     2: Upgrade("three more parameters; gains by what one sees", {}),  # missing parameters keep VTracer's defaults
 }
 OLDEST_VERSION = min(UPGRADES)
+# Keys of every line of a log, and columns that the database adds to an episode's
+_KEYS = ("v", "run", "run_id", "attempt", "seq", "ts", "kind", "step", "minutes", "data")
 Shape = Literal["plain", "terms", "params", "names"]
 _columns: dict[type[Record], tuple[Column, ...]] = {}
 _adapters: dict[type[Record], TypeAdapter[Any]] = {}
@@ -78,6 +80,20 @@ class Column:
         return {"terms": TERM_NAMES, "params": NAMES}.get(self.shape, (self.name,))
 
 
+def check_term_names(terms: Sequence[str], taken: Iterable[str]) -> None:
+    """Whether each reward term can have a column of its own name.
+
+    Raises:
+        ValueError: names the first term that can't, and what to do.
+    """
+    known = set(taken)
+    for name in terms:
+        if name in known or terms.count(name) > 1:
+            raise ValueError(
+                f"the reward term {name!r} has the name of another column of an episode; rename it in TERMS, core/tracing/outcome.py"
+            )
+
+
 def columns_of(record: type[Record]) -> tuple[Column, ...]:
     """The fields of a kind in order."""
     if record not in _columns:
@@ -103,7 +119,7 @@ def _shape(record: type[Record], name: str) -> Shape:
         return "names"
     if record is EpisodeEnded and name == "terms":
         return "terms"
-    return "params" if name == "params" and record.has_table else "plain"
+    return "params" if name == "params" and record.table else "plain"
 
 
 def _sql_type(hint: Any) -> str:
@@ -161,3 +177,6 @@ def from_data(kind: str, data: Mapping[str, Any], version: int = EVENT_VERSION) 
         first = error.errors()[0]
         raise ValueError(f"{kind}: {'.'.join(str(part) for part in first['loc'])} {first['msg'].lower()}") from error
     return found
+
+
+check_term_names(TERM_NAMES, [*(each.name for each in fields(EpisodeEnded)), *NAMES, *_KEYS])

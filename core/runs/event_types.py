@@ -2,8 +2,8 @@
 
 The JSON of a line's ``data``, DuckDB's columns, the frames' columns, the CSV's header, the benchmarks' made-up rows and
 what listeners are given all derive from these classes. A field is added here and filled where the event is written;
-nothing else has to be touched. Units and ranges stand beside the fields. A number that is not finite is written as null
-and read back as NaN. What a newer version wrote, or a kind that is not known here, is kept as :class:`Unknown`.
+a figure of an episode also passes through COLUMNS of core/environment/vec_env.py, by which it gets to the callback that
+writes it. Units and ranges stand beside the fields. A number that is not finite is written as null and read back as NaN. What a newer version wrote, or a kind that is not known here, is kept as :class:`Unknown`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ByName = Mapping[str, Real]
 
 @dataclass(frozen=True)
 class Record:
-    """The base of all kinds. ``kind``: the event's name in a log; ``has_table``: whether DuckDB keeps a table of it."""
+    """The base of all kinds. ``kind``: the event's name in a log; ``table``: DuckDB's table of it, empty where it is among all others."""
 
     kind: ClassVar[str]
-    has_table: ClassVar[bool] = False
+    table: ClassVar[str] = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class EpisodeEnded(Record):
     """One episode; every figure belongs to its best conversion."""
 
     kind = "episode"
-    has_table = True
+    table = "episodes"
     episode: int  # from 1
     env: int  # place of the environment, from 0
     logo: str  # its name
@@ -149,7 +149,7 @@ class Metrics(Record):
     """Stable-baselines3's metrics and ours, by name."""
 
     kind = "metrics"
-    has_table = True
+    table = "metrics"
     values: ByName  # {metric: value}
 
 
@@ -158,7 +158,7 @@ class LogoEvaluated(Record):
     """One logo of an evaluation. ``gain``: the headline gain over VTracer's defaults."""
 
     kind = "evaluated"
-    has_table = True
+    table = "evaluated"
     logo: str  # its name
     category: str  # of the logo
     digest: str  # of the picture, by which files are named
@@ -186,7 +186,7 @@ class EvaluationEnded(Record):
     """An evaluation's summary: means over its logos. Gains are headline gains."""
 
     kind = "evaluation"
-    has_table = True
+    table = "evaluations"
     gain: Real  # mean headline gain
     gain_low: Real = math.nan  # bootstrap 95% interval of the mean
     gain_high: Real = math.nan  # bootstrap 95% interval of the mean

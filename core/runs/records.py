@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from core.config.config import RunConfig
 from core.config.text import located, read_yaml, to_yaml, validate
 from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, open_file, remove, write_aside
 from core.locks import held
-from core.machine import Process
+from core.machine import Process, identity
 from core.runs.run_dir import (
     COMMANDS,
     COMMANDS_FILE,
@@ -100,7 +101,7 @@ def write_label(run: RunDir, name: str, note: str = "") -> None:
 
 def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
     """On a full disk into the file that is there: its size stays, so that it needs no room."""
-    told = asdict(beat) | {"folder": _inode(run)}
+    told = asdict(beat) | _marks(run)
     data = json.dumps({"v": 1} | told.pop("process") | told).ljust(_HEARTBEAT_BYTES).encode()
     try:
         write_aside(run.heartbeat_file, data, within=run.path)
@@ -114,13 +115,28 @@ def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:
 def read_heartbeat(run: RunDir) -> Heartbeat | None:
     """Of the trainer of this very folder: where it is a copy of a live run's, the trainer is the other one's."""
     beat = read_or_none(run.heartbeat_file, Heartbeat)
-    return beat if beat is not None and beat.folder in (0, _inode(run)) else None
+    return beat if beat is not None and _is_of(run, beat) else None
 
 
 def is_copy(run: RunDir) -> bool:
     """Whether a folder was copied from that of a run that had a trainer: what its small files say of a process is of that one."""
     told = (read_or_none(run.heartbeat_file, Heartbeat), read_or_none(run.process_file, Spawned))
-    return any(each is not None and each.folder not in (0, _inode(run)) for each in told)
+    return any(each is not None and not _is_of(run, each) for each in told)
+
+
+def _is_of(run: RunDir, told: Heartbeat | Spawned) -> bool:
+    """Whether a file was written for this folder on this machine, or by a version that did not say so."""
+    return told.folder in (0, _inode(run)) and told.machine in ("", identity())
+
+
+def is_ours(run: RunDir) -> bool:
+    """Whether a trainer of this very folder was started on this machine. A run that came from elsewhere starts nothing by itself."""
+    return any(found is not None and found.machine == identity() for found in (read_heartbeat(run), read_process(run)))
+
+
+def _marks(run: RunDir) -> dict[str, Any]:
+    """What tells a file that was written here, for this folder, from one that was copied."""
+    return {"folder": _inode(run), "machine": identity()}
 
 
 def _inode(run: RunDir) -> int:
@@ -132,12 +148,13 @@ def _inode(run: RunDir) -> int:
 
 
 def read_queue_entry(run: RunDir) -> QueueEntry | None:
-    """The run's place in the queue; None where it is not in it."""
-    return read_or_none(run.path / QUEUE_ENTRY_FILE, QueueEntry)
+    """The run's place in the queue; None where it is not in it. The wish of whoever copied a folder in is not one of this machine's."""
+    entry = read_or_none(run.path / QUEUE_ENTRY_FILE, QueueEntry)
+    return entry if entry is not None and (entry.folder, entry.machine) == (_inode(run), identity()) else None
 
 
 def write_queue_entry(run: RunDir, entry: QueueEntry) -> None:
-    write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry)).encode(), within=run.path)
+    write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry) | _marks(run)).encode(), within=run.path)
 
 
 def drop_queue_entry(run: RunDir) -> bool:
@@ -213,14 +230,14 @@ def write_pruning(run: RunDir, reason: str) -> None:
 
 def write_process(run: RunDir, process: Process, after: float = 0.0) -> None:
     """The process that a launcher spawned after the log's last event, of ``after``; stands in until the first heartbeat."""
-    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after), "folder": _inode(run)}
+    data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after)} | _marks(run)
     write_aside(run.process_file, json.dumps(data).encode(), within=run.path)
 
 
 def read_process(run: RunDir) -> Spawned | None:
     """The process started for this very folder, as :func:`read_heartbeat`."""
     spawned = read_or_none(run.process_file, Spawned)
-    return spawned if spawned is not None and spawned.folder in (0, _inode(run)) else None
+    return spawned if spawned is not None and _is_of(run, spawned) else None
 
 
 def read_commands(run: RunDir) -> list[str]:

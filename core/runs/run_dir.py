@@ -18,6 +18,12 @@ PREVIOUS, PARENT_CHECKPOINT = "previous", "parent"  # checkpoints: the one befor
 COMMANDS = ("advance", "hold", "release", "back")  # for the curriculum, by hand
 CONFIG_FILE, EVENTS_FILE = "config.yaml", "events.jsonl"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def _part(digest: str) -> str:
+    """A digest as a log has it, as part of a file's name; a log that was tampered with leads to no file."""
+    return digest if _DIGEST.fullmatch(digest) else "none"
 
 
 class RunDir:
@@ -73,13 +79,13 @@ class RunDir:
         return self.path / "pictures"
 
     def picture_file(self, digest: str) -> Path:
-        return self.pictures / f"{digest}.png"
+        return self.pictures / f"{_part(digest)}.png"
 
     def default_svg_file(self, digest: str) -> Path:
-        return self.pictures / f"{digest}.default.svg"
+        return self.pictures / f"{_part(digest)}.default.svg"
 
     def svg_file(self, step: int, digest: str) -> Path:
-        return self.path / "evaluations" / f"{step:010d}" / f"{digest}.svg"
+        return self.path / "evaluations" / f"{step:010d}" / f"{_part(digest)}.svg"
 
     @property
     def experience_file(self) -> Path:
@@ -88,7 +94,7 @@ class RunDir:
 
     def case_file(self, digest: str) -> Path:
         """A picture whose conversion cost a worker."""
-        return self.path / "cases" / f"{digest}.png"
+        return self.path / "cases" / f"{_part(digest)}.png"
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()

@@ -25,6 +25,7 @@ Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1
 Inode = Annotated[int, Field(ge=0, lt=2**64)]
 Step = Annotated[int, Field(ge=-1, le=10**15)]
 Text = Annotated[str, Field(max_length=10_000)]
+Machine = Annotated[str, Field(max_length=64)]  # core.machine.identity of whoever wrote the file; "" in files of before
 T = TypeVar("T")
 
 
@@ -38,6 +39,7 @@ class Heartbeat:
     phase: Text
     is_paused: bool = False
     folder: Inode = 0  # of the run that it was written for; a copied folder's is another one; 0 in files of before
+    machine: Machine = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class QueueEntry:
     not_before: Seconds = 0.0
     cause: Text = ""
     made: Seconds = field(default_factory=time.time)
+    folder: Inode = field(default=0, compare=False)  # as in a heartbeat
+    machine: Machine = field(default="", compare=False)
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -105,6 +109,7 @@ class Spawned:
     process: Process
     ts: Seconds
     folder: Inode = 0  # as in a heartbeat
+    machine: Machine = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import ConfigError, RunError
+from core.paths import program
 from core.runs.event_types import EVENT_VERSION, AttemptStarted, Ended, EvaluationEnded, Unknown
 from core.runs.events import Event, read_backwards
 from core.runs.records import (
@@ -181,7 +182,7 @@ def waiting_reason(run: RunDir, entry: QueueEntry, now: float) -> str:
         return f"{entry.cause}, in {left:.0f} s"
     scheduler = read_scheduler_state(run.path.parent)
     if scheduler is None:
-        return "no console or 'python -m core runs serve' is running to start it"
+        return f"no console or '{program()} runs serve' is running to start it"
     return scheduler.reasons.get(run.run_id, "next in the queue")
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from core.csv_files import guarded
-from core.errors import DamagedFileError, RunError
+from core.errors import DamagedFileError, RunError, SvgError
 from core.files import read_json, write_aside
 from core.locks import held
 from core.scheduling.batch import Batch
+from core.tracing.allowed import checked
 
 BEST, DEFAULTS, CLOSER, SMALLER = "best", "defaults", "faithful", "smaller"
 CHOICES = {BEST: "accept", DEFAULTS: "keep defaults", CLOSER: "closer match", SMALLER: "smaller"}
@@ -43,6 +44,15 @@ class Version:
     choice: str
     path: Path
     figures: Mapping[str, Any]
+
+    def read(self) -> bytes:
+        """The SVG, as it may be handed out.
+
+        Raises:
+            SvgError: it holds more than a tracer draws.
+            OSError: it is gone.
+        """
+        return checked(self.path.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ def items(batch: Batch) -> list[Item]:
     for row in result["results"]:
         name = _name_of(batch, row["svg"])
         path = batch.out / name
-        if not path.is_file():
+        if not path.is_file() or path.is_symlink():
             continue
         versions = {BEST: Version(BEST, path, {})}
         for choice, figures in others.get(name, {}).items():
@@ -127,8 +137,14 @@ def archive(batch: Batch, only_accepted: bool = True) -> bytes:
     kept = [item for item in items(batch) if item.choice or not only_accepted]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        left_out = []
         for item in kept:
-            made.write(item.shown.path if only_accepted else item.versions[BEST].path, item.name)
+            try:
+                made.writestr(item.name, (item.shown if only_accepted else item.versions[BEST]).read())
+            except (SvgError, OSError) as error:
+                left_out.append(f"{item.name}: {error}")
+        if left_out:
+            made.writestr("left out.txt", "\n".join(left_out) + "\n")
         made.writestr(TABLE if only_accepted else "optimized.csv", table(kept, only_accepted))
     return buffer.getvalue()
 

@@ -29,7 +29,7 @@ from core.runs.event_types import Ended
 from core.runs.events import read_backwards
 from core.runs.records import (
     drop_queue_entry,
-    is_copy,
+    is_ours,
     moment,
     peek_config,
     read_heartbeat,
@@ -158,12 +158,14 @@ class Scheduler:
         self._heartbeats.pop(run.run_id, None)
 
     def _recover(self, run: RunDir, status: Status) -> None:
-        """Put a run that died back into the queue, unless that was tried too often or its owner stopped it."""
+        """Put a run that died back into the queue, unless that was tried too often, its owner stopped it, or it is not of this machine."""
         config = _config(run)
-        if config is None or not config.recovery.enabled or is_copy(run):
+        if config is None or not config.recovery.enabled or not is_ours(run):
             return
         last = next(read_backwards(run.events_file), None)
         spawned, beat = read_process(run), read_heartbeat(run)
+        if last is None and (run.checkpoint_names() or (beat is not None and beat.step > 0)):
+            return  # its log is gone, and what it would do again may have been done: its owner decides
         seen = max((found.ts for found in (spawned, beat, last) if found is not None), default=0.0)
         if read_stop(run) > (spawned.ts if spawned else 0.0) or time.time() - seen > RECOVER_WITHIN_S:
             return

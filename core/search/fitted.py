@@ -1,6 +1,6 @@
-"""Settings found on training logos: the best single one for all, and a portfolio of which each picture takes its best.
+"""Settings found on training logos: the best single one for all, and a portfolio from which each picture takes its best.
 
-Kept as ``models/baselines.json``, or where ``baselines fit`` was told to; one reader, which turns whatever may be wrong into one error.
+Kept as ``models/baselines.json``, or where ``baselines fit`` was told to write it; one reader turns anything that may be wrong into one error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_json, write_aside
-from core.paths import MODELS
+from core.paths import MODELS, program
 from core.tracing.params import NAMES, Params
 
 SHIPPED = MODELS / "baselines.json"
@@ -55,7 +55,7 @@ def read_fitted(path: Path = SHIPPED) -> Fitted:
     Raises:
         ConfigError: it is not there, can't be read, or holds no settings; says what to do.
     """
-    hint = "make it with: python -m core baselines fit --images FOLDER --out FILE"
+    hint = f"make it with: {program()} baselines fit --images FOLDER --out FILE"
     try:
         data = read_json(path)
         if data is None:

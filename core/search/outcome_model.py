@@ -1,8 +1,8 @@
 """What a conversion is likely to give, learned from an agent's own experience: an ensemble of small networks.
 
-Input: the observation of a picture and the parameters. Output of each member: the two terms of the gain, ln of the
-SSIM error's ratio and ln of the bytes' ratio to VTracer's defaults, unweighted, so that any weights can be asked
-about. Fitting needs torch; asking needs NumPy alone.
+Input: the observation of a picture and the parameters. Output of each member: the learned terms of the gain
+(ln of the visual error's ratio and of the bytes' ratio to VTracer's defaults), unweighted, so that it serves any
+weights. Fitting needs torch; predicting needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLIP = 3.0  # of standardised observations, and of the terms
 
 
 def encode(params: NDArray[np.floating[Any]]) -> Array:
-    """Parameters, shape (n, 10), as a network takes them best, shape (n, N_ENCODED): switches first, then scaled figures."""
+    """Parameters, shape (n, 10), as suits a network best, shape (n, N_ENCODED): switches first, then scaled figures."""
     p = np.asarray(params, dtype=np.float64)
     switches = [column for spec, v in zip(SPECS, p.T, strict=True) if spec.switches for column in spec.switches(v)]
     figures = [column for spec, v in zip(SPECS, p.T, strict=True) for figure in spec.figures for column in figure(v)]
@@ -42,14 +42,14 @@ class Layer:
 
 
 class Outcomes(ABC):
-    """What is asked about the outcome of conversions."""
+    """Predictions of the outcome of conversions."""
 
     @abstractmethod
     def predict(self, observation: Array, params: NDArray[np.floating[Any]]) -> Array:
         """The terms of ``params``, shape (n, 10), on the picture of ``observation``; shape (n_members, n, N_TERMS)."""
 
     def gains(self, observation: Array, params: NDArray[np.floating[Any]], weights: Weights) -> Array:
-        """The gain that each member expects; shape (n_members, n). The speed term counts nothing."""
+        """The gain that each member expects; shape (n_members, n). Terms that are not learned count nothing."""
         terms = self.predict(observation, params)
         first, *rest = (terms[..., place] * np.float32(getattr(weights, name)) for place, name in enumerate(LEARNED_TERMS))
         return sum(rest, first)

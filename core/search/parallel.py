@@ -36,7 +36,7 @@ class Trajectory:
     best_svg: str = ""  # where SVGs are kept
 
     def best(self, budget: int) -> Conversion:
-        """The best of the first ``budget`` conversions (of all, where there are fewer); of equals the first."""
+        """The best of the first ``budget`` conversions (or of all, if there are fewer); the first of equals."""
         return max(self.conversions[:budget], key=lambda c: c.gain)
 
     def curve(self, budget: int) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ def search_in_parallel(
 ) -> list[Trajectory]:
     """Search each of ``indices`` (places in ``logos`` and the pool's store) for ``budget`` conversions.
 
-    ``worth``: of an outcome beside that of the defaults, what the search maximises. ``keep_svg``: keep the SVG of each logo's best conversion.
+    ``worth``: what the search maximises, from an outcome and that of the defaults. ``keep_svg``: keep the SVG of each logo's best conversion.
     """
     trajectories = [Trajectory(logos[i]) for i in indices]
     searchers: list[Searcher] = [make(logos[i]) for i in indices]

@@ -27,10 +27,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Kernel:
-    """How the errors of an outcome model hang together, fitted by marginal likelihood on training logos.
+    """How the errors of an outcome model are correlated, fitted by marginal likelihood on training logos.
 
-    ``level``: deviation of what all parameters of a logo share; ``rough``: of what fades with distance, over
-    ``lengths`` in units of the action; ``chance``: of what is each conversion's own.
+    ``level``: deviation that all parameters of a logo share; ``rough``: that which fades with distance, over
+    ``lengths`` in units of the action; ``chance``: that of each conversion alone.
     """
 
     level: float = 0.06

@@ -1,7 +1,7 @@
 """Ways of spending conversions on one logo: a searcher is asked for parameters and told what came of them.
 
-Guarantee: a searcher's proposals follow from its seed and what it was told alone, so that the same search on the same
-logo goes the same way on every machine with the same packages.
+Guarantee: a searcher's proposals depend only on its seed and on what it was told, so that the same search on the same
+logo proposes the same on every machine with the same packages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.tracing.params import BEST_SINGLE, HIGH, LOW, NAMES, SPECS, Params
 
 
 class Searcher(Protocol):
-    """Asked and told in turns. :meth:`ask` gives None when it has nothing more to try."""
+    """Asked and told in turn. :meth:`ask` returns None when there is nothing more to try."""
 
     def ask(self) -> Params | None: ...
 
@@ -77,11 +77,11 @@ class OptunaSearch:
         self.report(gain)
 
     def report(self, worth: float) -> None:
-        """What the setting asked for last is worth."""
+        """Report what the last setting asked for is worth."""
         self._study.tell(self._trial, worth)
 
     def add(self, params: Params, worth: float) -> None:
-        """A setting that was tried elsewhere."""
+        """Add a setting that was tried elsewhere."""
         import optuna
 
         values = {spec.name: int(v) if spec.is_integer else v for spec, v in zip(SPECS, params.as_tuple(), strict=True)}
@@ -96,14 +96,14 @@ def tpe_search(seed: int, start: Params | None = None) -> OptunaSearch:
 
 
 def gp_search(seed: int, start: Params | None = None) -> OptunaSearch:
-    """Optuna's Gaussian process (Matern 5/2, log expected improvement), a random conversion for each two parameters before it."""
+    """Optuna's Gaussian process (Matern 5/2, log expected improvement), after one random conversion per two parameters."""
     import optuna
 
     return OptunaSearch(optuna.samplers.GPSampler(seed=seed, n_startup_trials=len(SPECS) // 2), start)
 
 
 class Listed:
-    """Given settings, one after the other."""
+    """A list of given settings, one after the other."""
 
     def __init__(self, settings: Sequence[Params]) -> None:
         self._left = list(reversed(settings))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, RunError, StudyError
 from core.machine import Process
+from core.paths import program
 from core.runs.event_types import EvaluationEnded
 from core.runs.events import read_new_lines
 from core.runs.records import read_process, read_queue_entry, read_trial, write_config, write_pruning, write_trial
@@ -300,4 +301,4 @@ class Runner:
         deadline = time.monotonic() + STOP_S
         while any(run_state(live.run).status.is_live for live in self.live) and time.monotonic() < deadline:
             time.sleep(self._poll_s)
-        return StudyStatus.STOPPED, f"asked to stop; continue it with: python -m core search continue {self.study.study_id}"
+        return StudyStatus.STOPPED, f"asked to stop; continue it with: {program()} search continue {self.study.study_id}"

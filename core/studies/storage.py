@@ -23,6 +23,7 @@ from filelock import FileLock
 from core.errors import StudyError
 from core.files import open_file
 from core.locks import held
+from core.paths import program
 from core.studies.study import StudyDir
 
 if TYPE_CHECKING:
@@ -211,9 +212,7 @@ def study_lock(study: StudyDir) -> Iterator[None]:
     Raises:
         StudyError: another one does.
     """
-    refusal = StudyError(
-        f"another process is already working on {study.study_id}; stop it first: python -m core search stop {study.study_id}"
-    )
+    refusal = StudyError(f"another process is already working on {study.study_id}; stop it first: {program()} search stop {study.study_id}")
     with held(study.lock_file, refusal):
         yield
 

@@ -1,4 +1,6 @@
-"""Outcomes of traces that were made before: nothing is traced twice.
+"""Outcomes of traces that were made before, so that none is made twice.
+
+Only results are found here, not work in progress: if two identical conversions are under way at once, both are made.
 
 Two layers: a dictionary for the life of the process, and a bounded SQLite file for what other runs will ask again
 (evaluations, baselines, preparations). The key is the picture's digest (which stands for the work size too), the

@@ -86,12 +86,12 @@ PACKED_BYTES = _BYTES.size
 class Term:
     """One term of the gain.
 
-    ``value``: its size without a weight, of an outcome beside the defaults'; larger is better. ``is_timed``: it depends on the clock, so it
-    is left out where its weight is 0. ``is_learned``: outcome models foresee it.
+    ``formula``: what it is, in words. ``value``: the same, without a weight, of an outcome against the defaults'; larger is better.
+    ``is_timed``: it depends on the clock, so it is left out where its weight is 0. ``is_learned``: outcome models predict it.
     """
 
     name: str
-    label: str
+    formula: str
     colour: str
     default_weight: float
     value: Callable[[Outcome, Outcome], float]
@@ -118,11 +118,11 @@ def _speed(outcome: Outcome, defaults: Outcome) -> float:
     return math.log(max(defaults.cpu_s, MIN_CPU_S) / max(outcome.cpu_s, MIN_CPU_S))
 
 
-# A new term is a row here and its weight in the config's reward section; events, columns, charts and forms follow.
+# A new term is a row here and its weight in the config's reward section; docs/extending.md says what follows and what does not.
 TERMS: tuple[Term, ...] = (
-    Term("quality", "quality", "#0072b2", 1.0, _quality, is_learned=True),
-    Term("size", "size", "#e69f00", 0.1, _size, is_learned=True),
-    Term("speed", "speed", "#009e73", 0.0, _speed, is_timed=True),
+    Term("quality", "ln(visual error of the defaults / visual error)", "#0072b2", 1.0, _quality, is_learned=True),
+    Term("size", "ln(bytes of the defaults / bytes)", "#e69f00", 0.1, _size, is_learned=True),
+    Term("speed", "ln(CPU time of the defaults / CPU time)", "#009e73", 0.0, _speed, is_timed=True),
 )
 TERM_NAMES: tuple[str, ...] = tuple(term.name for term in TERMS)
 LEARNED_TERMS: tuple[str, ...] = tuple(term.name for term in TERMS if term.is_learned)
@@ -172,7 +172,7 @@ class PerTerm:
 
 
 class Weights(PerTerm):
-    """Weights of the terms of the gain; those of :data:`HEADLINE` unless given."""
+    """Weights of the terms of the gain; each term's default weight unless given."""
 
     __slots__ = ()
 
@@ -187,10 +187,14 @@ class Gain(PerTerm):
         return sum(self.values)
 
 
-HEADLINE = Weights(1.0, 0.1, 0.0)
-BALANCED = Weights(0.6, 0.1, 0.3)
-SMALLER = Weights(1.0, 0.4, 0.0)
-FAITHFUL = Weights(1.0, 0.02, 0.0)
+def _quality_and_size(quality: float, size: float) -> Weights:
+    """Weights that compare results: no other term counts, whatever its default weight, so that gains stay comparable."""
+    return Weights(**(dict.fromkeys(TERM_NAMES, 0.0) | {"quality": quality, "size": size}))
+
+
+HEADLINE = _quality_and_size(1.0, 0.1)
+SMALLER = _quality_and_size(1.0, 0.4)
+FAITHFUL = _quality_and_size(1.0, 0.02)
 
 
 def gain(outcome: Outcome, defaults: Outcome, weights: Weights = HEADLINE) -> Gain:

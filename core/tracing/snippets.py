@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.paths import program
 from core.tracing.params import Params
 from core.tracing.pipeline import PLAIN, Mode, Pipeline, settings
 
@@ -11,7 +12,7 @@ def as_tracewright(params: Params, pipeline: Pipeline, work_size: int, mode: Mod
     values = ",".join(f"{value:g}" for value in params.as_tuple())
     more = f" --mode {mode}" if mode != "spline" else ""
     size = 0 if params.is_plain else pipeline.trace_size
-    return f"python -m core logos trace logo.png --params {values} --work-size {work_size} --trace-size {size} --out logo.svg{more}"
+    return f"{program()} logos trace logo.png --params {values} --work-size {work_size} --trace-size {size} --out logo.svg{more}"
 
 
 def as_python(params: Params, mode: Mode = "spline") -> str:

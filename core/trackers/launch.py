@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.config.config import RunConfig
 from core.files import read_small
-from core.paths import PROJECT
+from core.paths import PROJECT, program
 from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
@@ -65,7 +65,7 @@ class Followers:
     def _say(self, step: int, name: str, problem: str) -> None:
         text = (
             f"{TRACKERS[name].label} receives no more data from this run: {problem}. Training continues; "
-            f"python -m core export {self._run.run_id} --format {name} sends it later"
+            f"{program()} export {self._run.run_id} --format {name} sends it later"
         )
         log.warning("%s", text)
         self._events.write(step, WarningGiven(text))

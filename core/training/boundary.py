@@ -56,8 +56,8 @@ class BoundaryCallback(TrainerCallback):
 
 
 class MetricsCallback(BoundaryCallback):
-    """Metrics of each rollout and update into the log, when they are known: stable-baselines3 itself would dump an update's one rollout
-    later, and the last one's never."""
+    """Writes the metrics of each rollout and update to the log as soon as they are known: stable-baselines3 itself would write an update's
+    one rollout later, and the last one's never."""
 
     def __init__(self, state: TrainState, envs: PoolVecEnv, stages: StageManager, means: RolloutMeans, heartbeat: HeartbeatWriter) -> None:
         super().__init__(state)
@@ -93,7 +93,7 @@ class MetricsCallback(BoundaryCallback):
             self.logger.record("curriculum/episodes_in_stage", self._curriculum.n_episodes)
 
     def finish(self) -> None:
-        """Write what an update recorded that no rollout follows."""
+        """Write what the last update recorded, which no rollout follows."""
         has_begun = self._gradient is not None
         if has_begun and self.has_new_update:
             self._flush()
@@ -105,7 +105,7 @@ class MetricsCallback(BoundaryCallback):
         self.logger.dump(self.model.num_timesteps)
 
     def drop_update(self) -> None:
-        """Forget what an update that failed had summed up."""
+        """Forget what a failed update had collected."""
         self._means.take()
         if self._gradient is not None:
             self._gradient.take()
@@ -148,7 +148,7 @@ class EvaluationCallback(BoundaryCallback):
         return True
 
     def evaluate(self, step: int) -> None:
-        """Evaluate now, and keep the best."""
+        """Evaluate now, and keep the checkpoint if it is the best."""
         state = self.state
         with self._heartbeat.busy_with("evaluating"):
             found = self._evaluator.evaluate(step, self._policy, state.best_gain)
@@ -162,7 +162,7 @@ class EvaluationCallback(BoundaryCallback):
 
 
 class FollowersCallback(BoundaryCallback):
-    """Tells where a tracker gets no more of the run; nothing of it ends one."""
+    """Reports when a tracker receives no more of the run; this never ends a run."""
 
     def __init__(self, state: TrainState, followers: Followers) -> None:
         super().__init__(state)
@@ -174,7 +174,7 @@ class FollowersCallback(BoundaryCallback):
 
 
 class HealthCallback(BoundaryCallback):
-    """Tells what the doctor found, and acts on it as far as the run allows."""
+    """Reports what the doctor found, and acts on it as far as the run allows."""
 
     def __init__(self, state: TrainState, doctor: Doctor, interventions: Interventions, events: EventWriter) -> None:
         super().__init__(state)
@@ -188,7 +188,7 @@ class HealthCallback(BoundaryCallback):
         """Take what was found since the last look; returns whether to go on.
 
         Raises:
-            TrainingError: the networks are no numbers any more, and nothing may be done about it.
+            TrainingError: the networks hold numbers that are not finite, and no remedy is allowed.
         """
         for finding in self._doctor.take():
             log.warning("step %d: %s; %s", finding.step, finding.title, finding.evidence)
@@ -203,7 +203,7 @@ class HealthCallback(BoundaryCallback):
 
 
 class CheckpointCallback(BoundaryCallback):
-    """The last checkpoint after every update, periodic ones beside it; ends the run where something asked for that."""
+    """The last checkpoint after every update, periodic ones beside it; ends the run if that was asked for."""
 
     def __init__(self, state: TrainState, config: RunConfig, checkpoints: CheckpointManager, save: Callable[[str], None]) -> None:
         super().__init__(state)

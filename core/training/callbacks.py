@@ -1,6 +1,6 @@
 """What happens at each step of a training: episodes and metrics into the event log, stages, pauses, limits.
 
-Public ``on_step`` keeps the books, private ``_on_step`` is ours; returning False is the whole stop protocol. What happens between two
+Public ``on_step`` is stable-baselines3's own bookkeeping, private ``_on_step`` is ours; returning False is the whole stop protocol. What happens between two
 updates is in core/training/boundary.py. Needs torch.
 """
 
@@ -37,7 +37,7 @@ MEMORY_LEFT = 0.05  # share of the machine's memory at which a run stops rather 
 
 
 class EventLogWriter(KVWriter):
-    """Stable-baselines3's metrics into the event log; skips what is no finite-or-NaN number."""
+    """Writes stable-baselines3's metrics to the event log; skips values that are not numbers."""
 
     def __init__(self, events: EventWriter) -> None:
         self._events = events
@@ -75,14 +75,14 @@ class GradientNorm:
         self._squares.clear()
 
     def take(self) -> float | None:
-        """Mean norm since the last call, None without any update."""
+        """Mean norm since the last call; None if there was no update."""
         mean = float(np.mean(self._norms)) if self._norms else None
         self._norms.clear()
         return mean
 
 
 class RolloutMeans:
-    """Means over a rollout of what its steps and episodes add."""
+    """Means over a rollout of the values that its steps and episodes add."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
@@ -98,7 +98,7 @@ class RolloutMeans:
 
 
 class TrainerCallback(BaseCallback):
-    """The base of ours: once the run is over, nothing more is done in the step that stable-baselines3 still takes."""
+    """The base of our callbacks: once the run is over, they do nothing in the step that stable-baselines3 still takes."""
 
     def __init__(self, state: TrainState) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class TrainerCallback(BaseCallback):
 
 
 class CurriculumCallback(TrainerCallback):
-    """Moves the curriculum on with each episode, and has the environments draw what its stage wants."""
+    """Advances the curriculum with each episode, and has the environments draw the logos of its stage."""
 
     n_stages_ended = 0  # in this process
 
@@ -128,7 +128,7 @@ class CurriculumCallback(TrainerCallback):
         config: CurriculumConfig,
         step: Callable[[], int],
     ) -> None:
-        """``logos``: of the pool, the first ``n_train`` for training; ``step``: num_timesteps of now."""
+        """``logos``: those of the pool, the first ``n_train`` for training; ``step``: returns the current num_timesteps."""
         super().__init__(state)
         self._events, self._envs, self._logos, self._n_train = events, envs, logos, n_train
         self.curriculum, self._config, self._step = curriculum, config, step
@@ -159,7 +159,7 @@ class CurriculumCallback(TrainerCallback):
         return logo.category in stage.categories and fits and (stage.variants or not is_variant(logo))
 
     def act_on(self, decision: Decision | None) -> None:
-        """Into the log with a decision of the curriculum's, and on to the next stage where it ended one."""
+        """Log a decision of the curriculum, and go on to the next stage if it ended one."""
         if decision is None:
             return
         record = StageEnded if decision.ends_stage else StageDecision
@@ -178,7 +178,7 @@ class CurriculumCallback(TrainerCallback):
 
 
 class EpisodeLog(TrainerCallback):
-    """Writes an event per episode, and tells the curriculum."""
+    """Writes an event per episode, and passes it on to the curriculum."""
 
     def __init__(
         self,
@@ -247,7 +247,7 @@ class EpisodeLog(TrainerCallback):
 
 
 class ControlCallback(TrainerCallback):
-    """Holds while a pause is wanted, and ends the training where it is to stop."""
+    """Waits while a pause is requested, and ends the training when it is to stop."""
 
     def __init__(self, state: TrainState, run: RunDir, events: EventWriter, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
         super().__init__(state)
@@ -268,7 +268,7 @@ class ControlCallback(TrainerCallback):
 
 
 class ResourceCallback(TrainerCallback):
-    """Measures what the run takes, and stops it before the machine's memory is used up."""
+    """Measures the run's resources, and stops it before the machine runs out of memory."""
 
     def __init__(self, state: TrainState, config: RunConfig, events: EventWriter, stop: StopFlag, meter: Meter, every_s: float) -> None:
         super().__init__(state)

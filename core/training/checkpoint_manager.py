@@ -1,8 +1,8 @@
-"""Checkpoints as a run keeps them: which are written, which are dropped, and from which a run goes on.
+"""A run's checkpoints: which are written, which are deleted, and from which it resumes.
 
-Guarantees: there is always a whole checkpoint once there was one, also when the process dies while it writes; a full
-disk makes the run wait, not fail; the run's folder stays within its budget as far as dropping checkpoints and old SVGs
-can do.
+Guarantees: once there is a complete checkpoint there always is one, even if the process dies while writing; a full
+disk makes the run wait, not fail; the run's folder stays within its budget as far as deleting checkpoints and old SVGs
+allows.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger("tracewright")
 
 
 def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, Any] | None, list[str]]:
-    """(folder, state, what was wrong with others) of the checkpoint to go on from: the newest whole one, or the one
-    that is wanted; None where the run has none.
+    """(folder, state, what was wrong with others) of the checkpoint to resume from: the newest complete one, or the one
+    that was asked for; None if the run has none.
 
     Raises:
-        CheckpointError: the wanted one, or all, are damaged.
+        CheckpointError: the one asked for, or all, are damaged.
         RunError: there is none of that name.
     """
     from core.agents.checkpoint import read_checkpoint
@@ -57,7 +57,7 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
 
 
 class CheckpointManager:
-    """Writes and drops the checkpoints of one run."""
+    """Writes and deletes the checkpoints of one run."""
 
     def __init__(self, run: RunDir, config: RunConfig, events: EventWriter, disk_guard: DiskGuard) -> None:
         self._run, self._config, self._events, self._disk_guard = run, config, events, disk_guard
@@ -71,7 +71,7 @@ class CheckpointManager:
         self._disk_guard.keep(lambda: save_checkpoint(self._run.checkpoints / name, agent, self._config, extra, old))
 
     def adopt(self, folder: Path) -> Path:
-        """Make a checkpoint the last one, so that the run goes on from there whatever happens next; returns it."""
+        """Make a checkpoint the last one, so that the run resumes from there whatever happens next; returns it."""
         from core.agents.checkpoint import copy_checkpoint
 
         last = self._run.checkpoints / "last"
@@ -81,7 +81,7 @@ class CheckpointManager:
         return last
 
     def prune(self) -> None:
-        """Drop periodic checkpoints that are not to be kept, and more where the run is beyond its disk budget."""
+        """Delete periodic checkpoints that are not to be kept, and more if the run exceeds its disk budget."""
         c = self._config.checkpoint
         periodic = sorted(self._run.checkpoints.glob("step-*"))
         for folder in periodic[: -c.keep]:
@@ -110,5 +110,5 @@ class CheckpointManager:
         return every > 0 and n % every == 0
 
     def _old_evaluations(self) -> list[Path]:
-        """Folders of SVGs from the second to the last but one; the first and the last are what one compares."""
+        """Folders of SVGs from the second to the last but one; the first and the last are kept for comparison."""
         return sorted((self._run.path / "evaluations").glob("*"))[1:-1]

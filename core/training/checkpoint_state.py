@@ -1,5 +1,5 @@
-"""What a trainer's callbacks share, and what of it a checkpoint holds. The keys of ``state.json`` stay, so that checkpoints of before
-can be read.
+"""What a trainer's callbacks share, and which part of it a checkpoint holds. The keys of ``state.json`` never change, so that older
+checkpoints can be read.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ class TrainState:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages on which it depends whether training goes on to the bit."""
+    """Versions of the packages that must match for training to resume bit for bit."""
     return {name: metadata.version(name) for name in _PACKAGES}

@@ -10,14 +10,15 @@ from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
-from core.errors import LogosError
+from core.errors import LogosError, SvgError
 from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
-from core.paths import runs_home, trace_cache_file
+from core.paths import program, runs_home, trace_cache_file
 from core.runs.event_types import LogosLoaded, PhaseStarted, WarningGiven, WorkerLost
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+from core.tracing.allowed import checked
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import TERMS
 from core.tracing.picture import encode_png
@@ -36,7 +37,7 @@ def load_set(config: RunConfig) -> LogoSet:
 
 
 def training_logos(config: RunConfig, train: list[Logo], on_phase: Callable[[str], None] = lambda text: None) -> list[Logo]:
-    """What a run learns from: the training logos of its set, built-in ones beside them, and variants of all."""
+    """What a run learns from: the training logos of its set, built-in ones as configured, and variants of all."""
     c = config.logos
     if c.add_builtin and c.path != BUILTIN:
         known = {logo.digest for logo in train}
@@ -72,7 +73,7 @@ class DataLoader:
     def open(self, digest: str = "", quarantined: list[str] | None = None) -> None:
         """Load the logos and start the workers.
 
-        ``digest``: what the logos must be, where a run goes on; ``quarantined``: digests of pictures that are left out.
+        ``digest``: what the digest of the logos must be, in a resumed run; ``quarantined``: digests of pictures that are left out.
 
         Raises:
             LogosError: they can't be read, differ, or none is left to train on or to evaluate.
@@ -106,7 +107,7 @@ class DataLoader:
             raise
 
     def phase(self, text: str) -> None:
-        """Show what the trainer is at before its first step."""
+        """Show what the trainer is doing before its first step."""
         self._heartbeat.phase = text
         self._events.write(self._heartbeat.step, PhaseStarted(text))
         log.info("%s", text)
@@ -150,15 +151,18 @@ class DataLoader:
             self._events.write(self._heartbeat.step, WarningGiven(text))
 
     def _keep_pictures(self) -> None:
-        """What the Gallery shows beside the agent's SVGs: each validation logo and its SVG under the defaults."""
+        """Keep what the Gallery shows next to the agent's SVGs: each validation logo and its SVG under the defaults."""
         for i in self.evaluated:
             logo = self.logos[i]
             if not self._run.default_svg_file(logo.digest).exists():
                 self._disk_guard.write(self._run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
-                self._disk_guard.write(self._run.default_svg_file(logo.digest), logo.default_svg.encode())
+                try:
+                    self._disk_guard.write(self._run.default_svg_file(logo.digest), checked(logo.default_svg) if logo.default_svg else b"")
+                except SvgError as error:
+                    self._events.write(self._heartbeat.step, WarningGiven(f"{logo.name}: {error}"))
 
     def _on_loss(self, loss: Loss) -> None:
-        """A worker was replaced: into the log, with what repeats the case."""
+        """Log that a worker was replaced, and how to reproduce the case."""
         lost = WorkerLost(loss.worker, loss.failure, loss.reason)
         repeat = ""
         if loss.job is not None:
@@ -168,7 +172,7 @@ class DataLoader:
                 self._disk_guard.write(path, encode_png(logo.pixels))
             values = ",".join(f"{float(v):.10g}" for v in loss.job.params.values())
             size = 0 if loss.job.params.is_plain else self.pool.store.pipeline.trace_size
-            repeat = f"python -m core logos trace {path} --params {values} --trace-size {size}"
+            repeat = f"{program()} logos trace {path} --params {values} --trace-size {size}"
             lost = replace(
                 lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
                 case=self._run.relative(path),

@@ -1,4 +1,4 @@
-"""What a trainer does while the disk is full: it waits for free space, and shows that it does."""
+"""What a trainer does while the disk is full: it waits for free space, and says so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETRY_S = 1.0
 
 
 class DiskGuard:
-    """Waits for free space while the disk is full, and shows it; a stop ends the waiting with the error."""
+    """Waits for free space while the disk is full, and says so; a request to stop ends the wait with the error."""
 
     def __init__(self, run: RunDir, heartbeat: HeartbeatWriter, stop: StopFlag) -> None:
         self._run, self._heartbeat, self._stop = run, heartbeat, stop
@@ -36,7 +36,7 @@ class DiskGuard:
                 raise error
 
     def keep(self, act: Callable[[], T]) -> T:
-        """Do ``act``, again and again while the disk is full."""
+        """Do ``act``, and repeat it while the disk is full."""
         while True:
             try:
                 return act()
@@ -44,5 +44,5 @@ class DiskGuard:
                 self.wait(error)
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write a file of the run whole."""
+        """Write one of the run's files as a whole."""
         self.keep(lambda: write_aside(path, data, within=self._run.path))

@@ -1,4 +1,4 @@
-"""The periodic evaluation of a run: the policy and the reference methods on its validation logos, into the event log."""
+"""The periodic evaluation of a run: measures the policy and the reference methods on its validation logos and logs the results."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 
 from core.config.config import RunConfig
 from core.environment.episode import Actor, EnvSpec
+from core.errors import SvgError
 from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_policy, summarise
-from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated
+from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated, WarningGiven
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.search.baselines import BASELINES
 from core.search.parallel import search_in_parallel
 from core.search.searchers import SEARCHES
 from core.statistics import Paired, Summary
+from core.tracing.allowed import checked
 from core.training.data_loader import DataLoader
 from core.training.disk_guard import DiskGuard
 
@@ -27,14 +29,14 @@ REFERENCE_SEARCHES = ("random", "tpe")
 
 
 class Evaluator:
-    """Measures and tells; what follows from it is the trainer's to decide."""
+    """Measures and logs; what follows from the results is for the trainer to decide."""
 
     def __init__(self, run: RunDir, config: RunConfig, spec: EnvSpec, events: EventWriter, data: DataLoader, disk_guard: DiskGuard) -> None:
         self._run, self._config, self._spec, self._events, self._data, self._disk_guard = run, config, spec, events, data, disk_guard
         self._single: list[float] = []  # gains of the best single setting on the same logos
 
     def write_references(self, step: int) -> None:
-        """Baselines on the same validation logos, for the lines that the agent's curve is seen against."""
+        """Measure the baselines on the same validation logos, for the reference lines beside the agent's curve."""
         data = self._data
         for method in REFERENCE_METHODS:
             results = evaluate_baseline(data.pool, data.logos, data.evaluated, method)
@@ -49,7 +51,7 @@ class Evaluator:
             self._events.write(step, BaselineMeasured(method, found.mean, found.low, found.high, len(trajectories), budget))
 
     def evaluate(self, step: int, policy: Actor, best_gain: float | None) -> EvaluationEnded:
-        """The policy on the validation logos, acting deterministically; written, and returned."""
+        """Evaluate the policy, acting deterministically, on the validation logos; the summary is logged and returned."""
         started, data = time.monotonic(), self._data
         results = evaluate_policy(data.pool, data.logos, data.evaluated, self._spec, policy)
         summary = summarise(results)
@@ -73,9 +75,12 @@ class Evaluator:
     def _record(self, step: int, result: LogoResult) -> LogoEvaluated:
         outcome, defaults, svg = result.outcome, result.logo.defaults, ""
         if self._config.evaluation.keep_svgs and result.svg:
-            path = self._run.svg_file(step, result.logo.digest)
-            self._disk_guard.write(path, result.svg.encode())
-            svg = self._run.relative(path)
+            try:
+                path = self._run.svg_file(step, result.logo.digest)
+                self._disk_guard.write(path, checked(result.svg))
+                svg = self._run.relative(path)
+            except SvgError as error:
+                self._events.write(step, WarningGiven(f"{result.logo.name}: {error}"))
         return LogoEvaluated(
             logo=result.logo.name,
             category=result.logo.category,

@@ -1,4 +1,4 @@
-"""What a trainer's process shows and hears: its heartbeat, and the signals that ask it to stop."""
+"""A trainer's contact with the outside: its heartbeat, and the signals that ask it to stop."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class StopFlag:
 
 
 class HeartbeatWriter:
-    """Writes the trainer's heartbeat every two seconds from a thread of its own; a run whose config is gone is stopped."""
+    """Writes the trainer's heartbeat every two seconds from a thread of its own; stops a run whose config was deleted."""
 
     def __init__(self, run: RunDir, stop: StopFlag | None = None) -> None:
         self._run, self._process, self._stop_flag = run, Process.of(os.getpid()), stop

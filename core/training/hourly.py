@@ -1,6 +1,6 @@
-"""A note into the trainer's log every hour: how far it is, what it gained, how fast it goes. It listens to the event log and writes none.
+"""A note in the trainer's log every hour: its progress, gain and speed. It listens to the event log and writes no events.
 
-Guarantee: at most one line per hour, made from figures that are there already; a training pays a comparison of two clocks per event.
+Guarantee: at most one line per hour, made from existing figures; it costs a training one comparison of two times per event.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HOUR_S = 3600.0
 
 
 class HourlyNotes:
-    """A listener to the log. ``clock``: seconds, evenly; ``tell``: takes the note."""
+    """A listener to the log. ``clock``: monotonic seconds; ``tell``: receives the note."""
 
     def __init__(
         self,

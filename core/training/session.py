@@ -1,7 +1,7 @@
-"""The parts of one attempt once the logos are there, put together: agent, environments, curriculum, callbacks in their order; and what a
-checkpoint holds of them. Guarantee: from what is dumped here between two updates, training goes on exactly.
+"""Puts the parts of one attempt together once the logos are loaded: agent, environments, curriculum, callbacks in their order; and what a
+checkpoint holds of them. Guarantee: from what is dumped here between two updates, training resumes exactly.
 
-Imports stable-baselines3 where it is called, so that the command line starts without it.
+Imports stable-baselines3 only when called, so that the command line starts without it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ METER_S = 10.0  # between two looks at the machine
 
 @dataclass
 class Extras:
-    """What a caller may hand in beside the run: more callbacks (after ours), listeners to the log, a stop flag of its own."""
+    """What a caller may pass in addition to the run: more callbacks (after ours), listeners to the log, a stop flag of its own."""
 
     callbacks: Sequence[BaseCallback] = ()
     listeners: Sequence[Listener] = ()
@@ -104,7 +104,7 @@ class Session:
         self.callbacks: CallbackList = self._in_order(extras)
 
     def _in_order(self, extras: Extras) -> CallbackList:
-        """The order is what happens at a boundary between two updates, and after it at each step."""
+        """In the order of what happens at a boundary between two updates, then of what happens at each step."""
         from stable_baselines3.common.callbacks import CallbackList
 
         from core.training import boundary
@@ -135,11 +135,11 @@ class Session:
         )
 
     def step(self) -> int:
-        """num_timesteps of now."""
+        """The current num_timesteps."""
         return int(self.agent.num_timesteps)
 
     def save(self, name: str) -> None:
-        """Write a checkpoint of that name; all but the last one are told."""
+        """Write a checkpoint of that name, with an event for all but the last one."""
         c = self.context
         c.disk_guard.keep(lambda: self.vec_env.experience.write(c.run.experience_file))
         c.checkpoints.save(name, self.agent, self.dump())
@@ -148,14 +148,14 @@ class Session:
             c.events.sync()
 
     def restore(self, restored: dict[str, Any], is_fork: bool, is_newest: bool) -> None:
-        """Put back what a checkpoint held beside the agent; ``is_newest``: whether it is the newest one of the run."""
+        """Restore what a checkpoint held besides the agent; ``is_newest``: whether it is the newest one of the run."""
         if is_fork:
             self._restore_as_fork(restored)
         else:
             self._restore(restored, is_newest)
 
     def dump(self) -> dict[str, Any]:
-        """Everything that a checkpoint holds beside the agent."""
+        """Everything that a checkpoint holds besides the agent."""
         is_begun = self.agent._last_obs is not None
         return {
             "trainer": {
@@ -174,7 +174,7 @@ class Session:
         }
 
     def _restore(self, restored: dict[str, Any], is_newest: bool) -> None:
-        """Put back what :meth:`dump` gave; ``is_newest``: whether it is the newest checkpoint of the run."""
+        """Restore what :meth:`dump` returned; ``is_newest``: whether it is the newest checkpoint of the run."""
         trainer = restored["trainer"]
         self.curriculum.restore(trainer["curriculum"])
         self.stages.restore(trainer.get("stages", {}), is_newest=is_newest)
@@ -194,7 +194,7 @@ class Session:
         self.state.last_periodic = self.agent.num_timesteps
 
     def put_environments_back(self, restored: dict[str, Any]) -> None:
-        """The environments in the middle of their episodes, and what the agent saw last."""
+        """Restore the environments in the middle of their episodes, and what the agent saw last."""
         from stable_baselines3.common.vec_env import VecNormalize
 
         agent, vec_env = self.agent, self.vec_env

@@ -1,7 +1,7 @@
-"""What a trainer does for its curriculum between updates: commands by hand, probes, and the test for forgetting.
+"""What a trainer does for its curriculum between updates: commands from a person, probes, and the test for forgetting.
 
 After each stage the policy, acting deterministically, is measured against the demands of every stage, so that a run
-says what it kept of the earlier ones. Guarantee: with a curriculum that is off nothing here costs anything.
+shows how much it retained of the earlier ones. Guarantee: costs nothing if the curriculum is off.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_LOGOS = 240  # an evaluation of the stages: validation logos first, then tra
 
 
 class StageManager:
-    """``step``: num_timesteps of now."""
+    """``step``: returns the current num_timesteps."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class StageManager:
         self._n_applied = 0  # of the commands in the run's folder; what is given while the run starts waits for its first update
 
     def on_start(self, policy: Actor) -> None:
-        """Measure before the first step, and skip what is mastered already."""
+        """Measure before the first step, and skip stages that are already mastered."""
         if self.curriculum.is_enabled:
             self._evaluate(policy)
 
     def on_boundary(self, policy: Actor) -> None:
-        """Between two updates: act on the commands since, and on a stage that ended."""
+        """Between two updates: act on new commands, and on a stage that ended."""
         commands = read_commands(self._run)
         waiting, self._n_applied = commands[self._n_applied :], len(commands)
         for command, _ in groupby(waiting):  # an impatient second press means the first
@@ -65,7 +65,7 @@ class StageManager:
             self._evaluate(policy)
 
     def on_end(self, policy: Actor) -> None:
-        """The test for forgetting: every stage again, beside what it was when it ended."""
+        """The test for forgetting: measure every stage again, compared with when it ended."""
         if self.curriculum.is_enabled:
             self._evaluate(policy, is_final=True)
 

@@ -1,7 +1,7 @@
 """One training run, from its folder to its last event. The only writer of the run's log.
 
 Guarantees: whatever ends a run (done, a signal, an error), the log says so with the reason, unless the process was
-killed; and after every update there is a checkpoint from which training goes on exactly.
+killed; and after every update there is a checkpoint from which training resumes exactly.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import logging
 import os
 import platform
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from core.agents.sealed import damage_of
 from core.config.config import RunConfig
 from core.environment.experience import experience_of, read_experience
 from core.environment.spec import env_spec
-from core.errors import RunError
+from core.errors import CheckpointError, DamagedFileError, RunError
 from core.health.doctor import Doctor
 from core.health.history import SEEN
 from core.machine import Process
@@ -65,7 +68,7 @@ def train(
 ) -> Ending:
     """Run a training in this process until it ends.
 
-    ``checkpoint``: go on from this one rather than the last; ``cause``: why it was started again, for the log;
+    ``checkpoint``: resume from this one instead of the last; ``cause``: why it was started again, for the log;
     ``after_attempt``: the last attempt that whoever started this knew of.
 
     Raises:
@@ -135,12 +138,22 @@ class _Origin:
 
     @property
     def is_new(self) -> bool:
-        """Whether it begins with a first step."""
+        """Whether it begins at step 0."""
         return self.restored is None or self.is_fork
 
     @property
     def step(self) -> int:
         return int(self.restored["step"]) if self.restored else 0
+
+
+@contextmanager
+def _damage(folder: Path | None) -> Iterator[None]:
+    """A state that is whole by its checksum but does not hold what it should is an error of the checkpoint."""
+    try:
+        with damage_of("state.json"):
+            yield
+    except DamagedFileError as error:
+        raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
 
 
 class Trainer:
@@ -192,7 +205,7 @@ class Trainer:
         c.events.write(origin.step, told)
 
     def _note(self, notes: list[str], origin: _Origin) -> None:
-        """Say what is not as one would expect: damaged checkpoints, other versions than before."""
+        """Warn about the unexpected: damaged checkpoints, package versions that have changed."""
         if notes and origin.folder is not None:
             notes = [f"{'; '.join(notes)}. The run continues from {origin.folder.name} instead"]
         before, now = (origin.restored or {}).get("versions") or {}, versions()
@@ -213,27 +226,30 @@ class Trainer:
         session = Session(c, self._extras)
         if origin.restored is not None and origin.folder is not None:
             load_weights(origin.folder, session.agent, origin.restored)
-            session.restore(origin.restored, origin.is_fork, origin.is_newest)
+            with _damage(origin.folder):
+                session.restore(origin.restored, origin.is_fork, origin.is_newest)
         session.stage_callback.set_eligible()
         if origin.is_new:
             session.evaluation.evaluate(session.step())
             c.data.phase("measuring the baselines")
             c.evaluator.write_references(c.heartbeat.step)
         elif origin.restored is not None:
-            restore_rng(origin.restored["rng"])
+            with _damage(origin.folder):
+                restore_rng(origin.restored["rng"])
         c.heartbeat.phase = "training"
         if not c.stop and session.step() < c.config.total_timesteps and not session.curriculum.is_finished:
             if origin.is_new:
                 session.stage_callback.write_stage_start()
                 session.stages.on_start(session.policy)
             elif origin.restored is not None:
-                session.put_environments_back(origin.restored)
+                with _damage(origin.folder):
+                    session.put_environments_back(origin.restored)
             self._learn_on(session)
         return self._finish(session)
 
     def _learn_on(self, session: Session) -> None:
-        """Train until the end, or until something ends it; go on where an update broke the networks and they could be
-        put back."""
+        """Train until the end, or until something ends it; continue if an update broke the networks and they could be
+        restored."""
         agent = session.agent
         while True:
             # With the counter kept, learn() adds what is given here to it: the horizon of the schedules stays.
@@ -273,7 +289,7 @@ class Trainer:
         return Ending(Status.COMPLETED, reason, state.last_gain, state.verdict)
 
     def _learn_outcomes(self, session: Session) -> None:
-        """Fit the outcome model and put it beside the policies that are kept."""
+        """Fit the outcome model and add it to the kept checkpoints."""
         c, config = self.context, self.context.config.outcome
         rows = read_experience(c.run.experience_file, session.vec_env.experience.n_written)
         if not config.members or len(rows) < MIN_CONVERSIONS:

@@ -4,7 +4,7 @@ The state of the environments stays in the trainer's process and workers only co
 over the workers, no episode depends on which worker served it, and a worker can be replaced without loss. Does not import
 torch or stable-baselines3. Guarantees: every submitted job gets a result; a worker that dies or exceeds its time or memory
 limit is replaced, and its job fails with the reason; workers end with their parent, even if it is killed; with a cache,
-the same picture and parameters are not traced twice.
+what it already knows is not traced again.
 """
 
 from __future__ import annotations

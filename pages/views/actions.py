@@ -16,20 +16,23 @@ from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from core.scheduling import local, queue
 from pages.server.service import Console
+from pages.views.access import acts
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
+from pages.views.text import plain
 from storage import export, queries
 from storage.store import Store
 
 
+@acts("run.start", is_drawn=True)
 def start(console: Console, config: RunConfig) -> None:
     """Put a run into the queue, which starts it at once where it fits, and go to its live page."""
     try:
         check_preflight(config, console.home)
         run = queue.submit(console.home, config)
     except (OSError, RunError) as error:
-        st.error(f"The run could not be started: {error}")
+        st.error(plain(f"The run could not be started: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -39,17 +42,18 @@ def start_preset(console: Console, name: str) -> None:
     try:
         config = load_config(presets()[name])
     except (ConfigError, KeyError) as error:
-        st.error(f"The preset {name} can't be used: {error}")
+        st.error(plain(f"The preset {name} can't be used: {error}"))
         return
     start(console, config)
 
 
+@acts("run.fork", is_drawn=True)
 def fork(console: Console, parent: RunDir, checkpoint: str, config: RunConfig) -> None:
     """Put a fork into the queue and go to its live page."""
     try:
         run = queue.fork(console.home, parent, checkpoint, config)
     except (OSError, RunError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -64,7 +68,7 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
             raise RunError(f"{parent.run_id} has no checkpoint yet")
         config = queue.fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
     except (OSError, RunError, ConfigError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     fork(console, parent, checkpoint, config)
 
@@ -91,33 +95,40 @@ def invite(console: Console, text: str) -> None:
     st.stop()
 
 
+@acts("run.stop")
 def stop(run: RunDir, force: bool = False) -> None:
     _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; the last checkpoint is kept")
 
 
+@acts("run.pause")
 def pause(run: RunDir) -> None:
     _tell(lambda: local.pause(run), "Pausing after the current step")
 
 
+@acts("run.continue")
 def proceed(run: RunDir) -> None:
     _tell(lambda: local.proceed(run), "Continuing")
 
 
+@acts("run.resume")
 def resume(console: Console, run: RunDir, checkpoint: str = "") -> None:
     """Into the queue, which starts it at once where it fits."""
     _tell(lambda: queue.resume(run, checkpoint), f"Resumes from {checkpoint or 'the last checkpoint'} as soon as capacity allows")
     console.scheduler.wake()
 
 
+@acts("queue.cancel")
 def cancel(run: RunDir) -> None:
     _tell(lambda: queue.cancel(run), "Removed from the queue")
 
 
+@acts("queue.move")
 def move(console: Console, run: RunDir, place: queue.Place) -> None:
     _tell(lambda: queue.move(run, place), "Next in the queue" if place == "first" else "Moved")
     console.scheduler.wake()
 
 
+@acts("run.steer")
 def steer(run: RunDir, command: str) -> None:
     """Give a running curriculum a command."""
 
@@ -128,27 +139,32 @@ def steer(run: RunDir, command: str) -> None:
     _tell(act, "Takes effect at the run's next update")
 
 
+@acts("run.rename")
 def rename(run: RunDir, key: str) -> None:
     name = str(st.session_state.get(key, "")).strip()[:80]
     _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 
+@acts("run.delete")
 def delete(run: RunDir) -> None:
     """Out of everything; the Runs page offers to put it back."""
     st.session_state["undo"] = ("delete", run.run_id)
     _tell(lambda: trash.discard(run), f"Deleted {run.run_id}")
 
 
+@acts("run.archive")
 def archive(run: RunDir, is_archived: bool = True) -> None:
     st.session_state["undo"] = ("archive", run.run_id) if is_archived else None
     _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} {'archived' if is_archived else 'unarchived'}")
 
 
+@acts("run.restore")
 def restore(console: Console, run_id: str) -> None:
     st.session_state["undo"] = None
     _tell(lambda: trash.restore(console.home, run_id), f"{run_id} restored")
 
 
+@acts("trash.empty")
 def empty_trash(console: Console) -> None:
     st.session_state["undo"] = None
     _tell(lambda: trash.empty(console.home), "Deleted for good")

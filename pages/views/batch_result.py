@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import PictureError, RunError
-from core.logos.pictures import read_picture
+from core.errors import PictureError, RunError, SvgError
+from core.logos.intake import read_picture
+from core.logos.uploads import Intake, Refused
 from core.logos.vectors import own_vector
 from core.scheduling import job, review
 from core.scheduling.batch import Batch
@@ -18,8 +19,10 @@ from core.scheduling.review import Item
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import Picture, decode_png, fit
 from pages.views import contact_sheet
+from pages.views.access import acts
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
+from pages.views.intake import show_intake
 from pages.views.links import drop_parameters
 from pages.views.shell import say
 from pages.views.text import bytes_text, gain_text, plain
@@ -75,8 +78,7 @@ def results(which: Batch) -> None:
     result = which.result()
     if result is None:
         return
-    for skipped in result["skipped"]:
-        st.warning(plain(f"Skipped {Path(skipped['file']).name}: {skipped['reason']}"))
+    show_intake(with_skipped(which.intake(), result["skipped"]), which.batch_id)
     items = review.items(which)
     if not items:
         st.error("None of the pictures could be converted." if not result["results"] else "The SVGs of this batch are gone.")
@@ -96,6 +98,15 @@ def results(which: Batch) -> None:
     contact_sheet.draw(which, items)
     with st.expander("All figures", icon=":material/table_rows:"):
         all_results(items)
+
+
+def with_skipped(intake: Intake, skipped: list[dict[str, str]]) -> Intake:
+    """What became of the files, with those that could not be read or converted."""
+    reasons = {Path(item["file"]).name: item["reason"] for item in skipped}
+    left = [item for item in intake.taken if item.name not in reasons]
+    known = {item.name: item.given for item in intake.taken}
+    refused = [Refused(known.get(name, name), reason) for name, reason in reasons.items()]
+    return Intake(left, [*intake.refused, *refused], intake.passed_over)
 
 
 def totals(items: Sequence[Item]) -> None:
@@ -145,6 +156,7 @@ def delete_button(which: Batch) -> None:
     )  # fmt: skip
 
 
+@acts("batch.delete")
 def delete(which: Batch) -> None:
     """Out of the list, to be put back by what :func:`undo` offers."""
     try:
@@ -157,6 +169,11 @@ def delete(which: Batch) -> None:
     say("Deleted")
 
 
+@acts("batch.cancel")
+def cancel(which: Batch) -> None:
+    which.cancel()
+
+
 def undo(folder: Path) -> None:
     """What was just deleted, with the button that puts it back. ``folder``: of all batches."""
     batch_id = st.session_state.get(UNDO)
@@ -166,6 +183,7 @@ def undo(folder: Path) -> None:
             st.button("Undo", icon=":material/undo:", key="undo.button", on_click=_restore, args=(folder, batch_id))
 
 
+@acts("batch.restore")
 def _restore(folder: Path, batch_id: str) -> None:
     st.session_state.pop(UNDO, None)
     try:
@@ -235,8 +253,8 @@ def _viewer(which: Batch, item: Item, pair: str) -> tuple[bytes, bytes] | None:
     file = which.pictures / item.picture
     try:
         png, width, height = original(str(file), file.stat().st_mtime, which.request().max_side)
-        base, best = contact_sheet.by_defaults(which, item), item.shown.path.read_bytes()
-    except (OSError, PictureError) as error:
+        base, best = contact_sheet.by_defaults(which, item), item.shown.read()
+    except (OSError, PictureError, SvgError) as error:
         st.warning(plain(f"{item.picture} can't be shown: {error}."))
         return None
     sides = {"original": png_url(png), "defaults": svg_url(base), "best": svg_url(best)}
@@ -259,15 +277,15 @@ def _facts(which: Batch, item: Item, faces: tuple[bytes, bytes] | None) -> None:
         n_bytes = item.figure("bytes")
         st.metric("Bytes", bytes_text(n_bytes), f"{n_bytes / max(row['bytes_default'], 1) - 1:+.0%}", delta_color="inverse")
         st.metric("Conversions", f"{row['n_conversions']}")
-    svg = item.shown.path.read_bytes()
     if faces is not None:
         png, base = faces
+        svg = item.shown.read()
         against_the_vector(
             own_vector(which.pictures / item.picture), f"{which.batch_id}/{item.name}/{item.shown.choice}", decode_png(png),
             svg.decode(errors="replace"), base.decode(errors="replace"),
         )  # fmt: skip
+        st.download_button("SVG", svg, item.shown.path.name, "image/svg+xml", on_click="ignore", icon=":material/download:", key="svg")
     st.caption(MADE_BY.get(str(item.figure("made_by")), ""))
-    st.download_button("SVG", svg, item.shown.path.name, "image/svg+xml", on_click="ignore", icon=":material/download:", key="svg")
     with st.expander("Parameters"):
         lines = ["| parameter | defaults | result |", "| --- | ---: | ---: |"]
         lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True) if n in row]

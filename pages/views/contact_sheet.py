@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from core.errors import PictureError, RunError
-from core.logos.pictures import read_picture
+from core.errors import PictureError, RunError, SvgError
+from core.logos.intake import read_picture
 from core.scheduling import review
 from core.scheduling.batch import Batch
 from core.scheduling.review import BEST, CLOSER, DEFAULTS, SMALLER, Item
 from core.tracing.picture import Picture, fit
+from pages.views.access import acts
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import sheet
 from pages.views.shell import say
@@ -48,10 +49,10 @@ def by_defaults(batch: Batch, item: Item) -> bytes:
     try:
         kept = item.versions.get(DEFAULTS)
         if kept is not None:
-            return kept.path.read_bytes()
+            return kept.read()
         file = batch.pictures / item.picture
         return traced_by_defaults(str(file), file.stat().st_mtime, batch.request().max_side)
-    except (OSError, PictureError):
+    except (OSError, PictureError, SvgError):
         return b""
 
 
@@ -117,7 +118,11 @@ def draw(batch: Batch, items: Sequence[Item]) -> None:
 
 
 def _card(batch: Batch, item: Item) -> dict[str, Any]:
-    after = item.shown.path.read_bytes()
+    note = str(item.row.get("remark") or "")
+    try:
+        after = item.shown.read()
+    except (OSError, SvgError) as error:
+        after, note = b"", f"can't be shown: {error}"
     return {
         "name": item.name,
         "picture": item.picture,
@@ -125,13 +130,14 @@ def _card(batch: Batch, item: Item) -> dict[str, Any]:
         "after": svg_url(after),
         "after_label": _AFTER[item.shown.choice],
         "facts": facts(item),
-        "note": str(item.row.get("remark") or ""),
+        "note": note,
         "choice": item.choice,
         "offered": list(item.versions),
         "workbench": "workbench?" + urlencode({"source": "a picture of a batch", "batch": batch.batch_id, "picture": item.picture}),
     }
 
 
+@acts("batch.choose")
 def choose(batch: Batch, chosen: dict[str, str]) -> None:
     """Keep choices; why they can't be kept is a toast."""
     try:

@@ -17,10 +17,11 @@ from core.runs.requirements import estimated_minutes
 from core.scheduling import batch
 from pages.server.service import Console
 from pages.views import actions, take_home
+from pages.views.access import acts
 from pages.views.charts.svg import Side, svg_url
 from pages.views.components.mount import before_after
 from pages.views.shell import path_of
-from pages.views.text import duration_text
+from pages.views.text import duration_text, plain
 from storage import queries
 
 _FOLDER = Path(__file__).parent / "components"
@@ -37,12 +38,13 @@ def duration_of(console: Console, preset: str) -> str:
     return f"about {duration_text(estimated_minutes(config, queries.usual_rate(console.store)))}"
 
 
+@acts("batch.start", is_drawn=True)
 def try_samples(console: Console) -> None:
     """Optimize the sample logos, and go to the page that shows it."""
     try:
         made = batch.start(console.home, list(sample_logos()), batch.Request())
     except (RunError, OSError) as error:
-        st.error(f"The sample logos can't be optimized: {error}")
+        st.error(plain(f"The sample logos can't be optimized: {error}"))
         return
     st.switch_page(path_of("optimize"), query_params={"batch": made.batch_id})
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.errors import ConfigError
 from core.evaluation.importance import SIGNIFICANT
+from core.paths import program
 from core.runs.run_dir import RunDir
 from core.runs.seed_groups import SeedGroup
 from pages.server.service import Console
@@ -22,7 +23,7 @@ from storage import export, queries, sensitivity
 
 AXES = {"step": "Gain by step", "minutes": "Gain by minute"}
 NOTE = "One curve per config: the interquartile mean of its seeds with a 95% interval, up to the step that all of them have reached"
-SERIES = "python -m core runs schedules --config configs/quick.yaml --seeds 1,2,3"
+SERIES = f"{program()} runs schedules --config configs/quick.yaml --seeds 1,2,3"
 
 
 def gain_of(format: str = "%+.3f", label: str | None = None, help: str | None = None) -> st.column_config.NumberColumn:  # type: ignore[valid-type]

@@ -14,9 +14,12 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
-from pages.views import guide
+from pages.views import access, guide
 from pages.views.components.mount import keys
 from pages.views.tables import display_name
+from pages.views.text import plain
+from pages.views.toasts import say as say
+from pages.views.toasts import show_toasts as show_toasts
 from storage import queries
 
 STYLES = Path(__file__).with_name("components")
@@ -46,17 +49,6 @@ def navigation() -> st.Page:
         },
         expanded=True,  # beyond a dozen pages Streamlit would hide the last ones
     )
-
-
-def say(text: str, icon: str | None = None) -> None:
-    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself."""
-    st.session_state.setdefault("toasts", []).append((text, icon))
-
-
-def show_toasts() -> None:
-    """First line of every fragment whose buttons say something."""
-    for text, icon in st.session_state.pop("toasts", []):
-        st.toast(text, icon=icon)
 
 
 @st.fragment(run_every="5s")
@@ -108,12 +100,14 @@ def begin(title: str) -> service.Console:
     try:
         console = service.console()
     except RuntimeError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         st.stop()
     st.html(STYLES / "page.css")
     if is_dark:
         st.html(STYLES / "dark.css")
+    access.admit()
     st.title(title)
+    access.warn_if_shared()
     st.session_state.pop("redraw", None)  # what was asked for is happening
     show_toasts()
     with st.sidebar:
@@ -129,6 +123,7 @@ def notices(console: service.Console) -> list[Notice]:
 
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
+    access.show_person()
     states = [(run, run_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
     n_waiting = sum(status is Status.QUEUED for _, status in states)
@@ -139,12 +134,12 @@ def _sidebar(console: service.Console) -> None:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
             for run in live[:5]:
-                label = display_name(run)
+                label = plain(display_name(run))
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
-            st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
+            st.warning(plain(f"Reading the logs failed, trying again: {console.ingest.error}"))
         newest = next((notice for notice in found if notice.severity != "info" or notice.title.startswith("Run ")), None)
         latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)
@@ -162,4 +157,6 @@ def _bell(console: service.Console, found: list[Notice]) -> None:
     if fresh:
         st.session_state["toasted_until"] = max(notice.ts for notice in fresh)
         for notice in fresh[:3]:
-            st.toast(f"**{notice.title}** · {display_name(RunDir(console.home / notice.run_id))}", icon=_TOAST[notice.severity])
+            st.toast(
+                f"**{plain(notice.title)}** · {plain(display_name(RunDir(console.home / notice.run_id)))}", icon=_TOAST[notice.severity]
+            )

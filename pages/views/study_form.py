@@ -13,12 +13,13 @@ import yaml
 from core.config.config import RunConfig
 from core.config.text import load_config, parse_yaml, presets
 from core.errors import ConfigError
-from core.paths import PROJECT
+from core.paths import PROJECT, program
 from core.studies.samplers import trial_config
 from core.studies.space import USUAL, Dimension, searchable, usual_dimension
 from core.studies.study import StudyConfig, base_config, study_yaml, validate_study
 from pages.views import forms
 from pages.views.study_view import TITLES
+from pages.views.text import plain
 
 SAMPLERS = {"tpe": "TPE", "random": "random", "cmaes": "CMA-ES", "gp": "Gaussian process"}
 PRUNERS = {"median": "median", "hyperband": "Hyperband", "none": "none"}
@@ -37,7 +38,7 @@ def _base(home: Path) -> tuple[str, RunConfig | None]:
     try:
         return name, load_config(presets()[name])
     except ConfigError as error:
-        st.error(f"The preset {name} can't be used: {str(error).splitlines()[0]}")
+        st.error(plain(f"The preset {name} can't be used: {str(error).splitlines()[0]}"))
         return name, None
 
 
@@ -49,13 +50,13 @@ def draw(home: Path) -> tuple[StudyConfig, RunConfig] | None:
         return None
     data = _how(base)
     space = _space(base)
-    as_yaml = st.toggle("As YAML", key="study.yaml", help="Edit the study as text, for `python -m core search --config FILE`.")
+    as_yaml = st.toggle("As YAML", key="study.yaml", help=f"Edit the study as text, for `{program()} search --config FILE`.")
     try:
         if as_yaml:
             return _from_text(data | {"space": space}, name, base, home)
         config = validate_study(data | {"space": space}, base)
     except ConfigError as error:
-        st.error("Not ready to start:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+        st.error("Not ready to start:\n\n" + "\n".join(f"- {plain(line)}" for line in str(error).splitlines()))
         return None
     return config, base
 

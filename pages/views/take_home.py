@@ -16,11 +16,13 @@ from typing import Any, Literal
 import streamlit as st
 
 from core.errors import TracewrightError
+from core.paths import program
 from core.runs.archive import pack
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.links import choose_many, drop_parameters
 from pages.views.shell import path_of
 from pages.views.text import bytes_text, plain
@@ -32,7 +34,7 @@ SAYS = {
     "csv": "For spreadsheets and most tools. With several runs, the first column is the run ID.",
     "json": "One list of objects per table.",
     "parquet": "Small, typed and exact. Read directly by pandas, Polars and DuckDB.",
-    "archive": "One ZIP with the log, settings, checkpoints, pictures and SVGs of each run. Use Import or `python -m core import` on another "
+    "archive": f"One ZIP with the log, settings, checkpoints, pictures and SVGs of each run. Use Import or `{program()} import` on another "
     "installation to load it.",
 }
 HELP = {
@@ -97,7 +99,7 @@ def _export(console: Console) -> None:
         key="take.make",
         disabled=not (chosen and kinds),
     ):
-        st.session_state["take.made"] = _made(console, [runs[i] for i in chosen], form, kinds, asked)
+        _prepare(console, [runs[i] for i in chosen], form, kinds, asked)
     made: dict[str, Any] | None = st.session_state.get("take.made")
     if made is None or made["asked"] != asked:
         return
@@ -116,6 +118,11 @@ def _export(console: Console) -> None:
             icon=":material/download:", type="primary", key="take.download",
         )  # fmt: skip
         st.caption(made["says"])
+
+
+@acts("export.prepare", is_drawn=True)
+def _prepare(console: Console, runs: list[RunDir], form: str, kinds: list[str], asked: object) -> None:
+    st.session_state["take.made"] = _made(console, runs, form, kinds, asked)
 
 
 def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], asked: object) -> dict[str, Any]:
@@ -147,7 +154,7 @@ def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], ask
             made |= {"path": path, "left_out": [f"{run}: {why}" for run, why in done.left_out.items()], "says": says}
         if made["path"].stat().st_size > MAX_DOWNLOAD_BYTES:
             made["error"] = (
-                f"{bytes_text(made['path'].stat().st_size)} is too large for a browser download; use: python -m core export RUN --format {form}"
+                f"{bytes_text(made['path'].stat().st_size)} is too large for a browser download; use: {program()} export RUN --format {form}"
             )
             made["path"].unlink()
     except (TracewrightError, OSError) as error:
@@ -171,7 +178,7 @@ def _folder(console: Console) -> Path:
 def _import(console: Console) -> None:
     st.caption(
         "Archives made by Export, here or elsewhere. Names, sizes and checksums are checked first, and nothing is executed. "
-        "Runs that already exist are left unchanged. For larger archives, use `python -m core import FILE`."
+        f"Runs that already exist are left unchanged. For larger archives, use `{program()} import FILE`."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         files = st.file_uploader(
@@ -184,7 +191,7 @@ def _import(console: Console) -> None:
         )
     name = st.text_input("Name", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
     if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
-        st.session_state["take.imported"] = [_imported(console, file, name.strip()) for file in files]
+        _import_all(console, files, name.strip())
         st.rerun()  # the list below has it too
     for ids, line, is_error in st.session_state.get("take.imported", []):
         if is_error:
@@ -194,6 +201,11 @@ def _import(console: Console) -> None:
         with st.container(horizontal=True):
             for run_id in ids:
                 st.page_link(path_of("live"), label=f"Open {run_id}", icon=":material/monitoring:", query_params={"run": run_id})
+
+
+@acts("run.import")
+def _import_all(console: Console, files: Sequence[Any], name: str) -> None:
+    st.session_state["take.imported"] = [_imported(console, file, name) for file in files]
 
 
 def _imported(console: Console, file: Any, name: str) -> tuple[list[str], str, bool]:

@@ -10,6 +10,11 @@ from core.scheduling.batch import Batch
 NAMES = ("one", "two", "=three")
 
 
+def svg_of(number: int) -> str:
+    """One that a tracer might have made, told apart by its size."""
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{number}" height="8"><path fill="#f00" d="M0 0h8v8z"/></svg>'
+
+
 def row(batch: Batch, name: str, **more: object) -> dict[str, object]:
     """What ``optimize --json`` says of one picture."""
     figures = {"gain": 0.5, "visual_gain": 0.4, "ssim": 0.9, "ssim_default": 0.8, "colour": 2.0, "colour_default": 3.0, "bytes": 500}
@@ -21,11 +26,11 @@ def made_up_batch(home: Path) -> Batch:
     """Three pictures; the first with a closer match and the defaults beside it, the last kept the defaults."""
     which = Batch(home / "batches" / "20260101-120000")
     which.out.mkdir(parents=True)
-    for name in NAMES:
-        (which.out / f"{name}.svg").write_text(f"<svg>{name}</svg>")
-    for kind in ("faithful", "defaults"):
+    for number, name in enumerate(NAMES):
+        (which.out / f"{name}.svg").write_text(svg_of(8 + number))
+    for number, kind in enumerate(("faithful", "defaults")):
         (which.alternatives / kind).mkdir(parents=True)
-        (which.alternatives / kind / "one.svg").write_text(f"<svg>{kind}</svg>")
+        (which.alternatives / kind / "one.svg").write_text(svg_of(20 + number))
     figures = {"one.svg": {"faithful": {"bytes": 900, "visual_gain": 0.9, "made_by": "single"}, "defaults": {"bytes": 1000}}}
     (which.alternatives / "alternatives.json").write_text(json.dumps({"v": 1, "pictures": figures}))
     rows = [

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -55,6 +56,30 @@ OF_ANY_FILE: dict[str, Damage] = {
     "a folder": _folder,
     "a pipe": _pipe,
     "a link to itself": _loop,
+}
+
+
+def _link(path: Path, to: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(to)
+
+
+def _elsewhere(path: Path) -> None:
+    """The file as it was, but in another folder."""
+    moved = path.parent.parent / f"moved {path.name}"
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+OF_SEALED_FILE: dict[str, Damage] = {  # with checksums that may have been made to fit
+    **OF_ANY_FILE,
+    "nothing in it": functools.partial(_write, data=b""),
+    "noise": functools.partial(_write, data=random.Random(1).randbytes(3000)),
+    "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "bits of it": lambda path: path.write_bytes(bytes(b ^ (i % 97 == 0) for i, b in enumerate(path.read_bytes()))),
+    "missing": Path.unlink,
+    "a link elsewhere": _elsewhere,
+    "a link to a device": functools.partial(_link, to=Path("/dev/zero")),
 }
 _NUMBERS = ("1e400", "NaN", '"soon"', "[]", "null")
 SMALL_FILES: dict[str, dict[str, Any]] = {

@@ -66,7 +66,8 @@ class _Starter:
     def _open(self) -> socket.socket:
         here, there = socket.socketpair()
         command = [sys.executable, "-m", "tests.support.warm_start", str(there.fileno())]
-        process = _Popen(command, cwd=ROOT, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        quiet = os.environ | {"STREAMLIT_LOGGER_LEVEL": "error"}  # it says of each cache that no console is running
+        process = _Popen(command, cwd=ROOT, env=quiet, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         there.close()
         threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
         return here
@@ -129,14 +130,11 @@ def _receive(channel: socket.socket, size: int) -> bytes:
 def _import_all() -> None:
     for name in HEAVY:
         importlib.import_module(name)
-    streamlit_logger = importlib.import_module("streamlit.logger")
-    streamlit_logger.set_log_level("error")  # it says of each cache that no console is running
     for package in PACKAGES:
         for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not found.name.endswith("__main__"):
                 with contextlib.suppress(ImportError):  # of an extra that is not installed
                     importlib.import_module(found.name)
-    streamlit_logger.set_log_level("info")
 
 
 def _serve(channel: socket.socket) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import pytest
 from core.config.config import RunConfig, StageConfig, plan_stages
 from core.config.text import apply_settings, load_config, parse_yaml, presets, to_yaml, validate
 from core.errors import ConfigError
+from core.tracing.outcome import TERM_NAMES
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ from core.errors import ConfigError
         ({"colour": 1}, "colour: unknown setting; available settings: version, name"),
         ({"ppo": {"lr": 1}}, "ppo.lr: unknown setting; available settings: learning_rate"),
         ({"env": {"centre": {"color_precision": 4}}}, "env.centre: values are missing for layer_difference"),
-        ({"reward": {"quality": 0, "size": 0, "speed": 0}}, "reward: all three weights are 0"),
+        ({"reward": {"quality": 0, "size": 0, "speed": 0}}, "reward: all weights are 0"),
         ({"curriculum": {"stages": []}}, "curriculum.stages"),
         ({"curriculum": {"stages": [{"name": "a"}, {"name": "a"}]}}, "two stages are named 'a'"),
         ({"ppo": {"net_arch_pi": [0]}}, "ppo.net_arch_pi: .* use at most 6 layers"),
@@ -28,6 +29,12 @@ from core.errors import ConfigError
 def test_a_bad_value_is_named_with_what_is_allowed(data, told):
     with pytest.raises(ConfigError, match=told):
         validate(data)
+
+
+@pytest.mark.parametrize("name", TERM_NAMES)
+def test_the_weight_of_any_one_term_is_enough(name):
+    weights = dict.fromkeys(TERM_NAMES, 0.0) | {name: 0.5}
+    assert validate({"reward": weights}).reward.model_dump() == weights
 
 
 def test_yaml_goes_out_and_comes_back_the_same():

@@ -14,6 +14,7 @@ import typer
 from core.cli.app import app
 from core.config.config import RunConfig
 from core.config.fields import walk_fields
+from core.config.text import to_yaml
 from tests.support.command_line import commands
 from tests.support.documents import DOCS, README, read, script
 from tests.support.paths import ROOT
@@ -49,8 +50,20 @@ def test_no_file_names_a_path_of_some_machine():
 def test_what_is_made_of_the_code_is_up_to_date():
     """Settings, commands and the modules of the tree; ``make docs`` makes them again."""
     made = script("make_pages").pages()
-    assert {path.name for path in made} == {"architecture.md", "commands.md", "settings.md"}
+    assert {path.name for path in made} == {"access.md", "architecture.md", "commands.md", "settings.md"}
     assert not [path.name for path, text in made.items() if read(path) != text]
+
+
+def test_a_preset_is_written_whole_with_its_head_and_its_values(tmp_path):
+    """So a new setting needs no hand in configs/*.yaml; that those are up to date is held in test_config.py."""
+    short = tmp_path / "mine.yaml"
+    short.write_text("# What it is for.\n# In two lines.\nseed: 5\n")
+    make = script("make_pages")
+    (text,) = make.presets(tmp_path).values()
+    assert text == "# What it is for.\n# In two lines.\n" + to_yaml(RunConfig(name="mine", seed=5))
+    short.write_text(text)
+    assert make.presets(tmp_path) == {short: text}
+    assert not [path.name for path, text in make.presets().items() if read(path) != text]
 
 
 def test_the_commands_are_those_of_every_group():

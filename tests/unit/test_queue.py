@@ -1,8 +1,11 @@
 """The queue: order, cores and memory, restarts, and what happens when its server is killed."""
 
+import json
 import os
 import shutil
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -254,6 +257,7 @@ def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches
 @pytest.mark.parametrize(("error", "is_retried"), [("OSError", True), ("WorkerError", True), ("LogosError", False), ("ConfigError", False)])
 def test_a_failed_run_is_restarted_where_that_may_help(home, logo_folder, error, is_retried):
     run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    write_process(run, Process(2**22 - 1, 1.0))
     with EventWriter(run.events_file) as events:
         events.write(0, AttemptStarted(from_step=0, total_timesteps=0))
         events.write(0, Ended(status="FAILED", reason="it broke", error=error))
@@ -280,3 +284,64 @@ def test_a_ticket_survives_its_file(home, logo_folder):
     ticket = QueueEntry(3.5, 2, "best", 7.0, "because")
     write_queue_entry(run, ticket)
     assert read_queue_entry(RunDir(run.path)) == ticket
+
+
+def foreign(run: RunDir, *names: str) -> None:
+    """As if the files had been written on another machine."""
+    for name in names:
+        told = json.loads((run.path / name).read_text())
+        (run.path / name).write_text(json.dumps(told | {"machine": "0123456789abcdef"}))
+
+
+def test_a_run_that_came_from_another_machine_starts_nothing_by_itself(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    died(run, 64)
+    write_process(run, Process(2**22 - 1, 1.0))
+    foreign(run, "heartbeat.json", "process.json")
+    assert run_state(run).status is Status.INTERRUPTED
+    with Scheduling(home, launches) as s:
+        for _ in range(3):
+            s.tick()
+        assert launches.started == []
+        queue.resume(run)  # somebody asked for it
+        s.tick()
+        assert launches.started == ["a"]
+
+
+def test_a_place_in_the_queue_that_was_copied_in_is_none(home, logo_folder, launches):
+    run = queue.submit(home, named(logo_folder, "a"))
+    copy = RunDir(home / "20260101-000000-copy")
+    shutil.copytree(run.path, copy.path)
+    assert [found.run_id for found, _ in queue.waiting(home)] == [run.run_id]
+    assert run_state(copy).reason == "not started yet"
+    foreign(run, "ticket.json")
+    assert queue.waiting(home) == []
+    with Scheduling(home, launches) as s:
+        s.tick()
+    assert launches.started == []
+
+
+def test_a_completed_run_whose_log_is_deleted_is_not_trained_again(home, logo_folder, launches):
+    run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
+    died(run, 96)
+    with EventWriter(run.events_file) as events:
+        events.write(96, Ended(status="COMPLETED", reason="all steps done"))
+    run.events_file.unlink()
+    with Scheduling(home, launches) as s:
+        s.tick()
+        s.tick()
+    assert launches.started == []
+    assert queue.waiting(home) == []
+
+
+class Scheduling:
+    """A scheduler that is ticked by hand, and lets go of its lock."""
+
+    def __init__(self, home: Path, launches: Any) -> None:
+        self._scheduler = Scheduler(home, launches)
+
+    def __enter__(self) -> Scheduler:
+        return self._scheduler
+
+    def __exit__(self, *_: object) -> None:
+        self._scheduler.release()

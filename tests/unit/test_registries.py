@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from core.config.config import RunConfig
-from core.runs.event_fields import table_columns
+from core.config.config import RewardConfig, RunConfig
+from core.runs.event_fields import check_term_names, table_columns
 from core.runs.event_types import EpisodeEnded
 from core.search.baselines import BASELINES
 from core.search.outcome_model import N_ENCODED, encode
 from core.tracing.features import all_features
-from core.tracing.outcome import TERM_NAMES, TERMS, Gain, Outcome, Weights, gain
+from core.tracing.outcome import FAITHFUL, HEADLINE, SMALLER, TERM_NAMES, TERMS, Gain, Outcome, Weights, gain
 from core.tracing.params import HIGH, LOW, NAMES, SPECS, Params
 from tests.support.logos import draw_logo
 
@@ -48,6 +48,21 @@ def test_every_reward_term_has_a_weight_in_the_config_and_a_column():
     assert {term.name: term.default_weight for term in TERMS} == {name: getattr(weights, name) for name in TERM_NAMES}
     assert set(TERM_NAMES) <= set(table_columns(EpisodeEnded))
     assert len({term.colour for term in TERMS}) == len(TERMS)
+    for term in TERMS:
+        assert f"Weight of {term.formula}." in (RewardConfig.model_fields[term.name].description or "")
+
+
+@pytest.mark.parametrize("name", ["nodes", "corner_threshold", "step", "quality"])
+def test_a_term_with_the_name_of_another_column_is_refused_by_name(name):
+    taken = [*(column for column in table_columns(EpisodeEnded) if column not in TERM_NAMES), "step"]
+    check_term_names(TERM_NAMES, taken)
+    with pytest.raises(ValueError, match=f"the reward term '{name}' has the name of another column.*core/tracing/outcome.py"):
+        check_term_names((*TERM_NAMES, name), taken)
+
+
+def test_only_quality_and_size_count_where_results_are_compared():
+    for weights in (HEADLINE, SMALLER, FAITHFUL):
+        assert {name for name, weight in weights.as_dict().items() if weight} == {"quality", "size"}
 
 
 def test_terms_are_attributes_by_name_and_never_change():
@@ -65,8 +80,9 @@ def test_terms_are_attributes_by_name_and_never_change():
 
 def test_a_gain_is_the_sum_of_its_weighted_terms():
     defaults, better = Outcome(0.9, 1000, 10, 0.02), Outcome(0.95, 500, 10, 0.01)
-    found = gain(better, defaults, Weights(1.0, 0.3, 0.5))
-    by_hand = {name: w * term.value(better, defaults) for name, term, w in zip(TERM_NAMES, TERMS, (1.0, 0.3, 0.5), strict=True)}
+    weights = {name: 1.0 / place for place, name in enumerate(TERM_NAMES, start=1)}
+    found = gain(better, defaults, Weights(**weights))
+    by_hand = {term.name: weights[term.name] * term.value(better, defaults) for term in TERMS}
     assert found.as_dict() == by_hand
     assert found.total == sum(by_hand.values())
 

@@ -181,13 +181,13 @@ def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monk
 
 
 def test_a_field_of_an_event_is_a_column_wherever_it_stands(tmp_path, monkeypatch, new_store):
-    """Adding one, at any place, needs no other change and shifts no other column's values."""
+    """Adding one, at any place, needs no other change here and shifts no other column's values."""
     before = event_fields.table_columns(EpisodeEnded)
     for place in (0, 7, 12, len(fields(EpisodeEnded))):
         types = get_type_hints(EpisodeEnded, include_extras=True)
         own = [(f.name, types[f.name]) for f in fields(EpisodeEnded)]
         new = make_dataclass("Wider", [*own[:place], ("n_nodes", int), *own[place:]], bases=(Record,), frozen=True)
-        new.kind, new.has_table = "episode", True
+        new.kind, new.table = "episode", "episodes"
         monkeypatch.setitem(event_types.RECORDS, "episode", new)
         monkeypatch.setitem(schema.RECORD_TABLES, "episodes", new)
         monkeypatch.setattr(event_fields, "EpisodeEnded", new)

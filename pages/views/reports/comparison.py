@@ -8,6 +8,7 @@ from typing import Any
 from core.config.config import RunConfig
 from core.config.fields import flat
 from core.config.text import to_yaml
+from core.paths import program
 from pages.views import tables
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.reports import across, figures, origin, run_sections, words
@@ -230,7 +231,7 @@ def _data(facts: list[Facts], names: dict[str, str]) -> Section:
 def _reproduce(facts: list[Facts], names: dict[str, str]) -> Section:
     """Each run's settings, to be saved and trained."""
     blocks: list[Block] = [
-        Text("Save a run's settings, then run python -m core train --config FILE. The report of a single run has all the details.")
+        Text(f"Save a run's settings, then run {program()} train --config FILE. The report of a single run has all the details.")
     ]
     rows = [(names[one.run_id], one.run_id, str(one.config.seed), one.started.python if one.started else "–") for one in facts]
     blocks.append(Table(("run", "id", "seed", "Python"), rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from core.logos.dataset import BUILTIN
+from core.paths import program
 from core.runs.event_types import AttemptStarted
 from core.runs.records import read_commands
 from pages.views.reports import words
@@ -69,8 +70,8 @@ def commands(facts: Facts) -> str:
     methods = ",".join(dict.fromkeys(["default", *(record.method for record in facts.baselines if record.budget == 1), "policy"]))
     return "\n".join(
         [
-            "python -m core train --config config.yaml",
-            f"python -m core evaluate --model RUN --images {shlex.quote(path)} --methods {shlex.quote(methods)}",
+            f"{program()} train --config config.yaml",
+            f"{program()} evaluate --model RUN --images {shlex.quote(path)} --methods {shlex.quote(methods)}",
         ]
     )
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.config.text import to_yaml
 from core.errors import StudyError
+from core.paths import program
 from core.studies import analysis
 from core.studies.related import N_BEST
 from core.studies.space import encoded, value_in
@@ -337,8 +338,8 @@ def reproduce(facts: StudyFacts) -> Section:
     """The commands, the versions, the data and the seeds."""
     study_id, best, run = facts.study.study_id, facts.best, best_run(facts)
     text = f"config: base.yaml\n{study_yaml(facts.config)}"
-    lines = ["python -m core search --config study.yaml", f"python -m core report --study {shlex.quote(study_id)} --out report.html"]
-    lines += [f"python -m core search train {shlex.quote(study_id)} --trial {best.number}"] if best is not None else []
+    lines = [f"{program()} search --config study.yaml", f"{program()} report --study {shlex.quote(study_id)} --out report.html"]
+    lines += [f"{program()} search train {shlex.quote(study_id)} --trial {best.number}"] if best is not None else []
     loaded, started = (run.loaded, run.started) if run is not None else (None, None)
     rows = [
         ("seed of the sampler", str(facts.config.seed)), ("seed of each trial", str(facts.base.seed)),

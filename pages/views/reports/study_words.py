@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.paths import program
 from core.studies import analysis
 from core.studies.space import Dimension
 from core.studies.storage import TrialRow
@@ -223,7 +224,7 @@ def _unknown_of_best(facts: StudyFacts, best: TrialRow) -> list[Item]:
         found.append(Item("Base config.", f"{told}Train it (base.yaml below), then make this report again.", "bad"))
     if not facts.in_full and facts.n_steps < facts.base.total_timesteps:
         told = f"How its settings perform with {facts.base.total_timesteps:,} steps is not known yet"
-        found.append(Item("Full training.", f"{told}: python -m core search train {facts.study.study_id}"))
+        found.append(Item("Full training.", f"{told}: {program()} search train {facts.study.study_id}"))
     found.append(
         Item(
             "Chance.",
