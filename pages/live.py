@@ -16,6 +16,7 @@ from pages.views import actions, chart_box, controls, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.event_text import detail, text_of_decision
+from pages.views.first_visit import duration_of
 from pages.views.links import choose, choose_many
 from pages.views.live import charts, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView
@@ -30,7 +31,7 @@ NEAR = 0.05  # of a run, on either side of an event that was clicked
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 if not runs:
-    actions.invite(console, "No runs yet. Start the quick run to see this page in action; it takes about two minutes.")
+    actions.invite(console, f"No runs yet. Start the quick run to see this page in action; it takes {duration_of(console, 'quick')}.")
 
 labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]

@@ -7,7 +7,7 @@ import streamlit as st
 from core.runs import trash
 from core.runs.run_dir import RunDir, all_runs, unlisted
 from core.runs.status import Status, run_state
-from pages.views import actions, controls, tables, take_home
+from pages.views import actions, controls, first_visit, tables, take_home
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
 from pages.views.text import duration_text, gain_text, plain
 from storage import export, queries
@@ -16,22 +16,6 @@ PAGE_SIZE = 15
 COLUMNS = [2.1, 1.9, 1.1, 1.2, 2.2]
 
 console = begin("Runs")
-
-
-def first_visit() -> None:
-    """What a newcomer sees: what this is, and one button."""
-    with st.container(border=True):
-        st.subheader("Watch an agent learn to trace logos")
-        st.markdown(
-            "VTracer turns a picture into an SVG with a handful of parameters, and the best values differ from logo to logo. "
-            "The **quick run** trains an agent on the 240 built-in logos, in about two minutes on two cores. "
-            "Watch its reward rise, then compare its SVGs with those of VTracer's defaults."
-        )
-        with st.container(horizontal=True):
-            if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
-                actions.start_preset(console, "quick")
-            st.page_link(path_of("new_run"), label="Set up your own run", icon=":material/tune:")
-            take_home.open_button("import")
 
 
 def header_row() -> None:
@@ -168,7 +152,7 @@ def table() -> None:
     for line in unlisted(console.home):
         st.warning(plain(f"{line}."))
     if not everything:
-        first_visit()
+        first_visit.first_visit(console)
         deleted()
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -177,7 +161,11 @@ def table() -> None:
         wanted = [
             row for row in listed if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage} {row.study}".lower()
         ]
-        if st.button("Quick run", icon=":material/play_arrow:", help="Train on the built-in logos in about two minutes."):
+        if st.button(
+            "Quick run",
+            icon=":material/play_arrow:",
+            help=f"Train on the built-in logos: {first_visit.duration_of(console, 'quick')} on this machine.",
+        ):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         st.download_button(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,8 +16,10 @@ from core.logos.intake import decode_upload
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
+from core.scheduling import review
+from core.scheduling.batch import Batch
 from core.search.baselines import BASELINES
-from core.tracing.params import NAMES, SPECS, Params, ParamSpec
+from core.tracing.params import DEFAULTS, NAMES, SPECS, Params, ParamSpec
 from core.tracing.picture import Picture, fit
 from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
@@ -116,6 +119,26 @@ def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     return picture, digest_of(picture.source), file.name.rsplit(".", 1)[0], {}
 
 
+def from_batch() -> tuple[Picture, str, str, dict[str, Params]] | None:
+    """A picture that Optimize was given, from what it chose; named by the address."""
+    batch = Batch(console.home / "batches" / Path(st.query_params.get("batch", "")).name)
+    asked = st.query_params.get("picture", "")
+    item = next((each for each in review.items(batch) if asked in (each.picture, each.name)), None)
+    if item is None:
+        st.warning(plain(f"There is no picture {asked or 'named'} in batch {batch.batch_id}; open one from the Optimize page."))
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        side, trace_size = longest_side(), traced_at()
+    try:
+        picture = uploaded_picture((batch.pictures / item.picture).read_bytes(), side, trace_size)
+    except (OSError, PictureError) as error:
+        st.error(plain(f"{item.picture} can't be used: {error}"))
+        return None
+    values = [float(item.row.get(name, default)) for name, default in zip(NAMES, DEFAULTS.values(), strict=True)]
+    start = Params.from_values(values).with_values(is_plain=bool(item.row["is_default"]))
+    return picture, digest_of(picture.source), item.picture.rsplit(".", 1)[0], {"the result": start}
+
+
 def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) -> tuple[Picture, str, str, dict[str, Params]] | None:
     with st.grid(2, min_column_width=220):
         run_id = choose("Run", ids, "run", show=lambda i: labels[i])
@@ -145,7 +168,7 @@ ways = {
     "a logo of a run": lambda: from_run(ids, runs, labels),
     "a built-in logo": from_sample,
     "a picture of my own": from_upload,
-}
+} | ({"a picture of a batch": from_batch} if "batch" in st.query_params else {})
 if not ids:
     ways.pop("a logo of a run")
 way = st.segmented_control("Work on", list(ways), default=next(iter(ways)), key="source", bind="query-params", required=True)

@@ -13,6 +13,7 @@ import typer
 
 from core.cli import data, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
+from core.cli.batches import app as batches_app
 from core.cli.bench import bench
 from core.cli.console import console
 from core.cli.curricula import app as curricula_app
@@ -54,6 +55,7 @@ app.add_typer(search_app, name="search")
 app.add_typer(logos_app, name="logos")
 app.add_typer(models_app, name="models")
 app.add_typer(curricula_app, name="curricula")
+app.add_typer(batches_app, name="batches")
 app.add_typer(baselines_app, name="baselines")
 
 

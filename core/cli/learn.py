@@ -12,7 +12,7 @@ from core.cli.common import Json, clear_errors, fail, result
 from core.cli.progress import Progress
 from core.config.text import load_config
 from core.curriculum import library
-from core.errors import ConfigError, LogosError, RunError, WorkerError
+from core.errors import ConfigError, LogosError, ParamError, RunError, WorkerError
 from core.logos.pictures import FORMATS
 from core.paths import PRESETS, runs_home
 from core.runs.events import read_backwards
@@ -131,6 +131,17 @@ def optimize(
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="Prioritise: smaller (smaller file) or faithful (closer match); default is balanced.")] = "",
     max_side: Annotated[int, typer.Option(help="Longest side of the pictures, in pixels.", min=32, max=4096)] = 1024,
+    max_colours: Annotated[int, typer.Option(help="Colours per SVG at most; 0 means any number.", min=0, max=256)] = 0,
+    merge: Annotated[float, typer.Option(help="Merge colours closer than this CIELAB distance.", min=0, max=100)] = 0.0,
+    brand: Annotated[
+        str, typer.Option(help="The only colours there may be, comma-separated: #0f6e84,#ffffff; each takes the nearest.")
+    ] = "",
+    background: Annotated[
+        str, typer.Option(help="keep, remove (transparent around the logo), or everywhere (that colour in holes of the logo too).")
+    ] = "keep",
+    alternatives: Annotated[
+        Path | None, typer.Option(help="Folder for the other SVGs of each picture: VTracer's defaults, smaller, closer match.")
+    ] = None,
     progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -138,11 +149,17 @@ def optimize(
     from core.agents.loading import load_model
     from core.evaluation.files import given_pictures
     from core.evaluation.finalists import PREFERENCES
+    from core.evaluation.optimize import Extras
     from core.evaluation.optimize import optimize as optimize_all
+    from core.tracing.palette import palette_of
 
     with clear_errors():
         if prefer not in PREFERENCES:
             raise ConfigError(f"--prefer {prefer!r} is not one of {', '.join(name for name in PREFERENCES if name)}")
+        try:
+            extras = Extras(palette_of(max_colours, merge, brand, background), alternatives)
+        except ParamError as error:
+            raise ConfigError(str(error)) from error
         with given_pictures(pictures, out, runs_home()) as (files, missing):
             if not files:
                 why = "".join(f"; {item.source}: {item.reason}" for item in missing[:3])
@@ -150,7 +167,10 @@ def optimize(
                     f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}{why}"
                 )
             out.mkdir(parents=True, exist_ok=True)
-            done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
+            progress = Progress(progress_file)
+            progress("loading the model", 0, len(files))
+            loaded = load_model(model, runs_home())
+            done = optimize_all(files, loaded, budget, prefer, max_side, out, runs_home(), progress, extras=extras)
         done.skipped[:0] = missing
         for skipped in done.skipped:
             print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

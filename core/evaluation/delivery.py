@@ -39,9 +39,9 @@ def carried(params: Params, times: float) -> Params:
     )
 
 
-def candidates(params: Params, times: float, prefer: str = "") -> list[tuple[str, Params]]:
+def candidates(params: Params, times: float, prefer: str = "", is_all: bool = False) -> list[tuple[str, Params]]:
     """What is made of the larger picture, each with who made it: what was found, its colours with the outlines of the single setting, and
-    that; where closeness is preferred, what was found as it is too; of VTracer's plain defaults nothing."""
+    that; where closeness is preferred, or all are wanted, what was found as it is too; of VTracer's plain defaults nothing."""
     if params.is_plain:
         return []
     outlines = LARGE_SINGLE.with_values(
@@ -50,7 +50,7 @@ def candidates(params: Params, times: float, prefer: str = "") -> list[tuple[str
         hierarchical=params.hierarchical,
         simplify=_STAIRS,
     )
-    as_found = [(AGENT, params)] if prefer == "faithful" else []
+    as_found = [(AGENT, params)] if prefer == "faithful" or is_all else []
     return [*as_found, (AGENT, carried(params, times)), (AGENT, outlines), (SINGLE, LARGE_SINGLE)]
 
 
@@ -62,9 +62,11 @@ class Delivery:
     made_by: list[str]
 
     @classmethod
-    def of(cls, place: int, logo: Logo, params: Params, pipeline: PipelineConfig, prefer: str = "", minify: bool = False) -> Delivery:
+    def of(
+        cls, place: int, logo: Logo, params: Params, pipeline: PipelineConfig, prefer: str = "", minify: bool = False, is_all: bool = False
+    ) -> Delivery:
         size = delivered_size(logo, pipeline)
-        found = candidates(params, size / max(logo.pixels.shape[:2]), prefer)
+        found = candidates(params, size / max(logo.pixels.shape[:2]), prefer, is_all)
         jobs = [Job(place, chosen, keep_svg=True, trace_size=size, minify=minify) for _, chosen in found]
         return cls(jobs, [made_by for made_by, _ in found])
 

@@ -152,7 +152,7 @@ class OutNames:
     """Names for the SVGs of one run, all different, in the sub-folders that their pictures have."""
 
     def __init__(self, out: Path, sources: Sequence[Source]) -> None:
-        self._out = out
+        self.out = out
         self._inputs = {_real(source.path) for source in sources}
         self._before = written_before(out)
         self._taken: set[str] = set()
@@ -161,7 +161,7 @@ class OutNames:
         """Where the SVG of ``picture`` goes, which is called ``name``: over an earlier one of the same picture, else to a free place."""
         number = 1
         while True:
-            path = self._out / (f"{name}.svg" if number == 1 else f"{name}-{number}.svg")
+            path = self.out / (f"{name}.svg" if number == 1 else f"{name}-{number}.svg")
             key = path.as_posix().lower()
             is_free = key not in self._taken and _real(path) not in self._inputs
             if is_free and (self._is_earlier(path, picture) or not (path.exists() or path.is_symlink())):
@@ -179,4 +179,4 @@ class OutNames:
             return
         new = {_real(Path(row["svg"])) for row in rows}
         kept = [row for path, row in self._before.items() if path not in new and path.is_file()]
-        write_csv(self._out / TABLE, [*rows, *({key: row.get(key, "") for key in rows[0]} for row in kept)])
+        write_csv(self.out / TABLE, [*rows, *({key: row.get(key, "") for key in rows[0]} for row in kept)])

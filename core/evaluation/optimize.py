@@ -21,20 +21,21 @@ from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
 from core.errors import PictureError, SvgError
 from core.evaluation import finalists
+from core.evaluation.alternatives import Alternatives, finished
 from core.evaluation.delivery import Delivery, deliver
 from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
+from core.logos.classify import kind_of
 from core.logos.dataset import Logo, Skipped, digest_of
 from core.logos.intake import Decoders
 from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
-from core.tracing.allowed import checked
+from core.tracing.background import without_background
 from core.tracing.cache import TraceCache
-from core.tracing.finish import sized
-from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
+from core.tracing.palette import Palette
 from core.tracing.params import DEFAULTS, NAMES, Params
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
@@ -45,12 +46,20 @@ OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class Extras:
+    """What a result is besides the best SVG: in a palette, and with others beside it, in the folder ``alternatives`` where one is given."""
+
+    palette: Palette = field(default_factory=Palette)
+    alternatives: Path | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """The best SVG of a file.
 
     ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: without the bytes; ``made_by``: "agent", "single" (the best single
     setting), or "defaults", where nothing was better; ``trace_size``: longest side that VTracer saw, in pixels; ``file_bytes``: of the file, which is minified; ``remark``: what a person
-    should know of it.
+    should know of it; ``kind``: simple, text, gradient, complex or photograph.
     """
 
     file: str
@@ -65,6 +74,7 @@ class Result:
     trace_size: int
     file_bytes: int
     remark: str
+    kind: str = ""
 
     @property
     def is_default(self) -> bool:
@@ -92,6 +102,7 @@ class Result:
             "trace_size": self.trace_size,
             "file_bytes": self.file_bytes,
             "remark": self.remark,
+            "kind": self.kind,
         } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
 
 
@@ -145,28 +156,33 @@ def optimize(  # noqa: PLR0913 - the options of its command
     home: Path,
     on_progress: OnProgress,
     seed: int = 0,
+    extras: Extras = Extras(),
 ) -> Optimized:
     """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``."""
     began = time.monotonic()
     done = Optimized()
     names = OutNames(out, files)
+    beside = Alternatives(extras.alternatives, extras.palette)
+    each = budget + 4  # conversions, counted as in :func:`_search`
     n_before = 0
-    for group in _groups(files, max_side, done.skipped):
-        prepared_for = f"optimizing ({len(files)} files)"
+    on_progress("reading the pictures", 0, len(files) * each)
+    for group in _groups(files, max_side, done.skipped, extras.palette):
         first = n_before
 
-        def progress(share: float, first: int = first, n: int = len(group), what: str = prepared_for) -> None:
-            on_progress(what, first + round(share * n), len(files))
+        def progress(share: float, first: int = first, n: int = len(group)) -> None:
+            what = "reading and trying settings" if share < (budget + 1) / each else "making the final SVGs"
+            on_progress(what, round((first + share * n) * each), len(files) * each)
 
-        _search(group, model, budget, prefer, home, names, done, progress, seed)
+        _search(group, model, budget, prefer, home, names, done, progress, seed, beside)
         n_before += len(group)
+        beside.write()
         names.write_table([result.as_dict() for result in done.results])
     on_progress("done", len(files), len(files))
     done.seconds = time.monotonic() - began
     return done
 
 
-def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
+def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], palette: Palette) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
     with Decoders() as decoders, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
@@ -176,7 +192,7 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
             n_bytes = 0
             while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
                 some, left[:16] = left[:16], []
-                for found in readers.map(lambda file: _read(file, max_side, decoders), some):
+                for found in readers.map(lambda file: _read(file, max_side, decoders, palette), some):
                     if isinstance(found, Skipped):
                         skipped.append(found)
                     else:
@@ -198,12 +214,15 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
                 yield group
 
 
-def _read(file: Source, max_side: int, decoders: Decoders) -> Logo | Skipped:
+def _read(file: Source, max_side: int, decoders: Decoders, palette: Palette) -> Logo | Skipped:
     try:
         found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
+        pixels = found.pixels
+        if palette.background != "keep":
+            pixels = without_background(pixels, palette.background == "everywhere")
     except (PictureError, MemoryError) as error:
         return Skipped(file.shown, str(error) or "not enough memory")
-    return Logo(file.name, "", "", "", file.shown, found.pixels, digest_of(found.pixels), found.size, found.notes)
+    return Logo(file.name, "", "", "", file.shown, pixels, digest_of(pixels), found.size, found.notes)
 
 
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
@@ -216,6 +235,7 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
     done: Optimized,
     on_progress: Callable[[float], None],
     seed: int,
+    beside: Alternatives,
 ) -> None:
     weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
     store = PictureStore.create(group, pipeline)
@@ -243,7 +263,7 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
             keep_svg=True,
         )
         deliveries = [
-            Delivery.of(i, group[i], trajectory.best(budget).params, model.config.pipeline, prefer, minify=True)
+            Delivery.of(i, group[i], trajectory.best(budget).params, model.config.pipeline, prefer, beside.is_plain, beside.is_kept)
             for i, trajectory in zip(places, trajectories, strict=True)
         ]
         n_last = sum(len(delivery.jobs) for delivery in deliveries)
@@ -259,35 +279,34 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
         base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
         n_conversions = len(trajectory.conversions) + len(found)
         try:
-            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
+            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions, beside))
         except SvgError as error:
             done.skipped.append(Skipped(group[i].source, str(error)))
 
 
-def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int) -> Result:
+def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int, beside: Alternatives) -> Result:
     """Write what is chosen of the candidates, VTracer's defaults first.
 
     Raises:
         SvgError: it holds more than a tracer draws.
     """
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
-    svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])
-    if logo.size is not None:
-        svg = sized(svg, *logo.size)
-    data = checked(svg)
+    svg, outcome = finished(logo, chosen, beside.palette)
     path = names.of(logo.name, Path(logo.source))
-    write_aside(path, data)
+    write_aside(path, svg)
+    beside.add(logo, path.relative_to(names.out).as_posix(), candidates, prefer, chosen)
     return Result(
         file=logo.source,
         svg=str(path),
-        gain=gain(chosen.outcome, defaults, HEADLINE).total,
-        outcome=chosen.outcome,
+        gain=gain(outcome, defaults, HEADLINE).total,
+        outcome=outcome,
         defaults=defaults,
         params=chosen.params,
         n_conversions=n_conversions,
         made_by=chosen.made_by,
-        visual_gain=finalists.visual_gain(chosen.outcome, defaults),
+        visual_gain=finalists.visual_gain(outcome, defaults),
         trace_size=chosen.trace_size,
-        file_bytes=len(data),
-        remark="; ".join(filter(None, (finalists.remark(chosen.outcome, defaults), *logo.notes))),
+        file_bytes=len(svg),
+        remark="; ".join(filter(None, (finalists.remark(outcome, defaults), *logo.notes))),
+        kind=kind_of(logo.pixels),
     )

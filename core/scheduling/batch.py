@@ -7,11 +7,9 @@ server.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,14 +17,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import RunError, SvgError
+from core.errors import RunError
 from core.files import write_aside
 from core.logos.pictures import FORMATS
 from core.logos.uploads import Given, Intake, take_in
 from core.runs.small_files import read_or_none
 from core.scheduling.job import Job, JobStatus, claim, folders
 from core.staging import staging
-from core.tracing.allowed import checked
 
 BatchStatus = JobStatus
 _INTAKE, _STAGING = "intake.json", ".taking-"
@@ -40,6 +37,10 @@ class Request:
     budget: Annotated[int, Field(ge=1, le=10_000)] = 10
     prefer: str = ""
     max_side: Annotated[int, Field(ge=16, le=8192)] = 1024
+    max_colours: Annotated[int, Field(ge=0, le=256)] = 0
+    merge: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
+    brand: Annotated[str, Field(max_length=4000)] = ""
+    background: str = "keep"
 
 
 class _Row(BaseModel):
@@ -57,6 +58,8 @@ class _Row(BaseModel):
     is_default: bool
     made_by: str = "agent"  # of batches before there was another way
     visual_gain: float | None = None
+    kind: str = ""
+    remark: str = ""
 
 
 class _Left(BaseModel):
@@ -94,6 +97,10 @@ class Batch(Job):
         return self.path / "in"
 
     @property
+    def alternatives(self) -> Path:
+        return self.path / "alternatives"
+
+    @property
     def out(self) -> Path:
         return self.path / "out"
 
@@ -111,20 +118,6 @@ class Batch(Job):
     def intake(self) -> Intake:
         """What became of the files that were given; empty for a batch of before that was kept."""
         return read_or_none(self.path / _INTAKE, Intake) or Intake()
-
-    def archive(self) -> bytes:
-        """A zip file of all SVGs and the CSV; of an SVG that is not one of ours it says why it is not there."""
-        buffer, left_out = io.BytesIO(), []
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(path for path in self.out.rglob("*") if path.is_file() and not path.is_symlink()):
-                name = path.relative_to(self.out).as_posix()
-                try:
-                    archive.writestr(name, checked(path.read_bytes()) if path.suffix == ".svg" else path.read_bytes())
-                except (SvgError, OSError) as error:
-                    left_out.append(f"{name}: {error}")
-            if left_out:
-                archive.writestr("left out.txt", "\n".join(left_out) + "\n")
-        return buffer.getvalue()
 
 
 def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
@@ -171,4 +164,6 @@ def all_batches(home: Path) -> list[Batch]:
 def _launch(batch: Batch, home: Path, request: Request) -> None:
     arguments = [str(batch.pictures), "--out", str(batch.out), "--model", request.model, "--budget", str(request.budget)]
     arguments += ["--max-side", str(request.max_side)] + (["--prefer", request.prefer] if request.prefer else [])
+    arguments += ["--max-colours", str(request.max_colours), "--merge", str(request.merge), "--background", request.background]
+    arguments += [*(["--brand", request.brand] if request.brand else []), "--alternatives", str(batch.alternatives)]
     batch.launch(home, asdict(request), ["optimize", *arguments])

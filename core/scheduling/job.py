@@ -29,6 +29,7 @@ from core.machine import Process
 from core.paths import HOME_VARIABLE, PROJECT
 from core.runs.small_files import read, read_or_none
 
+TRASH, KEPT_S = ".trash", 7 * 24 * 3600.0
 MAX_RESULT_BYTES = 200_000_000  # a batch of many thousand pictures
 
 
@@ -120,6 +121,19 @@ class Job:
         self.cancel()
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def discard(self) -> None:
+        """Delete it so that it can be put back for a week; what was discarded longer ago is removed."""
+        self.cancel()
+        above = self.path.parent / TRASH
+        above.mkdir(exist_ok=True)
+        for old in above.iterdir():
+            if time.time() - old.stat().st_mtime > KEPT_S:
+                shutil.rmtree(old, ignore_errors=True)
+        to = above / self.path.name
+        shutil.rmtree(to, ignore_errors=True)
+        self.path.rename(to)
+        os.utime(to)
+
     def launch(self, home: Path, request: Mapping[str, Any], arguments: Sequence[str]) -> None:
         """Keep the request and start ``python -m core`` with ``arguments``, and with what a job's command is always given."""
         write_aside(self.path / "request.json", json.dumps({"v": 1} | dict(request)).encode())
@@ -155,6 +169,20 @@ def claim(folder: Path) -> Path:
             continue
         return path
     raise RunError(f"no free name in {folder}: {stamp} and its numbered variants are taken")
+
+
+def restore(folder: Path, name: str) -> None:
+    """Put a discarded job of ``folder`` back.
+
+    Raises:
+        RunError: it is not among them, or its name is taken.
+    """
+    source, to = folder / TRASH / Path(name).name, folder / Path(name).name
+    if not source.is_dir():
+        raise RunError(f"{name} is not among what was deleted; it may have been removed for good after a week")
+    if to.exists():
+        raise RunError(f"{to} exists; move it away first")
+    source.rename(to)
 
 
 def folders(folder: Path) -> list[Path]:

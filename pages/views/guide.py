@@ -29,7 +29,7 @@ TOUR = (
     ),
     (
         "Train an agent",
-        "New run starts from a preset; the quick one takes about two minutes on built-in logos. Runs continue when you close the browser or the console.",
+        "New run starts from a preset and says how long it takes on this machine; the quick one uses built-in logos. Runs continue when you close the browser or the console.",
         "new_run",
     ),
     (

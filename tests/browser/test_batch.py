@@ -2,46 +2,101 @@
 
 import json
 import zipfile
+from typing import Any
 
 import pytest
 
-from core.scheduling import batch
+from core.scheduling import batch, review
 from tests.support.browsers import FLAGS, keep_picture
 from tests.support.logos import png
 from tests.support.servers import serving
 
+MOST_CLICKS = 8  # from the uploaded pictures to the zip of those that please
 
-def test_twenty_logos_are_optimized_and_taken_home_in_a_browser(home, tmp_path, chromium):
+
+class Clicks:
+    """Counts what a person presses."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def on(self, what: Any) -> None:
+        self.n += 1
+        what.click()
+
+
+def test_twenty_logos_become_an_accepted_zip_in_few_clicks(home, tmp_path, chromium):
+    """Two results are looked at and decided otherwise, the other eighteen accepted at once."""
     from playwright.sync_api import sync_playwright
 
     folder = tmp_path / "mine"
     folder.mkdir()
     for i in range(20):
-        (folder / f"logo {i:02d}.png").write_bytes(png(i, 96))
+        (folder / f"logo {i:02d}.png").write_bytes(png(i, 48))
     with serving(home, tmp_path) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True).new_page()
+        page = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True).new_page()
         page.set_default_timeout(90_000)
         page.on("pageerror", lambda e: pytest.fail(f"script error on a page: {e}"))
         page.goto(f"{server.url}/optimize")
         page.locator("input[type=file]").set_input_files([str(path) for path in sorted(folder.iterdir())])
         page.get_by_text("logo 19.png").first.wait_for()
-        page.get_by_role("button", name="Optimize").first.click()
-        page.get_by_role("button", name="All SVGs and CSV").first.wait_for()
-        with page.expect_download() as download:
-            page.get_by_role("button", name="All SVGs and CSV").first.click()
-        with zipfile.ZipFile(download.value.path()) as archive:
-            names = archive.namelist()
-            assert len([name for name in names if name.endswith(".svg")]) == 20
-            lines = archive.read("optimized.csv").decode().splitlines()
-        assert len(lines) == 21
+        clicks = Clicks()
+        clicks.on(page.locator(".st-key-go button").first)
+        page.get_by_text("0 of 20 accepted").first.wait_for()
+        first, second = page.locator(".sheet .card").nth(0), page.locator(".sheet .card").nth(1)
+        name = second.get_attribute("data-name")
+        clicks.on(first.locator(".choose-defaults"))
+        page.get_by_text("1 of 20 accepted").first.wait_for()
+        clicks.on(second.locator(".pair"))
         page.locator(".handle").first.wait_for()
-        keep_picture(page, "task-optimize-twenty-logos")
         pictures = page.locator(".pane img:not(.over)").evaluate_all("els => els.map(e => [e.naturalWidth, e.src.slice(0, 22)])")
         assert all(width > 0 and src.startswith("data:image/svg+xml") for width, src in pictures)
+        assert "picture=" in page.url
+        clicks.on(page.locator(".st-key-close button").first)
+        page.locator(".handle").first.wait_for(state="detached")
+        clicks.on(page.get_by_role("button", name="Accept the other 19").first)
+        page.get_by_text("20 of 20 accepted").first.wait_for()
+        keep_picture(page, "task-optimize-twenty-logos")
+        with page.expect_download() as download:
+            clicks.on(page.get_by_role("button", name="Accepted SVGs and CSV (20)").first)
+        assert clicks.n <= MOST_CLICKS
+        with zipfile.ZipFile(download.value.path()) as archive:
+            names = archive.namelist()
+            assert len([each for each in names if each.endswith(".svg")]) == 20
+            lines = archive.read("accepted.csv").decode().splitlines()
+        assert len(lines) == 21
+        assert str(home) not in "".join(lines)
+        assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count()
         browser.close()
     (which,) = batch.all_batches(home)
     assert json.loads((which.path / "request.json").read_text())["budget"] == 10
+    chosen = review.read_choices(which).chosen
+    assert sorted(chosen.values()) == sorted(["defaults"] + 19 * ["best"])
+    assert chosen[str(name)] == "best"
+
+
+def test_a_first_visit_shows_a_result_and_both_ways_in_a_small_window(home, tmp_path, browse):
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(server.url)
+        page.locator(".handle[aria-valuenow]").first.wait_for()
+        for what in ("Optimize my logos", "Try 8 sample logos", "Start the quick run", "Take the tour", "Tour"):
+            found = page.get_by_role("button", name=what).first
+            found.wait_for()
+            box = found.bounding_box()
+            assert box["y"] + box["height"] <= 900, what
+        cards = [page.locator(f".st-key-card-{name}").first.bounding_box() for name in ("logos", "train")]
+        assert cards[0]["height"] == pytest.approx(cards[1]["height"], abs=1)
+        assert cards[0]["width"] == pytest.approx(cards[1]["width"], abs=1)
+        keep_picture(page, "task-first-visit")
+        page.get_by_role("button", name="Take the tour", exact=True).first.click()
+        page.get_by_role("heading", name="Better SVGs from logos").first.wait_for()
+        assert page.locator('[data-testid="stSidebarNav"] a[style*="outline"]').count()
+        page.get_by_role("button", name="Skip the tour").first.click()
+        page.get_by_role("button", name="Tour", exact=True).first.click()  # found again
+        page.get_by_role("heading", name="Better SVGs from logos").first.wait_for()
 
 
 def test_a_batch_after_a_look_at_compare_starts_once(home, tmp_path, browse):
@@ -53,15 +108,16 @@ def test_a_batch_after_a_look_at_compare_starts_once(home, tmp_path, browse):
         page.goto(f"{server.url}/optimize")
         page.locator("input[type=file]").set_input_files(str(picture))
         page.get_by_text("mine.png").first.wait_for()
-        page.get_by_role("button", name="Optimize").first.click()
+        page.locator(".st-key-go button").first.click()
+        page.locator(".card .pair").first.click()
         page.locator(".handle").first.wait_for()
         page.locator(".st-key-pair").get_by_text("original | best").first.click()
         page.wait_for_function("() => location.search.includes('pair=')")
-        page.get_by_role("button", name="Optimize").first.click()
+        page.locator(".st-key-go button").first.click()
         page.wait_for_function(
             "(first) => location.search.includes('batch=') && !location.search.includes(first)", arg=batch.all_batches(home)[0].batch_id
         )
-        page.locator(".handle").first.wait_for()
+        page.locator(".card .pair").first.wait_for()
         assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count()
     assert len(batch.all_batches(home)) == 2
 

@@ -7,8 +7,9 @@ import zipfile
 import pytest
 
 from core.errors import RunError
-from core.scheduling import batch
+from core.scheduling import batch, review
 from core.scheduling.batch import BatchStatus, Request
+from core.tracing.palette import colours_of
 from tests.support.logos import png, zipped
 
 
@@ -29,11 +30,15 @@ def test_a_batch_gives_what_the_command_gives(home):
     assert [item.given for item in which.intake().refused] == ["bad.png"]  # by its first bytes; the other when it is read
     assert [s["file"].endswith("cut.png") for s in result["skipped"]] == [True]
     assert which.progress().n_done == which.progress().n_all == 3
-    with zipfile.ZipFile(io.BytesIO(which.archive())) as archive:
+    with zipfile.ZipFile(io.BytesIO(review.archive(which, only_accepted=False))) as archive:
         assert sorted(archive.namelist()) == ["one.svg", "optimized.csv", "two.svg"]
-    more = batch.again(home, which, Request(budget=3, prefer="smaller"))
+    one = review.items(which)[0]
+    assert b"<svg" in one.versions[review.DEFAULTS].read()
+    assert one.versions[review.DEFAULTS].figures.get("bytes", one.row["bytes"]) == one.row["bytes_default"]
+    more = batch.again(home, which, Request(budget=3, prefer="smaller", brand="#112233, #fff", background="remove"))
     assert await_end(more) is BatchStatus.DONE
-    assert more.result()["bytes"] <= result["bytes"]
+    for item in review.items(more):
+        assert set(colours_of(item.versions[review.BEST].path.read_text())) <= {"#112233", "#ffffff"}
     assert [b.batch_id for b in batch.all_batches(home)] == [more.batch_id, which.batch_id]
     assert more.intake() == which.intake()
     assert sorted(path.name for path in (home / "batches").iterdir()) == sorted([more.batch_id, which.batch_id])
@@ -63,7 +68,9 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     assert not page.exception
     assert "**2 files taken, 1 refused.**" in page.warning[0].value
     assert r"\$bad\$ \*x\*.png: its content is no picture" in page.warning[0].value
-    assert page.selectbox(key="picture").value in ("one.png", "two.png")
+    page.query_params["picture"] = "one.svg"
+    page.run()
+    assert page.selectbox(key="picture.open").value == "one.svg"
     page.button(key="next").click().run()
     page.segmented_control(key="pair").set_value("original | defaults").run()
     assert not page.exception
@@ -79,6 +86,10 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     assert "This batch failed" in page.error[0].value
     page.button(key="delete").click().run()
     assert not failed.path.exists()
+    page.button(key="undo.button").click().run()
+    assert failed.path.exists()
+    page = visit("optimize", batch="gone")
+    assert "There is no batch gone" in page.warning[0].value
 
 
 def test_samples_are_there_for_who_has_no_logos_at_hand(visit, console):

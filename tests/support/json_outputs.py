@@ -31,6 +31,7 @@ from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local
+from tests.support.batches import made_up_batch
 from tests.support.logos import draw_logo
 from tests.support.recorded import Recordings
 from tests.support.runs import BY_VTRACER_ALONE, await_status, await_step, tiny_config
@@ -158,6 +159,11 @@ def _learning(out: Outputs, run: RunDir, recordings: Recordings, tmp_path: Path)
     out.call(
         "optimize", recordings.logos / "simple", broken, "--model", run.run_id, "--budget", 2, "--max-side", 64, "--out", tmp_path / "svgs"
     )
+    batch = made_up_batch(out.home)
+    out.call("batches list")
+    out.call("batches choose", batch.batch_id, "one.svg", "--take", "faithful")
+    out.call("batches show", "last")
+    out.call("batches zip", batch.batch_id, tmp_path / "accepted.zip")
     fitted = tmp_path / "fitted.json"
     out.call("baselines fit", "--images", recordings.logos, "--out", fitted, "--work-size", 48, "--singles", 1, "--each", 1, "--size", 1)
     out.call("baselines show", fitted)

@@ -68,6 +68,7 @@ def test_a_preset_is_written_whole_with_its_head_and_its_values(tmp_path):
 
 def test_the_commands_are_those_of_every_group():
     assert {name.split()[3] for name in COMMANDS if len(name.split()) > 4} == {
+        "batches",
         "runs",
         "logos",
         "curricula",

@@ -10,6 +10,22 @@ function open(path) {
   const link = [...document.querySelectorAll('[data-testid="stSidebarNav"] a')].find((a) => new URL(a.href).pathname.endsWith("/" + path));
   if (link) link.click(); else location.assign("/" + path);
 }
+// A step of the tour stands beside the link of its page, which is marked; where the sidebar is folded, in the middle
+function pointed(path) {
+  const links = [...document.querySelectorAll('[data-testid="stSidebarNav"] a')];
+  for (const link of links) link.style.outline = "";
+  const link = path === null ? null : links.find((a) => new URL(a.href).pathname.endsWith("/" + path));
+  link?.scrollIntoView({ block: "nearest" });
+  const box = link?.getBoundingClientRect();
+  if (!box || box.width === 0 || box.right < 40 || window.innerWidth - box.right < 560) return null;
+  link.style.outline = "2px solid currentColor";
+  return box;
+}
+function place(guide, box) {
+  guide.style.margin = box ? "0" : "";
+  guide.style.left = box ? box.right + 16 + "px" : "";
+  guide.style.top = box ? Math.max(12, Math.min(box.top - 24, window.innerHeight - guide.offsetHeight - 12)) + "px" : "";
+}
 function press(key) { document.querySelector(`.st-key-${key} button`)?.click(); }
 
 export default function (component) {
@@ -38,14 +54,17 @@ export default function (component) {
     guide.querySelector("p").textContent = text;
     guide.querySelector(".back").disabled = v.step === 0;
     guide.querySelector(".next").textContent = v.step === data.tour.length - 1 ? "Done" : "Next";
+    guide.querySelector(".close").hidden = v.step === data.tour.length - 1;
+    place(guide, pointed(path));
     guide.querySelector(".go").onclick = () => { guide.close(); store(SEEN, "seen"); open(path); };
   }
-  function tour() { v.step = 0; store(SEEN, "seen"); card.hidden = true; show(); guide.showModal(); }
+  function tour() { v.step = 0; store(SEEN, "seen"); card.hidden = true; guide.showModal(); show(); }
   q(".tour").onclick = q(".again").onclick = tour;
   q(".later").onclick = () => { store(SEEN, "later"); card.hidden = true; };
   q(".help").onclick = () => list.showModal();
   list.querySelector(".close").onclick = () => list.close();
   guide.querySelector(".close").onclick = () => guide.close();
+  guide.onclose = () => pointed(null);
   guide.querySelector(".back").onclick = () => { v.step = Math.max(0, v.step - 1); show(); };
   guide.querySelector(".next").onclick = () => { if (v.step === data.tour.length - 1) guide.close(); else { v.step += 1; show(); } };
 

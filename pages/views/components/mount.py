@@ -1,4 +1,4 @@
-"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the chooser, the keyboard."""
+"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the chooser, the contact sheet, the keyboard."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ _VIEWER = _mounted("viewer")
 _SCRUBBER = _mounted("scrubber")
 _KEYS = _mounted("keys")
 _CHOOSER = _mounted("chooser")
+_SHEET = _mounted("sheet")
 
 
-def before_after(shown: str, left: Side, right: Side, width: int, height: int, key: str, over: Side | None = None) -> None:
-    """Draw the viewer; ``width`` and ``height`` of the picture in pixels."""
-    _VIEWER(key=key, data=viewer_data(shown, left, right, width, height, over))
+def before_after(
+    shown: str, left: Side, right: Side, width: int, height: int, key: str, over: Side | None = None, pixels_high: int = 460
+) -> None:
+    """Draw the viewer, ``pixels_high``; ``width`` and ``height`` of the picture in pixels."""
+    _VIEWER(key=key, data=viewer_data(shown, left, right, width, height, over, pixels_high))
 
 
 def scrubber(shown: str, logo: str, names: Sequence[str], frames: Sequence[dict[str, Any]], key: str) -> None:
@@ -48,3 +51,20 @@ def chooser(shown: str, original: str, left: str, right: str, size: tuple[int, i
     """
     data = {"id": shown, "original": original, "left": left, "right": right, "w": size[0], "h": size[1]}
     _CHOOSER(key=key, data=data, on_answer_change=on_answer)
+
+
+def sheet(
+    said: str,
+    items: Sequence[dict[str, Any]],
+    choices: Sequence[tuple[str, str, str]],
+    key: str,
+    on_choice: Callable[[], None],
+    on_open: Callable[[], None],
+) -> None:
+    """Cards of before and after. Each item: name, picture, before, after (URLs), after_label, facts, note, choice, offered, workbench (a link);
+    ``choices``: (choice, label, help) of the buttons; ``said``: a line above.
+
+    While ``on_choice`` is called, ``st.session_state[key].chose`` has name and choice ("" takes it back); ``opened`` has name, in ``on_open``.
+    """
+    data = {"said": said, "items": list(items), "choices": [list(choice) for choice in choices]}
+    _SHEET(key=key, data=data, on_chose_change=on_choice, on_opened_change=on_open)
