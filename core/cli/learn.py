@@ -22,6 +22,10 @@ from core.runs.status import check_resumable
 from core.search.baselines import BASELINES
 from core.search.searchers import SEARCHES
 
+Cluster = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="Convert on this Ray cluster (HOST:PORT, or auto) instead of this machine.")
+]
+
 
 def train(
     config: Annotated[Path | None, typer.Option(help="A YAML config, or a preset by its name, for example quick.")] = None,
@@ -104,6 +108,7 @@ def evaluate(
         typer.Option(help="Process each best conversion as Optimize does; with --vectors, compare that with the original."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
+    ray: Cluster = "",
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches on the same logos, with the same number of conversions."""
@@ -117,7 +122,9 @@ def evaluate(
             raise ConfigError(f"--budgets {budgets!r} are not comma-separated whole numbers, for example 1,5,20") from None
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
         comparison = compare(
-            Request(model, images, split, names, counts, work_size, seed, vectors=vectors, delivered=delivered), runs_home(), Progress()
+            Request(model, images, split, names, counts, work_size, seed, cluster=ray, vectors=vectors, delivered=delivered),
+            runs_home(),
+            Progress(),
         )
         if out is not None:
             write_comparison(comparison, out)
@@ -131,6 +138,7 @@ def optimize(
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="Prioritise: smaller (smaller file) or faithful (closer match); default is balanced.")] = "",
     max_side: Annotated[int, typer.Option(help="Longest side of the pictures, in pixels.", min=32, max=4096)] = 1024,
+    ray: Cluster = "",
     progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -150,7 +158,9 @@ def optimize(
                     f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}{why}"
                 )
             out.mkdir(parents=True, exist_ok=True)
-            done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
+            done = optimize_all(
+                files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file), cluster=ray
+            )
         done.skipped[:0] = missing
         for skipped in done.skipped:
             print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

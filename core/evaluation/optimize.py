@@ -18,7 +18,7 @@ from typing import Any
 
 from core.agents.model import Model
 from core.environment.preparation import Preparations
-from core.environment.spec import pipeline_of, worker_limits
+from core.environment.spec import pipeline_of
 from core.errors import PictureError, SvgError
 from core.evaluation import finalists
 from core.evaluation.delivery import Delivery, deliver
@@ -36,8 +36,8 @@ from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
+from core.workers.backend import open_pool, workers_on
 from core.workers.picture_store import PictureStore
-from core.workers.pool import WorkerPool
 
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
@@ -145,8 +145,12 @@ def optimize(  # noqa: PLR0913 - the options of its command
     home: Path,
     on_progress: OnProgress,
     seed: int = 0,
+    cluster: str = "",
 ) -> Optimized:
-    """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``."""
+    """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``.
+
+    ``cluster``: address of a Ray cluster to convert on; empty uses this machine.
+    """
     began = time.monotonic()
     done = Optimized()
     names = OutNames(out, files)
@@ -158,7 +162,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
         def progress(share: float, first: int = first, n: int = len(group), what: str = prepared_for) -> None:
             on_progress(what, first + round(share * n), len(files))
 
-        _search(group, model, budget, prefer, home, names, done, progress, seed)
+        _search(group, model, budget, prefer, home, names, done, progress, seed, cluster)
         n_before += len(group)
         names.write_table([result.as_dict() for result in done.results])
     on_progress("done", len(files), len(files))
@@ -216,10 +220,12 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
     done: Optimized,
     on_progress: Callable[[float], None],
     seed: int,
+    cluster: str,
 ) -> None:
     weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
     store = PictureStore.create(group, pipeline)
-    pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
+    cache = TraceCache(trace_cache_file(home))
+    pool = open_pool(workers_on(model.config.workers, cluster), store, 0 if cluster else model.config.n_workers, cache)
     began = time.monotonic()
     try:
         n_all = len(group) * (budget + 4)  # a delivered conversion takes as long as several
