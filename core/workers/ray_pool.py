@@ -80,6 +80,7 @@ class RayPool(WorkerPool):
         self._failures: dict[str, tuple[int, float]] = {}  # {node: how often in a row, when}
         self._numbers = itertools.count()
         self._out: dict[int, _Task] = {}  # handed out, without a result
+        self.n_calls = 0
         self._took_s = 0.0  # from handing out a job to its result, about
         self._nodes_seen = self._alive = time.monotonic()
         self._parts, self._slots = _in_parts(self._ray, store)
@@ -91,6 +92,12 @@ class RayPool(WorkerPool):
     def by_node(self) -> dict[str, int]:
         """{node: workers that are ready there}."""
         return {state.node.name: state.n_workers for state in self._states.values() if state.is_ready}
+
+    def wait_for_all(self, timeout_s: float = NO_CAPACITY_S) -> None:
+        """Wait until as many workers are ready as were asked for, or the time is over."""
+        until = time.monotonic() + timeout_s
+        while sum(self.by_node().values()) < self.n_workers and time.monotonic() < until:
+            self._take_in()
 
     def close(self) -> None:
         super().close()
@@ -201,6 +208,7 @@ class RayPool(WorkerPool):
             if state.held:
                 state.call = state.actor.exchange.remote(handed[state.node.node_id])
                 state.since = time.monotonic()
+                self.n_calls += 1
 
     def _hand(self, state: _NodeState, number: int, task: _Task, handed: dict[str, list[tuple[int, bytes, int]]]) -> None:
         state.held[number] = (task, time.monotonic())

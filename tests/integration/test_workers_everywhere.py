@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from core.agents.loading import load_model
+from core.bench.ray_here import add_node, ray_cluster
 from core.config.workers import WorkersConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
@@ -32,7 +33,6 @@ from core.workers.pool import Limits
 from core.workers.ray_cluster import Cluster
 from core.workers.ray_pool import RayPool
 from core.workers.worker import Job
-from tests.support.clusters import add_node, ray_cluster
 from tests.support.inline_pool import InlinePool
 from tests.support.logos import write_logos
 from tests.support.requirements import need

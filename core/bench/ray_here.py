@@ -1,8 +1,12 @@
-"""A Ray cluster of several nodes on this machine, by Ray's own cluster utility, for the tests of the Ray backend."""
+"""A Ray cluster of several nodes on this machine, by Ray's own cluster utility: what benchmarks and tests of the Ray backend run on.
+
+Guarantee: its processes and files are gone with it, and its token is good for nothing else.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +15,6 @@ from typing import Any
 
 from core.workers.ray_cluster import disconnect, load_ray
 
-TOKEN = "a-token-for-tests-of-this-product-alone"
 # A lost node is noticed after two seconds instead of a quarter of a minute
 _QUICK = {
     "RAY_health_check_period_ms": "500",
@@ -40,7 +43,15 @@ def ray_cluster(n_nodes: int = 2) -> Iterator[Any]:
     """A head without CPUs and ``n_nodes`` nodes of one CPU each; yields Ray's utility. Nothing is left behind."""
     with (
         tempfile.TemporaryDirectory(prefix="ray") as scratch,
-        _environment({**_QUICK, "RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": scratch}),
+        _environment(
+            {
+                **_QUICK,
+                "RAY_AUTH_TOKEN": secrets.token_hex(16),
+                "RAY_AUTH_MODE": "token",
+                "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_TMPDIR": scratch,
+            }
+        ),
     ):
         load_ray()
         from ray.cluster_utils import Cluster
@@ -61,4 +72,5 @@ def ray_cluster(n_nodes: int = 2) -> Iterator[Any]:
 
 
 def add_node(cluster: Any) -> Any:
+    """One more node of one CPU."""
     return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
