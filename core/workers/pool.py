@@ -156,6 +156,10 @@ class WorkerPool:
             on_progress(n_done)
         return results
 
+    def by_node(self) -> dict[str, int]:
+        """{node: workers that are ready there}, where workers are on other machines."""
+        return {}
+
     def quarantine(self, index: int) -> None:
         """Exclude a picture from further work."""
         self.quarantined.add(index)

@@ -30,14 +30,12 @@ _FACTS_S = 60.0
 
 @dataclass(frozen=True)
 class Node:
-    """A living node. ``cpus`` and ``free`` in CPUs as Ray counts them; memory in MB."""
+    """A living node. ``cpus`` and ``free``, those that nobody has reserved, in CPUs as Ray counts them."""
 
     node_id: str
     name: str
     cpus: float
     free: float
-    memory_mb: float
-    resources: Mapping[str, float]
 
 
 def load_ray() -> Any:
@@ -101,20 +99,10 @@ class Cluster:
             address = settings.address
             if address != "auto":
                 _reach(address)
-            # Ray prints what it hears of nodes to stdout, where commands print their result
-            printing: Any = importlib.import_module("ray._private.worker")
-            printing.print_to_stdstream = lambda *_, **__: None
             try:
-                with _own_signals():
-                    ray.init(
-                        address=address,
-                        namespace="tracewright",
-                        log_to_driver=False,
-                        configure_logging=False,
-                        logging_level="ERROR",
-                    )
+                _init(ray, address)
             except Exception as error:  # Ray raises its own, built-in and gRPC's errors here
-                raise ClusterError(_told(ray, address, error)) from error
+                raise ClusterError(_told(address, error)) from error
         return cls(ray, settings)
 
     def nodes(self) -> list[Node]:
@@ -132,8 +120,6 @@ class Cluster:
                 f"{row['NodeManagerHostname']}/{row['NodeID'][:6]}",
                 row["Resources"].get("CPU", 0.0),
                 free.get(row["NodeID"], {}).get("CPU", 0.0),
-                row["Resources"].get("memory", 0.0) / 2**20,
-                row["Resources"],
             )
             for row in table
             if row["Alive"] and (not wanted or wanted in row["Resources"])
@@ -146,8 +132,8 @@ class Cluster:
 
         return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
-    def check(self, nodes: list[Node]) -> None:
-        """Compare the versions on all nodes.
+    def check(self, nodes: list[Node]) -> dict[str, Facts]:
+        """Compare the versions on all nodes; returns what each told, by name.
 
         Raises:
             ClusterError: they differ, or token authentication is off; with the list.
@@ -162,6 +148,7 @@ class Cluster:
                 found[name] = f"Tracewright does not answer there ({first_line(error)}); install the same version on every node"
         if lines := differences(facts(), found):
             raise ClusterError("the cluster's nodes differ from this machine:\n  " + "\n  ".join(lines))
+        return {name: told for name, told in found.items() if not isinstance(told, str)}
 
 
 def disconnect() -> None:
@@ -183,10 +170,20 @@ def _reach(address: str) -> None:
         ) from error
 
 
-def _told(ray: Any, address: str, error: Exception) -> str:
+def _init(ray: Any, address: str) -> None:
+    # Ray prints what it hears of nodes to stdout, where commands print their result
+    printing: Any = importlib.import_module("ray._private.worker")
+    printing.print_to_stdstream = lambda *_, **__: None
+    if address != "auto":  # refuses a token at once, which Ray itself tries again for half a minute
+        importlib.import_module("ray._raylet").GcsClient(address=address)
+    with _own_signals():
+        ray.init(address=address, namespace="tracewright", log_to_driver=False, configure_logging=False, logging_level="ERROR")
+
+
+def _told(address: str, error: Exception) -> str:
     """Why a connection failed, and what to do."""
-    text = str(error)
-    if isinstance(error, ray.exceptions.AuthenticationError) or "authentication" in text.lower() or "unauthenticated" in text.lower():
+    text = f"{error} {error.__cause__ or ''}"
+    if "authentication" in text.lower():
         return f"the Ray cluster at {address} refuses the token; use the one that its head was started with"
     if "version mismatch" in text.lower():
         return f"the Ray cluster at {address} has other versions: {' '.join(text.split())}"

@@ -7,7 +7,6 @@ pool of one machine, because that pool is what enforces them here.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -15,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, cast
+
+import psutil
 
 from core.tracing.cache import PACKAGES, Cached, TraceCache, engine
 from core.tracing.params import Params
@@ -48,8 +49,10 @@ def facts() -> Facts:
 
 
 def node_facts() -> Facts:
-    """The same, from a node: with its name and whether Ray's token authentication is on there."""
-    return facts() | {"host": socket.gethostname(), "auth": os.environ.get("RAY_AUTH_MODE", "")}
+    """The same, from a node: with its load, and whether Ray's token authentication is on there."""
+    memory = psutil.virtual_memory()
+    now = {"load": psutil.getloadavg()[0], "memory_mb": memory.total / 2**20, "memory_free_mb": memory.available / 2**20}
+    return facts() | {"auth": os.environ.get("RAY_AUTH_MODE", "")} | {key: f"{value:.2f}" for key, value in now.items()}
 
 
 class _NoCache(TraceCache):

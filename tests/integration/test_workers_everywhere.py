@@ -1,5 +1,6 @@
 """What a worker pool promises, wherever its workers are: here, in this process, or on the nodes of a Ray cluster; and nodes that are lost."""
 
+import json
 import threading
 from collections import Counter
 from importlib.util import find_spec
@@ -33,7 +34,10 @@ from core.workers.pool import Limits
 from core.workers.ray_cluster import Cluster
 from core.workers.ray_pool import RayPool
 from core.workers.worker import Job
+from tests.support.command_line import core
+from tests.support.documents import DOCS, read
 from tests.support.inline_pool import InlinePool
+from tests.support.json_outputs import described, paths_of
 from tests.support.logos import write_logos
 from tests.support.requirements import need
 from tests.support.runs import await_status, follow, tiny_config, values
@@ -180,3 +184,19 @@ def test_a_cluster_without_capacity_says_so(nodes, logo_folder):
     with pytest.raises(ClusterError, match=r"no capacity for a worker of 8 CPUs for 0.1 s \(.* has 0 of 0 CPUs free"):
         RayPool(store, settings, patience_s=0.1)
     store.close()
+
+
+def test_the_command_lists_the_nodes_and_a_wrong_token_is_one_clear_line(nodes, home, monkeypatch):
+    """In processes of their own, as this one is connected."""
+    told = core("cluster", nodes.address, "--json", home=home)
+    assert told.returncode == 0, told.stderr
+    printed = json.loads(told.stdout.splitlines()[-1])
+    section = next(s for s in described(read(DOCS / "json.md")) if "cluster" in s.commands)
+    assert [p for path, value in paths_of(printed) if (p := section.problem(path, value))] == []
+    assert section.seen == set(section.rows)
+    assert [row["cpus"] for row in printed["nodes"]].count(1) == 2
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+    refused = core("cluster", nodes.address, home=home)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(f"error: the Ray cluster at {nodes.address} refuses the token")
+    assert "Traceback" not in refused.stderr
