@@ -134,6 +134,29 @@ def test_a_conversion_that_hangs_fails_alone_on_a_cluster_as_here(nodes, logo_fo
         pool.close()
 
 
+def test_jobs_that_are_late_on_one_node_are_done_on_an_idle_one(nodes, logo_folder):
+    """A stopped process stands for a slow node; nothing waits for it, nothing is doubled, and nobody is blamed."""
+    losses = []
+    store = PictureStore.create(list(load_logos(str(logo_folder), 48).logos), PIPELINE)
+    pool = RayPool(store, WorkersConfig(backend="ray", address=nodes.address), 2, Limits(time_s=60), on_loss=losses.append)
+    try:
+        pool.wait_for_all()
+        pool.measure([Job(i) for i in range(12)])
+        actor, _ = [p for p in psutil.process_iter() if "".join(p.cmdline()[:1]).startswith("ray::NodeWorkers")]
+        stopped = actor.children()
+        for worker in stopped:
+            worker.suspend()
+        for i in range(12):
+            pool.submit(i, Job(i, BEST_SINGLE))
+        assert sorted(key for key, _ in pool.results()) == list(range(12))
+        for worker in stopped:
+            assert worker.status() == psutil.STATUS_STOPPED
+            worker.resume()
+        assert not losses
+    finally:
+        pool.close()
+
+
 def lose_a_node(nodes) -> None:
     """One goes without a word."""
     nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
