@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from typing import Any
 
 import streamlit as st
 
-from core.paths import PROJECT, how_to_install
+from core.paths import how_to_install
+from core.scheduling.probe import ask
+from pages.views.access import acts
 from pages.views.text import plain
 
-TEST_S = 120
 COLUMNS = {
     "node": "Node", "cpus": "CPUs", "cpus_reserved": "CPUs reserved", "load": "Load (1 min)", "memory_free_mb": "Free memory (MB)",
 }  # fmt: skip
 
 
-def ask(address: str) -> dict[str, Any] | str:
-    """What the command ``cluster`` says of an address, or why it can't be used."""
-    command = [sys.executable, "-m", "core", "cluster", "--json", "--", address]
-    try:
-        ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TEST_S)
-    except subprocess.TimeoutExpired:
-        return f"the Ray cluster at {address} has not answered for {TEST_S} s"
-    except OSError as error:
-        return f"the test could not be started: {error}"
-    if ended.returncode:
-        _, found, reason = ended.stderr.rpartition("error: ")
-        return reason.strip() if found else "the test failed; see the console's log"
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+@acts("cluster.test", is_drawn=True)
+def test(address: str) -> None:
+    """Ask an address, which learns the cluster's token, and keep the answer."""
+    with st.spinner("Asking the cluster …"):
+        st.session_state["cluster.told"] = ask(address)
 
 
 def show(told: dict[str, Any] | str) -> None:
@@ -65,7 +55,6 @@ def panel() -> None:
                 " RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
             )
             if st.form_submit_button("Test connection", icon=":material/network_check:"):
-                with st.spinner("Asking the cluster …"):
-                    st.session_state["cluster.told"] = ask(address.strip() or "auto")
+                test(address.strip() or "auto")
         if "cluster.told" in st.session_state:
             show(st.session_state["cluster.told"])

@@ -10,6 +10,7 @@ from core.runs.event_types import PhaseStarted
 from core.runs.events import EventWriter
 from core.runs.records import claim, write_heartbeat
 from core.runs.small_files import Heartbeat
+from core.scheduling.probe import ask
 from pages.views import cluster
 from tests.support.runs import tiny_config
 
@@ -42,7 +43,7 @@ def test_the_answer_of_a_cluster_is_shown(visit, monkeypatch, told):
 
 def test_a_cluster_that_can_not_be_reached_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "x")
-    assert cluster.ask("not an address").startswith("'not an address' is no address of a Ray cluster; give HOST:PORT")
+    assert ask("not an address").startswith("'not an address' is no address of a Ray cluster; give HOST:PORT")
 
 
 def test_live_shows_workers_by_node_of_a_run_on_a_cluster_alone(visit, console, logo_folder):
