@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from importlib.util import find_spec
 
@@ -115,6 +116,17 @@ def test_a_seed_gives_the_same_episodes_wherever_they_are_converted(open_anywher
         reference.close()
 
 
+def actors(n) -> list[psutil.Process]:
+    """The processes of ``n`` nodes; those of a pool that was closed may take a moment to end."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = [p for p in psutil.process_iter(["cmdline"]) if "".join((p.info["cmdline"] or [])[:1]).startswith("ray::NodeWorkers")]
+        if len(found) == n:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
 def test_a_conversion_that_hangs_fails_alone_on_a_cluster_as_here(nodes, logo_folder):
     losses = []
     store = PictureStore.create(list(load_logos(str(logo_folder), 48).logos), PIPELINE)
@@ -122,7 +134,7 @@ def test_a_conversion_that_hangs_fails_alone_on_a_cluster_as_here(nodes, logo_fo
     pool = RayPool(store, settings, 1, Limits(time_s=0.5, losses=1), on_loss=losses.append)
     try:
         pool.measure([Job(0)])
-        (actor,) = [p for p in psutil.process_iter() if "".join(p.cmdline()[:1]).startswith("ray::NodeWorkers")]
+        (actor,) = actors(1)
         for worker in actor.children():
             worker.suspend()
         pool.submit("stuck", Job(3, BEST_SINGLE), n_tries=1)
@@ -142,7 +154,7 @@ def test_jobs_that_are_late_on_one_node_are_done_on_an_idle_one(nodes, logo_fold
     try:
         pool.wait_for_all()
         pool.measure([Job(i) for i in range(12)])
-        actor, _ = [p for p in psutil.process_iter() if "".join(p.cmdline()[:1]).startswith("ray::NodeWorkers")]
+        actor, _ = actors(2)
         stopped = actor.children()
         for worker in stopped:
             worker.suspend()
