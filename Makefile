@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.txt requirements.lock | $(VENV)/bin/python
 		$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; }
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-search.txt requirements-signin.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-ray.txt requirements-search.txt requirements-signin.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
 	touch $@

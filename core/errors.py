@@ -68,6 +68,10 @@ class WorkerError(TracewrightError, RuntimeError):
     """Raised when workers can't be kept running, or no picture is left to work on."""
 
 
+class ClusterError(WorkerError):
+    """Raised when a Ray cluster can't be used: Ray is missing, the cluster can't be reached, refuses the token, differs or has no capacity."""
+
+
 class TrainingError(TracewrightError, ValueError):
     """Raised when training can't go on, with what to do about it."""
 

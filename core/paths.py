@@ -54,7 +54,7 @@ def program() -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs what only some need; ``extra``: bench, search or trackers, as the files requirements-*.txt are called."""
+    """The command that installs what only some need; ``extra``: bench, ray, search or trackers, as the files requirements-*.txt are called."""
     if not IS_PACKAGED:
         return f"pip install -r requirements-{extra}.txt"
     wanted = [line.partition(";")[0].strip() for line in metadata.requires("tracewright") or () if re.search(rf"extra == .{extra}\b", line)]

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.paths import program
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
-from core.runs.records import read_log_tail, read_parent, read_trial
+from core.runs.records import read_heartbeat, read_log_tail, read_parent, read_trial
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, controls, tables
@@ -110,6 +110,15 @@ def origin() -> None:
             st.caption(f"{parent.run_id}, which was deleted together with its curve.")
 
 
+def workers_by_node(row: tables.RunRow) -> None:
+    """Where a run on a cluster converts; nothing of a run on this machine."""
+    if row.config is None or row.config.workers.backend != "ray" or row.state.status is not Status.RUNNING:
+        return
+    beat = read_heartbeat(run)
+    nodes = [f"{plain(node)}: {n}" for node, n in sorted(beat.nodes.items())] if beat is not None else []
+    st.caption(f":material/hub: Workers by node: {', '.join(nodes) or 'known after the first update'}")
+
+
 def figures(row: tables.RunRow) -> None:
     rate = queries.recent_rate(console.store, run_id)
     is_running = row.state.status is Status.RUNNING
@@ -118,6 +127,7 @@ def figures(row: tables.RunRow) -> None:
         left_text = duration_text(max(row.total - row.step, 0) / rate / 60)
     of = f" of {row.total:,}" if row.step < row.total else ""
     st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
+    workers_by_node(row)
     if row.verdict.startswith("no better"):
         st.caption(f":material/balance: At its best evaluation, this agent is {row.verdict} on the same validation logos.")
     with st.grid(5, min_column_width=130):

@@ -16,7 +16,7 @@ from core.runs.records import peek_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
 from core.scheduling import local
-from pages.views import controls, tables
+from pages.views import cluster, controls, tables
 from pages.views.live.health import megabytes
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import plain
@@ -148,4 +148,5 @@ def overview() -> None:
 
 
 overview()
+cluster.panel()
 trail()

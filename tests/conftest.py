@@ -27,7 +27,7 @@ ENDING_S = 5
 def _no_thread_outlives_a_test() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("reaper-", "pydevd"))]
+    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("reaper-", "pydevd", "ray_", "PythonGCThread"))]
     left = [t for t in left if not any(known in t.name for known in ("ScriptRunner", "asyncio", "ThreadPoolExecutor"))]
     for thread in left:
         thread.join(ENDING_S)  # one that was told to end may take a moment, such as a spinner's

@@ -72,6 +72,7 @@ _ADMIN = {
     "model.delete": "Delete a model; it can be restored for a week",
     "model.restore": "Restore a deleted model",
     "settings.save": "Change the settings of the installation",
+    "cluster.test": "Test a connection to a Ray cluster, with its token",
     "settings.test": "Send a test message to every saved address",
 }
 ACTIONS: dict[str, Action] = {

@@ -41,6 +41,7 @@ TARGETS: dict[str, tuple[str, float]] = {
     "bytes_share": ("<=", 0.6),
     "nodes_share": ("<=", 1.0),
     "flip_worse_share": ("<=", 0.03),
+    "ray_over_local": (">=", 0.85),
     "faults": (">=", 60),
     "events_lost": ("<=", 0),
     "events_doubled": ("<=", 0),

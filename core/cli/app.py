@@ -15,6 +15,7 @@ from core.cli import data, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.batches import app as batches_app
 from core.cli.bench import bench
+from core.cli.cluster import cluster
 from core.cli.console import console
 from core.cli.curricula import app as curricula_app
 from core.cli.film import film
@@ -45,6 +46,7 @@ for command in (
     records.audit,
     records.licences,
     bench,
+    cluster,
 ):
     app.command()(command)
 for of_many in sensitivity.COMMANDS:

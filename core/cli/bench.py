@@ -13,7 +13,7 @@ from core.paths import BENCHMARKS, PICTURES, PRESETS
 
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
-NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "chaos")
+NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos")
 
 
 def bench(  # noqa: C901 - one case per benchmark
@@ -36,7 +36,7 @@ def bench(  # noqa: C901 - one case per benchmark
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
-    from core.bench import ablation, chaos, heap, ingest, optimizing, pictures, telemetry, throughput, ui  # imports torch
+    from core.bench import ablation, chaos, heap, ingest, optimizing, pictures, scaling, telemetry, throughput, ui  # imports torch
     from core.bench.report import write_section
 
     with clear_errors():
@@ -58,6 +58,8 @@ def bench(  # noqa: C901 - one case per benchmark
                     report = optimizing.measure(images, model, repeats, short)
                 case "pictures":
                     report = pictures.measure(images, work_size=work_size, is_short=short)
+                case "scale":
+                    report = scaling.measure(images, repeats, short)
                 case "chaos":
                     report = chaos.measure(0.5 if short else minutes)
                 case _:

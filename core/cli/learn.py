@@ -22,6 +22,10 @@ from core.runs.status import check_resumable
 from core.search.baselines import BASELINES
 from core.search.searchers import SEARCHES
 
+Cluster = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="Convert on this Ray cluster (HOST:PORT, or auto) instead of this machine.")
+]
+
 
 def train(
     config: Annotated[Path | None, typer.Option(help="A YAML config, or a preset by its name, for example quick.")] = None,
@@ -104,6 +108,7 @@ def evaluate(
         typer.Option(help="Process each best conversion as Optimize does; with --vectors, compare that with the original."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a CSV with one row per logo, method and budget, and the SVGs.")] = None,
+    ray: Cluster = "",
     as_json: Json = False,
 ) -> None:
     """Compare the agent with baselines and searches on the same logos, with the same number of conversions."""
@@ -117,7 +122,9 @@ def evaluate(
             raise ConfigError(f"--budgets {budgets!r} are not comma-separated whole numbers, for example 1,5,20") from None
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
         comparison = compare(
-            Request(model, images, split, names, counts, work_size, seed, vectors=vectors, delivered=delivered), runs_home(), Progress()
+            Request(model, images, split, names, counts, work_size, seed, cluster=ray, vectors=vectors, delivered=delivered),
+            runs_home(),
+            Progress(),
         )
         if out is not None:
             write_comparison(comparison, out)
@@ -142,6 +149,7 @@ def optimize(
     alternatives: Annotated[
         Path | None, typer.Option(help="Folder for the other SVGs of each picture: VTracer's defaults, smaller, closer match.")
     ] = None,
+    ray: Cluster = "",
     progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -157,7 +165,7 @@ def optimize(
         if prefer not in PREFERENCES:
             raise ConfigError(f"--prefer {prefer!r} is not one of {', '.join(name for name in PREFERENCES if name)}")
         try:
-            extras = Extras(palette_of(max_colours, merge, brand, background), alternatives)
+            extras = Extras(palette_of(max_colours, merge, brand, background), alternatives, ray)
         except ParamError as error:
             raise ConfigError(str(error)) from error
         with given_pictures(pictures, out, runs_home()) as (files, missing):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from core.config.fields import Section, setting
+from core.config.workers import WorkersConfig
 from core.errors import ParamError
 from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import BEST_SINGLE, NAMES, Params
@@ -271,25 +272,6 @@ class CheckpointConfig(Section):
     )
 
 
-class WorkersConfig(Section):
-    """Limits for workers. One that exceeds them, or dies, is replaced, and its episode counts as failed."""
-
-    time_limit_s: float = setting(30.0, "Time limit per conversion.", unit="seconds", ge=0.1, le=3600)
-    memory_limit_mb: float = setting(
-        1500.0, "Memory limit per worker, not counting memory shared by all workers.", unit="MB", ge=100, le=1_000_000
-    )
-    run_memory_mb: float = setting(
-        0.0,
-        "Memory limit of the whole run, at which it saves a checkpoint and stops; 0 means 95% of the machine's.",
-        unit="MB",
-        ge=0,
-        le=10_000_000,
-    )
-    max_losses: int = setting(
-        3, "Quarantine a logo for the rest of the run after it kills this many workers.", unit="workers", ge=1, le=1000
-    )
-
-
 class RecoveryConfig(Section):
     """What to do when the trainer dies or hangs, as long as a console or `runs serve` is running."""
 
@@ -355,7 +337,12 @@ class RunConfig(Section):
     )
     n_envs: int = setting(128, "Number of environments stepped in parallel.", unit="environments", ge=1, le=1024)
     n_workers: int = setting(
-        0, "Worker processes; 0 means one per core available to this process.", unit="processes", basic=True, ge=0, le=256
+        0,
+        "Worker processes; 0 means one per core available to this process, or all that fit on the Ray cluster.",
+        unit="processes",
+        basic=True,
+        ge=0,
+        le=4096,
     )
     device: Literal["auto", "cpu", "cuda"] = setting("cpu", "Device for training the networks; networks this small are fastest on the CPU.")
     logos: LogosConfig = Field(default_factory=LogosConfig)

@@ -1,4 +1,4 @@
-"""From a config to what it describes: the environment, its reward, the pipeline and the workers' limits."""
+"""From a config to what it describes: the environment, its reward and the pipeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from core.environment.episode import EnvSpec
 from core.tracing.outcome import TERM_NAMES, TERMS, Weights
 from core.tracing.params import Params
 from core.tracing.pipeline import PLAIN, Pipeline
-from core.workers.pool import Limits
 
 
 def env_spec(config: RunConfig) -> EnvSpec:
@@ -28,8 +27,3 @@ def pipeline_of(config: RunConfig) -> Pipeline:
     p = config.pipeline
     is_plain = not (p.trace_size or p.sharpen or p.fills)
     return Pipeline(p.engine, p.trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)
-
-
-def worker_limits(config: RunConfig) -> Limits:
-    """A worker's limits of time and memory."""
-    return Limits(config.workers.time_limit_s, config.workers.memory_limit_mb, config.workers.max_losses)

@@ -37,8 +37,9 @@ from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK, Outcome, gain
 from core.tracing.params import DEFAULTS, Params
+from core.workers.backend import open_pool, workers_on
 from core.workers.picture_store import PictureStore
-from core.workers.pool import Limits, WorkerPool
+from core.workers.pool import WorkerPool
 from core.workers.worker import Job
 
 LEARNED = ("policy", "policy_search")
@@ -60,6 +61,7 @@ class Request:
     work_size: int | None = None
     seed: int = 0
     n_workers: int = 0
+    cluster: str = ""  # address of a Ray cluster to convert on; empty uses this machine
     vectors: bool = False  # hold results against the vectors that the pictures were made of too
     delivered: bool = False  # make of each best conversion what Optimize delivers, and hold that against the vectors
 
@@ -228,8 +230,8 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
     logos = [logo for logo in found.logos if request.split in ("all", logo.split)]
     if not logos:
         raise LogosError(f"{path} has no logo in the split {request.split!r}")
-    limits = Limits(c.workers.time_limit_s, c.workers.memory_limit_mb, c.workers.max_losses)
-    pool = WorkerPool(PictureStore.create(logos, pipeline_of(c)), request.n_workers, limits, TraceCache(trace_cache_file(home)))
+    store, cache = PictureStore.create(logos, pipeline_of(c)), TraceCache(trace_cache_file(home))
+    pool = open_pool(workers_on(c.workers, request.cluster), store, request.n_workers, cache)
     try:
         prepared = Preparations(logos, range(len(logos)))
         places = prepared.prepare(pool, range(len(logos)), lambda n: on_progress("preparing", n, len(logos)))

@@ -18,7 +18,7 @@ from typing import Any
 
 from core.agents.model import Model
 from core.environment.preparation import Preparations
-from core.environment.spec import pipeline_of, worker_limits
+from core.environment.spec import pipeline_of
 from core.errors import PictureError, SvgError
 from core.evaluation import finalists
 from core.evaluation.alternatives import Alternatives, finished
@@ -37,8 +37,8 @@ from core.tracing.cache import TraceCache
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.palette import Palette
 from core.tracing.params import DEFAULTS, NAMES, Params
+from core.workers.backend import open_pool, workers_on
 from core.workers.picture_store import PictureStore
-from core.workers.pool import WorkerPool
 
 MAX_GROUP = 256  # pictures
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
@@ -47,10 +47,14 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Extras:
-    """What a result is besides the best SVG: in a palette, and with others beside it, in the folder ``alternatives`` where one is given."""
+    """What a result is besides the best SVG: in a palette, and with others beside it, in the folder ``alternatives`` where one is given.
+
+    ``cluster``: address of a Ray cluster to convert on; empty uses this machine.
+    """
 
     palette: Palette = field(default_factory=Palette)
     alternatives: Path | None = None
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
             what = "reading and trying settings" if share < (budget + 1) / each else "making the final SVGs"
             on_progress(what, round((first + share * n) * each), len(files) * each)
 
-        _search(group, model, budget, prefer, home, names, done, progress, seed, beside)
+        _search(group, model, budget, prefer, home, names, done, progress, seed, beside, extras.cluster)
         n_before += len(group)
         beside.write()
         names.write_table([result.as_dict() for result in done.results])
@@ -236,10 +240,12 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
     on_progress: Callable[[float], None],
     seed: int,
     beside: Alternatives,
+    cluster: str,
 ) -> None:
     weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
     store = PictureStore.create(group, pipeline)
-    pool = WorkerPool(store, model.config.n_workers, worker_limits(model.config), TraceCache(trace_cache_file(home)))
+    cache = TraceCache(trace_cache_file(home))
+    pool = open_pool(workers_on(model.config.workers, cluster), store, 0 if cluster else model.config.n_workers, cache)
     began = time.monotonic()
     try:
         n_all = len(group) * (budget + 4)  # a delivered conversion takes as long as several

@@ -41,6 +41,8 @@ def preflight(config: RunConfig, home: Path) -> list[str]:
         for name in ("tensorboard", "wandb", "mlflow")  # each a setting and its package
         if getattr(config.trackers, name) not in (False, "off") and find_spec(name) is None
     ]
+    if config.workers.backend == "ray" and find_spec("ray") is None:
+        found.append(f"workers.backend is ray, but the package ray is not installed; the run will fail ({how_to_install('ray')})")
     cores = available_cores()
     if workers_of(config) > cores:
         found.append(f"n_workers = {config.n_workers} is more than this machine's {cores} cores; it will run alone and no faster")
@@ -73,7 +75,9 @@ def n_pictures(config: RunConfig) -> int:
 
 
 def workers_of(config: RunConfig) -> int:
-    """Worker processes that a run starts here."""
+    """Worker processes that a run starts here; on a Ray cluster, the trainer alone takes a core."""
+    if config.workers.backend == "ray":
+        return 1
     return config.n_workers or available_cores()
 
 
@@ -101,6 +105,8 @@ def relative_cost(config: RunConfig) -> float:
 
 def estimated_rate(config: RunConfig, measured: float | None) -> float:
     """Steps per second of a config. ``measured``: this machine's own at a relative cost of 1; None where nothing is known of it."""
+    if config.workers.backend == "ray":
+        return TYPICAL_RATE * max(config.n_workers, 1) / relative_cost(config)
     return (measured or TYPICAL_RATE * workers_of(config)) / relative_cost(config)
 
 

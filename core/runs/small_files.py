@@ -40,6 +40,7 @@ class Heartbeat:
     is_paused: bool = False
     folder: Inode = 0  # of the run that it was written for; a copied folder's is another one; 0 in files of before
     machine: Machine = ""
+    nodes: dict[Text, Annotated[int, Field(ge=0)]] = field(default_factory=dict)  # workers by node of a cluster
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ from core.studies.winners import full_config
 
 N_BEST = 10  # trials whose runs are looked at
 MOST_LOOKED_AT = 300  # runs of the home, newest first, that may be trainings of the base or of the best trial
-WITHOUT_EFFECT = ("n_workers",)  # the same episodes and gains with any number
+WITHOUT_EFFECT = (  # the same episodes and gains with any number of workers, wherever they run
+    "n_workers",
+    *(f"workers.{name}" for name in ("backend", "address", "cpus_per_worker", "placement", "node_resource")),
+)
 
 
 @dataclass(frozen=True)

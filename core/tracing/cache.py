@@ -32,7 +32,7 @@ MAX_BYTES = 256 * 2**20
 _BATCH = 64  # results that wait for one transaction
 _PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
-_PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
+PACKAGES = ("vtracer", "thorvg-python", "opencv-python-headless", "numpy")
 _SCHEMA = (
     "DROP TABLE IF EXISTS traces",  # of versions before, which could not be asked what is known of a picture
     "CREATE TABLE IF NOT EXISTS conversions (id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, value BLOB NOT NULL, svg BLOB, "
@@ -46,7 +46,7 @@ _SCHEMA = (
 def engine() -> bytes:
     """A hash of what decides a result beside picture and parameters: the packages' versions and this package's source."""
     found = hashlib.sha256()
-    for package in _PACKAGES:
+    for package in PACKAGES:
         found.update(f"{package}=={metadata.version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         found.update(source.read_bytes())

@@ -74,6 +74,7 @@ class MetricsCallback(BoundaryCallback):
         self.logger.record("time/update_s", time.monotonic() - self._update_started)
         self._flush()
         self._heartbeat.step = self.model.num_timesteps
+        self._heartbeat.nodes = self._envs.pool.by_node()
         return True
 
     def _on_rollout_end(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
-from core.environment.spec import pipeline_of, worker_limits
+from core.environment.spec import pipeline_of
 from core.errors import LogosError, SvgError
 from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
@@ -24,6 +24,7 @@ from core.tracing.outcome import TERMS
 from core.tracing.picture import encode_png
 from core.training.disk_guard import DiskGuard
 from core.training.heartbeat import HeartbeatWriter
+from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Loss, WorkerPool
 
@@ -88,13 +89,8 @@ class DataLoader:
             if any(weight for term, weight in zip(TERMS, self._spec.weights.values, strict=True) if term.is_timed)
             else trace_cache_file(runs_home())
         )
-        self.pool = WorkerPool(
-            PictureStore.create(self.pictures, pipeline_of(self._config)),
-            self._config.n_workers,
-            worker_limits(self._config),
-            cache,
-            self._on_loss,
-        )
+        store = PictureStore.create(self.pictures, pipeline_of(self._config))
+        self.pool = open_pool(self._config.workers, store, self._config.n_workers, cache, self._on_loss)
         try:
             for i in (i for i, logo in enumerate(self.pictures) if logo.digest in (quarantined or [])):
                 self.pool.quarantine(i)

@@ -63,6 +63,7 @@ class HeartbeatWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.step, self.phase, self.is_paused = 0, "starting", False
+        self.nodes: dict[str, int] = {}  # workers by node of a cluster
 
     def __enter__(self) -> HeartbeatWriter:
         self._write()
@@ -96,6 +97,6 @@ class HeartbeatWriter:
 
     def _write(self) -> None:
         try:
-            write_heartbeat(self._run, Heartbeat(self._process, time.time(), self.step, self.phase, self.is_paused))
+            write_heartbeat(self._run, Heartbeat(self._process, time.time(), self.step, self.phase, self.is_paused, nodes=self.nodes))
         except OSError as error:  # the run goes on, the next beat tries again
             log.warning("heartbeat not written: %s", error)

@@ -104,7 +104,7 @@ class WorkerPool:
         self._selector = selectors.DefaultSelector()
         self._looked = self._checked = time.monotonic()
         self._conversion_s = 0.0  # of the latest conversions, about
-        self._workers = [self._start(f"worker-{k}") for k in range(self.n_workers)]
+        self._workers = self._open()
 
     def submit(self, key: Hashable, job: Job, n_tries: int = 2, is_lasting: bool = True) -> None:
         """Submit a job; :meth:`results` yields its result with ``key``.
@@ -130,11 +130,21 @@ class WorkerPool:
         while True:
             while self._finished:
                 yield self._finished.popleft()
-            if not self._waiting and not any(worker.tasks for worker in self._workers):
+            if not self._is_busy():
                 break
             self._deal()
             self._take_in()
         self.cache.flush()
+
+    def poll(self) -> list[tuple[Hashable, JobResult]]:
+        """What has finished, after waiting at most a second for it."""
+        self._looked = time.monotonic()
+        if not self._finished and self._is_busy():
+            self._deal()
+            self._take_in()
+        found = list(self._finished)
+        self._finished.clear()
+        return found
 
     def measure(self, jobs: Sequence[Job], on_progress: Callable[[int], None] = lambda n_done: None) -> list[JobResult]:
         """Run conversions on all workers; results in the order of the jobs."""
@@ -145,6 +155,10 @@ class WorkerPool:
             results[cast(int, key)] = result
             on_progress(n_done)
         return results
+
+    def by_node(self) -> dict[str, int]:
+        """{node: workers that are ready there}, where workers are on other machines."""
+        return {}
 
     def quarantine(self, index: int) -> None:
         """Exclude a picture from further work."""
@@ -160,6 +174,13 @@ class WorkerPool:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+
+    def _open(self) -> list[_Worker]:
+        return [self._start(f"worker-{k}") for k in range(self.n_workers)]
+
+    def _is_busy(self) -> bool:
+        """Whether a job has no result yet."""
+        return bool(self._waiting) or any(worker.tasks for worker in self._workers)
 
     def _start(self, name: str) -> _Worker:
         here, there = self._context.Pipe()
@@ -233,11 +254,23 @@ class WorkerPool:
         worker.since = time.monotonic()
         result = unpack_result(data)
         self._conversion_s += 0.1 * (result.outcome.cpu_s - self._conversion_s)
+        self._keep(task, result)
+        return True
+
+    def _keep(self, task: _Task, result: JobResult) -> None:
+        """Take a result into the cache and hand it out."""
         svg = result.svg if task.job.keep_svg else None
         digest = self._cache_key(task.job)
         self.cache.put(digest, task.job.params, Cached(result.outcome, svg, result.features), task.is_lasting)
         self._finished.append((task.key, result))
-        return True
+
+    def _blame(self, index: int) -> bool:
+        """Count a loss against a picture; returns whether that quarantined it."""
+        self._losses[index] += 1
+        is_quarantined = self._losses[index] >= self.limits.losses and index not in self.quarantined
+        if is_quarantined:
+            self.quarantine(index)
+        return is_quarantined
 
     def _check_memory(self) -> None:
         for place, worker in enumerate(self._workers):
@@ -268,11 +301,7 @@ class WorkerPool:
         self._waiting.extendleft(reversed(worker.tasks))
         is_quarantined = False
         if begun is not None:
-            index = begun.job.index
-            self._losses[index] += 1
-            is_quarantined = self._losses[index] >= self.limits.losses and index not in self.quarantined
-            if is_quarantined:
-                self.quarantine(index)
+            is_quarantined = self._blame(begun.job.index)
             begun.n_tries -= 1
             if begun.n_tries > 0:
                 self._waiting.append(begun)

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import re
+from importlib.util import find_spec
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +27,7 @@ from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
 from core.tracing.raster import rasterizer
 from core.training.data_loader import load_set, training_logos
+from tests.support.requirements import need
 from tests.support.runs import tiny_config
 
 
@@ -91,6 +93,7 @@ FIGURES = {
     "optimize": {"optimize_over_pool", "results_over_defaults", "results_visibly_worse"},
     "ablation": {"curriculum.enabled_true_less_false"},
     "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
+    "scale": {"ray_over_local", "simulated_rate_1000"},
 }
 
 
@@ -104,6 +107,8 @@ def test_a_benchmark_goes_its_whole_way(name, logo_folder, request, tmp_path):
     """The command as it is, with smaller numbers: a folder's logos, and the preset's built-in ones and variants of all."""
     if name in ("ui", "heap"):
         request.getfixturevalue("chromium")
+    if name == "scale":
+        need(find_spec("ray"), "Ray (pip install -r requirements-ray.txt)")
     command = [
         "bench",
         name,

@@ -105,7 +105,15 @@ def test_the_readme_is_short_and_its_figures_stand_where_they_were_measured():
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt", "requirements-search.txt", "requirements-trackers.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-bench.txt",
+        "requirements-ray.txt",
+        "requirements-search.txt",
+        "requirements-trackers.txt",
+    ],
 )
 def test_requirements_are_pinned(name):
     lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))]

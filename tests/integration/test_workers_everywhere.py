@@ -1,0 +1,237 @@
+"""What a worker pool promises, wherever its workers are: here, in this process, or on the nodes of a Ray cluster; and nodes that are lost."""
+
+import json
+import threading
+import time
+from collections import Counter
+from importlib.util import find_spec
+
+import numpy as np
+import psutil
+import pytest
+
+from core.agents.loading import load_model
+from core.bench.ray_here import add_node, ray_cluster
+from core.config.workers import WorkersConfig
+from core.environment.episode import EnvSpec
+from core.environment.preparation import Preparations
+from core.environment.vec_env import COLUMN, PoolVecEnv
+from core.errors import ClusterError
+from core.evaluation.files import find_pictures
+from core.evaluation.optimize import Extras, optimize
+from core.logos.dataset import load_logos
+from core.runs.event_types import WorkerLost
+from core.runs.events import read_events
+from core.runs.records import claim
+from core.runs.status import Status
+from core.tracing.outcome import HEADLINE
+from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS
+from core.tracing.picture import Picture
+from core.tracing.pipeline import Pipeline
+from core.training.trainer import train
+from core.workers.backend import open_pool
+from core.workers.picture_store import PictureStore
+from core.workers.pool import Limits
+from core.workers.ray_cluster import Cluster
+from core.workers.ray_pool import RayPool
+from core.workers.worker import Job
+from tests.support.command_line import core
+from tests.support.documents import DOCS, read
+from tests.support.inline_pool import InlinePool
+from tests.support.json_outputs import described, paths_of
+from tests.support.logos import write_logos
+from tests.support.requirements import need
+from tests.support.runs import await_status, follow, tiny_config, values
+
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster serves them all
+PIPELINE = Pipeline(trace_size=96)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A cluster of two nodes of one CPU; this process is connected, so that Ray's threads are no test's."""
+    need(find_spec("ray"), "Ray (pip install -r requirements-ray.txt)")
+    with ray_cluster(2) as cluster:
+        Cluster.connect(WorkersConfig(backend="ray", address=cluster.address))
+        yield cluster
+
+
+@pytest.fixture(params=["local", "inline", "ray"])
+def open_anywhere(request, logo_folder):
+    """Makes pools of one kind over twelve small logos, and closes them."""
+    settings = WorkersConfig()
+    if request.param == "ray":
+        settings = WorkersConfig(backend="ray", address=request.getfixturevalue("nodes").address)
+    logos, opened = list(load_logos(str(logo_folder), 48).logos), []
+
+    def make():
+        store = PictureStore.create(logos, PIPELINE)
+        opened.append(InlinePool(store, 1) if request.param == "inline" else open_pool(settings, store, 2))
+        return opened[-1], logos
+
+    yield make
+    for pool in opened:
+        pool.close()
+
+
+def test_every_job_gets_the_result_that_its_picture_gives(open_anywhere):
+    pool, logos = open_anywhere()
+    pictures = [Picture(logo.pixels, PIPELINE) for logo in logos]
+    jobs = [Job(i, p, keep_svg=i % 2 == 0, with_features=i == 4) for i in (0, 4, 5) for p in (DEFAULTS, BEST_SINGLE)]
+    jobs.append(Job(1, BEST_SINGLE, keep_svg=True, trace_size=192, minify=True))
+    for _ in range(2):  # the second time from the cache
+        results = pool.measure(jobs)
+        for job, result in zip(jobs[:-1], results[:-1], strict=True):
+            expected = pictures[job.index].measure(job.params)
+            assert (result.outcome.ssim, result.outcome.n_bytes) == (expected.outcome.ssim, expected.outcome.n_bytes)
+            assert not job.keep_svg or result.svg == expected.trace.svg
+            assert (result.features is not None) >= job.with_features
+        assert results[-1].svg.startswith("<svg")
+    more = {key for key, _ in pool.results()}
+    for key in "ab":
+        pool.submit(key, Job(2, BEST_SINGLE))
+    while found := pool.poll() or pool._is_busy():
+        more |= {key for key, _ in found or ()} if found is not True else set()
+    assert more == {"a", "b"}
+
+
+def test_a_seed_gives_the_same_episodes_wherever_they_are_converted(open_anywhere):
+    """Each place is compared with one pool of this process."""
+
+    def episodes(pool, logos):
+        envs = PoolVecEnv(pool, Preparations(logos), EnvSpec(2, BEST_SINGLE, HEADLINE), 4, 11)
+        rng, seen = np.random.default_rng(0), [envs.reset()]
+        for _ in range(5):
+            envs.step(rng.uniform(-1, 1, (4, N_PARAMS)).astype(np.float32))
+            columns = [COLUMN[c] for c in ("logo", "done", "step_reward", "ssim", "bytes", "headline_gain")]
+            seen += [envs.observations.copy(), envs.records[:, columns].copy()]
+        return seen
+
+    pool, logos = open_anywhere()
+    reference = InlinePool(PictureStore.create(logos, PIPELINE), 1)
+    try:
+        for here, there in zip(episodes(reference, logos), episodes(pool, logos), strict=True):
+            np.testing.assert_array_equal(here, there)
+    finally:
+        reference.close()
+
+
+def actors(n) -> list[psutil.Process]:
+    """The processes of ``n`` nodes; those of a pool that was closed may take a moment to end."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = [p for p in psutil.process_iter(["cmdline"]) if "".join((p.info["cmdline"] or [])[:1]).startswith("ray::NodeWorkers")]
+        if len(found) == n:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_a_conversion_that_hangs_fails_alone_on_a_cluster_as_here(nodes, logo_folder):
+    losses = []
+    store = PictureStore.create(list(load_logos(str(logo_folder), 48).logos), PIPELINE)
+    settings = WorkersConfig(backend="ray", address=nodes.address)
+    pool = RayPool(store, settings, 1, Limits(time_s=0.5, losses=1), on_loss=losses.append)
+    try:
+        pool.measure([Job(0)])
+        (actor,) = actors(1)
+        for worker in actor.children():
+            worker.suspend()
+        pool.submit("stuck", Job(3, BEST_SINGLE), n_tries=1)
+        ((key, result),) = list(pool.results())
+        assert (key, result.outcome.failure, result.reason) == ("stuck", "timeout", "no result after 0.5 s")
+        assert [(loss.job.index, loss.is_quarantined) for loss in losses] == [(3, True)]
+        assert pool.quarantined == {3}
+    finally:
+        pool.close()
+
+
+def test_jobs_that_are_late_on_one_node_are_done_on_an_idle_one(nodes, logo_folder):
+    """A stopped process stands for a slow node; nothing waits for it, nothing is doubled, and nobody is blamed."""
+    losses = []
+    store = PictureStore.create(list(load_logos(str(logo_folder), 48).logos), PIPELINE)
+    pool = RayPool(store, WorkersConfig(backend="ray", address=nodes.address), 2, Limits(time_s=60), on_loss=losses.append)
+    try:
+        pool.wait_for_all()
+        pool.measure([Job(i) for i in range(12)])
+        actor, _ = actors(2)
+        stopped = actor.children()
+        for worker in stopped:
+            worker.suspend()
+        for i in range(12):
+            pool.submit(i, Job(i, BEST_SINGLE))
+        assert sorted(key for key, _ in pool.results()) == list(range(12))
+        for worker in stopped:
+            assert worker.status() == psutil.STATUS_STOPPED
+            worker.resume()
+        assert not losses
+    finally:
+        pool.close()
+
+
+def lose_a_node(nodes) -> None:
+    """One goes without a word."""
+    nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
+
+
+def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home, recordings, recorded):
+    config = tiny_config(recordings.logos, n_workers=0, workers={"backend": "ray", "address": nodes.address})
+    run = claim(home, config)
+
+    def lose():
+        await_status(run, Status.RUNNING)
+        follow(run, lambda event: event.kind == "episode" and event.step >= 20)
+        lose_a_node(nodes)
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    ending = train(run)
+    losing.join()
+    add_node(nodes)
+    assert ending.status is Status.COMPLETED
+    assert values(run) == values(recorded())
+    (lost,) = [event.data for event in read_events(run.events_file) if isinstance(event.data, WorkerLost)]
+    assert lost.worker.startswith("node ")
+    assert "conversions are done elsewhere" in lost.reason
+
+
+def test_a_folder_is_optimized_whole_though_a_node_is_lost(nodes, home, tmp_path):
+    folder, out, seen = write_logos(tmp_path / "pictures", 6), tmp_path / "out", []
+
+    def progress(what, n_done, n_all):
+        seen.append(n_done)
+        if len(seen) == 12:
+            lose_a_node(nodes)
+            add_node(nodes)
+
+    files, _ = find_pictures([folder])
+    out.mkdir()
+    done = optimize(files, load_model("default", home), 2, "", 48, out, home, progress, extras=Extras(cluster=nodes.address))
+    assert len(seen) > 12
+    assert not done.skipped
+    assert Counter(result.as_dict()["file"] for result in done.results).most_common(1)[0][1] == 1
+    assert len(done.results) == len(files) == len(list(out.rglob("*.svg")))
+
+
+def test_a_cluster_without_capacity_says_so(nodes, logo_folder):
+    store = PictureStore.create(list(load_logos(str(logo_folder), 48).logos[:1]), PIPELINE)
+    settings = WorkersConfig(backend="ray", address=nodes.address, cpus_per_worker=8)
+    with pytest.raises(ClusterError, match=r"no capacity for a worker of 8 CPUs for 0.1 s \(.* has 0 of 0 CPUs free"):
+        RayPool(store, settings, patience_s=0.1)
+    store.close()
+
+
+def test_the_command_lists_the_nodes_and_a_wrong_token_is_one_clear_line(nodes, home, monkeypatch):
+    """In processes of their own, as this one is connected."""
+    told = core("cluster", nodes.address, "--json", home=home)
+    assert told.returncode == 0, told.stderr
+    printed = json.loads(told.stdout.splitlines()[-1])
+    section = next(s for s in described(read(DOCS / "json.md")) if "cluster" in s.commands)
+    assert [p for path, value in paths_of(printed) if (p := section.problem(path, value))] == []
+    assert section.seen == set(section.rows)
+    assert [row["cpus"] for row in printed["nodes"]].count(1) == 2
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+    refused = core("cluster", nodes.address, home=home)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(f"error: the Ray cluster at {nodes.address} refuses the token")
+    assert "Traceback" not in refused.stderr
