@@ -11,9 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from core.environment.spec import pipeline_of
-from core.errors import ConfigError, RasterError, SvgError
+from core.errors import ConfigError, LogosError, RasterError, SvgError
 from core.logos import favourites
 from core.logos.vectors import vector_named
+from core.runs.folders import check_readable
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
@@ -102,7 +103,8 @@ class Versions:
         """The vector that the picture was made of, where it is known."""
         try:
             logos = peek_config(self._run).logos
-        except ConfigError:
+            check_readable(logos.path, self._console.home)
+        except (ConfigError, LogosError):
             return None
         return vector_named(str(self._row.logo), str(self._row.category), logos.path, logos.builtin_seed, logos.n_per_category)
 
