@@ -175,4 +175,4 @@ def find_run(name: str, home: Path) -> RunDir:
         return RunDir(Path(name).resolve())
     known = [run.run_id for run in all_runs(home)][-3:]
     hint = f"; newest are {', '.join(known)}" if known else "; there are no runs yet"
-    raise RunError(f"no run {name!r} in {home}{hint}")
+    raise RunError(f"no run {name[:100]!r} in {home}{hint}")

@@ -91,6 +91,7 @@ FIGURES = {
     "optimize": {"optimize_over_pool", "results_over_defaults", "results_visibly_worse"},
     "ablation": {"curriculum.enabled_true_less_false"},
     "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
+    "fuzz": {"fuzz_executions", "fuzz_crashes", "fuzz_hangs", "fuzz_left_behind", "fuzz_memory_mb"},
 }
 
 
