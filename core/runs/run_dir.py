@@ -100,9 +100,16 @@ class RunDir:
         return path.relative_to(self.path).as_posix()
 
     def inside(self, relative: str) -> Path | None:
-        """The file that a log names by a relative path; None where that leads out of the run."""
-        path = (self.path / relative).resolve()
-        return path if path.is_relative_to(self.path.resolve()) else None
+        """The file that a log names by a relative path; None where that leads out of the run, also by a link, or names no file."""
+        return self.own(self.path / relative)
+
+    def own(self, path: Path) -> Path | None:
+        """A path of this run with its links followed; None where they lead out of it."""
+        try:
+            found = path.resolve()
+            return found if found.is_relative_to(self.path.resolve()) else None
+        except (OSError, ValueError, RuntimeError):  # no file system takes the name, or links go in a circle
+            return None
 
     def exists(self) -> bool:
         return self.config_file.is_file()

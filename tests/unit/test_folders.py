@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.config.installation import PageSettings, Settings, check_settings, write_settings
@@ -15,6 +17,8 @@ from core.machine import Process
 from core.runs.folders import check_readable, folders_of_runs
 from core.runs.records import claim, is_ours, write_process
 from core.runs.run_dir import RunDir
+from core.tracing.picture import encode_png
+from pages.views.viewer.versions import kept_picture, kept_svg
 from tests.support.pages import texts
 from tests.support.runs import tiny_config
 
@@ -115,3 +119,29 @@ def test_the_settings_page_keeps_folders(visit, console, outside):
     page.text_area(key="set.folders").set_value(f"{outside}\n").run()
     next(b for b in page.button if b.label == "Save").click().run()
     check_readable(str(outside), console.home)
+
+
+@pytest.mark.parametrize(
+    "logged",
+    ["/etc/passwd", "../../etc/passwd", "pictures/../../x.png", "a\0b", "x" * 5000, "\ud800", "circle", "link.png", "out/x"],
+    ids=lambda logged: ascii(logged)[:20],
+)
+def test_a_path_from_a_log_leads_to_no_file_outside_the_run(logged, home, tmp_path):
+    run = claim(home, tiny_config("builtin", name="a"))
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (run.path / "link.png").symlink_to(tmp_path / "secret.png")
+    (run.path / "out").symlink_to(tmp_path)
+    (run.path / "circle").symlink_to(run.path / "circle")
+    found = run.inside(logged)
+    assert found is None or not os.path.exists(found)
+    assert kept_svg(run, logged) == b""
+
+
+def test_a_picture_that_is_a_link_out_of_the_run_is_not_shown(home, tmp_path):
+    run = claim(home, tiny_config("builtin", name="a"))
+    run.pictures.mkdir()
+    (tmp_path / "secret.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    run.picture_file("abc").symlink_to(tmp_path / "secret.png")
+    assert kept_picture(run, "abc") == b""
+    run.picture_file("def").write_bytes((tmp_path / "secret.png").read_bytes())
+    assert kept_picture(run, "def")
