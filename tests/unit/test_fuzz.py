@@ -8,7 +8,8 @@ import pytest
 
 from core.bench import fuzz
 from core.bench.mutations import mutated
-from core.errors import RunError, StudyError
+from core.config.text import validate
+from core.errors import ConfigError, RunError, StudyError
 from core.runs.run_dir import find_run
 from core.studies.study import find_study
 from pages.views.chart_options import window_of
@@ -67,3 +68,11 @@ def test_a_name_that_no_file_system_takes_is_one_line(name, tmp_path):
         with pytest.raises(error) as caught:
             find(name, tmp_path)
         assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize("data", [{"n" * 5000: 1}, {"a\nb": 1}, {"seed": "9" * 5000}, {"ppo": {"gamma": "x\ny" * 3000}}])
+def test_a_problem_of_a_config_is_a_short_line(data):
+    with pytest.raises(ConfigError) as caught:
+        validate(data)
+    (line,) = str(caught.value).splitlines()
+    assert len(line) < 1000
