@@ -237,8 +237,8 @@ def logo_by_logo() -> None:
 
 def worst(row: Any, first: str, second: str) -> None:
     """One logo: the picture, and what either run made of it."""
-    picture = runs[second].picture_file(str(row["digest"]))
-    original = picture.read_bytes() if picture.is_file() else None
+    picture = runs[second].own(runs[second].picture_file(str(row["digest"])))
+    original = picture.read_bytes() if picture is not None and picture.is_file() else None
     sides = [
         ("picture", png_url(original) if original else None),
         (f"{plain(names[first])}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),

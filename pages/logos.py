@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.errors import ConfigError, LogosError
+from core.errors import LogosError
 from core.logos import sets
 from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
 from core.logos.uploads import Given
-from core.runs.records import peek_config
-from core.runs.run_dir import all_runs
+from core.runs.folders import check_readable, folders_of_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
 from pages.views import chart_box
@@ -38,13 +37,8 @@ console = begin("Logos")
 def sources() -> dict[str, str]:
     """{path: what it is called}: the built-in set, own sets, and what runs were trained on."""
     found = {BUILTIN: "built-in logos"} | {str(path): f"{path.name} (own set)" for path in sets.all_sets(console.home)}
-    for run in all_runs(console.home):
-        try:
-            path = peek_config(run).logos.path
-        except ConfigError:
-            continue
-        if path not in found and Path(path).is_dir():
-            found[path] = path
+    for path in folders_of_runs(console.home):
+        found.setdefault(path, path)
     other = st.query_params.get("path", "")
     if other and other not in found:
         found[other] = other
@@ -315,7 +309,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="path",
         bind="query-params",
         width=260,
-        help="A path on the machine that runs the console.",
+        help="A path on the machine that runs the console: in the home, of a run that was started here, or listed under Settings.",
     )
     st.page_link(path_of("new_run"), label="New run", icon=":material/play_arrow:")
 typed = str(st.session_state.get("path") or "")
@@ -323,6 +317,7 @@ path = typed if typed else chosen_path
 problem = ""
 loaded = None
 try:
+    check_readable(path, console.home)
     loaded = read(path, stamp(path))
 except (LogosError, OSError) as error:
     problem = str(error)

@@ -16,12 +16,14 @@ from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
 from core.logos.dataset import BUILTIN, load_logos
 from core.paths import PRESETS, program
+from core.runs.folders import check_readable
 from core.runs.records import read_config
 from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
 from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, tables
+from pages.views.access import may
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -91,6 +93,16 @@ def forget_clone() -> None:
     """Choosing a preset leaves the copy of a run."""
     for name in ("clone", "fork", "from", "curriculum"):
         st.query_params.pop(name, None)
+
+
+def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
+    """:func:`look_at_logos` for whoever uses the page: who may start runs may name any folder, others those that pages may read."""
+    try:
+        if not may("run.start"):
+            check_readable(path, console.home)
+    except LogosError as error:
+        return 0, {}, [], str(error)
+    return look_at_logos(path, n_per_category, seed)
 
 
 @st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
@@ -213,11 +225,11 @@ if set(errors_now) != set(errors):
     st.rerun()  # so that each message stands at its setting
 
 with right, st.container(border=True):
-    n_logos, counts, skipped, problem = look_at_logos(
+    n_logos, counts, skipped, problem = logos_of(
         settings["logos"]["path"] or "", int(settings["logos"]["n_per_category"] or 60), int(settings["logos"]["builtin_seed"] or 0)
     )
     if problem:
-        st.error(problem)
+        st.error(plain(problem))
     else:
         source_text = "built-in logos" if settings["logos"]["path"] == BUILTIN else "logos in this folder"
         st.markdown(f"**{n_logos} {source_text}**")

@@ -1,4 +1,4 @@
-"""Settings of this installation: resources for all runs, automatic reports and notifications."""
+"""Settings of this installation: resources for all runs, automatic reports, notifications, and what pages may read."""
 
 from __future__ import annotations
 
@@ -60,6 +60,12 @@ with left:
     st.subheader("Reports")
     st.caption("Made automatically by the console or `runs serve`; see the Reports page.")
     forms.model_fields(Settings, "reports", data, "settings")
+    st.subheader("Pages")
+    st.caption(
+        "Pages read pictures from the home, from folders of runs that were started here, and from these. One absolute path per line."
+    )
+    folders = st.text_area("Folders", "\n".join(current.pages.folders), key="set.folders", height=80, placeholder="/data/logos")
+    data["pages"]["folders"] = [line.strip() for line in folders.splitlines() if line.strip()]
 with right:
     st.subheader("Notifications")
     st.caption(

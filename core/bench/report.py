@@ -48,6 +48,9 @@ TARGETS: dict[str, tuple[str, float]] = {
     "wrong_states": ("<=", 0),
     "orphans": ("<=", 0),
     "runs_unresumable": ("<=", 0),
+    "fuzz_crashes": ("<=", 0),
+    "fuzz_hangs": ("<=", 0),
+    "fuzz_left_behind": ("<=", 0),
 }
 _PACKAGES = ("vtracer", "torch", "stable-baselines3", "opencv-python-headless", "thorvg-python", "scikit-image", "duckdb", "streamlit")
 _HEAD = """# Benchmarks

@@ -13,7 +13,7 @@ from core.paths import BENCHMARKS, PICTURES, PRESETS
 
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
-NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos")
+NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos", "fuzz")
 
 
 def bench(  # noqa: C901 - one case per benchmark
@@ -31,12 +31,13 @@ def bench(  # noqa: C901 - one case per benchmark
         float, typer.Option(help="chaos: how long to inject faults; heap: how long to keep the page open (minutes).", min=0.1)
     ] = 8.0,
     work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
+    executions: Annotated[int, typer.Option(help="fuzz: damaged files to give to all readers together.", min=1)] = 100_000,
     short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
-    from core.bench import ablation, chaos, heap, ingest, optimizing, pictures, scaling, telemetry, throughput, ui  # imports torch
+    from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, telemetry, throughput, ui  # imports torch
     from core.bench.report import write_section
 
     with clear_errors():
@@ -62,6 +63,8 @@ def bench(  # noqa: C901 - one case per benchmark
                     report = scaling.measure(images, repeats, short)
                 case "chaos":
                     report = chaos.measure(0.5 if short else minutes)
+                case "fuzz":
+                    report = fuzz.measure(500 if short else executions)
                 case _:
                     report = ablation.measure(config, vary, settings or [], seeds, images, short)
         except BenchError as error:

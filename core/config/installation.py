@@ -1,4 +1,4 @@
-"""The settings of an installation rather than of a run: resources for the queue, notifications and reports.
+"""The settings of an installation rather than of a run: resources for the queue, notifications, reports and pages.
 
 They are kept beside the runs in ``settings.yaml``, readable by its owner only, since notification addresses contain
 passwords.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from core.config.text import problems, read_yaml
 from core.errors import ConfigError
@@ -20,6 +20,15 @@ from core.files import write_aside
 SETTINGS_FILE = "settings.yaml"
 Severity = Literal["info", "warning", "severe"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "severe")
+
+
+def _absolute(path: str) -> str:
+    if not os.path.isabs(path) or "\0" in path:
+        raise ValueError(f"{path!r} is not an absolute path, for example /data/logos")
+    return path
+
+
+Folder = Annotated[str, AfterValidator(_absolute)]
 
 
 def _field(default: Any, help: str, *, unit: str = "", **limits: Any) -> Any:
@@ -76,6 +85,14 @@ class AccessSettings(_Section):
     upload_mb_per_hour: float = _field(4000.0, "Maximum size of uploads per person and hour.", unit="MB", gt=0, le=1_000_000)
 
 
+class PageSettings(_Section):
+    """What pages may read, beside the home and the folders of runs that were started here."""
+
+    folders: list[Folder] = _field(
+        [], "Folders of pictures that pages may read, each with all below it: absolute paths on the machine that runs the console."
+    )
+
+
 class Settings(_Section):
     """All settings of the installation."""
 
@@ -83,6 +100,7 @@ class Settings(_Section):
     notify: NotifySettings = Field(default_factory=NotifySettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    pages: PageSettings = Field(default_factory=PageSettings)
 
 
 def read_settings(home: Path) -> Settings:

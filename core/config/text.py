@@ -63,17 +63,24 @@ def problems(error: ValidationError, root: type[BaseModel] = RunConfig) -> list[
     found = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"])
+        named = _cut(field, 100)
         message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if item["type"] == "extra_forbidden":
             names = ", ".join(_siblings(item["loc"], root))
-            found.append((field, f"{field}: unknown setting; available settings: {names}"))
+            found.append((field, f"{named}: unknown setting; available settings: {names}"))
         elif item["type"] == "value_error":
-            found.append((field, f"{field}: {message}" if field else message))
+            found.append((field, f"{named}: {message}" if field else message))
         else:
             value = item["input"]
-            shown = repr(value) if not isinstance(value, dict | list) else type(value).__name__
-            found.append((field, f"{field} = {shown} is not allowed: {message}{_range_text(item['loc'], root)}"))
+            shown = _cut(repr(value), 200) if not isinstance(value, dict | list) else type(value).__name__
+            found.append((field, f"{named} = {shown} is not allowed: {message}{_range_text(item['loc'], root)}"))
     return found
+
+
+def _cut(text: str, most: int) -> str:
+    """A text of a file as part of one line."""
+    line = " ".join(text.split()) if "\n" in text or "\r" in text else text
+    return line if len(line) <= most else f"{line[:most]} …"
 
 
 def _walk(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, FieldInfo | None]:

@@ -131,7 +131,8 @@ def _is_of(run: RunDir, told: Heartbeat | Spawned) -> bool:
 
 def is_ours(run: RunDir) -> bool:
     """Whether a trainer of this very folder was started on this machine. A run that came from elsewhere starts nothing by itself."""
-    return any(found is not None and found.machine == identity() for found in (read_heartbeat(run), read_process(run)))
+    marks = (_inode(run), identity())
+    return any(found is not None and (found.folder, found.machine) == marks for found in (read_heartbeat(run), read_process(run)))
 
 
 def _marks(run: RunDir) -> dict[str, Any]:

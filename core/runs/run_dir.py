@@ -100,9 +100,16 @@ class RunDir:
         return path.relative_to(self.path).as_posix()
 
     def inside(self, relative: str) -> Path | None:
-        """The file that a log names by a relative path; None where that leads out of the run."""
-        path = (self.path / relative).resolve()
-        return path if path.is_relative_to(self.path.resolve()) else None
+        """The file that a log names by a relative path; None where that leads out of the run, also by a link, or names no file."""
+        return self.own(self.path / relative)
+
+    def own(self, path: Path) -> Path | None:
+        """A path of this run with its links followed; None where they lead out of it."""
+        try:
+            found = path.resolve()
+            return found if found.is_relative_to(self.path.resolve()) else None
+        except (OSError, ValueError, RuntimeError):  # no file system takes the name, or links go in a circle
+            return None
 
     def exists(self) -> bool:
         return self.config_file.is_file()
@@ -175,4 +182,4 @@ def find_run(name: str, home: Path) -> RunDir:
         return RunDir(Path(name).resolve())
     known = [run.run_id for run in all_runs(home)][-3:]
     hint = f"; newest are {', '.join(known)}" if known else "; there are no runs yet"
-    raise RunError(f"no run {name!r} in {home}{hint}")
+    raise RunError(f"no run {name[:100]!r} in {home}{hint}")

@@ -8,6 +8,7 @@ that is not. Trials are runs of the home, named ``<id>-<number>``.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -359,9 +360,9 @@ def find_study(name: str, home: Path) -> StudyDir:
     Raises:
         StudyError: no such study, or several.
     """
-    if _ID.fullmatch(name) and (home / FOLDER / name).is_dir():
+    if _ID.fullmatch(name) and os.path.isdir(home / FOLDER / name):
         return StudyDir((home / FOLDER / name).resolve())
-    if "\0" not in name and StudyDir(Path(name)).config_file.is_file():
+    if "\0" not in name and os.path.isfile(StudyDir(Path(name)).config_file):  # which takes names too long for any file as well
         return StudyDir(Path(name).resolve())
     known = list(all_studies(home))
     found = [study for study in known if name and (study.study_id.startswith(name) or study.name() == name)]
@@ -370,4 +371,4 @@ def find_study(name: str, home: Path) -> StudyDir:
     hint = f"it may be {', '.join(study.study_id for study in found[:5])}" if found else (
         f"newest are {', '.join(study.study_id for study in known[:3])}" if known else "there are no studies yet"
     )  # fmt: skip
-    raise StudyError(f"no study {name!r} in {home / FOLDER}; {hint}")
+    raise StudyError(f"no study {name[:100]!r} in {home / FOLDER}; {hint}")

@@ -15,6 +15,8 @@ AXES = {"step": "step", "episode": "episode", "minutes": "minutes", "clock": "wa
 SMOOTHING = 0.6
 MAX_LISTED = 40
 
+_FARTHEST = 1e15  # of what an axis shows: steps, or seconds since 1970
+
 
 def _clear(name: str) -> None:
     st.query_params.pop(name, None)
@@ -50,15 +52,16 @@ def options(smoothing: float = SMOOTHING) -> View:
             bind="query-params",
             help="A band from the lowest to the highest value behind each point; only while readable, for up to eight runs.",
         )
-    return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), _window())
+    return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), window_of(st.query_params.get("zoom", "")))
 
 
-def _window() -> tuple[float, float] | None:
+def window_of(text: str) -> tuple[float, float] | None:
+    """The ends that an address names as ``low~high``; None of what is no part of any axis."""
     try:
-        low, high = (float(end) for end in st.query_params.get("zoom", "").split("~"))
+        low, high = (float(end) for end in text.split("~"))
     except ValueError:
         return None
-    return (low, high) if high > low else None
+    return (low, high) if -_FARTHEST <= low < high <= _FARTHEST else None
 
 
 def zoom_state(view: View) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from core.config.installation import PageSettings, Settings, write_settings
 from core.runs.records import claim, write_label
 from core.scheduling import batch
 from pages.views.reports import kinds
@@ -295,6 +296,7 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
         clean()
         assert not [path for path in (home / "batches").iterdir() if path.name.startswith(".")]
 
+        write_settings(home, Settings(pages=PageSettings(folders=[str(folder)])))
         page.goto(f"{server.url}/logos?path={quote(str(folder))}&tab=Skipped")
         settled(page)
         clean()

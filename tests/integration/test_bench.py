@@ -94,6 +94,7 @@ FIGURES = {
     "ablation": {"curriculum.enabled_true_less_false"},
     "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
     "scale": {"ray_over_local", "simulated_rate_1000"},
+    "fuzz": {"fuzz_executions", "fuzz_crashes", "fuzz_hangs", "fuzz_left_behind", "fuzz_memory_mb"},
 }
 
 

@@ -187,7 +187,7 @@ def _logos(store: Store, evaluated: list[Facts], names: dict[str, str]) -> Secti
 
 
 def _card(first: Facts, second: Facts, row: dict[Any, Any], names: dict[str, str], files: Files) -> LogoCard:
-    picture = files.take(second.run.picture_file(str(row["digest"])))
+    picture = files.take(second.run.own(second.run.picture_file(str(row["digest"]))))
     sides = [Picture("picture", png_url(picture) if picture else "")]
     for one, key in ((first, "a"), (second, "b")):
         drawn = files.take(one.run.inside(str(row[f"svg_{key}"]))) if row[f"svg_{key}"] else None

@@ -331,8 +331,8 @@ def logos(facts: Facts, files: Files) -> Section:
 
 def logo_card(facts: Facts, row: dict[Any, Any], files: Files) -> LogoCard:
     digest = str(row["digest"])
-    picture = files.take(facts.run.picture_file(digest))
-    before = files.take(facts.run.default_svg_file(digest))
+    picture = files.take(facts.run.own(facts.run.picture_file(digest)))
+    before = files.take(facts.run.own(facts.run.default_svg_file(digest)))
     after = files.take(facts.run.inside(str(row["svg"]))) if row["svg"] else None
     figures_told = [f"SSIM {words.number(row['ssim'], '.4f')} ({words.number(row['ssim_default'], '.4f')})"]
     if row["colour"] == row["colour"]:

@@ -11,9 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from core.environment.spec import pipeline_of
-from core.errors import ConfigError, RasterError, SvgError
+from core.errors import ConfigError, LogosError, RasterError, SvgError
 from core.logos import favourites
 from core.logos.vectors import vector_named
+from core.runs.folders import check_readable
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
@@ -63,8 +64,10 @@ def _picture(path: str, mtime_ns: int, _pipeline: Pipeline, key: str) -> Picture
     return Picture(decode_png(data), _pipeline)
 
 
-def picture_of(path: Path, pipeline: Pipeline) -> Picture | None:
+def picture_of(path: Path | None, pipeline: Pipeline) -> Picture | None:
     """A picture at work size with its reference and defaults; None where its file is gone or no picture."""
+    if path is None:
+        return None
     try:
         return _picture(str(path), path.stat().st_mtime_ns, pipeline, pipeline.key)
     except (OSError, ValueError):
@@ -95,14 +98,15 @@ class Versions:
     def __init__(self, console: Console, run: RunDir, row: Any, labels: dict[str, str]) -> None:
         self._console, self._run, self._row, self._labels = console, run, row, labels
         self.digest = str(row.digest)
-        self.picture = picture_of(run.picture_file(self.digest), run_pipeline(run))
+        self.picture = picture_of(run.own(run.picture_file(self.digest)), run_pipeline(run))
 
     @cached_property
     def vector(self) -> str | None:
         """The vector that the picture was made of, where it is known."""
         try:
             logos = peek_config(self._run).logos
-        except ConfigError:
+            check_readable(logos.path, self._console.home)
+        except (ConfigError, LogosError):
             return None
         return vector_named(str(self._row.logo), str(self._row.category), logos.path, logos.builtin_seed, logos.n_per_category)
 
@@ -179,7 +183,8 @@ def kept_svg(run: RunDir, relative: str) -> bytes:
 def kept_picture(run: RunDir, digest: str) -> bytes:
     """The PNG of a run's picture; nothing where it is gone."""
     try:
-        return run.picture_file(digest).read_bytes()
+        path = run.own(run.picture_file(digest))
+        return path.read_bytes() if path is not None else b""
     except OSError:
         return b""
 
