@@ -395,3 +395,7 @@ class RunConfig(Section):
     def rollout_steps(self) -> int:
         """Steps per update, over all environments."""
         return self.ppo.n_steps * self.n_envs
+
+    def planned_steps(self, start: int = 0) -> int:
+        """The step that a training from ``start`` ends at: the first end of a rollout with all of ``total_timesteps``."""
+        return start + -(-max(self.total_timesteps - start, 0) // self.rollout_steps) * self.rollout_steps

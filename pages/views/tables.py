@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +12,18 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import peek_config, problems, read_label, read_trial
+from core.runs.records import peek_config, problems, read_label, read_parent, read_tags, read_trial
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status, run_state
-from core.statistics import verdict
+from core.statistics import TIE, verdict
+from pages.views.text import gain_text
 
 STATUS_COLOURS = {
     Status.QUEUED: "gray",
     Status.RUNNING: "blue",
     Status.PAUSED: "yellow",
     Status.COMPLETED: "green",
-    Status.STOPPED: "orange",
+    Status.STOPPED: "gray",
     Status.FAILED: "red",
     Status.INTERRUPTED: "orange",
     Status.PRUNED: "gray",
@@ -62,6 +64,30 @@ class RunRow:
     problems: list[str]
     verdict: str = ""  # on the best evaluation, against the best single setting
     study: str = ""  # whose trial it is; empty for a run of its own
+    last_ts: float | None = None  # of the newest event
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+    def elapsed_minutes(self, now: float) -> float:
+        """Minutes of training so far; of a run that is live the time since its last event counts too."""
+        since = now - self.last_ts if self.state.status is Status.RUNNING and self.last_ts else 0.0
+        return self.minutes + max(since, 0.0) / 60
+
+    @property
+    def headline(self) -> str:
+        """The run in one sentence; empty before its first evaluation."""
+        if self.best_gain is None:
+            return ""
+        told = self.verdict[:1].lower() + self.verdict[1:] if self.verdict else ""
+        if abs(self.best_gain) < TIE:
+            start = "At its best as good as VTracer's defaults"
+        else:
+            start = (
+                f"At its best {gain_text(self.best_gain)} over VTracer's defaults"
+                if self.best_gain > 0
+                else "Worse than VTracer's defaults so far"
+            )
+        return f"{start}; {told}." if told else f"{start}."
 
     @property
     def progress(self) -> float:
@@ -102,7 +128,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         config = peek_config(run)
     except ConfigError as error:
         problem = str(error)
-    label, trial = read_label(run), read_trial(run)
+    label, trial, parent = read_label(run), read_trial(run), read_parent(run)
     return RunRow(
         run=run,
         name=label.get("name") or (config.name if config else "") or run.run_id,
@@ -110,7 +136,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         config=config,
         config_error=problem,
         step=int(_number(known.get("step")) or 0),
-        total=config.total_timesteps if config else 0,
+        total=config.planned_steps(parent.step if parent else 0) if config else 0,
         episodes=int(_number(known.get("episodes")) or 0),
         stage=str(known.get("stage") or "") if not _is_missing(known.get("stage")) else "",
         minutes=_number(known.get("minutes")) or 0.0,
@@ -122,6 +148,9 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         problems=problems(run),
         verdict=verdict(*(_number(known.get(name)) for name in ("over_single", "over_single_low", "over_single_high"))),
         study=trial.study if trial else "",
+        last_ts=_number(known.get("last_ts")),
+        note=label.get("note") or (config.note if config else ""),
+        tags=read_tags(run),
     )
 
 
@@ -135,10 +164,10 @@ def _number(value: Any) -> float | None:
 
 def _unlike(names: dict[str, str]) -> dict[str, str]:
     """Names that stand more than once get their run id's date, or the id."""
-    alike = {name for name in names.values() if list(names.values()).count(name) > 1}
-    stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n in alike and i[:8].isdigit() else n for i, n in names.items()}
-    still = {name for name in stamped.values() if list(stamped.values()).count(name) > 1}
-    return {i: f"{names[i]} · {i}" if n in still else n for i, n in stamped.items()}
+    n_of = Counter(names.values())
+    stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n_of[n] > 1 and i[:8].isdigit() else n for i, n in names.items()}
+    still = Counter(stamped.values())
+    return {i: f"{names[i]} · {i}" if still[n] > 1 else n for i, n in stamped.items()}
 
 
 def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:

@@ -60,13 +60,31 @@ def newest_ts(store: Store, run: str) -> float | None:
 
 
 def recent_rate(store: Store, run: str, last: int = 5) -> float | None:
-    """Steps a second over the last updates of the newest attempt, None before two updates."""
+    """Steps per second over the last updates of the newest attempt, before two updates over its episodes; None before there are any."""
     found = store.query(
         "SELECT (max(step) - min(step)) / nullif(max(ts) - min(ts), 0) AS rate FROM (SELECT DISTINCT ON (step) step, ts FROM current_metrics WHERE run_id = ? "
         "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?) AND name = 'train/loss' ORDER BY step DESC LIMIT ?)",
         [run, run, last],
     )["rate"]
-    return None if found.empty or pd.isna(found.iloc[0]) else float(found.iloc[0])
+    if not found.empty and not pd.isna(found.iloc[0]):
+        return float(found.iloc[0])
+    early = store.rows(
+        "SELECT max(step), min(step), max(ts) - min(ts) FROM current_episodes WHERE run_id = ? "
+        "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?)",
+        [run, run],
+    )
+    high, low, seconds = early[0] if early else (None, None, None)
+    return (high - low) / seconds if high is not None and high > low and seconds and seconds > 0 else None
+
+
+def last_checkpoint_step(store: Store, run: str) -> int:
+    """The step of a run's last update, after which there always is a checkpoint; that of its start before the first update."""
+    found = store.rows(
+        "SELECT greatest(coalesce((SELECT max(step) FROM current_metrics WHERE run_id = ? AND name = 'train/loss'), 0), "
+        "coalesce((SELECT arg_max(from_step, attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?), 0))",
+        [run, run],
+    )
+    return int(found[0][0])
 
 
 def counts(store: Store, run: str) -> dict[str, int]:
