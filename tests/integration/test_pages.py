@@ -377,3 +377,17 @@ def test_a_run_against_itself_is_all_ties(console, ended):
     both = run_comparison.by_logo(console.store, ended.run_id, ended.run_id)
     found = run_comparison.compare_pair(both)
     assert (found.wins, found.losses, found.difference, found.p_value) == (0, 0, 0.0, None)
+
+
+def test_the_form_of_a_new_run_survives_a_reload(visit):
+    page = visit("new_run")
+    page.number_input(key="set.preset.quick.total_timesteps").set_value(1000).run()
+    assert "Rounded up to 1,024: 2 rollouts of 512 steps." in texts(page)
+    assert "for 1,024 steps" in texts(page)
+    kept = page.query_params["set"]
+    again = visit("new_run", set=kept)
+    assert again.number_input(key="set.preset.quick.total_timesteps").value == 1000
+    again.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
+    assert "*Batch size*" in texts(again)
+    assert "ppo.batch_size" not in texts(again)
+    assert again.button(key="start").disabled
