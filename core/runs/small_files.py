@@ -129,6 +129,16 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class RunTable:
+    """How the list of runs was last looked at: its columns, order, grouping, and whether finished runs are left out."""
+
+    columns: list[Annotated[str, Field(max_length=40)]]
+    sort: Annotated[str, Field(max_length=40)] = ""
+    group: Annotated[str, Field(max_length=40)] = ""
+    hides_finished: bool = False
+
+
+@dataclass(frozen=True)
 class Moment:
     """When something was last done: when the user asked the run to stop, or read the alerts."""
 

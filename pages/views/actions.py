@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
-from core.runs import trash
+from core.runs import baseline_run, trash
 from core.runs.records import peek_config, read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
@@ -19,6 +20,8 @@ from pages.server.service import Console
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
+from pages.views.tables import display_name
+from pages.views.text import plain
 from storage import export, queries
 from storage.store import Store
 
@@ -92,7 +95,7 @@ def invite(console: Console, text: str) -> None:
 
 
 def stop(run: RunDir, force: bool = False) -> None:
-    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; the last checkpoint is kept")
+    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it can be resumed from its last checkpoint")
 
 
 def pause(run: RunDir) -> None:
@@ -133,34 +136,66 @@ def rename(run: RunDir, key: str) -> None:
     _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 
-def delete(run: RunDir) -> None:
-    """Out of everything; the Runs page offers to put it back."""
-    st.session_state["undo"] = ("delete", run.run_id)
-    _tell(lambda: trash.discard(run), f"Deleted {run.run_id}")
+def tag(run: RunDir, key: str) -> None:
+    """Give a run the tags of a field, in which they are separated by commas."""
+    wanted = str(st.session_state.get(key, "")).split(",")
+    _tell(lambda: baseline_run.write_tags(run, [text.lstrip("#") for text in map(str.strip, wanted)]), "Tags saved")
 
 
-def archive(run: RunDir, is_archived: bool = True) -> None:
-    st.session_state["undo"] = ("archive", run.run_id) if is_archived else None
-    _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} {'archived' if is_archived else 'unarchived'}")
+def note(run: RunDir, key: str) -> None:
+    text = str(st.session_state.get(key, ""))
+    _tell(lambda: baseline_run.write_note(run, text), "Note saved")
 
 
-def restore(console: Console, run_id: str) -> None:
-    st.session_state["undo"] = None
-    _tell(lambda: trash.restore(console.home, run_id), f"{run_id} restored")
+def set_baseline(console: Console, run: RunDir | None) -> None:
+    """Have every run held against this one; None for against none."""
+    done = f"Runs are now held against {display_name(run)}" if run else "There is no baseline run any more"
+    _tell(lambda: baseline_run.choose(console.home, run.run_id if run else None), done)
+
+
+def delete(runs: Sequence[RunDir]) -> None:
+    """Out of everything; every open list of runs offers to put them back."""
+    _each(trash.discard, runs, "Deleted")
+
+
+def archive(runs: Sequence[RunDir], is_archived: bool = True) -> None:
+    done = _each(lambda run: trash.archive(run, is_archived), runs, "Archived" if is_archived else "Unarchived")
+    st.session_state["archived_last"] = [run.run_id for run in done] if is_archived else []
+
+
+def restore(console: Console, run_ids: str | Sequence[str]) -> None:
+    ids = [run_ids] if isinstance(run_ids, str) else run_ids
+    _each(lambda run: trash.restore(console.home, run.run_id), [RunDir(console.home / run_id) for run_id in ids], "Restored")
+
+
+def _each(act: Callable[[RunDir], object], runs: Sequence[RunDir], done: str) -> list[RunDir]:
+    """Do something with each of several runs, and say what became of it; returns those for which it went well."""
+    well, failed = [], []
+    names = {run.run_id: display_name(run) for run in runs}  # before they are gone
+    for run in runs:
+        try:
+            act(run)
+            well.append(run)
+        except (RunError, OSError) as error:
+            failed.append(str(error))
+    if well:
+        say(f"{done} {plain(names[well[0].run_id]) if len(well) == 1 else f'{len(well)} runs'}")
+    for text in failed[:3]:
+        say(plain(text), ":material/warning:")
+    return well
 
 
 def empty_trash(console: Console) -> None:
-    st.session_state["undo"] = None
     _tell(lambda: trash.empty(console.home), "Deleted for good")
 
 
 def _tell(act: object, done: str) -> None:
     try:
         act()  # type: ignore[operator]
-    except (RunError, OSError) as error:
-        say(str(error), ":material/warning:")
+    except (RunError, ConfigError, OSError) as error:
+        say(plain(str(error)), ":material/warning:")
     else:
-        say(done)
+        say(plain(done))
 
 
 def export_buttons(store: Store, run: RunDir, key: str) -> None:

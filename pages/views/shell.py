@@ -10,8 +10,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
+from core.runs import shelf
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.status import Status, run_state
+from core.runs.status import Status
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import guide
@@ -129,7 +130,7 @@ def notices(console: service.Console) -> list[Notice]:
 
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
-    states = [(run, run_state(run).status) for run in all_runs(console.home)]
+    states = [(run, shelf.known_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
     n_waiting = sum(status is Status.QUEUED for _, status in states)
     found = notices(console)

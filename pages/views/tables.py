@@ -12,9 +12,10 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
+from core.runs import shelf
 from core.runs.records import peek_config, problems, read_label, read_parent, read_tags, read_trial
 from core.runs.run_dir import RunDir
-from core.runs.status import RunState, Status, run_state
+from core.runs.status import RunState, Status
 from core.statistics import TIE, verdict
 from pages.views.text import gain_text
 
@@ -78,16 +79,21 @@ class RunRow:
         """The run in one sentence; empty before its first evaluation."""
         if self.best_gain is None:
             return ""
-        told = self.verdict[:1].lower() + self.verdict[1:] if self.verdict else ""
         if abs(self.best_gain) < TIE:
-            start = "At its best as good as VTracer's defaults"
+            told = "At its best it is as good as VTracer's defaults"
+        elif self.best_gain > 0:
+            told = f"At its best it gains {gain_text(self.best_gain)} over VTracer's defaults"
         else:
-            start = (
-                f"At its best {gain_text(self.best_gain)} over VTracer's defaults"
-                if self.best_gain > 0
-                else "Worse than VTracer's defaults so far"
-            )
-        return f"{start}; {told}." if told else f"{start}."
+            told = f"At its best it is worse than VTracer's defaults ({gain_text(self.best_gain)})"
+        if not self.verdict:
+            return f"{told}."
+        figures = self.verdict.rpartition(": ")[2]
+        return f"{told}, but not better than one fixed setting: {figures}." if self.is_no_better else f"{told}, and {self.verdict}."
+
+    @property
+    def is_no_better(self) -> bool:
+        """Whether one setting for all logos does as well."""
+        return self.verdict.startswith("no better")
 
     @property
     def progress(self) -> float:
@@ -98,15 +104,12 @@ class RunRow:
 
 def state_of(run: RunDir) -> RunState:
     """A run's state now."""
-    return run_state(run)
+    return shelf.known_state(run)
 
 
 def display_name(run: RunDir) -> str:
     """What a run is called: as renamed, else as its config names it, else its id."""
-    try:
-        return read_label(run).get("name") or peek_config(run).name or run.run_id
-    except ConfigError:
-        return run.run_id
+    return shelf.facts_of(run).name
 
 
 def names_of(runs: Sequence[RunDir]) -> dict[str, str]:
@@ -132,7 +135,7 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
     return RunRow(
         run=run,
         name=label.get("name") or (config.name if config else "") or run.run_id,
-        state=run_state(run),
+        state=shelf.known_state(run),
         config=config,
         config_error=problem,
         step=int(_number(known.get("step")) or 0),
@@ -170,8 +173,9 @@ def _unlike(names: dict[str, str]) -> dict[str, str]:
     return {i: f"{names[i]} · {i}" if still[n] > 1 else n for i, n in stamped.items()}
 
 
-def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
-    """The table of runs as it is exported."""
+def table_frame(rows: Sequence[RunRow], baseline: str | None = None) -> pd.DataFrame:
+    """The table of runs as it is exported; ``baseline``: the run that gains are held against."""
+    base = next((row.best_gain for row in rows if row.run.run_id == baseline), None)
     return pd.DataFrame(
         [
             {
@@ -184,10 +188,13 @@ def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 "total_timesteps": row.total,
                 "episodes": row.episodes,
                 "best_gain": row.best_gain,
+                "against_baseline": None if base is None or row.best_gain is None else row.best_gain - base,
                 "last_gain": row.last_gain,
                 "minutes": round(row.minutes, 3),
                 "logos": row.config.logos.path if row.config else "",
                 "seed": row.config.seed if row.config else None,
+                "tags": ", ".join(row.tags),
+                "note": row.note,
             }
             for row in rows
         ]

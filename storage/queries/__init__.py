@@ -16,7 +16,17 @@ from storage.queries.episodes import (
 )
 from storage.queries.evaluations import baselines, evaluated_logos, evaluated_runs, evaluations, picture_history, runs_with_pictures
 from storage.queries.events import TimedEvent, events_of, notable_events
-from storage.queries.runs import counts, last_checkpoint_step, minutes_of, newest_ts, recent_rate, run_overview, run_totals, usual_rate
+from storage.queries.runs import (
+    counts,
+    last_checkpoint_step,
+    minutes_of,
+    newest_ts,
+    recent_rate,
+    run_figures,
+    run_overview,
+    run_totals,
+    usual_rate,
+)
 from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
 from storage.queries.training import data_digests, final_logos, work_done
 
@@ -54,6 +64,7 @@ __all__ = [
     "recent_episodes",
     "recent_rate",
     "reward_histogram",
+    "run_figures",
     "run_overview",
     "run_totals",
     "runs_with_pictures",

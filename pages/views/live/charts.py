@@ -9,6 +9,7 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
+from core.config.config import CurriculumConfig
 from core.errors import ConfigError
 from core.runs.records import peek_config
 from core.tracing.outcome import TERM_NAMES
@@ -113,7 +114,10 @@ def gate(run_view: RunView) -> None:
     """The share of successes in the window against what each stage asks for."""
     store, view = run_view.console.store, run_view.view
     shares = queries.metric_series(store, [run_view.run_id], ["curriculum/success_share"], run_view.axis, window=view.window)
-    config = peek_config(run_view.run).curriculum
+    try:
+        config = peek_config(run_view.run).curriculum
+    except ConfigError:
+        config = CurriculumConfig()
     if shares.empty or run_view.stages.empty:
         awaited = (
             f"Waits for the first update, {_first_update(run_view)}." if config.enabled else "Only runs with a curriculum have a gate."
