@@ -13,16 +13,18 @@ from core.config.config import RunConfig
 from core.config.fields import flat
 from core.errors import ConfigError
 from core.paths import program
+from core.runs import baseline_run
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import run_state
-from pages.views import actions, chart_box, many_runs, tables
+from pages.views import actions, chart_box, gone, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of, room_for
+from pages.views.text import plain
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -32,13 +34,15 @@ evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
 if len(ids) < 2:
     actions.invite(console, "You need two evaluated runs to compare. Start another one.")
-names = tables.names_of([runs[i] for i in ids])
+names = tables.names_of(list(runs.values()))
+base = baseline_run.read(console.home)
+base = base if base in ids else None
 
 if "run" not in st.query_params:
-    st.query_params["run"] = ids[:2]
-with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
-    with top.cell(column_span=3):
-        shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
+    st.query_params["run"] = [base, next(i for i in ids if i != base)] if base else ids[:2]
+gone.tell_deleted(console, st.query_params.get_all("run"))
+with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choice"):
+    shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
     drawn = run_list(ids, shown, names, "run") if shown else []
     view = options()
 if not shown:
@@ -46,7 +50,7 @@ if not shown:
     st.stop()
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
-    st.warning(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}.")
+    st.warning(f"{plain(', '.join(names[run_id] for run_id in old))}: {tables.OLD_SCORE}.")
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])
@@ -119,21 +123,42 @@ def draw_curves() -> None:
 
 def figure_table() -> None:
     st.subheader("Figures")
+    held = None if base is None else run_comparison.figures(console.store, [base])["best_gain"].iloc[0]
     table = figures.assign(
+        against=[
+            None if held is None or i == base else gain - held for i, gain in zip(figures["run_id"], figures["best_gain"], strict=True)
+        ],
         run=[names[i] for i in figures["run_id"]],
         interval=[
             f"{low:+.3f} to {high:+.3f}" if low == low else "–" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)
         ],
         status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
+    if base is not None:
+        st.caption(f"Baseline run: **{plain(names[base])}**, best gain {held:+.3f}.")
     st.dataframe(
         table[
-            ["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "colour", "edge", "bytes", "minutes", "n_logos"]
+            [
+                "run",
+                "status",
+                "best_gain",
+                *(["against"] if base else []),
+                "interval",
+                "best_step",
+                "final_gain",
+                "ssim",
+                "colour",
+                "edge",
+                "bytes",
+                "minutes",
+                "n_logos",
+            ]
         ],
         hide_index=True,
         placeholder="–",
         column_config={
             "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
+            "against": st.column_config.NumberColumn("against baseline", format="%+.3f", help="Best gain less that of the baseline run."),
             "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
             "best_step": st.column_config.NumberColumn("at step", format="localized"),
             "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
@@ -194,8 +219,9 @@ def logo_by_logo() -> None:
         st.caption("Choose a second run above.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        first = choose("From", shown, "from", default=shown[0], show=lambda i: names[i])
-        second = choose("To", shown, "to", default=shown[1], show=lambda i: names[i])
+        start = base if base in shown else shown[0]
+        first = choose("From", shown, "from", default=start, show=lambda i: names[i])
+        second = choose("To", shown, "to", default=next(i for i in shown if i != start), show=lambda i: names[i])
     if first == second:
         st.caption("Choose two different runs.")
         return
@@ -222,9 +248,9 @@ def logo_by_logo() -> None:
             help="Two-sided Wilcoxon signed-rank test over the logos: the probability of a difference this large by chance.",
             border=True,
         )
-    st.caption(f"{found.verdict(f'**{names[second]}**')}, on {found.n_logos} logos, each run at its best evaluation.")
+    st.caption(f"{found.verdict(f'**{plain(names[second])}**')}, on {found.n_logos} logos, each run at its best evaluation.")
     if (both["difference"] < 0).any():
-        st.markdown(f"**Where {names[second]} lost most**")
+        st.markdown(f"**Where {plain(names[second])} lost most**")
         for _, row in both[both["difference"] < 0].head(N_WORST).iterrows():
             worst(row, first, second)
     st.dataframe(
@@ -286,3 +312,4 @@ if tab_importance.open:
 st.caption(
     f"From the event logs in `{Path(console.home).name}`. Same as `{program()} runs compare`, `groups`, `efficiency` and `importance`."
 )
+gone.watch(console, shown)

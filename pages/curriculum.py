@@ -16,7 +16,7 @@ from core.errors import ConfigError
 from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
-from pages.views import actions, chart_box, forms, tables
+from pages.views import actions, chart_box, forms, gone, tables
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
@@ -24,6 +24,7 @@ from pages.views.links import choose
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
 from pages.views.shell import begin, path_of, say
+from pages.views.text import plain
 from storage import export, queries
 
 console = begin("Curriculum")
@@ -219,7 +220,8 @@ run_id = ""
 if with_stages:
     wanted = st.query_params.get("run")
     if wanted and wanted not in with_stages:
-        st.warning(f"{names.get(wanted, wanted)} has no stages, so the newest run with a curriculum is shown.")
+        gone.stop_if_deleted(console, wanted)
+        st.warning(f"{plain(names.get(wanted, wanted))} has no stages, so the newest run with a curriculum is shown.")
     run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:
@@ -231,3 +233,4 @@ if with_stages:
 else:
     st.info("No run has used a curriculum yet. Build one here, save it and train with it, or start from a preset on New run.")
     rules()
+gone.watch(console, [run_id] if run_id else [])

@@ -9,12 +9,12 @@ import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import NAMES
-from pages.views import actions, tables
+from pages.views import actions, gone, tables
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import scrubber
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for
-from pages.views.text import bytes_text
+from pages.views.text import bytes_text, plain
 from pages.views.viewer import film, inspect, pareto
 from pages.views.viewer.vectors import against_the_vector
 from pages.views.viewer.versions import AGENT, DEFAULT, Versions
@@ -44,7 +44,8 @@ if not ids:
 labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    st.warning(f"Run {wanted} has no evaluation yet, so the newest evaluated run is shown.")
+    gone.stop_if_deleted(console, wanted)
+    st.warning(f"Run {plain(wanted)} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
     run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
     evaluations = queries.evaluations(console.store, [run_id])
@@ -234,3 +235,4 @@ with st.grid("auto", min_column_width=150, border=True, vertical_alignment="cent
                 type="tertiary",
                 width="stretch",
             )
+gone.watch(console, [run_id])

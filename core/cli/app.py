@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, learn, sensitivity
+from core.cli import data, labels, learn, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.console import console
@@ -33,8 +33,8 @@ app = typer.Typer(
 )
 for command in (console, learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
     app.command()(command)
-for of_many in sensitivity.COMMANDS:
-    runs_app.command()(of_many)
+for of_runs in (*labels.COMMANDS, *sensitivity.COMMANDS):
+    runs_app.command()(of_runs)
 app.command("import")(data.import_)
 app.add_typer(runs_app, name="runs")
 app.add_typer(search_app, name="search")

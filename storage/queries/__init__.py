@@ -17,6 +17,7 @@ from storage.queries.episodes import (
 from storage.queries.evaluations import baselines, evaluated_logos, evaluated_runs, evaluations, picture_history, runs_with_pictures
 from storage.queries.events import TimedEvent, events_of, notable_events
 from storage.queries.runs import (
+    RUN_FIGURES,
     counts,
     last_checkpoint_step,
     minutes_of,
@@ -33,6 +34,7 @@ from storage.queries.training import data_digests, final_logos, work_done
 __all__ = [
     "EPISODE_COLUMNS",
     "MAX_POINTS",
+    "RUN_FIGURES",
     "Axis",
     "TimedEvent",
     "Window",

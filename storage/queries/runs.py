@@ -9,6 +9,11 @@ import pandas as pd
 from storage.queries.series import marks
 from storage.store import Store
 
+RUN_FIGURES = (
+    "SELECT r.run_id, v.best_gain, a.minutes FROM runs r LEFT JOIN (SELECT run_id, max(gain) AS best_gain FROM current_evaluations "
+    "GROUP BY 1) v USING (run_id) LEFT JOIN (SELECT run, sum(last_ts - started_ts) / 60 AS minutes FROM attempts GROUP BY 1) a USING (run)"
+)
+
 
 def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
     """One row per run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
@@ -38,10 +43,7 @@ def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
 
 def run_figures(store: Store) -> pd.DataFrame:
     """What a list of thousands of runs is ordered by, without a look at their episodes: run_id, best_gain, minutes."""
-    return store.query(
-        "SELECT r.run_id, v.best_gain, a.minutes FROM runs r LEFT JOIN (SELECT run_id, max(gain) AS best_gain FROM current_evaluations "
-        "GROUP BY 1) v USING (run_id) LEFT JOIN (SELECT run, sum(last_ts - started_ts) / 60 AS minutes FROM attempts GROUP BY 1) a USING (run)"
-    )
+    return store.query(RUN_FIGURES)
 
 
 def run_totals(store: Store, run: str) -> dict[str, Any]:

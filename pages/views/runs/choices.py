@@ -41,7 +41,9 @@ def menu(home: Path) -> Choices:
         hides = st.toggle("Hide finished runs", key="unfinished", value=kept.hides_finished, bind="query-params")
     found = Choices(tuple(name for name in COLUMNS if name in columns), sort, group, bool(hides))
     now = RunTable(list(found.columns), sort, group, found.hides_finished)
-    if now != kept:
+    first = st.session_state.setdefault("table.first", now)
+    if now not in (kept, first):  # changed here, rather than by the link that was followed
+        st.session_state["table.first"] = None
         with suppress(OSError):  # on a full disk it is kept in the address alone
             write_aside(home / TABLE_FILE, json.dumps({"v": 1} | asdict(now)).encode())
     return found

@@ -8,6 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.runs import trash
+from core.statistics import TIE
 from pages.server.service import Console
 from pages.views import actions, controls, tables
 from pages.views.runs.choices import COLUMNS, Choices
@@ -16,7 +17,7 @@ from pages.views.shell import path_of
 from pages.views.text import duration_text, gain_text, plain
 
 PICKED = "picked"
-_NAME, _BUTTONS = 2.2, 1.9  # widths of columns, in parts
+_NAME, _BUTTONS = 2.3, 2.4  # widths of columns, in parts
 _WIDTHS = {"progress": 1.8, "gain": 1.2, "duration": 0.8, "started": 0.9, "seed": 0.5, "tags": 1.0, "note": 1.6}
 
 
@@ -105,7 +106,8 @@ def beside(gain: float | None, base: Listed | None, run_id: str = "") -> str:
     if base is None or base.gain is None or gain is None or base.run_id == run_id:
         return ""
     difference = gain - base.gain
-    return f":{'green' if difference > 0 else 'red' if difference < 0 else 'gray'}[{gain_text(difference)}]"
+    colour = "gray" if abs(difference) < TIE else "green" if difference > 0 else "red"
+    return f":{colour}[{gain_text(difference)}]"
 
 
 def group(line: Line, is_open: bool, base: Listed | None) -> None:
