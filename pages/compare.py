@@ -32,6 +32,7 @@ console = begin("Compare")
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
 evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
+gone.tell_deleted(console, st.query_params.get_all("run"))
 if len(ids) < 2:
     actions.invite(console, "You need two evaluated runs to compare. Start another one.")
 names = tables.names_of(list(runs.values()))
@@ -40,7 +41,6 @@ base = base if base in ids else None
 
 if "run" not in st.query_params:
     st.query_params["run"] = [base, next(i for i in ids if i != base)] if base else ids[:2]
-gone.tell_deleted(console, st.query_params.get_all("run"))
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choice"):
     shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
     drawn = run_list(ids, shown, names, "run") if shown else []

@@ -217,10 +217,10 @@ def what_if(edited: CurriculumConfig) -> None:
 ids = list(runs)
 with_stages = [i for i in ids if has_stages(i)]
 run_id = ""
+gone.stop_if_deleted(console, st.query_params.get("run"))
 if with_stages:
     wanted = st.query_params.get("run")
     if wanted and wanted not in with_stages:
-        gone.stop_if_deleted(console, wanted)
         st.warning(f"{plain(names.get(wanted, wanted))} has no stages, so the newest run with a curriculum is shown.")
     run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")

@@ -38,13 +38,13 @@ console = begin("Gallery")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 evaluated = queries.runs_with_pictures(console.store)
 ids = [run.run_id for run in runs if run.run_id in evaluated]
+gone.stop_if_deleted(console, st.query_params.get("run"))
 if not ids:
     actions.invite(console, "Nothing to compare yet. A run's SVGs appear here after its first evaluation, seconds after it starts.")
 
 labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    gone.stop_if_deleted(console, wanted)
     st.warning(f"Run {plain(wanted)} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
     run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")

@@ -30,6 +30,7 @@ NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
+gone.stop_if_deleted(console, st.query_params.get("run"))
 if not runs:
     actions.invite(console, "No runs yet. Start the quick run to see this page in action; it takes about two minutes.")
 
@@ -37,7 +38,6 @@ labels = tables.names_of(runs)
 ids = [run.run_id for run in runs]
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
-    gone.stop_if_deleted(console, wanted)
     st.warning(f"Run {plain(wanted)} was not found; it may have been deleted. The newest run is shown.")
 if wanted not in ids:
     st.query_params["run"] = ids[0]  # so that a run that starts meanwhile does not take its place

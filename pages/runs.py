@@ -54,12 +54,12 @@ def everything() -> list[Listed]:
 
 
 def number(value: object) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)  # type: ignore[call-overload, arg-type]
+    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type]
 
 
 def studies(runs: Sequence[Listed]) -> None:
     """The trials of studies, a line per study; each run of them stands in the list where it is asked for."""
-    groups: dict[str, Sequence[Listed]] = {}
+    groups: dict[str, list[Listed]] = {}
     for row in runs:
         if row.facts.study:
             groups.setdefault(row.facts.study, []).append(row)

@@ -18,7 +18,7 @@ from pages.views.text import duration_text, gain_text, plain
 
 PICKED = "picked"
 _NAME, _BUTTONS = 2.3, 2.4  # widths of columns, in parts
-_WIDTHS = {"progress": 1.8, "gain": 1.2, "duration": 0.8, "started": 0.9, "seed": 0.5, "tags": 1.0, "note": 1.6}
+_WIDTHS = {"progress": 1.8, "gain": 1.4, "duration": 0.9, "started": 1.2, "seed": 0.6, "tags": 1.0, "note": 1.6}
 
 
 def picked() -> list[str]:
@@ -93,12 +93,14 @@ def _cell(column: str, listed: Listed, shown: tables.RunRow, base: Listed | None
         case "started":
             st.markdown(datetime.fromtimestamp(shown.started_ts).strftime("%b %d, %H:%M") if shown.started_ts else "–")
         case "seed":
-            st.markdown("–" if listed.facts.seed is None else str(listed.facts.seed))
+            st.markdown("–" if listed.facts.seed is None else f"seed {listed.facts.seed}")
         case "tags":
-            st.markdown(plain(" ".join(f"#{tag}" for tag in shown.tags)) or "–")
+            if shown.tags:
+                st.markdown(plain(" ".join(f"#{tag}" for tag in shown.tags)))
         case _:
-            note = shown.note if len(shown.note) <= 90 else f"{shown.note[:89]}…"
-            st.caption(plain(note) or "–", help=plain(shown.note) or None)
+            if shown.note:
+                note = shown.note if len(shown.note) <= 90 else f"{shown.note[:89]}…"
+                st.caption(plain(note), help=plain(shown.note))
 
 
 def beside(gain: float | None, base: Listed | None, run_id: str = "") -> str:
