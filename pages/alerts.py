@@ -19,7 +19,7 @@ from pages.views.shell import begin, notices, path_of
 
 PAGE_SIZE = 30
 console = begin("Alerts")
-names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
+names = tables.names_of(list(all_runs(console.home)))
 found = notices(console)
 seen = last_read_ts(console.home)
 reports = kept.by_event(console.home)

@@ -47,7 +47,7 @@ wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"Run {plain(wanted)} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
-    run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
+    run_id = choose("Run", ids, "run", show=lambda i: labels[i])
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))

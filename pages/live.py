@@ -43,19 +43,15 @@ if wanted not in ids:
     st.query_params["run"] = ids[0]  # so that a run that starts meanwhile does not take its place
 
 
-def long_label(run_id: str) -> str:
-    """Streamlit tells options apart by what they are shown as: no two may look the same."""
-    stamp = f"  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else ""
-    return labels[run_id] if "·" in labels[run_id] else f"{labels[run_id]}{stamp}"
-
-
 def follow_switch() -> None:
     st.toggle("Follow the latest run", key="follow", bind="query-params", help="Switch to each new run as it starts.")
 
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
-    run_id = choose("Run", ids, "run", show=long_label, width=300)
-    others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs", width=300)
+    run_id = choose("Run", ids, "run", show=lambda i: labels[i], width=300)
+    others = choose_many(
+        "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=300
+    )
     view = options(more=follow_switch)
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
     head.links(run_id, actions.has_stages(runs[ids.index(run_id)]))
@@ -95,14 +91,14 @@ def stages(row: tables.RunRow, now: RunView) -> None:
         if stage is not None:
             reached = f", now {share:.0%}" if pd.notna(share) else ""
             st.caption(
-                f"Stage **{name}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
+                f"Stage **{plain(str(name))}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
                 f"Success: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
     found = queries.events_of(console.store, run_id, [StageEnded, StageDecision])
     decisions = [event.data for event in found if isinstance(event.data, StageDecision)]
     if decisions:
-        st.caption(f"Last decision, in {decisions[-1].name}: {text_of_decision(decisions[-1])}.")
+        st.caption(f"Last decision, in {plain(decisions[-1].name)}: {plain(text_of_decision(decisions[-1]))}.")
     if row.state.status is Status.RUNNING:
         is_held = False
         for decision in decisions:
@@ -124,9 +120,9 @@ def waiting(row: tables.RunRow) -> bool:
     if row.state.status is Status.RUNNING:
         st.info(f"Starting: {plain(row.state.reason)}. The first data appears within 20 seconds.", icon=":material/hourglass_top:")
     elif row.state.status is Status.QUEUED:
-        st.info(f"In the queue: {row.state.reason}.", icon=":material/hourglass_top:")
+        st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error(f"This run failed before its first step: {row.state.reason}")
+        st.error(f"This run failed before its first step: {plain(row.state.reason)}")
     else:
         st.info("This run has no episodes yet.")
     return True
@@ -142,7 +138,7 @@ def warnings_of(run_id: str) -> None:
         )
     for event in found:
         if isinstance(event.data, WarningGiven):
-            st.warning(event.data.text)
+            st.warning(plain(event.data.text))
         elif isinstance(event.data, LogosLoaded) and event.data.skipped:
             left_out = event.data.skipped
             with st.expander(f"{len(left_out)} files were skipped", icon=":material/warning:"):

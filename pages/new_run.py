@@ -25,7 +25,7 @@ from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, forms, kept_form, tables
 from pages.views.shell import begin
-from pages.views.text import duration_text
+from pages.views.text import duration_text, plain
 from storage import queries
 
 console = begin("New run")
@@ -45,7 +45,7 @@ def fork_of() -> tuple[RunDir, str] | None:
         checkpoint = checkpoint if checkpoint in names else names[0]
         queue.fork_config(parent, checkpoint)
     except (RunError, ConfigError) as error:
-        st.error(f"{wanted} can't be forked: {error}")
+        st.error(plain(f"{wanted} can't be forked: {error}"))
         return None
     return parent, checkpoint
 
@@ -64,19 +64,21 @@ def source() -> tuple[str, dict[str, Any], str]:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
             return f"upload.{digest}", config.model_dump(mode="json"), f"From {uploaded.name}."
         except ConfigError as error:
-            st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+            st.error(
+                f"{plain(uploaded.name)} can't be used:\n\n" + "\n".join(f"- {forms.with_labels(line)}" for line in str(error).splitlines())
+            )
     if forked is not None:
         parent, checkpoint = forked
         config = queue.fork_config(parent, checkpoint)
-        told = f"A fork of {tables.display_name(parent)}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
+        told = f"A fork of {plain(tables.display_name(parent))}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
     if clone:
         try:
             config = read_config(find_run(Path(clone).name, console.home))
-            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}. Edit it, or choose a preset."
+            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {plain(clone)}. Edit it, or choose a preset."
         except (RunError, ConfigError) as error:
-            st.error(f"{clone} can't be cloned: {error}")
+            st.error(plain(f"{clone} can't be cloned: {error}"))
     name = str(st.session_state.get("preset") or "quick")
     path = presets().get(name, next(iter(presets().values())))
     try:
@@ -169,7 +171,7 @@ def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple
     try:
         settings["curriculum"] = library.read(console.home, name).model_dump(mode="json") | {"enabled": True}
     except ConfigError as error:
-        st.error(f"The curriculum {name} can't be used: {error}")
+        st.error(plain(f"The curriculum {name} can't be used: {error}"))
         return version, settings, about
     return f"{version}.curriculum.{name}", settings, f"{about} With the curriculum {name}."
 
@@ -253,7 +255,7 @@ with right, st.container(border=True):
         settings["logos"]["path"] or "", int(settings["logos"]["n_per_category"] or 60), int(settings["logos"]["builtin_seed"] or 0)
     )
     if problem:
-        st.error(problem)
+        st.error(plain(problem))
     else:
         source_text = "built-in logos" if settings["logos"]["path"] == BUILTIN else "logos in this folder"
         st.markdown(f"**{n_logos} {source_text}**")
@@ -266,7 +268,7 @@ with right, st.container(border=True):
     else:
         st.markdown(estimate(config))
         for problem_text in preflight(config, console.home):
-            st.warning(problem_text[:1].upper() + problem_text[1:] + ".")
+            st.warning(forms.with_labels(problem_text[:1].upper() + problem_text[1:] + "."))
     if (
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"

@@ -32,7 +32,7 @@ def start(console: Console, config: RunConfig) -> None:
         check_preflight(config, console.home)
         run = queue.submit(console.home, config)
     except (OSError, RunError) as error:
-        st.error(f"The run could not be started: {error}")
+        st.error(plain(f"The run could not be started: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -42,7 +42,7 @@ def start_preset(console: Console, name: str) -> None:
     try:
         config = load_config(presets()[name])
     except (ConfigError, KeyError) as error:
-        st.error(f"The preset {name} can't be used: {error}")
+        st.error(plain(f"The preset {name} can't be used: {error}"))
         return
     start(console, config)
 
@@ -52,7 +52,7 @@ def fork(console: Console, parent: RunDir, checkpoint: str, config: RunConfig) -
     try:
         run = queue.fork(console.home, parent, checkpoint, config)
     except (OSError, RunError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     console.scheduler.wake()
     st.switch_page(path_of("live"), query_params={"run": run.run_id})
@@ -67,7 +67,7 @@ def fork_with(console: Console, parent: RunDir, changes: dict[str, Any]) -> None
             raise RunError(f"{parent.run_id} has no checkpoint yet")
         config = queue.fork_config(parent, checkpoint, [f"{key}={value}" for key, value in changes.items()])
     except (OSError, RunError, ConfigError) as error:
-        st.error(f"The fork could not be made: {error}")
+        st.error(plain(f"The fork could not be made: {error}"))
         return
     fork(console, parent, checkpoint, config)
 

@@ -11,6 +11,7 @@ from core.scheduling import local, queue
 from pages.server.service import Console
 from pages.views import actions, tables
 from pages.views.shell import path_of
+from pages.views.text import plain
 
 CHECKPOINTS = {"last": "the last", "best": "the best", "previous": "the second to last"}
 
@@ -89,8 +90,8 @@ def queue_list(console: Console, names: dict[str, str]) -> int:
     for place, (run, _) in enumerate(waiting):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             name = names.get(run.run_id, run.run_id)
-            st.page_link(path_of("live"), label=f"{place + 1}. **{name}**", query_params={"run": run.run_id}, width="content")
-            st.caption(_with_names(tables.state_of(run).reason, names), width="stretch")
+            st.page_link(path_of("live"), label=f"{place + 1}. **{plain(name)}**", query_params={"run": run.run_id}, width="content")
+            st.caption(plain(_with_names(tables.state_of(run).reason, names)), width="stretch")
             with st.container(horizontal=True, gap="small", width="content"):
                 _move(console, run, "first", ":material/vertical_align_top:", "Run next", place == 0)
                 _move(console, run, "up", ":material/arrow_upward:", "Earlier", place == 0)

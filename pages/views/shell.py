@@ -17,7 +17,8 @@ from pages.server import service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import guide
 from pages.views.components.mount import keys
-from pages.views.tables import display_name
+from pages.views.tables import display_name, names_of
+from pages.views.text import plain
 from storage import queries
 
 STYLES = Path(__file__).with_name("components")
@@ -132,6 +133,7 @@ def notices(console: service.Console) -> list[Notice]:
 def _sidebar(console: service.Console) -> None:
     states = [(run, shelf.known_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
+    names = names_of([run for run, _ in states]) if live else {}
     n_waiting = sum(status is Status.QUEUED for _, status in states)
     found = notices(console)
     with st.container():
@@ -140,7 +142,7 @@ def _sidebar(console: service.Console) -> None:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
             for run in live[:5]:
-                label = display_name(run)
+                label = plain(names[run.run_id])
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
@@ -163,4 +165,6 @@ def _bell(console: service.Console, found: list[Notice]) -> None:
     if fresh:
         st.session_state["toasted_until"] = max(notice.ts for notice in fresh)
         for notice in fresh[:3]:
-            st.toast(f"**{notice.title}** · {display_name(RunDir(console.home / notice.run_id))}", icon=_TOAST[notice.severity])
+            st.toast(
+                f"**{plain(notice.title)}** · {plain(display_name(RunDir(console.home / notice.run_id)))}", icon=_TOAST[notice.severity]
+            )
