@@ -25,6 +25,7 @@ from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import plain
+from pages.views.viewer import together
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -121,6 +122,21 @@ def draw_curves() -> None:
         chart_box.show(chart, "reward", "Reward per episode", series, view, can_pin=False)
 
 
+FIGURE_COLUMNS = {
+    "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
+    "against": st.column_config.NumberColumn("against baseline", format="%+.3f", help="Best gain less that of the baseline run."),
+    "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
+    "best_step": st.column_config.NumberColumn("at step", format="localized"),
+    "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
+    "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+    "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean colour distance (CIELAB)."),
+    "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How much edges differ (GMSD)."),
+    "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
+    "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
+    "n_logos": st.column_config.NumberColumn("logos"),
+}
+
+
 def figure_table() -> None:
     st.subheader("Figures")
     held = None if base is None else run_comparison.figures(console.store, [base])["best_gain"].iloc[0]
@@ -156,19 +172,7 @@ def figure_table() -> None:
         ],
         hide_index=True,
         placeholder="–",
-        column_config={
-            "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
-            "against": st.column_config.NumberColumn("against baseline", format="%+.3f", help="Best gain less that of the baseline run."),
-            "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
-            "best_step": st.column_config.NumberColumn("at step", format="localized"),
-            "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
-            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
-            "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean colour distance (CIELAB)."),
-            "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How much edges differ (GMSD)."),
-            "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
-            "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
-            "n_logos": st.column_config.NumberColumn("logos"),
-        },
+        column_config=FIGURE_COLUMNS,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
@@ -291,8 +295,8 @@ def _svg(data: bytes | None) -> str | None:
 
 
 draw_curves()
-TABS = ["Figures and settings", "Logo by logo", "Seeds", "Efficiency", "Importance"]
-tab_all, tab_pair, tab_seeds, tab_cost, tab_importance = st.tabs(TABS, key="tab", bind="query-params")
+TABS = ["Figures and settings", "Logo by logo", "Over time", "Seeds", "Efficiency", "Importance"]
+tab_all, tab_pair, tab_time, tab_seeds, tab_cost, tab_importance = st.tabs(TABS, key="tab", bind="query-params")
 if tab_all.open:
     with tab_all:
         figure_table()
@@ -300,6 +304,9 @@ if tab_all.open:
 if tab_pair.open:
     with tab_pair:
         logo_by_logo()
+if tab_time.open:
+    with tab_time:
+        together.panel(console, [runs[run_id] for run_id in drawn], names)
 if tab_seeds.open:
     with tab_seeds:
         many_runs.seeds_section(console, groups, names)

@@ -222,6 +222,8 @@ if with_stages:
     wanted = st.query_params.get("run")
     if wanted and wanted not in with_stages:
         st.warning(f"{plain(names.get(wanted, wanted))} has no stages, so the newest run with a curriculum is shown.")
+    if wanted not in with_stages:
+        st.query_params["run"] = with_stages[0]  # so that a run that starts meanwhile does not take its place
     run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:

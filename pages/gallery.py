@@ -46,6 +46,8 @@ labels = tables.names_of(runs)
 wanted = st.query_params.get("run")
 if wanted and wanted not in ids:
     st.warning(f"Run {plain(wanted)} has no evaluation yet, so the newest evaluated run is shown.")
+if wanted not in ids:
+    st.query_params["run"] = ids[0]  # so that a run that is evaluated meanwhile does not take its place
 with st.grid(3, min_column_width=190):
     run_id = choose("Run", ids, "run", show=lambda i: labels[i])
     evaluations = queries.evaluations(console.store, [run_id])

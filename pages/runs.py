@@ -45,12 +45,7 @@ def everything() -> list[Listed]:
     gains, minutes = figures["best_gain"].to_dict(), figures["minutes"].to_dict()
     runs = list(all_runs(console.home))[::-1]
     labels = tables.names_of(runs)
-    return [
-        Listed(
-            shelf.facts_of(run), shelf.known_state(run), labels[run.run_id], number(gains.get(run.run_id)), number(minutes.get(run.run_id))
-        )
-        for run in runs
-    ]
+    return [Listed(*shelf.look(run), labels[run.run_id], number(gains.get(run.run_id)), number(minutes.get(run.run_id))) for run in runs]
 
 
 def number(value: object) -> float | None:
@@ -120,15 +115,15 @@ def listing(found: Sequence[Listed], choices: Choices, base: Listed | None) -> N
             rows.row(console, line, known[line.runs[0].run_id], choices, base)
 
 
-first = everything()
-is_any_live = any(run.state.status.is_moving for run in first)
+unused = [everything()]  # what the page was begun with, for the first time that the list is drawn
+is_any_live = any(run.state.status.is_moving for run in unused[0])
 
 
 @st.fragment(run_every="2s" if is_any_live else None)
 def table() -> None:
     show_toasts()
     several.undo(console)
-    runs = everything()
+    runs = unused.pop() if unused else everything()
     st.session_state["listed"] = [run.run_id for run in runs]
     if is_any_live != any(run.state.status.is_moving for run in runs):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock

@@ -1,4 +1,4 @@
-"""What a list of runs needs of each, without reading its config or its log anew: thousands of runs cost a few looks at the disk each.
+"""What a list of runs needs of each, without reading its config or its log each time: thousands of runs cost a few looks at the disk each.
 
 What is known of a run is kept until its folder changes: every small file is written aside and renamed, so a folder's time tells. A run that
 moves is looked at each time. Guarantee: a run whose files are damaged is listed all the same, by its id.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,18 +60,19 @@ def known_state(run: RunDir) -> RunState:
     return run_state(run) if state.status.is_moving else state
 
 
+def look(run: RunDir) -> tuple[RunFacts, RunState]:
+    """Both at once, at the cost of one."""
+    times = _times(run)
+    state = _state(run.path, *times, *_size(run.events_file))
+    return _facts(run.path, *times), run_state(run) if state.status.is_moving else state
+
+
 def warm(home: Path, is_over: Callable[[], bool]) -> None:
     """Look at every run of a home once, so that the first list of them comes at once; ends early where ``is_over``."""
     for run in all_runs(home):
         if is_over():
             return
-        facts_of(run)
-        known_state(run)
-
-
-def names(runs: Iterable[RunDir]) -> dict[str, str]:
-    """{run id: name}, in the order of ``runs``; two may be called alike."""
-    return {run.run_id: facts_of(run).name for run in runs}
+        look(run)
 
 
 def _times(run: RunDir) -> tuple[int, int]:
@@ -81,7 +82,7 @@ def _times(run: RunDir) -> tuple[int, int]:
 
 def _time(path: Path) -> int:
     try:
-        return os.stat(path).st_mtime_ns
+        return os.stat(str(path)).st_mtime_ns
     except (OSError, ValueError):
         return 0
 

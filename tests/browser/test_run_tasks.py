@@ -82,3 +82,21 @@ def test_recover_from_a_wrong_delete_in_another_tab(seeds, browse):
     other.get_by_text("Best validation gain").first.wait_for()
     assert runs[1].path.is_dir()
     one.get_by_text("was deleted.").first.wait_for(state="detached")
+
+
+def test_scrub_four_logos_of_two_runs_together(seeds, browse):
+    server, runs = seeds
+    page = browse()
+    page.goto(f"{server.url}/compare?run={runs[0].run_id}&run={runs[1].run_id}&tab=Over+time")
+    slider = page.locator(".together .at")
+    slider.wait_for()
+    pictures = page.locator(".together figure img")
+    assert pictures.count() == 8
+    slider.focus()
+    page.keyboard.press("Home")
+    page.locator(".together .said").filter(has_text=re.compile("^step 0$")).wait_for()
+    assert all(text.startswith("step 0 ") for text in page.locator(".together figcaption").all_inner_texts())
+    page.get_by_role("button", name="Play").first.click()
+    page.locator(".together .said").filter(has_text="step 96").wait_for()
+    assert all(image.evaluate("e => e.decode().then(() => e.naturalWidth > 0)") for image in pictures.all())
+    keep_picture(page, "task-scrub-together")
