@@ -23,6 +23,7 @@ from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
+from pages.views.live.run_view import view_to_end
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import plain
 from pages.views.viewer import together
@@ -52,6 +53,7 @@ if not shown:
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
     st.warning(f"{plain(', '.join(names[run_id] for run_id in old))}: {tables.OLD_SCORE}.")
+view = view_to_end(view, [runs[run_id] for run_id in drawn])
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])

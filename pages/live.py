@@ -122,7 +122,7 @@ def waiting(row: tables.RunRow) -> bool:
     elif row.state.status is Status.QUEUED:
         st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error(f"This run failed before its first step: {plain(row.state.reason)}")
+        st.error("This run failed before its first step; its log is below.")
     else:
         st.info("This run has no episodes yet.")
     return True

@@ -232,7 +232,7 @@ def test_what_waits_says_why_and_can_be_moved_and_cancelled(visit, crowded, name
     one, two, three = crowded
     page = visit(name)
     assert not page.exception
-    assert "waiting for 1 free core: 1 of 1 are used by one" in texts(page)
+    assert plain("waiting for 1 free core: 1 of 1 are used by one") in texts(page)
     assert "waiting behind two" in texts(page)
     assert page.button(key=f"queue.up.{two.run_id}").disabled
     page.button(key=f"queue.first.{three.run_id}").click().run()

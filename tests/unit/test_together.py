@@ -25,7 +25,7 @@ def test_each_picture_is_of_its_step_and_a_missing_file_is_said(tmp_path):
     first, second = found["logos"][0]["cells"]
     assert [frame["step"] for frame in first] == [0, 512]
     assert all(frame["url"].startswith("data:image/svg+xml") for frame in first)
-    assert (second[1]["url"], second[1]["said"]) == ("", "step 256 · +0.100 · no file was saved")
+    assert (second[1]["url"], second[1]["said"]) == ("", "step 256 · gain +0.100 · no file was saved")
 
 
 def test_many_evaluations_are_thinned_and_keep_the_last(tmp_path):

@@ -83,7 +83,7 @@ def figures(console: Console, row: tables.RunRow, base: tables.RunRow | None) ->
     is_running = row.state.status is Status.RUNNING
     elapsed = row.elapsed_minutes(time.time())
     told = [f"{row.step:,}" + (f" of {row.total:,}" if row.step < row.total else "") + " steps"]
-    if elapsed:
+    if elapsed * 60 >= 1:
         told.append(f"{duration_text(elapsed)} elapsed" if row.state.status.is_live else f"{duration_text(elapsed)} of training")
     if is_running and rate and row.total:
         told.append(f"about {duration_text(max(row.total - row.step, 0) / rate / 60)} left")

@@ -16,7 +16,7 @@ from pages.views.runs.lines import GROUPS, SORTS
 
 TABLE_FILE = "runs_table.json"
 COLUMNS = {
-    "progress": "Progress", "gain": "Best gain", "duration": "Duration", "started": "Started", "seed": "Seed", "tags": "Tags", "note": "Note",
+    "progress": "Progress", "gain": "Best gain", "duration": "Time", "started": "Started", "seed": "Seed", "tags": "Tags", "note": "Note",
 }  # fmt: skip
 DEFAULT = RunTable(["progress", "gain", "duration", "started"])
 

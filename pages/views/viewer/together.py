@@ -63,7 +63,7 @@ def frames(runs: Sequence[RunDir], histories: Mapping[str, pd.DataFrame], logos:
                     n_left_out += 1
                     continue
                 steps.add(int(row["step"]))
-                said = f"step {int(row['step']):,} · {row['gain']:+.3f}" + ("" if svg else " · no file was saved")
+                said = f"step {int(row['step']):,} · gain {row['gain']:+.3f}" + ("" if svg else " · no file was saved")
                 cell.append({"step": int(row["step"]), "said": said, "url": svg_url(svg) if svg else ""})
             cells.append(cell)
         rows.append({"name": logo, "cells": cells})
