@@ -20,7 +20,7 @@ from pages.views import actions, chart_box, forms, gone, tables
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
-from pages.views.links import choose
+from pages.views.links import choose, wanted
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
 from pages.views.shell import begin, path_of, say
@@ -217,14 +217,12 @@ def what_if(edited: CurriculumConfig) -> None:
 ids = list(runs)
 with_stages = [i for i in ids if has_stages(i)]
 run_id = ""
-gone.stop_if_deleted(console, st.query_params.get("run"))
+begun_with = wanted("run", with_stages)
+gone.stop_if_deleted(console, begun_with)
 if with_stages:
-    wanted = st.query_params.get("run")
-    if wanted and wanted not in with_stages:
-        st.warning(f"{plain(names.get(wanted, wanted))} has no stages, so the newest run with a curriculum is shown.")
-    if wanted not in with_stages:
-        st.query_params["run"] = with_stages[0]  # so that a run that starts meanwhile does not take its place
-    run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
+    if begun_with not in with_stages:
+        st.warning(f"{plain(names.get(begun_with, begun_with))} has no stages, so the newest run with a curriculum is shown.")
+    run_id = choose("Run", with_stages, "run", begun_with, show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:
         with tab_report:

@@ -17,7 +17,7 @@ from pages.views import actions, chart_box, gone, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.event_text import detail, text_of_decision
-from pages.views.links import choose, choose_many
+from pages.views.links import choose, choose_many, wanted
 from pages.views.live import charts, head, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView, forks_of, view_to_end
 from pages.views.shell import begin, redraw_when, show_toasts
@@ -30,17 +30,16 @@ NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
-gone.stop_if_deleted(console, st.query_params.get("run"))
+labels = tables.names_of(runs)
+ids = [run.run_id for run in runs]
+begun_with = wanted("run", ids)
+gone.stop_if_deleted(console, begun_with)
 if not runs:
     actions.invite(console, "No runs yet. Start the quick run to see this page in action; it takes about two minutes.")
 
-labels = tables.names_of(runs)
-ids = [run.run_id for run in runs]
-wanted = st.query_params.get("run")
-if wanted and wanted not in ids:
-    st.warning(f"Run {plain(wanted)} was not found; it may have been deleted. The newest run is shown.")
-if wanted not in ids:
-    st.query_params["run"] = ids[0]  # so that a run that starts meanwhile does not take its place
+if begun_with not in ids:
+    st.warning(f"Run {plain(begun_with)} was not found; it may have been deleted. The newest run is shown.")
+start = begun_with if begun_with in ids else ids[0]
 
 
 def follow_switch() -> None:
@@ -48,7 +47,7 @@ def follow_switch() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
-    run_id = choose("Run", ids, "run", show=lambda i: labels[i], width=300)
+    run_id = choose("Run", ids, "run", start, show=lambda i: labels[i], width=300)
     others = choose_many(
         "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=300
     )

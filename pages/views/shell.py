@@ -17,6 +17,7 @@ from pages.server import service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import guide
 from pages.views.components.mount import keys
+from pages.views.links import STAYS
 from pages.views.tables import display_name, names_of
 from pages.views.text import plain
 from storage import queries
@@ -100,6 +101,7 @@ def begin(title: str) -> service.Console:
     if before != title:
         st.session_state["page"] = title
         st.session_state.pop("drawn_here", None)
+        st.session_state.pop(STAYS, None)
         if before is not None:
             st.session_state["veil"] = veil
             veil.html(VEIL)
