@@ -380,8 +380,7 @@ class RunConfig(Section):
         if n < 2:
             raise ValueError("ppo.n_steps * n_envs = 1 is too short for an update; it must be at least 2")
         if n % b:
-            near = sorted({max(n // b, 1) * b, (n // b + 1) * b})
-            hint = " or ".join(str(x) for x in near)
+            hint = " or ".join(str(x) for x in sorted({max(n // b, 1) * b, (n // b + 1) * b}))
             raise ValueError(f"ppo.n_steps * n_envs = {n} is not a multiple of ppo.batch_size = {b}; try {hint} steps")
         if self.n_envs % self.ppo.group_size:
             raise ValueError(f"n_envs = {self.n_envs} is not a multiple of ppo.group_size = {self.ppo.group_size}")
