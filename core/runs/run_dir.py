@@ -143,7 +143,8 @@ def all_runs(home: Path) -> Iterator[RunDir]:
 def unlisted(home: Path) -> list[str]:
     """What holds a run and is not listed, a line each with why and what to do."""
     try:
-        names = sorted(path.name for path in home.iterdir() if not _ID.fullmatch(path.name) and _is_run(path))
+        with os.scandir(home) as entries:
+            names = sorted(entry.name for entry in entries if not _ID.fullmatch(entry.name) and _is_run(home / entry.name))
     except OSError:
         return []
     return [

@@ -62,10 +62,17 @@ def show_toasts() -> None:
         st.toast(text, icon=icon)
 
 
-@st.fragment(run_every="5s")
 def redraw_when(is_stale: Callable[[], bool]) -> None:
     """Draw the whole page again when what it was drawn from has changed, also where its own clock stands still."""
-    if is_stale():
+    _redraw(is_stale, [True])
+
+
+@st.fragment(run_every="5s")
+def _redraw(is_stale: Callable[[], bool], is_new: list[bool]) -> None:
+    """``is_new``: emptied as the page is drawn, when nothing can have changed yet and a look would cost as much as the page."""
+    if is_new:
+        is_new.clear()
+    elif is_stale():
         st.rerun()
 
 
