@@ -6,7 +6,7 @@ PORT ?= 8501
 # The tests start hundreds of processes: compiled once, not in each of them
 test test-fast: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup setup-dev lock vtracer-0.6 run test test-fast check bench model format docs pictures clean
+.PHONY: setup setup-dev lock vtracer-0.6 run test test-fast check audit bench model format docs pictures clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.txt requirements.lock | $(VENV)/bin/python
 		$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; }
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-search.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-search.txt requirements-signin.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
 	touch $@
@@ -50,6 +50,12 @@ check: setup-dev  ## what CI runs: format, lint, types, imports, tests
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(MAKE) test
+
+# pip-audit asks PyPI for advisories; --strict: a package that it could not ask about is a failure, not a pass
+audit: setup-dev  ## dependencies: licences, bandit, known advisories (the last needs PyPI)
+	$(PY) -m core licences --sbom sbom.json
+	$(PY) -m bandit -q -c pyproject.toml -r app.py core pages storage
+	$(PY) -m pip_audit --strict --disable-pip --no-deps -r requirements.lock
 
 bench: setup-dev  ## measures this machine and writes docs/benchmarks.md; about half an hour, with nothing else running
 	@for what in throughput telemetry ingest ui optimize; do $(PY) -m core bench $$what || exit 1; done

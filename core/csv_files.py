@@ -33,8 +33,13 @@ def unguarded(text: str) -> str:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """A CSV of rows that share their keys, at least one, written aside first."""
+    write_aside(path, csv_bytes(rows))
+
+
+def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The same, not written; of a file's name what is no UTF-8 is written as its bytes."""
     lines = [_line(list(rows[0])), *(_line([row[key] for key in rows[0]]) for row in rows)]
-    write_aside(path, "".join(f"{line}\n" for line in lines).encode())
+    return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
 
 
 def append_csv(path: Path, row: Mapping[str, Any]) -> None:

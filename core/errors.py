@@ -5,6 +5,8 @@ Their text is for the user: what happened, the value, what is allowed, what to d
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TracewrightError(Exception):
     """The base of all below, for whoever shows any of them as one line."""
@@ -18,6 +20,10 @@ class RasterError(TracewrightError, ValueError):
     """Raised when an SVG can't be parsed or has no size."""
 
 
+class SvgError(TracewrightError, ValueError):
+    """Raised when an SVG that is to be written or handed out holds anything but what VTracer and the fills draw."""
+
+
 class EngineError(TracewrightError, RuntimeError):
     """Raised when the version of VTracer that is asked for is unknown or not installed."""
 
@@ -26,12 +32,24 @@ class LogosError(TracewrightError, ValueError):
     """Raised when a folder of logos is missing or contains no usable picture."""
 
 
+class NoPictureError(LogosError):
+    """Raised when a folder contains no usable picture; ``skipped`` says of each file why."""
+
+    def __init__(self, text: str, skipped: tuple[Any, ...] = ()) -> None:
+        super().__init__(text)
+        self.skipped = skipped
+
+
 class PictureError(TracewrightError, ValueError):
     """Raised when a file is not a usable picture; the text gives the reason in a few words."""
 
 
 class ConfigError(TracewrightError, ValueError):
     """Raised when a config file or setting is not valid; the text has one line per problem."""
+
+
+class AccessError(TracewrightError, ValueError):
+    """Raised when a console would answer people whom nobody asked who they are, or sign-in is set up incompletely."""
 
 
 class RunError(TracewrightError, ValueError):

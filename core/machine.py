@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import shutil
+import socket
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -205,3 +206,17 @@ class Process:
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def own_addresses() -> frozenset[str]:
+    """The IP addresses of this machine's network interfaces; empty where they can't be read."""
+    try:
+        found = psutil.net_if_addrs()
+    except (OSError, psutil.Error):
+        return frozenset()
+    return frozenset(
+        entry.address.partition("%")[0].lower()
+        for entries in found.values()
+        for entry in entries
+        if entry.family in (socket.AF_INET, socket.AF_INET6)
+    )

@@ -24,6 +24,8 @@ sys.path.insert(0, str(ROOT))
 import typer  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
+from core.access.actions import ACTIONS  # noqa: E402
+from core.access.roles import Role  # noqa: E402
 from core.cli.app import app  # noqa: E402
 from core.config.config import RunConfig, StageConfig  # noqa: E402
 from core.config.fields import range_text, walk_fields  # noqa: E402
@@ -31,6 +33,7 @@ from core.config.installation import Settings  # noqa: E402
 from core.config.text import load_config, to_yaml  # noqa: E402
 from core.paths import PRESETS  # noqa: E402
 from core.studies.study import StudyConfig  # noqa: E402
+from pages.server.routes import OTHER, RULES  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 ROOMS = ("core", "storage", "pages")
@@ -138,12 +141,31 @@ def tree(old: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def marks(least: Role | None) -> str:
+    """A cell per role, with a mark where it suffices."""
+    return " | ".join("yes" if least is not None and role >= least else "" for role in Role)
+
+
+def actions(_: str) -> str:
+    """A row per action of pages, with who may do it."""
+    rows = ["| action | in the audit trail | " + " | ".join(role.label for role in Role) + " |", "| --- | --- |" + " --- |" * len(Role)]
+    return "\n".join([*rows, *(f"| {cell(a.title)} | `{a.name}` | {marks(a.role)} |" for a in ACTIONS.values())]) + "\n"
+
+
+def addresses(_: str) -> str:
+    """A row per address of the server, in the order in which they are looked up."""
+    rows = ["| address | what it is | " + " | ".join(role.label for role in Role) + " |", "| --- | --- |" + " --- |" * len(Role)]
+    return "\n".join([*rows, *(f"| `{r.path}` | {cell(r.title)} | {marks(r.role)} |" for r in (*RULES, OTHER) if r.path)]) + "\n"
+
+
 MAKERS: dict[str, Callable[[str], str]] = {
     "run_settings": lambda _: settings_table(RunConfig),
     "stage_settings": lambda _: settings_table(StageConfig),
     "study_settings": lambda _: settings_table(StudyConfig),
     "installation_settings": lambda _: settings_table(Settings),
     "commands": commands,
+    "actions": actions,
+    "addresses": addresses,
     "tree": tree,
 }
 

@@ -14,11 +14,20 @@ from core.reports.reporter import TRIGGER_OF
 from core.runs.run_dir import all_runs
 from pages.server import kept_reports, start_document
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.live import health
 from pages.views.shell import begin, notices, path_of
+from pages.views.text import plain
 
 PAGE_SIZE = 30
 console = begin("Alerts")
+
+
+@acts("alerts.read")
+def mark_all() -> None:
+    mark_read(console.home, time.time())
+
+
 names = tables.names_of(list(all_runs(console.home)))
 found = notices(console)
 seen = last_read_ts(console.home)
@@ -37,7 +46,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     text = st.text_input("Find", placeholder="run or text", key="find", bind="query-params", width=240)
     if st.button("Mark all as read", icon=":material/done_all:", disabled=not n_new):
-        mark_read(console.home, time.time())
+        mark_all()
         st.rerun()
     st.page_link(path_of("settings"), label="Notification settings", icon=":material/send:")
 
@@ -56,16 +65,16 @@ for notice in shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(notice.severity, color=health.COLOURS[notice.severity], icon=health.ICONS[notice.severity])
-            st.markdown(f"**{notice.title}**")
+            st.markdown(f"**{plain(notice.title)}**")
             if notice.ts > seen:
                 st.badge("new", color="violet")
             tab = {"tab": "Health"} if notice.kind in ("alert", "action") else {}
-            st.page_link(path_of("live"), label=names.get(notice.run_id, notice.run_id), query_params={"run": notice.run_id} | tab)
+            st.page_link(path_of("live"), label=plain(names.get(notice.run_id, notice.run_id)), query_params={"run": notice.run_id} | tab)
             if report := reports.get((notice.run_id, TRIGGER_OF.get(notice.kind, ""), notice.ts)):
                 url = f"{start_document.base_path()}{kept_reports.PATH}/{report}"
                 st.link_button("Report", url, icon=":material/summarize:", type="tertiary")
             st.caption(f"step {notice.step:,} · {datetime.fromtimestamp(notice.ts):%b %d, %H:%M:%S}")
             if notice.severity == "info":
-                st.caption(notice.text)
+                st.caption(plain(notice.text))
         if notice.severity != "info":
-            st.caption(notice.text)
+            st.caption(plain(notice.text))

@@ -16,11 +16,12 @@ import streamlit as st
 from core.errors import PictureError
 from core.evaluation import choices
 from core.evaluation.choices import Choice
-from core.logos.pictures import read_picture
+from core.logos.intake import read_picture
 from core.runs.run_dir import all_runs
 from core.scheduling import batch
 from core.tracing.picture import Picture, fit
 from pages.views import actions, tables
+from pages.views.access import acts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.components.mount import chooser
 from pages.views.links import choose
@@ -126,6 +127,7 @@ seed = st.session_state.setdefault("choose.seed", random.randrange(2**32))  # an
 order = sorted(pairs, key=lambda pair: random.Random(f"{seed}/{pair.digest}").random())
 
 
+@acts("choice.answer")
 def answer() -> None:
     """Store the answer, or undo the last one."""
     told, asked = st.session_state["chooser"].answer, st.session_state.get("choose.asked")

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.paths import program
 from core.runs import baseline_run
 from core.runs.records import peek_config
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, gone, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
@@ -27,6 +27,7 @@ from pages.views.live.run_view import view_to_end
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import plain
 from pages.views.viewer import together
+from pages.views.viewer.versions import kept_svg
 from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
@@ -212,14 +213,6 @@ def difference_table() -> None:
     chart_box.show(plots.group_lines(found), "groups", f"Runs grouped by {setting}", found, note=note, can_pin=False)
 
 
-def read(run: RunDir, relative: str) -> bytes | None:
-    path = run.inside(relative) if relative else None
-    try:
-        return path.read_bytes() if path is not None else None
-    except OSError:
-        return None
-
-
 def logo_by_logo() -> None:
     if len(shown) < 2:
         st.caption("Choose a second run above.")
@@ -279,11 +272,11 @@ def worst(row: Any, first: str, second: str) -> None:
     original = picture.read_bytes() if picture.is_file() else None
     sides = [
         ("picture", png_url(original) if original else None),
-        (f"{names[first]}: {row['gain_a']:+.3f}", _svg(read(runs[first], str(row["svg_a"])))),
-        (f"{names[second]}: {row['gain_b']:+.3f}", _svg(read(runs[second], str(row["svg_b"])))),
+        (f"{plain(names[first])}: {row['gain_a']:+.3f}", _svg(kept_svg(runs[first], str(row["svg_a"])))),
+        (f"{plain(names[second])}: {row['gain_b']:+.3f}", _svg(kept_svg(runs[second], str(row["svg_b"])))),
     ]
     with st.container(border=True):
-        st.markdown(f"**{row['logo']}** · {row['category']} · {row['difference']:+.3f}")
+        st.markdown(f"**{plain(str(row['logo']))}** · {plain(str(row['category']))} · {row['difference']:+.3f}")
         for cell, (label, url) in zip(st.columns(3), sides, strict=True):
             with cell:
                 if url is None:
@@ -292,7 +285,7 @@ def worst(row: Any, first: str, second: str) -> None:
                     st.image(url, caption=label, width="stretch", alt=label)
 
 
-def _svg(data: bytes | None) -> str | None:
+def _svg(data: bytes) -> str | None:
     return svg_url(data) if data else None
 
 

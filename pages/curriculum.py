@@ -17,6 +17,7 @@ from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, forms, gone, tables
+from pages.views.access import acts
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
@@ -159,7 +160,7 @@ def rules() -> None:
             else CurriculumConfig()
         )
     except ConfigError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     edited = editor(base.model_dump(mode="json"), f"curriculum.{start}")
     if edited is None:
@@ -173,6 +174,7 @@ def rules() -> None:
     what_if(edited)
 
 
+@acts("curriculum.save")
 def keep(name: str, edited: CurriculumConfig) -> None:
     try:
         path = library.write(console.home, name.strip(), edited)
@@ -183,6 +185,7 @@ def keep(name: str, edited: CurriculumConfig) -> None:
     say(f"Saved as {path.name}; use it on New run or with train --curriculum")
 
 
+@acts("curriculum.delete")
 def drop(name: str) -> None:
     library.delete(console.home, name)
     st.query_params.pop("rules", None)
@@ -203,7 +206,9 @@ def what_if(edited: CurriculumConfig) -> None:
         for t in turns
     ]
     if not rows:
-        st.caption(f"No stage would have ended within {len(episodes):,} episodes; the run would still be in {edited.stages[0].name}.")
+        st.caption(
+            f"No stage would have ended within {len(episodes):,} episodes; the run would still be in {plain(edited.stages[0].name)}."
+        )
         return
     ends = [row["episode"] for row in rows if row["ends the stage"]]
     reached = edited.stages[min(len(ends), len(edited.stages) - 1)].name

@@ -17,7 +17,7 @@ from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text, plain
 from pages.views.viewer import film, inspect, pareto
 from pages.views.viewer.vectors import against_the_vector
-from pages.views.viewer.versions import AGENT, DEFAULT, Versions
+from pages.views.viewer.versions import AGENT, DEFAULT, Versions, kept_picture, kept_svg
 from storage import export, queries
 
 SORTS = {
@@ -219,16 +219,12 @@ n_pages = (len(shown) - 1) // PER_PAGE + 1
 page = st.pagination(n_pages, key="gallery_page") if n_pages > 1 else 1
 with st.grid("auto", min_column_width=150, border=True, vertical_alignment="center") as grid:
     for item in shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE].itertuples():
-        file = run.inside(str(item.svg)) if item.svg else run.picture_file(str(item.digest))
-        try:
-            data = file.read_bytes() if file is not None else b""
-        except OSError:
-            data = b""
+        data = kept_svg(run, str(item.svg)) if item.svg else kept_picture(run, str(item.digest))
         with grid.cell():
             if data:
                 st.image(svg_url(data) if item.svg else data, width="stretch", alt=str(item.logo))
             st.button(
-                f"{item.logo} · {item.gain:+.2f}",
+                f"{plain(str(item.logo))} · {item.gain:+.2f}",
                 key=f"pick.{item.logo}",
                 on_click=pick,
                 args=(item.logo,),

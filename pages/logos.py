@@ -10,20 +10,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.errors import ConfigError, LogosError, RunError
+from core.errors import ConfigError, LogosError
 from core.logos import sets
 from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
-from core.logos.pictures import FORMATS
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
-from core.logos.uploads import unpack
+from core.logos.uploads import Given
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
 from pages.views import chart_box
+from pages.views.access import acts
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
+from pages.views.intake import UPLOAD_HELP, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
@@ -81,6 +82,7 @@ def picture(logo: Logo) -> str:
     return png_url(encode_png(logo.pixels))
 
 
+@acts("logos.relabel")
 def relabel(path: str, name: str, key: str, what: str) -> None:
     value = str(st.session_state[key])
     try:
@@ -115,7 +117,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
         with cells.cell(), st.container(border=True):
             st.image(picture(logo), width="stretch", alt=logo.name)
         with cells.cell(column_span=2):
-            st.markdown(f"**{logo.name}** · {logo.category} · {logo.split}")
+            st.markdown(f"**{plain(logo.name)}** · {logo.category} · {logo.split}")
             st.caption(sets.why(logo))
             if sets.is_own(console.home, path):
                 for what, options, current in (("category", CATEGORIES, logo.category), ("split", SPLITS, logo.split)):
@@ -138,7 +140,7 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
         for item in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
             with grid.cell():
                 st.image(picture(item), width="stretch", alt=item.name)
-                st.button(item.name, key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
+                st.button(plain(item.name), key=f"pick.{item.name}", on_click=pick, args=(item.name,), type="tertiary", width="stretch")
 
 
 def overview(found: Loaded) -> None:
@@ -188,7 +190,7 @@ def alike(found: Loaded) -> None:
         with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
             for logo in (pair.a, pair.b):
                 st.image(picture(logo), width=96, alt=logo.name)
-                st.markdown(f"**{logo.name}**  \n{logo.category} · {logo.split}")
+                st.markdown(f"**{plain(logo.name)}**  \n{logo.category} · {logo.split}")
             st.badge(
                 f"{pair.ssim:.0%} alike",
                 color="orange" if pair.crosses_splits else "gray",
@@ -224,15 +226,34 @@ def take_up() -> None:
         st.query_params["set"] = wanted
 
 
-def made(make: Any, what: str) -> None:
+@acts("logos.add", is_drawn=True)
+def made(name: str, make: Any, what: str) -> None:
     """Make a set and show it, or say why not."""
     try:
         folder = make()
-    except (LogosError, RunError, OSError) as error:
-        st.error(str(error))
+    except (LogosError, OSError) as error:
+        st.error(plain(str(error)))
         return
     say(f"{what} {folder.name}")
     show_instead(str(folder))
+
+
+def add(name: str, files: list[Given]) -> Path:
+    """Add pictures to a set; what became of each is shown with the set."""
+    added = sets.add_pictures(console.home, name, files)
+    st.session_state["logos.intake"] = (str(added.folder), added.intake)
+    return added.folder
+
+
+@acts("logos.delete", is_drawn=True)
+def delete_set(path: str) -> None:
+    try:
+        sets.delete(console.home, path)
+    except (LogosError, OSError) as error:
+        st.error(plain(str(error)))
+        return
+    say(f"Deleted {Path(path).name}")
+    show_instead(BUILTIN)
 
 
 def maker(path: str) -> None:
@@ -249,24 +270,22 @@ def maker(path: str) -> None:
             )
             files = st.file_uploader(
                 "Pictures or ZIP files",
-                type=[*(e.removeprefix(".") for e in FORMATS), "zip"],
+                help=UPLOAD_HELP,
                 accept_multiple_files=True,
                 key="set.files",
             )
             if st.button(
                 "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(lambda: sets.add_pictures(console.home, name.strip(), unpack([(f.name, f.getvalue()) for f in files])), "Added to")
+                made(
+                    name,
+                    lambda: add(name.strip(), [(f.name, f.getvalue()) for f in files]),
+                    "Added to",
+                )
             if own:
-                sure = st.checkbox(f"Delete {Path(path).name} and its pictures", key="set.sure")
+                sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
-                    try:
-                        sets.delete(console.home, path)
-                    except (LogosError, OSError) as error:
-                        st.error(plain(str(error)))
-                    else:
-                        say(f"Deleted {Path(path).name}")
-                        show_instead(BUILTIN)
+                    delete_set(path)
         with cells.cell():
             st.subheader("Procedural")
             called = st.text_input("Name of the new set", key="made.name")
@@ -283,7 +302,7 @@ def maker(path: str) -> None:
                         st.caption(category)
             if st.button("Create set", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
                 with st.spinner(f"Drawing {4 * n} logos …"):
-                    made(lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
+                    made(called, lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
 
 
 take_up()
@@ -308,8 +327,11 @@ try:
 except (LogosError, OSError) as error:
     problem = str(error)
 tabs = st.tabs(["Logos", "Features", "Look alike", "Skipped", "Make a set"], key="tab", bind="query-params")
+of_set, intake = st.session_state.get("logos.intake", ("", None))
+if intake is not None and of_set == path:
+    show_intake(intake, "set")
 if problem:
-    st.error(problem)
+    st.error(plain(problem))
 elif loaded is not None:
     logo_set, alike_pairs, feature_table = loaded
     for tab, draw in zip(tabs, (overview, features, alike, left_out), strict=False):

@@ -18,6 +18,7 @@ from core.models.registry import Entry, Interval
 from core.packaging import folder
 from core.paths import HOME_VARIABLE, PROJECT, program
 from core.runs.run_dir import all_runs
+from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, say, show_toasts
 from pages.views.tables import display_name
@@ -44,24 +45,29 @@ def tell(act: object, done: str) -> bool:
     return True
 
 
+@acts("model.promote")
 def promote(entry: Entry) -> None:
     tell(lambda: registry.promote(console.home, entry), f"{entry.model_id} is now the default")
 
 
+@acts("model.delete")
 def delete(entry: Entry) -> None:
     if tell(lambda: registry.discard(console.home, entry), f"Deleted {entry.model_id}"):
         st.session_state["models.undo"] = entry.model_id
 
 
+@acts("model.restore")
 def restore(model_id: str) -> None:
     st.session_state.pop("models.undo", None)
     tell(lambda: registry.restore(console.home, model_id), f"{model_id} restored")
 
 
+@acts("model.note")
 def annotate(entry: Entry, key: str) -> None:
     tell(lambda: registry.annotate(entry, str(st.session_state.get(key, ""))), "Note saved")
 
 
+@acts("model.register", is_drawn=True)
 def register(run_id: str, name: str, note: str) -> None:
     """In a process of its own: reading a checkpoint takes torch, which pages do without."""
     command = [sys.executable, "-m", "core", "models", "register", "--json", f"--name={name}", f"--note={note}", "--", run_id]
@@ -69,7 +75,7 @@ def register(run_id: str, name: str, note: str) -> None:
     try:
         ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=REGISTER_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        st.error(f"The model could not be registered: {error}")
+        st.error(plain(f"The model could not be registered: {error}"))
         return
     if ended.returncode:
         reason = next((line for line in reversed(ended.stderr.splitlines()) if line.startswith("error: ")), "see the console's log")

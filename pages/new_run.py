@@ -62,7 +62,7 @@ def source() -> tuple[str, dict[str, Any], str]:
         digest = hashlib.sha256(text).hexdigest()[:8]
         try:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
-            return f"upload.{digest}", config.model_dump(mode="json"), f"From {uploaded.name}."
+            return f"upload.{digest}", config.model_dump(mode="json"), f"From {plain(uploaded.name)}."
         except ConfigError as error:
             st.error(
                 f"{plain(uploaded.name)} can't be used:\n\n" + "\n".join(f"- {forms.with_labels(line)}" for line in str(error).splitlines())
@@ -84,7 +84,7 @@ def source() -> tuple[str, dict[str, Any], str]:
     try:
         config = load_config(path)
     except ConfigError as error:
-        st.error(f"The preset {name} can't be used: {str(error).splitlines()[0]}")
+        st.error(plain(f"The preset {name} can't be used: {str(error).splitlines()[0]}"))
         name, path = next(iter(presets().items()))
         config = load_config(path)
     about = " ".join(line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# "))

@@ -10,19 +10,23 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import PictureError, RunError
-from core.logos.pictures import FORMATS, read_picture
+from core.errors import PictureError, RunError, SvgError
+from core.logos.intake import read_picture
 from core.logos.procedural import CATEGORIES, make_logo
+from core.logos.uploads import Intake, Refused
 from core.logos.vectors import own_vector
 from core.models import registry
 from core.runs.run_dir import all_runs
 from core.runs.status import overview
 from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
+from core.tracing.allowed import checked
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import Picture, decode_png, fit
+from pages.views.access import acts
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
+from pages.views.intake import UPLOAD_HELP, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say, show_toasts
 from pages.views.text import bytes_text, duration_text, gain_text, plain
@@ -78,11 +82,12 @@ def models() -> dict[str, str]:
     return default | kept | ({} if used.is_shipped else {registry.SHIPPED: "Built-in model"}) | own
 
 
+@acts("batch.start", is_drawn=True)
 def begin_batch(make: Any) -> None:
     try:
         made = make()
     except (RunError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     drop_parameters("batch", "picture")
     st.query_params["batch"] = made.batch_id
@@ -95,17 +100,23 @@ def samples() -> list[tuple[str, bytes]]:
     return [(f"{logo.name}.svg", logo.svg.encode()) for logo in made]
 
 
+@acts("batch.delete")
 def delete(which: Batch) -> None:
     which.delete()
     drop_parameters("batch", "picture")
     say("Deleted")
 
 
+@acts("batch.cancel")
+def cancel(which: Batch) -> None:
+    which.cancel()
+
+
 left, right = st.columns([3, 2], gap="large")
 with left:
     files = st.file_uploader(
         "Pictures or ZIP files",
-        type=[*(ending.removeprefix(".") for ending in FORMATS), "zip"],
+        help=UPLOAD_HELP,
         accept_multiple_files=True,
         key="files",
     )
@@ -184,7 +195,7 @@ def working(which: Batch) -> None:
     left_text = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left_text}" if now.n_all else "Getting ready")
-    st.button("Cancel", icon=":material/close:", key="cancel", on_click=which.cancel)
+    st.button("Cancel", icon=":material/close:", key="cancel", on_click=cancel, args=(which,))
 
 
 def results(which: Batch) -> None:
@@ -192,8 +203,7 @@ def results(which: Batch) -> None:
     if result is None:
         return
     rows = result["results"]
-    for skipped in result["skipped"]:
-        st.warning(f"Skipped {Path(skipped['file']).name}: {skipped['reason']}")
+    show_intake(with_skipped(which.intake(), result["skipped"]), which.batch_id)
     if not rows:
         st.error("None of the pictures could be converted.")
         return
@@ -205,9 +215,18 @@ def results(which: Batch) -> None:
     if "remark" in table and (noted := table[table["remark"].astype(bool)]) is not None and len(noted):
         more = f"; and {len(noted) - N_REMARKS} more, in the table below" if len(noted) > N_REMARKS else ""
         told = zip(noted["picture"][:N_REMARKS], noted["remark"][:N_REMARKS], strict=True)
-        st.warning("; ".join(f"{name}: {what}" for name, what in told) + more + ".")
+        st.warning(plain("; ".join(f"{name}: {what}" for name, what in told) + more + "."))
     one(which, table)
     all_results(table)
+
+
+def with_skipped(intake: Intake, skipped: list[dict[str, str]]) -> Intake:
+    """What became of the files, with those that could not be read or converted."""
+    reasons = {Path(item["file"]).name: item["reason"] for item in skipped}
+    left = [item for item in intake.taken if item.name not in reasons]
+    known = {item.name: item.given for item in intake.taken}
+    refused = [Refused(known.get(name, name), reason) for name, reason in reasons.items()]
+    return Intake(left, [*intake.refused, *refused], intake.passed_over)
 
 
 def totals(result: dict[str, Any], table: pd.DataFrame) -> None:
@@ -283,9 +302,9 @@ def one(which: Batch, table: pd.DataFrame) -> None:
     with picture:
         try:
             png, default_svg, width, height = faces(str(picture_file), picture_file.stat().st_mtime, which.request().max_side)
-            sides = {"original": png_url(png), "defaults": svg_url(default_svg.encode()), "best": svg_url(svg_file.read_bytes())}
-        except (OSError, PictureError) as error:
-            st.warning(f"{name} can't be shown: {error}.")
+            sides = {"original": png_url(png), "defaults": svg_url(default_svg.encode()), "best": svg_url(checked(svg_file.read_bytes()))}
+        except (OSError, PictureError, SvgError) as error:
+            st.warning(plain(f"{name} can't be shown: {error}."))
         else:
             a, b = PAIRS[str(pair)]
             before_after(f"{which.batch_id}/{name}", Side(TITLES[a], sides[a]), Side(TITLES[b], sides[b]), width, height, key="slider")
@@ -307,7 +326,7 @@ def one(which: Batch, table: pd.DataFrame) -> None:
         lines = ["| parameter | defaults | chosen |", "| --- | ---: | ---: |"]
         lines += [f"| {n} | {d:.4g} | {row[n]:.4g} |" for n, d in zip(NAMES, DEFAULTS.values(), strict=True) if n in row]
         st.markdown("\n".join(lines))
-        if svg_file.is_file():
+        if sides:
             st.download_button(
                 "SVG", svg_file.read_bytes(), svg_file.name, "image/svg+xml", on_click="ignore", icon=":material/download:", key="svg"
             )
@@ -318,6 +337,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     batch_id = choose("Batch", [b.batch_id for b in batches[:N_RECENT]] or [shown.batch_id], "batch", show=batch_label, width=460)
 shown = next(b for b in batches if b.batch_id == batch_id)
 status = shown.status()
+if status is not BatchStatus.DONE:
+    show_intake(shown.intake(), shown.batch_id)  # a batch that is done says it with what could not be converted
 if problem := shown.problem_with_files():
     st.error(plain(problem), icon=":material/broken_image:")
     st.button("Delete", icon=":material/delete:", key="delete", on_click=delete, args=(shown,))

@@ -15,6 +15,7 @@ from core.runs.run_dir import all_runs
 from core.studies.study import all_studies
 from pages.server import kept_reports, start_document
 from pages.views import actions, chart_box, tables
+from pages.views.access import acts
 from pages.views.links import choose, choose_many
 from pages.views.reports import across, kinds
 from pages.views.reports.document import to_html
@@ -33,6 +34,7 @@ if not runs and not found and not studies:
     actions.invite(console, "A report summarises a run in one self-contained file. There are no runs yet; start one.")
 
 
+@acts("report.delete")
 def delete(report: Report) -> None:
     try:
         kept.delete(report)
@@ -42,6 +44,7 @@ def delete(report: Report) -> None:
     st.session_state["undo_report"] = (report.name, report.about.title)
 
 
+@acts("report.restore")
 def restore(name: str) -> None:
     st.session_state.pop("undo_report", None)
     try:
@@ -50,6 +53,7 @@ def restore(name: str) -> None:
         say(str(error), ":material/warning:")
 
 
+@acts("report.print")
 def print_it(report: Report) -> None:
     try:
         pdf.write_pdf(report.html_file, report.pdf_file)
@@ -57,6 +61,7 @@ def print_it(report: Report) -> None:
         say(str(error), ":material/warning:")
 
 
+@acts("report.make", is_drawn=True)
 def make(chosen: list[str], kind: str, study_id: str = "") -> None:
     """Make a report of chosen runs, or of a study, and keep it."""
     try:
@@ -69,7 +74,7 @@ def make(chosen: list[str], kind: str, study_id: str = "") -> None:
     except (ConfigError, RunError, StudyError, OSError) as error:
         st.error(f"The report could not be made: {plain(str(error))}")
         return
-    say(f"Report ready: {plain(document.title)}")
+    say(f"Report ready: {document.title}")
     st.rerun()
 
 

@@ -16,6 +16,7 @@ from core.studies.samplers import trial_config
 from core.studies.storage import TrialRow, read_trials
 from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
 from pages.views import study_charts, study_form
+from pages.views.access import acts
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
@@ -36,6 +37,7 @@ console = begin("Search")
 known = {found.study_id: found for found in all_studies(console.home)}
 
 
+@acts("study.start", is_drawn=True)
 def start(config: StudyConfig, base: RunConfig) -> None:
     """Make a study and have a process of its own work on it."""
     try:
@@ -44,7 +46,7 @@ def start(config: StudyConfig, base: RunConfig) -> None:
         made = study.create(console.home, config, base)
         winners.work_in_background(made)
     except (LogosError, RunError, StudyError, OSError) as error:
-        st.error(f"The study could not be started: {error}")
+        st.error(plain(f"The study could not be started: {error}"))
         return
     drop_parameters("study", "trial", "tab")
     st.query_params["study"] = made.study_id
@@ -91,16 +93,24 @@ def act(what: object, done: str) -> None:
     st.session_state["redraw"] = True  # of the whole page, also from within its fragment
 
 
+@acts("study.stop")
+def stop(found: StudyDir) -> None:
+    act(found.want_stop, "Stopping; live trials keep their checkpoints")
+
+
+@acts("study.train")
 def train(found: StudyDir, trial: TrialRow) -> None:
     act(lambda: winners.train_in_full(console.home, found, trial), f"Trial {trial.number} is queued with the full budget")
     console.scheduler.wake()
 
 
+@acts("preset.save")
 def keep(found: StudyDir, trial: TrialRow) -> None:
     name = str(st.session_state.get("preset.name", "")).strip()
     act(lambda: winners.keep_as_preset(console.home, found, trial, name), f"Saved as preset {name}; find it on New run")
 
 
+@acts("study.continue")
 def go_on(found: StudyDir, config: StudyConfig) -> None:
     """Continue, with as many trials in all as the field says."""
 
@@ -113,6 +123,7 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
     act(more, "Continuing")
 
 
+@acts("study.delete")
 def delete(found: StudyDir) -> None:
     drop_parameters("study", "trial", "tab")
     act(lambda: study.delete(found), "Study deleted; the runs of its trials stay")
@@ -153,7 +164,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
     """Stop, or go on; delete."""
     if status is StudyStatus.RUNNING:
         st.button(
-            "Stop", key="stop", icon=":material/stop:", on_click=act, args=(found.want_stop, "Stopping; live trials keep their checkpoints"),
+            "Stop", key="stop", icon=":material/stop:", on_click=stop, args=(found,),
             disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint and resume from it when the study continues.",
         )  # fmt: skip
         return

@@ -8,18 +8,50 @@ import streamlit as st
 
 from core.config.installation import SETTINGS_FILE, Settings, check_settings, read_settings, write_settings
 from core.errors import ConfigError
-from core.notifications import notifier
+from core.notifications import addresses
+from pages.server import identity
 from pages.views import forms
+from pages.views.access import acts, may
 from pages.views.shell import begin
+from pages.views.text import plain
 
+PEOPLE = {"admins": "Administrators", "trainers": "Trainers", "viewers": "Viewers"}
 console = begin("Settings")
+if not may("settings.save"):  # addresses of notifications hold passwords
+    st.info("Only administrators see and change the settings of the installation.", icon=":material/lock:")
+    st.stop()
 try:
     current = read_settings(console.home)
 except ConfigError as error:
-    st.error(f"The settings file is not valid, so the defaults are shown: {error}")
+    st.error(plain(f"The settings file is not valid, so the defaults are shown: {error}"))
     current = Settings()
 data: dict[str, Any] = current.model_dump(mode="json")
 st.caption(f"Stored in `{console.home.name}/{SETTINGS_FILE}`, readable only by you. They also apply to the command line.")
+
+
+@acts("settings.save", is_drawn=True)
+def save(wanted: Settings) -> None:
+    try:
+        write_settings(console.home, wanted)
+    except OSError as error:
+        st.error(plain(f"The settings could not be written: {error}"))
+        return
+    console.scheduler.wake()
+    st.toast("Saved")
+    st.rerun()
+
+
+@acts("settings.test", is_drawn=True)
+def send_test() -> None:
+    with st.spinner("Sending …"):
+        problems = [
+            problem for url in current.notify.urls if (problem := addresses.send(url, "Tracewright", "Test message: notifications work."))
+        ]
+    for problem in problems:
+        st.error(problem)
+    if not problems:
+        st.success(f"Sent to {len(current.notify.urls)} addresses.")
+
 
 left, right = st.columns(2, gap="large")
 with left:
@@ -32,11 +64,20 @@ with right:
     st.subheader("Notifications")
     st.caption(
         "Mail, Slack, desktop, webhooks: one address per line, in the format of [apprise](https://github.com/caronc/apprise/wiki), "
-        "for example `mailto://user:password@example.com` or `slack://token/#channel`. Without an address, nothing is sent."
+        "for example `mailto://user:password@example.com` or `slack://token/#channel`. `secret:NAME` takes the address from the environment or `.streamlit/secrets.toml`, and keeps it out of "
+        "the settings file. Without an address, nothing is sent."
     )
     lines = st.text_area("Addresses", "\n".join(current.notify.urls), key="set.urls", height=110, placeholder="json://localhost:8080/hook")
     data["notify"]["urls"] = [line.strip() for line in lines.splitlines() if line.strip()]
     forms.model_fields(Settings, "notify", data, "settings", skip=("urls",))
+
+if identity.way() == "sign-in":
+    st.subheader("Access")
+    st.caption("Who may do what: one address, `@domain` or `sub:identifier` per line. The table of roles is in docs/access.md.")
+    for column, (role, title) in zip(st.columns(len(PEOPLE)), PEOPLE.items(), strict=True):
+        people = column.text_area(title, "\n".join(data["access"][role]), key=f"set.{role}", height=110)
+        data["access"][role] = [line.strip() for line in people.splitlines() if line.strip()]
+    forms.model_fields(Settings, "access", data, "settings", skip=tuple(PEOPLE))
 
 try:
     wanted: Settings | None = check_settings(data)
@@ -46,22 +87,6 @@ except ConfigError as error:
 
 with st.container(horizontal=True):
     if st.button("Save", type="primary", icon=":material/save:", disabled=wanted is None or wanted == current) and wanted is not None:
-        try:
-            write_settings(console.home, wanted)
-        except OSError as error:
-            st.error(f"The settings could not be written: {error}")
-        else:
-            console.scheduler.wake()
-            st.toast("Saved")
-            st.rerun()
+        save(wanted)
     if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="Sends one to every saved address."):
-        with st.spinner("Sending …"):
-            problems = [
-                problem
-                for url in current.notify.urls
-                if (problem := notifier.send(url, "Tracewright", "Test message: notifications work."))
-            ]
-        for problem in problems:
-            st.error(problem)
-        if not problems:
-            st.success(f"Sent to {len(current.notify.urls)} addresses.")
+        send_test()

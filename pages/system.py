@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pandas as pd
 import streamlit as st
 
 from core import machine
+from core.access import audit
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
+from core.paths import program
 from core.runs.records import peek_config, read_scheduler_state
 from core.runs.requirements import workers_of
 from core.runs.run_dir import RunDir, all_runs
@@ -16,9 +19,11 @@ from core.scheduling import local
 from pages.views import controls, tables
 from pages.views.live.health import megabytes
 from pages.views.shell import begin, path_of, show_toasts
+from pages.views.text import plain
 from storage import queries
 
 REFRESH_S = 2
+N_ACTIONS = 200
 console = begin("System")
 
 
@@ -26,7 +31,7 @@ def settings() -> Settings:
     try:
         return read_settings(console.home)
     except ConfigError as error:
-        st.warning(f"The settings can't be read; the defaults are used. {error}")
+        st.warning(plain(f"The settings can't be read; the defaults are used. {error}"))
         return Settings()
 
 
@@ -73,7 +78,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
     for row in live:
         name, progress, figures, buttons = st.columns([1.8, 2, 3, 2.4], vertical_alignment="center")
         with name, st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(path_of("live"), label=f"**{row.name}**", query_params={"run": row.run.run_id})
+            st.page_link(path_of("live"), label=f"**{plain(row.name)}**", query_params={"run": row.run.run_id})
             st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
             if row.state.is_stalled:
                 st.badge("no heartbeat", color="orange", icon=":material/warning:")
@@ -91,7 +96,7 @@ def live_runs(rows: list[tables.RunRow]) -> None:
 def scheduler_note() -> None:
     scheduler = read_scheduler_state(console.home)
     if console.scheduler.error:
-        st.error(f"The scheduler has a problem and keeps trying: {console.scheduler.error}")
+        st.error(plain(f"The scheduler has a problem and keeps trying: {console.scheduler.error}"))
     elif console.scheduler.is_acting():
         st.caption("This console starts queued runs and restarts runs that died.")
     elif scheduler is not None:
@@ -108,7 +113,25 @@ def notifications() -> None:
     if waiting:
         st.caption(f"{waiting} waiting to be sent or retried.")
     for failure in reversed(failures[-5:]):
-        st.warning(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” could not be sent: {failure['problem']}")
+        st.warning(
+            plain(f"{datetime.fromtimestamp(failure['ts']):%b %d, %H:%M} · “{failure['title']}” could not be sent: {failure['problem']}")
+        )
+
+
+def trail() -> None:
+    """Who did what lately. Not part of what is drawn every two seconds."""
+    found = audit.read(console.home, N_ACTIONS)
+    if not found.entries and not found.n_bad:
+        return
+    with st.expander("Audit trail", icon=":material/history:", key="trail", on_change="rerun") as box:
+        if not box.open:
+            return
+        if found.n_bad:
+            st.warning(f"{found.n_bad} lines of {audit.FILE} can't be read and are left out.")
+        rows = [entry.as_dict() | {"ts": datetime.fromtimestamp(entry.ts)} for entry in found.entries]
+        when = st.column_config.DatetimeColumn("when", format="MMM DD, HH:mm:ss")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=300, column_config={"ts": when})
+        st.caption(f"The last {N_ACTIONS} actions. All of them: `{program()} audit`.")
 
 
 @st.fragment(run_every=f"{REFRESH_S}s")
@@ -125,3 +148,4 @@ def overview() -> None:
 
 
 overview()
+trail()

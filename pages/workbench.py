@@ -11,6 +11,7 @@ from core.errors import PictureError
 from core.logos import favourites
 from core.logos.dataset import digest_of
 from core.logos.favourites import Favourite
+from core.logos.intake import decode_upload
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir, all_runs
@@ -19,14 +20,17 @@ from core.tracing.params import NAMES, SPECS, Params, ParamSpec
 from core.tracing.picture import Picture, fit
 from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, room_for, say
+from pages.views.text import plain
 from pages.views.viewer import inspect
 from pages.views.viewer.versions import Version, Versions, version_of
 from storage import queries
 
 MAX_SIDE = 1024
 BUILTIN_SEED, N_SAMPLES = 7, 60  # of the built-in set
+SAMPLES = {f"{category}-{index:03d}": (category, index) for category in CATEGORIES for index in range(N_SAMPLES)}
 PLAIN, MODE, TRACE_SIZE = "bench.plain", "bench.mode", "bench.trace_size"
 TRACE_SIZES = (256, 512, 1024, 1536, 2048)
 console = begin("Workbench")
@@ -34,7 +38,13 @@ console = begin("Workbench")
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the picture …")
 def uploaded_picture(data: bytes, side: int, trace_size: int) -> Picture:
-    return Picture(fit(decode_picture(data, None, svg_side=2 * side), side), Pipeline(trace_size=trace_size))
+    return Picture(fit(decode_upload(data, None, svg_side=2 * side).pixels, side), Pipeline(trace_size=trace_size))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def sample_picture(name: str, side: int, trace_size: int) -> Picture:
+    svg = make_logo(BUILTIN_SEED, *SAMPLES[name]).svg.encode()
+    return Picture(fit(decode_picture(svg, None, svg_side=2 * side), side), Pipeline(trace_size=trace_size))
 
 
 def key_of(name: str) -> str:
@@ -65,11 +75,9 @@ def slider(spec: ParamSpec) -> None:
 def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
     """One of the built-in logos: something to try without a run and without a picture."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        names = {f"{category}-{index:03d}": (category, index) for category in CATEGORIES for index in range(N_SAMPLES)}
-        name = choose("Logo", list(names), "sample", show=lambda n: n)
+        name = choose("Logo", list(SAMPLES), "sample", show=lambda n: n)
         side, trace_size = longest_side(), traced_at()
-    made = make_logo(BUILTIN_SEED, *names[name])
-    picture = uploaded_picture(made.svg.encode(), side, trace_size)
+    picture = sample_picture(name, side, trace_size)
     return picture, digest_of(picture.source), name, {}
 
 
@@ -95,7 +103,7 @@ def traced_at(default: int = 1024) -> int:
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     """(picture, digest, name, settings to start from)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        file = st.file_uploader("A picture", type=[ending.removeprefix(".") for ending in FORMATS], key="bench.file")
+        file = st.file_uploader("A picture", help=f"Supported: {', '.join(sorted(set(FORMATS.values())))}.", key="bench.file")
         side, trace_size = longest_side(), traced_at()
     if file is None:
         st.info("Drop a picture above, or choose a logo of a run to start from the agent's choice.", icon=":material/upload:")
@@ -103,7 +111,7 @@ def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     try:
         picture = uploaded_picture(file.getvalue(), side, trace_size)
     except PictureError as error:
-        st.error(f"{file.name} can't be used: {error}")
+        st.error(plain(f"{file.name} can't be used: {error}"))
         return None
     return picture, digest_of(picture.source), file.name.rsplit(".", 1)[0], {}
 
@@ -164,11 +172,13 @@ def start_from() -> None:
             put(favourite.setting, favourite.mode)
 
 
+@acts("favourite.save")
 def keep(favourite: Favourite) -> None:
     favourites.keep(console.home, favourite)
     say(f"Saved as {favourite.name}")
 
 
+@acts("favourite.delete")
 def drop(favourite: Favourite) -> None:
     favourites.drop(console.home, favourite)
     say(f"Removed {favourite.name}")
@@ -222,7 +232,7 @@ with stage:
         )
     for k, f in enumerate(kept):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{f.name}** · gain {f.gain:+.3f}")
+            st.markdown(f"**{plain(f.name)}** · gain {f.gain:+.3f}")
             st.button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, labels, learn, sensitivity
+from core.cli import data, labels, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.bench import bench
 from core.cli.console import console
@@ -31,7 +31,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (console, learn.train, learn.evaluate, learn.optimize, data.export, report, film, data.choices, data.rebuild, bench):
+for command in (
+    console,
+    learn.train,
+    learn.evaluate,
+    learn.optimize,
+    data.export,
+    report,
+    film,
+    data.choices,
+    data.rebuild,
+    records.audit,
+    records.licences,
+    bench,
+):
     app.command()(command)
 for of_runs in (*labels.COMMANDS, *sensitivity.COMMANDS):
     runs_app.command()(of_runs)

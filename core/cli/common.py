@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, TrackerError
+from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, SvgError, TrackerError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory.")]
@@ -24,7 +24,7 @@ def clear_errors() -> Iterator[None]:
         yield
     except (ConfigError, RunError, LogosError, SourceError, StudyError) as error:
         fail(error, 2)
-    except (StoreError, TrackerError) as error:
+    except (StoreError, SvgError, TrackerError) as error:
         fail(error, 1)
     except ValueError as error:
         if type(error).__name__ != "CheckpointError":

@@ -1,4 +1,4 @@
-"""``console``: the pages, served to this machine alone.
+"""``console``: the pages, served to this machine alone unless sign-in is set up or a token is asked for.
 
 Replaces this process by Streamlit's server, which reads its settings beside app.py; where an installed package has them elsewhere, they are
 handed over. Guarantee: it works from any folder, whatever lies there.
@@ -17,33 +17,66 @@ from typing import Annotated, Any
 
 import typer
 
+from core.access.exposure import TOKEN_VARIABLE, is_loopback, new_token
 from core.cli.common import clear_errors
-from core.errors import ConfigError
+from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
-from core.paths import CONSOLE_CONFIG, PROJECT, program, runs_home
+from core.machine import own_addresses
+from core.paths import CONSOLE_CONFIG, PROJECT, program, runs_home, secrets_file
+
+LOCAL = "127.0.0.1"
 
 
 def console(
     port: Annotated[int, typer.Option(help="Port on localhost.", min=1, max=65_535)] = 8501,
     is_opened: Annotated[bool, typer.Option("--open", help="Open it in a browser too.")] = False,
+    address: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own takes sign-in or --share.")] = LOCAL,
+    is_shared: Annotated[
+        bool, typer.Option("--share", help="Let in whoever has the address with a token, which is printed. Not encrypted.")
+    ] = False,
 ) -> None:
-    """Open the console, on this machine alone. Ctrl-C ends it; trainings that run go on."""
+    """Open the console, on this machine alone unless told otherwise. Ctrl-C ends it; trainings that run go on."""
     with clear_errors():
-        check_port(port)
-        home = runs_home()
-        print(
-            f"Tracewright opens on http://localhost:{port}; runs are in {home}. Ctrl-C ends it; trainings that run go on.", file=sys.stderr
-        )
+        token = os.environ.get(TOKEN_VARIABLE) or (new_token() if is_shared else "")
+        check_address(address, token)
+        check_port(port, address)
+        if token:
+            os.environ[TOKEN_VARIABLE] = token  # not on the command line, which every process of this machine may read
+            print("warning: whoever has this address can start, change and delete runs, and nothing is encrypted.", file=sys.stderr)
+        where = f"http://{shown_host(address)}:{port}" + (f"/?token={token}" if token else "")
+        print(f"Tracewright opens on {where}; runs are in {runs_home()}. Ctrl-C ends it; trainings that run go on.", file=sys.stderr)
         sys.stderr.flush()
-        os.execv(sys.executable, command(port, is_opened))
+        os.execv(sys.executable, command(port, is_opened, address=address))
 
 
-def check_port(port: int) -> None:
+def check_address(address: str, token: str) -> None:
+    """Raise :class:`ConfigError` where a console would let in anybody. The server looks again, and at more."""
+    if token or is_loopback(address):
+        return
+    try:
+        has_sign_in = bool(tomllib.loads(read_text(secrets_file()) or "").get("auth"))
+    except (DamagedFileError, tomllib.TOMLDecodeError):  # whose text may quote the file
+        raise ConfigError(f"{secrets_file()} can't be read") from None
+    if not has_sign_in:
+        raise ConfigError(
+            f"--address {address}: anybody who reaches it could use the console. Set up sign-in (SECURITY.md), add --share for an address "
+            f"with a token, or leave --address out"
+        )
+
+
+def shown_host(address: str) -> str:
+    """What to open in a browser: for all addresses, the machine's name."""
+    if address in ("0.0.0.0", "::"):
+        return next((each for each in sorted(own_addresses()) if "." in each and not is_loopback(each)), "localhost")
+    return "localhost" if address == LOCAL else f"[{address}]" if ":" in address else address
+
+
+def check_port(port: int, address: str = LOCAL) -> None:
     """Raise :class:`ConfigError` where a port can't be had."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just given back is free
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
             raise ConfigError(
                 f"--port {port} can't be had ({error.strerror}); is a console open on http://localhost:{port} already? Another one: "
@@ -51,12 +84,12 @@ def check_port(port: int) -> None:
             ) from error
 
 
-def command(port: int, is_opened: bool, config: Path = CONSOLE_CONFIG) -> list[str]:
+def command(port: int, is_opened: bool, config: Path = CONSOLE_CONFIG, address: str = LOCAL) -> list[str]:
     """What starts the server. With -P, no module in the working folder can take the place of one of Python's or ours."""
     found = [sys.executable, "-P", "-m", "streamlit", "run", str(PROJECT / "app.py")]
     if config.parent != PROJECT / ".streamlit":  # where Streamlit finds it by itself
         found += flags(tomllib.loads(read_text(config) or ""))
-    return [*found, f"--server.port={port}", f"--server.headless={'false' if is_opened else 'true'}", "--server.address=127.0.0.1"]
+    return [*found, f"--server.port={port}", f"--server.headless={'false' if is_opened else 'true'}", f"--server.address={address}"]
 
 
 def flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:

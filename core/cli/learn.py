@@ -125,7 +125,7 @@ def evaluate(
 
 
 def optimize(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or ZIP files.")],
     out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")] = Path("svgs"),
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
@@ -136,18 +136,21 @@ def optimize(
 ) -> None:
     """Convert each picture to the best SVG that the agent finds."""
     from core.agents.loading import load_model
-    from core.evaluation.files import find_pictures
+    from core.evaluation.files import given_pictures
     from core.evaluation.finalists import PREFERENCES
     from core.evaluation.optimize import optimize as optimize_all
 
     with clear_errors():
         if prefer not in PREFERENCES:
             raise ConfigError(f"--prefer {prefer!r} is not one of {', '.join(name for name in PREFERENCES if name)}")
-        files, missing = find_pictures(pictures, out)
-        if not files:
-            raise LogosError(f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}")
-        out.mkdir(parents=True, exist_ok=True)
-        done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
+        with given_pictures(pictures, out, runs_home()) as (files, missing):
+            if not files:
+                why = "".join(f"; {item.source}: {item.reason}" for item in missing[:3])
+                raise LogosError(
+                    f"no picture in {', '.join(str(p) for p in pictures[:3])}; supported formats: {', '.join(sorted(FORMATS))}{why}"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            done = optimize_all(files, load_model(model, runs_home()), budget, prefer, max_side, out, runs_home(), Progress(progress_file))
         done.skipped[:0] = missing
         for skipped in done.skipped:
             print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

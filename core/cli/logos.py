@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +17,7 @@ from core.files import read_text, write_aside
 from core.logos import sets
 from core.logos.dataset import load_logos, write_logos
 from core.logos.similar import near_duplicates
-from core.logos.uploads import unpack
+from core.logos.uploads import Given
 from core.paths import runs_home
 from core.tracing.pipeline import MODES, Pipeline
 
@@ -65,18 +67,34 @@ def check_logos(path: Annotated[str, typer.Argument(help="A folder of logos, or 
 @app.command("add")
 def add_logos(
     name: Annotated[str, typer.Argument(help="Name of the set; created if it does not exist.")],
-    files: Annotated[list[Path], typer.Argument(help="Pictures or ZIP files.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or ZIP files.")],
     as_json: Json = False,
 ) -> None:
     """Add pictures to your own set, each with a category and a split."""
 
     with clear_errors():
-        try:
-            folder = sets.add_pictures(runs_home(), name, unpack([(file.name, file.read_bytes()) for file in files]))
-        except OSError as error:
-            raise LogosError(f"{error.filename} can't be read: {error.strerror}") from error
-        n = len(load_logos(str(folder), 64).logos)
-        result({"set": str(folder), "logos": n}, as_json, lambda: print(f"{n} logos in {folder}"))
+        added = sets.add_pictures(runs_home(), name, _given(files))
+        n, intake = len(load_logos(str(added.folder), 64).logos), added.intake
+        for item in intake.refused:
+            print(f"refused {item.given}: {item.reason}", file=sys.stderr)
+        data = {
+            "set": str(added.folder),
+            "logos": n,
+            "taken": [{"file": item.given, "name": item.name, "note": item.note} for item in intake.taken],
+            "refused": [{"file": item.given, "reason": item.reason} for item in intake.refused],
+        }
+        result(data, as_json, lambda: print(f"{n} logos in {added.folder}: {len(intake.taken)} taken, {len(intake.refused)} refused"))
+
+
+def _given(files: list[Path]) -> Iterator[Given]:
+    """The files, and those in the folders, with what they are called."""
+    for path in files:
+        if not path.is_dir():
+            yield str(path), path
+            continue
+        for file in sorted(path.rglob("*")):
+            if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts):
+                yield str(file), file
 
 
 @app.command("label")
@@ -112,7 +130,8 @@ def trace_logo(
     as_json: Json = False,
 ) -> None:
     """Trace one picture with given parameters, as the Workbench does; also reproduces a case from a log."""
-    from core.logos.pictures import read_picture
+    from core.logos.intake import read_picture
+    from core.tracing.allowed import checked
     from core.tracing.outcome import gain
     from core.tracing.params import N_OLD_PARAMS, NAMES, Params
     from core.tracing.picture import Picture, fit
@@ -141,7 +160,7 @@ def trace_logo(
             raise ConfigError(f"--mode {mode!r} is not one of {', '.join(MODES)}")
         measured = found.measure(chosen, mode=mode)
         if out is not None and measured.trace.svg:
-            write_aside(out, measured.trace.svg.encode())
+            write_aside(out, checked(measured.trace.svg))
         outcome = measured.outcome
         made = svg_stats(measured.trace.svg, found.pixels.shape[1], found.pixels.shape[0])
         data = {"picture": str(picture), "params": chosen.as_dict(), "gain": gain(outcome, found.defaults).total} | outcome.as_dict()
@@ -164,7 +183,8 @@ def judge_svgs(
 ) -> None:
     """Compare SVGs of a picture with its original vector, rendered at 1,024 pixels by an independent rasterizer."""
     from core.evaluation.vectors import judge
-    from core.logos.pictures import MAX_FILE_BYTES, read_picture
+    from core.logos.intake import read_picture
+    from core.logos.pictures import MAX_FILE_BYTES
     from core.logos.vectors import own_vector
     from core.tracing.vector_judge import VectorErrors
 

@@ -17,8 +17,8 @@ from core.config.text import load_config
 from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.logos.dataset import load_logos
+from core.notifications.addresses import masked, send
 from core.notifications.notices import KINDS, Notice, notice_of
-from core.notifications.notifier import masked, send
 from core.paths import program, runs_home
 from core.runs import baseline_run, trash
 from core.runs.events import read_events

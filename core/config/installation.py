@@ -40,7 +40,10 @@ class QueueSettings(_Section):
 class NotifySettings(_Section):
     """Notifications, in addition to the bell in the console."""
 
-    urls: list[str] = _field([], "Addresses to notify, in the format of apprise, for example mailto://user:password@example.com.")
+    urls: list[str] = _field(
+        [],
+        "Addresses to notify, in the format of apprise, for example mailto://user:password@example.com, or secret:NAME for one that the environment or .streamlit/secrets.toml holds.",
+    )
     at_least: Severity = _field("warning", "Lowest severity that is sent.")
     milestones: bool = _field(True, "Notify when a run ends, passes a stage or reaches a new best.")
     summaries: Literal["none", "hourly", "daily", "weekly"] = _field("none", "How often to send a summary of all runs.")
@@ -58,12 +61,28 @@ class ReportSettings(_Section):
     keep: int = _field(100, "Maximum number of automatic reports to keep; the oldest are deleted first.", unit="reports", ge=1, le=10_000)
 
 
+class AccessSettings(_Section):
+    """Who may do what, once sign-in is set up in .streamlit/secrets.toml; without sign-in nobody is asked, and these do nothing.
+
+    An entry is an address that the provider has verified, a domain as @example.com, or the provider's own identifier as sub:1234.
+    """
+
+    admins: list[str] = _field([], "People who may do everything, the settings included: an address, @domain, or sub:identifier.")
+    trainers: list[str] = _field([], "People who may start, change and delete runs, and whatever belongs to them.")
+    viewers: list[str] = _field([], "People who may look and download.")
+    everyone: Literal["nobody", "viewer"] = _field("nobody", "What anybody else is whom the provider signs in.")
+    session_hours: float = _field(12.0, "After how long a person must sign in again.", unit="hours", gt=0, le=720)
+    actions_per_minute: int = _field(120, "Maximum number of actions per person and minute.", unit="actions", ge=1, le=100_000)
+    upload_mb_per_hour: float = _field(4000.0, "Maximum size of uploads per person and hour.", unit="MB", gt=0, le=1_000_000)
+
+
 class Settings(_Section):
     """All settings of the installation."""
 
     queue: QueueSettings = Field(default_factory=QueueSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
 
 
 def read_settings(home: Path) -> Settings:

@@ -121,7 +121,7 @@ def parse_yaml(text: str, where: str = "the config") -> dict[str, Any]:
     """
     try:
         _check_depth(text)
-        data = yaml.load(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)  # nosec B506
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:  # 2026-13-45 is a ValueError of its date
         raise ConfigError(f"{where} is not valid YAML: {' '.join(str(error).split())[:200]}") from error
     if data is None:
@@ -211,7 +211,7 @@ def apply_settings(data: dict[str, Any], settings: list[str]) -> dict[str, Any]:
 
 def _yaml_value(text: str) -> Any:
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # nosec B506
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
         return text
     if isinstance(value, str):  # YAML 1.1 reads 3e-4 as a string

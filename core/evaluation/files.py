@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from core.csv_files import unguarded, write_csv
 from core.errors import DamagedFileError
-from core.files import read_text
-from core.logos.dataset import Skipped
-from core.logos.pictures import FORMATS
+from core.files import open_file, read_text
+from core.logos.dataset import IGNORED, Skipped
+from core.logos.pictures import FORMATS, kind_of
+from core.logos.uploads import take_in
+from core.names import MAX_BYTES, printable, safe_name
+from core.staging import staging
 
 TABLE = "optimized.csv"
 _NOT_OURS = "__MACOSX"  # what macOS adds to its zip files
@@ -25,46 +30,99 @@ _MAX_TABLE_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """A picture. ``name``: its path inside the folder that was given, without its ending, with "/" between folders."""
+    """A picture. ``name``: its path inside the folder that was given, without its ending, with "/" between folders; ``given``: what it is
+    called, for one that was in a zip file."""
 
     path: Path
     name: str
+    given: str = ""
+
+    @property
+    def shown(self) -> str:
+        return self.given or str(self.path).encode(errors="replace").decode()
+
+
+@contextmanager
+def given_pictures(paths: Sequence[Path], out: Path, home: Path) -> Iterator[tuple[list[Source], list[Skipped]]]:
+    """As :func:`find_pictures`, with the pictures in zip files that are given, which are unpacked in ``home`` meanwhile."""
+    sources, skipped = find_pictures(paths, out)
+    zips = [source for source in sources if not source.path.is_dir() and _kind(source.path) == "ZIP"]
+    if not zips:
+        yield sources, skipped
+        return
+    with staging(home, ".optimizing-") as folder:
+        intake = take_in([(str(source.path), source.path) for source in zips], folder)
+        unpacked = [Source(folder / item.name, Path(item.name).stem, item.given) for item in intake.taken]
+        skipped += [Skipped(item.given, item.reason) for item in intake.refused]
+        yield [source for source in sources if source not in zips] + unpacked, skipped
 
 
 def find_pictures(paths: Sequence[Path], out: Path | None = None) -> tuple[list[Source], list[Skipped]]:
     """The pictures to convert: each file given, and every picture in each folder given; in order, each once.
 
     What begins with a dot, what macOS adds to zip files, and what lies in the folder ``out`` is no input; where the folder of pictures is
-    itself ``out``, what an earlier run wrote there.
+    itself ``out``, what an earlier run wrote there. What is no picture by its content nor by its ending is skipped with the reason.
     """
     found: dict[Path, Source] = {}
     skipped = []
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                if (
-                    file.suffix.lower() in FORMATS
-                    and _is_meant(file.relative_to(path))
-                    and not _is_result(file, path, out)
-                    and file.is_file()
-                ):
-                    found.setdefault(file, Source(file, file.relative_to(path).with_suffix("").as_posix()))
+                if file.is_dir() or not _is_meant(file.relative_to(path)) or _is_result(file, path, out):
+                    continue
+                if why := _why_not(file):
+                    skipped.append(Skipped(printable(str(file)), why))
+                else:
+                    found.setdefault(file, Source(file, _readable(file.relative_to(path).with_suffix("").as_posix())))
         elif path.is_file():
-            found.setdefault(path, Source(path, path.stem))
+            found.setdefault(path, Source(path, _readable(path.stem)))
         else:
             skipped.append(Skipped(str(path), "no such file or folder"))
     return list(found.values()), skipped
 
 
 def _is_meant(inside: PurePath) -> bool:
-    return not any(part.startswith(".") or part == _NOT_OURS for part in inside.parts)
+    return inside.name.lower() not in (TABLE, *IGNORED) and not any(part.startswith(".") or part == _NOT_OURS for part in inside.parts)
+
+
+def _readable(name: str) -> str:
+    """A name as it can be written anywhere; one that no file system takes with what is put behind it is cut."""
+    return "/".join(
+        part if len(part.encode(errors="replace")) <= MAX_BYTES else safe_name(part)
+        for part in name.encode(errors="replace").decode().split("/")
+    )
+
+
+def _kind(file: Path) -> str:
+    try:
+        with open_file(file) as opened:
+            return kind_of(opened.read(4096))
+    except (OSError, ValueError):
+        return ""
+
+
+def _why_not(file: Path) -> str:
+    """Why a file in a folder is not taken for a picture; "" for one that may be."""
+    if not file.is_file():
+        return "it is not a file, or a link to nothing"
+    kind = _kind(file)
+    if kind == "ZIP":
+        return "a ZIP file inside a folder is not unpacked; give it by itself"
+    if kind or file.suffix.lower() in FORMATS:
+        return ""
+    return f"its content is no picture of a supported format; supported are {', '.join(sorted(FORMATS))}"
+
+
+def _real(path: Path) -> Path:
+    """The path without links, also where these lead round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _is_result(file: Path, given: Path, out: Path | None) -> bool:
-    if out is None or not file.resolve().is_relative_to(out.resolve()):
+    if out is None or not _real(file).is_relative_to(_real(out)):
         return False
-    if given.resolve().is_relative_to(out.resolve()):  # the pictures lie in the folder of results, or below it
-        return file.resolve() in written_before(out)
+    if _real(given).is_relative_to(_real(out)):  # the pictures lie in the folder of results, or below it
+        return _real(file) in written_before(out)
     return True
 
 
@@ -86,8 +144,8 @@ def written_before(out: Path) -> dict[Path, dict[str, str]]:
 def _inside(out: Path, name: str) -> Path:
     """An SVG as the list names it: as it was given, or relative to the list itself."""
     path = Path(name)
-    beside = (out / path).resolve()
-    return beside if beside.exists() or not path.exists() else path.resolve()
+    beside = _real(out / path)
+    return beside if beside.exists() or not path.exists() else _real(path)
 
 
 class OutNames:
@@ -95,7 +153,7 @@ class OutNames:
 
     def __init__(self, out: Path, sources: Sequence[Source]) -> None:
         self._out = out
-        self._inputs = {source.path.resolve() for source in sources}
+        self._inputs = {_real(source.path) for source in sources}
         self._before = written_before(out)
         self._taken: set[str] = set()
 
@@ -105,20 +163,20 @@ class OutNames:
         while True:
             path = self._out / (f"{name}.svg" if number == 1 else f"{name}-{number}.svg")
             key = path.as_posix().lower()
-            is_free = key not in self._taken and path.resolve() not in self._inputs
+            is_free = key not in self._taken and _real(path) not in self._inputs
             if is_free and (self._is_earlier(path, picture) or not (path.exists() or path.is_symlink())):
                 self._taken.add(key)
                 return path
             number += 1
 
     def _is_earlier(self, path: Path, picture: Path) -> bool:
-        row = self._before.get(path.resolve())
-        return row is not None and Path(row.get("file", "")).resolve() == picture.resolve()
+        row = self._before.get(_real(path))
+        return row is not None and _real(Path(row.get("file", ""))) == _real(picture)
 
     def write_table(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The list of this run's SVGs, and below it of earlier ones that are still there."""
         if not rows:
             return
-        new = {Path(row["svg"]).resolve() for row in rows}
+        new = {_real(Path(row["svg"])) for row in rows}
         kept = [row for path, row in self._before.items() if path not in new and path.is_file()]
         write_csv(self._out / TABLE, [*rows, *({key: row.get(key, "") for key in rows[0]} for row in kept)])

@@ -19,23 +19,23 @@ from typing import Any
 from core.agents.model import Model
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
-from core.errors import PictureError
+from core.errors import PictureError, SvgError
 from core.evaluation import finalists
 from core.evaluation.delivery import Delivery, deliver
 from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
 from core.files import write_aside
 from core.logos.dataset import Logo, Skipped, digest_of
-from core.logos.pictures import read_picture, svg_size
+from core.logos.intake import Decoders
 from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
+from core.tracing.allowed import checked
 from core.tracing.cache import TraceCache
 from core.tracing.finish import sized
 from core.tracing.minify import minified
 from core.tracing.outcome import HEADLINE, Outcome, gain
 from core.tracing.params import DEFAULTS, NAMES, Params
-from core.tracing.picture import fit
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 
@@ -168,7 +168,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
 
 def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
-    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
+    with Decoders() as decoders, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
 
         def read() -> list[Logo]:
@@ -176,7 +176,7 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
             n_bytes = 0
             while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
                 some, left[:16] = left[:16], []
-                for found in readers.map(lambda file: _read(file, max_side), some):
+                for found in readers.map(lambda file: _read(file, max_side, decoders), some):
                     if isinstance(found, Skipped):
                         skipped.append(found)
                     else:
@@ -198,13 +198,12 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped]) -> I
                 yield group
 
 
-def _read(file: Source, max_side: int) -> Logo | Skipped:
+def _read(file: Source, max_side: int, decoders: Decoders) -> Logo | Skipped:
     try:
-        own = read_picture(file.path, None, svg_side=max_side)
-        pixels = fit(own, max_side)
+        found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
     except (PictureError, MemoryError) as error:
-        return Skipped(str(file.path), str(error) or "not enough memory")
-    return Logo(file.name, "", "", "", str(file.path), pixels, digest_of(pixels), svg_size(file.path) or (own.shape[1], own.shape[0]))
+        return Skipped(file.shown, str(error) or "not enough memory")
+    return Logo(file.name, "", "", "", file.shown, found.pixels, digest_of(found.pixels), found.size, found.notes)
 
 
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
@@ -259,17 +258,25 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
         searched = Finalist(finalists.AGENT, trajectory.best_svg, best.outcome, best.params, pipeline.trace_size)
         base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
         n_conversions = len(trajectory.conversions) + len(found)
-        done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
+        try:
+            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions))
+        except SvgError as error:
+            done.skipped.append(Skipped(group[i].source, str(error)))
 
 
 def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int) -> Result:
-    """Choose among the candidates, VTracer's defaults first, and write the result."""
+    """Write what is chosen of the candidates, VTracer's defaults first.
+
+    Raises:
+        SvgError: it holds more than a tracer draws.
+    """
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
-    path = names.of(logo.name, Path(logo.source))
     svg = chosen.svg if chosen.is_minified else minified(chosen.svg, logo.pixels.shape[1], logo.pixels.shape[0])
     if logo.size is not None:
         svg = sized(svg, *logo.size)
-    write_aside(path, svg.encode())
+    data = checked(svg)
+    path = names.of(logo.name, Path(logo.source))
+    write_aside(path, data)
     return Result(
         file=logo.source,
         svg=str(path),
@@ -281,6 +288,6 @@ def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNam
         made_by=chosen.made_by,
         visual_gain=finalists.visual_gain(chosen.outcome, defaults),
         trace_size=chosen.trace_size,
-        file_bytes=len(svg.encode()),
-        remark=finalists.remark(chosen.outcome, defaults),
+        file_bytes=len(data),
+        remark="; ".join(filter(None, (finalists.remark(chosen.outcome, defaults), *logo.notes))),
     )

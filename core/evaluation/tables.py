@@ -10,6 +10,7 @@ import numpy as np
 from core.csv_files import write_csv
 from core.evaluation.comparison import Comparison
 from core.files import write_aside
+from core.tracing.allowed import checked
 from core.tracing.params import NAMES
 
 
@@ -56,7 +57,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
                 outcome = conversion.outcome
                 svg = column.delivered[k][1] if column.delivered is not None else column.svgs[k]
                 if svg:
-                    write_aside(out / f"{method}-{budget}" / f"{logo.name.replace('/', '_')}.svg", svg.encode())
+                    write_aside(out / f"{method}-{budget}" / f"{logo.name.replace('/', '_')}.svg", checked(svg))
                 row = {
                     "method": method,
                     "budget": budget,

@@ -21,6 +21,7 @@ from PIL import Image
 from core.errors import DamagedFileError, RasterError
 from core.files import read_small
 from core.film.reel import DAMAGED, ELSEWHERE, EMPTY, LOWEST_GAIN, MISSING, NOT_YET, Problem, Reel, Take, Track
+from core.tracing.allowed import checked
 from core.tracing.params import SPECS
 from core.tracing.picture import decode_png, encode_png
 from core.tracing.raster import rasterizer
@@ -288,7 +289,7 @@ def draw_file(path: Path, side: int) -> Pixels | str:
             return MISSING
         if b"</svg" not in svg[-64:]:
             return DAMAGED  # cut off: what is left would be drawn as if it were all
-        wide, high = rasterizer().size(svg)
+        wide, high = rasterizer().size(checked(svg))
         scale = side / max(wide, high)
         drawn = rasterizer().draw_rgba(svg, max(round(wide * scale), 1), max(round(high * scale), 1))
         return drawn if drawn[..., 3].any() else EMPTY

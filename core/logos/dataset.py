@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.csv_files import write_csv
-from core.errors import LogosError, PictureError
+from core.errors import LogosError, NoPictureError, PictureError
 from core.logos.classify import classify
+from core.logos.intake import Decoders
 from core.logos.manifest import read_manifest
-from core.logos.pictures import FORMATS, decode_picture, read_picture
+from core.logos.pictures import FORMATS, Found, decode_picture
 from core.logos.procedural import CATEGORIES, MadeLogo, make_logos
+from core.names import printable
 from core.tracing.features import picture_features
 from core.tracing.picture import encode_png, fit
 from core.tracing.raster import ground_of, over
@@ -31,7 +33,7 @@ from core.tracing.raster import ground_of, over
 BUILTIN = "builtin"
 SPLITS = ("train", "validation", "test")
 MAX_LOGOS = 20_000
-_IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
+IGNORED = {"manifest.csv", "readme.md", "readme.txt", "licence", "license", "licence.md", "license.md"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Logo:
     pixels: NDArray[np.uint8] = field(repr=False, compare=False)
     digest: str = ""
     size: tuple[int, int] | None = None  # width and height of its file's picture, where that matters
+    notes: tuple[str, ...] = ()  # what of its file was left out
 
     @cached_property
     def ground(self) -> int:
@@ -104,15 +107,22 @@ class _Entry:
     split: str | None
     brand: str
     source: str
-    read: Callable[[int], NDArray[np.uint8]]  # argument: longest side at which to draw an SVG, in pixels
+    read: Callable[[Decoders, int], Found]  # argument: longest side that is wanted, in pixels
 
 
 def load_logos(
-    path: str, longest_side: int = 256, shares: Shares = Shares(), seed: int = 7, n_per_category: int = 60, use_manifest: bool = True
+    path: str,
+    longest_side: int = 256,
+    shares: Shares = Shares(),
+    seed: int = 7,
+    n_per_category: int = 60,
+    use_manifest: bool = True,
+    needs_both_splits: bool = True,
 ) -> LogoSet:
     """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
 
     ``use_manifest``: if the folder has a manifest, load only the logos that it names; otherwise every picture in the folder.
+    ``needs_both_splits``: move a logo where none is for training or validation.
 
     Raises:
         LogosError: there is no such folder, or it has no picture that can be traced.
@@ -121,21 +131,22 @@ def load_logos(
     entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest)
     if len(entries) > MAX_LOGOS:
         raise LogosError(f"{path} has {len(entries)} pictures; the limit is {MAX_LOGOS}, so use a smaller folder")
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda entry: _load(entry, longest_side, shares), entries))
+    with Decoders() as decoders, ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda entry: _load(entry, longest_side, shares, decoders), entries))
     skipped += [r for r in results if isinstance(r, Skipped)]
     logos = sorted((r for r in results if isinstance(r, Logo)), key=lambda logo: (logo.name, logo.source))
     logos = _unique(logos, skipped)
     if not logos:
         reasons = "; ".join(f"{Path(s.source).name}: {s.reason}" for s in skipped[:3])
-        raise LogosError(f"{path} contains no usable picture" + (f" ({reasons})" if reasons else ""))
+        raise NoPictureError(f"{path} contains no usable picture" + (f" ({reasons})" if reasons else ""), tuple(skipped))
     assigned = {entry.source for entry in entries if entry.split}
-    moved = _with_both_splits(logos)
+    moved = with_both_splits(logos) if needs_both_splits else logos
     notes = [
         f"{after.name} is used for {after.split}, although the manifest says {before.split}, because no other logo is assigned to {after.split}"
         for before, after in zip(logos, moved, strict=True)
         if before.split != after.split and before.source in assigned
     ]
+    notes += [f"{logo.name}: {note}" for logo in moved for note in logo.notes]
     return LogoSet(path, tuple(moved), tuple(sorted(skipped, key=lambda s: s.source)), tuple(notes))
 
 
@@ -147,10 +158,15 @@ def _builtin_entries(seed: int, n_per_category: int) -> list[_Entry]:
             _builtin_split(seed, made),
             "",
             f"{BUILTIN}:{made.name}",
-            lambda side, svg=made.svg: decode_picture(svg.encode(), svg_side=side),  # type: ignore[misc]
+            lambda _, side, svg=made.svg: _drawn(svg, side),  # type: ignore[misc]
         )
         for made in make_logos(seed, n_per_category)
     ]
+
+
+def _drawn(svg: str, longest_side: int) -> Found:
+    """One of our own, which needs no guard."""
+    return Found(fit(decode_picture(svg.encode(), svg_side=2 * longest_side), longest_side))
 
 
 def _builtin_split(seed: int, made: MadeLogo) -> str:
@@ -167,13 +183,16 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
     if use_manifest and manifest.is_file():
         return list(_manifest_entries(folder, manifest, skipped))
     entries = []
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts) or file.name.lower() in _IGNORED:
+        if any(part.startswith(".") for part in parts) or file.name.lower() in IGNORED or file.is_dir():
+            continue
+        if not file.is_file():
+            skipped.append(Skipped(printable(str(file)), "it is not a file, or a link to nothing"))
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
-        name = "/".join((*parts[1 if category else 0 : -1], file.stem))
-        entries.append(_Entry(name, category, None, "", str(file), _reader(file)))
+        name = _readable("/".join((*parts[1 if category else 0 : -1], file.stem)))
+        entries.append(_Entry(name, category, None, "", _readable(str(file)), _reader(file)))
     return entries
 
 
@@ -200,9 +219,14 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))
 
 
-def _reader(file: Path) -> Callable[[int], NDArray[np.uint8]]:
-    """Reads a file at the longest side that an SVG is to be drawn at."""
-    return lambda side: read_picture(file, None, svg_side=side)
+def _readable(name: str) -> str:
+    """A name as it can be written anywhere, also where it is no UTF-8."""
+    return name.encode(errors="replace").decode()
+
+
+def _reader(file: Path) -> Callable[[Decoders, int], Found]:
+    """Reads a file; an SVG is drawn at twice the longest side and shrunk."""
+    return lambda decoders, side: decoders.read(file, None, svg_side=2 * side, longest_side=side)
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
@@ -218,16 +242,16 @@ def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) 
     return None
 
 
-def _load(entry: _Entry, longest_side: int, shares: Shares) -> Logo | Skipped:
+def _load(entry: _Entry, longest_side: int, shares: Shares, decoders: Decoders) -> Logo | Skipped:
     try:
-        pixels = fit(entry.read(2 * longest_side), longest_side)
+        found = entry.read(decoders, longest_side)
     except PictureError as error:
         return Skipped(entry.source, str(error))
-    digest = digest_of(pixels)
+    pixels, digest = found.pixels, digest_of(found.pixels)
     flat = pixels if pixels.shape[2] == 3 else over(pixels, ground_of(pixels))
     category = entry.category or classify(picture_features(flat))
     split = entry.split or split_of(f"brand:{entry.brand}" if entry.brand else digest, shares)
-    return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest)
+    return Logo(entry.name, category, split, entry.brand, entry.source, pixels, digest, notes=found.notes)
 
 
 def digest_of(pixels: NDArray[np.uint8]) -> str:
@@ -258,7 +282,7 @@ def _unique(logos: list[Logo], skipped: list[Skipped]) -> list[Logo]:
     return kept
 
 
-def _with_both_splits(logos: list[Logo]) -> list[Logo]:
+def with_both_splits(logos: list[Logo]) -> list[Logo]:
     """Move a logo, with its brand, where train or validation is empty: a small folder may hash into a single split."""
     for wanted in ("train", "validation"):
         if len(logos) > 1 and not any(logo.split == wanted for logo in logos):

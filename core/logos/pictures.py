@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import warnings
 import zlib
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from core.errors import PictureError, RasterError
-from core.logos.svg_source import checked_svg
+from core.logos.svg_source import MAX_BYTES as MAX_SVG_BYTES
+from core.logos.svg_source import cleaned_svg
 from core.tracing.raster import over, rasterizer
 
 FORMATS = {
@@ -26,42 +28,97 @@ FORMATS = {
     ".ico": "ICO", ".avif": "AVIF", ".svg": "SVG", ".svgz": "SVG",
 }  # fmt: skip
 MIN_SIDE = 8
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 64_000_000
+ORDINARY_PIXELS, ORDINARY_BYTES = 4_200_000, 16_000_000  # what is decoded beside everything else, in tens of milliseconds
 MAX_FRAMES = 200  # of an animation that are looked through for one that is not blank
 SVG_SIDE = 1024  # longest side, in pixels, at which an SVG is drawn unless the caller chooses another
 _ALLOWED = tuple(sorted({name for name in FORMATS.values() if name != "SVG"}))
+_STRIP = 256  # rows
+_ORIENTATION = 0x0112  # in Exif
 _SRGB = ImageCms.createProfile("sRGB")
 _GZIP = b"\x1f\x8b"
+_MARKS: dict[str, tuple[bytes, ...]] = {
+    "PNG": (b"\x89PNG\r\n\x1a\n",), "JPEG": (b"\xff\xd8\xff",), "GIF": (b"GIF87a", b"GIF89a"), "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "ICO": (b"\0\0\1\0",), "ZIP": (b"PK\x03\x04", b"PK\x05\x06"),
+}  # fmt: skip
 _BROKEN = (
     OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError, zlib.error, Image.DecompressionBombError
 )  # fmt: skip
 
 
-def read_picture(path: Path, background: int | None = 255, svg_side: int = SVG_SIDE) -> NDArray[np.uint8]:
-    """Read a file to RGB, shape (height, width, 3), with transparency flattened onto the grey level ``background``; or, where that is
-    None, to RGBA where anything is transparent.
+@dataclass(frozen=True)
+class Found:
+    """A picture that was read.
+
+    ``pixels``: RGB, shape (height, width, 3), or RGBA; ``notes``: what was left out of it; ``size``: width and height that its file says.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
+
+
+def kind_of(data: bytes) -> str:
+    """What a file is by its first bytes, whatever its name says: a value of :data:`FORMATS`, "ZIP", or "" for anything else."""
+    for kind, marks in _MARKS.items():
+        if data.startswith(marks):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp" and any(brand in data[8:64] for brand in (b"avif", b"avis", b"mif1", b"miaf")):
+        return "AVIF"
+    return "SVG" if is_svg(data) else ""
+
+
+def check_kind(data: bytes) -> str:
+    """The kind of a file that may be a picture, a value of :data:`FORMATS`.
 
     Raises:
-        PictureError: the file has an unsupported format, or is empty, broken, too small, too large, or of a single colour.
+        PictureError: it is empty, larger than the limit, or of another kind.
     """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise PictureError(f"unsupported format ({suffix or 'no extension'}); supported are {', '.join(sorted(FORMATS))}")
+    if not data:
+        raise PictureError("the file is empty")
+    if len(data) > MAX_FILE_BYTES:
+        raise PictureError(f"{len(data):,} bytes; the limit is {MAX_FILE_BYTES:,}")
+    kind = kind_of(data)
+    if kind not in FORMATS.values():
+        what = "a ZIP file" if kind else "no picture of a supported format"
+        raise PictureError(f"its content is {what}; supported are {', '.join(sorted(FORMATS))}")
+    return kind
+
+
+def is_ordinary(data: bytes) -> bool:
+    """Whether decoding a picture costs little whatever is in it: one frame of few pixels, in a format whose time grows with these alone.
+
+    A progressive JPEG may have any number of scans; a WebP, TIFF, icon, AVIF or SVG is not known before it is decoded.
+    """
+    if len(data) > ORDINARY_BYTES or kind_of(data) not in ("PNG", "JPEG", "GIF", "BMP"):
+        return False
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise PictureError(f"{path.stat().st_size} bytes; the limit is {MAX_FILE_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise PictureError(f"can't be read: {error.strerror or error}") from error
-    return decode_picture(data, background, svg_side)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_ALLOWED) as image:
+                is_single = not getattr(image, "is_animated", False) and "progressive" not in image.info
+                return is_single and image.width * image.height <= ORDINARY_PIXELS
+    except _BROKEN:
+        return True  # it will not be decoded either
 
 
 def decode_picture(data: bytes, background: int | None = 255, svg_side: int = SVG_SIDE) -> NDArray[np.uint8]:
-    """Decode a file's bytes, whatever its name says; see :func:`read_picture`."""
-    if not data:
-        raise PictureError("the file is empty")
-    pixels = _draw_svg(unpacked(data), svg_side) if is_svg(data) else _decode_raster(data)
+    """The pixels of a file's bytes; see :func:`decode`."""
+    return decode(data, background, svg_side).pixels
+
+
+def decode(data: bytes, background: int | None = 255, svg_side: int = SVG_SIDE) -> Found:
+    """Decode a file's bytes, whatever its name says, in this process: RGB with transparency flattened onto the grey level ``background``;
+    or, where that is None, RGBA where anything is transparent.
+
+    Raises:
+        PictureError: it has an unsupported format, or is empty, broken, too small, too large, or of a single colour.
+    """
+    found = _draw_svg(unpacked(data), svg_side) if check_kind(data) == "SVG" else _decode_raster(data)
+    pixels = found.pixels
     if pixels.shape[2] == 4 and bool((pixels[..., 3] == 255).all()):
         pixels = np.ascontiguousarray(pixels[..., :3])
     if _is_plain(pixels):
@@ -70,19 +127,7 @@ def decode_picture(data: bytes, background: int | None = 255, svg_side: int = SV
         pixels = over(pixels, background)
         if _is_plain(pixels):
             raise PictureError("it has only one colour on this background, so there is nothing to trace")
-    return pixels
-
-
-def svg_size(path: Path) -> tuple[int, int] | None:
-    """Width and height that an SVG says it has, in whole pixels; None of any other picture, and where it can't be read."""
-    try:
-        data = path.read_bytes()
-        if not is_svg(data):
-            return None
-        width, height = rasterizer().size(checked_svg(unpacked(data)))
-    except (OSError, PictureError, RasterError):
-        return None
-    return max(round(width), 1), max(round(height), 1)
+    return replace(found, pixels=pixels)
 
 
 def is_svg(data: bytes) -> bool:
@@ -95,11 +140,9 @@ def is_svg(data: bytes) -> bool:
 
 def _is_plain(pixels: NDArray[np.uint8]) -> bool:
     """Whether all that one could see is of one colour."""
-    if pixels.shape[2] == 4:
-        if not pixels[..., 3].any():
-            return True
-        return not (pixels != pixels[0, 0]).any()
-    return not (pixels[::16] != pixels[0, 0]).any() and not (pixels != pixels[0, 0]).any()
+    if pixels.shape[2] == 4 and not pixels[..., 3].any():
+        return True
+    return not any((pixels[top : top + _STRIP] != pixels[0, 0]).any() for top in range(0, len(pixels), _STRIP))
 
 
 def unpacked(data: bytes) -> bytes:
@@ -108,25 +151,28 @@ def unpacked(data: bytes) -> bytes:
         return data
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            unpacked = file.read(MAX_FILE_BYTES + 1)
+            unpacked = file.read(MAX_SVG_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise PictureError(f"broken SVGZ: {error}") from error
-    if len(unpacked) > MAX_FILE_BYTES:
-        raise PictureError(f"more than {MAX_FILE_BYTES} bytes unpacked, above the limit")
+    if len(unpacked) > MAX_SVG_BYTES:
+        raise PictureError(f"more than {MAX_SVG_BYTES:,} bytes unpacked, above the limit")
     return unpacked
 
 
-def _draw_svg(data: bytes, svg_side: int) -> NDArray[np.uint8]:
-    data = checked_svg(data)
+def _draw_svg(data: bytes, svg_side: int) -> Found:
+    cleaned = cleaned_svg(data)
     try:
-        width, height = rasterizer().size(data)
+        width, height = rasterizer().size(cleaned.svg)
+        if not (math.isfinite(width) and math.isfinite(height)):
+            raise RasterError("the SVG has no width or height")
         scale = svg_side / max(width, height)
-        return rasterizer().draw_rgba(data, max(round(width * scale), 1), max(round(height * scale), 1))
+        drawn = rasterizer().draw_rgba(cleaned.svg, max(round(width * scale), 1), max(round(height * scale), 1))
+        return Found(drawn, cleaned.notes, (max(round(width), 1), max(round(height), 1)))
     except RasterError as error:
         raise PictureError(str(error)) from error
 
 
-def _decode_raster(data: bytes) -> NDArray[np.uint8]:
+def _decode_raster(data: bytes) -> Found:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -135,8 +181,9 @@ def _decode_raster(data: bytes) -> NDArray[np.uint8]:
                 if min(width, height) < MIN_SIDE:
                     raise PictureError(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
                 if width * height > MAX_PIXELS:
-                    raise PictureError(f"{width} x {height} pixels; the limit is {MAX_PIXELS} pixels")
-                return _first_that_shows(image)
+                    raise PictureError(f"{width} x {height} pixels; the limit is {MAX_PIXELS:,} pixels")
+                pixels = _first_that_shows(image)
+                return Found(pixels, (), (pixels.shape[1], pixels.shape[0]))
     except PictureError:
         raise
     except UnidentifiedImageError as error:
@@ -159,19 +206,25 @@ def _first_that_shows(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """RGB or RGBA, uint8, in sRGB, the right way up."""
+    """RGB or RGBA, uint8, in sRGB, the right way up; strip by strip, so that a large picture is in memory about twice."""
     profile = image.info.get("icc_profile")
-    transposed = ImageOps.exif_transpose(image)
-    levels = _levels(transposed)
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    levels = _levels(image)
     if levels is not None:
         return np.repeat(levels[..., None], 3, axis=2)
-    has_alpha = transposed.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in transposed.info
-    alpha = transposed.convert("RGBA").getchannel("A") if has_alpha else None
-    opaque = _opaque(transposed)
-    if profile:
-        opaque = _in_srgb(opaque, profile)
-    rgb = np.asarray(opaque.convert("RGB"))
-    return rgb.copy() if alpha is None else np.dstack([rgb, np.asarray(alpha)])
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    image.load()
+    pixels = np.empty((image.height, image.width, 4 if has_alpha else 3), np.uint8)
+    for top in range(0, image.height, _STRIP):
+        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+        opaque = _opaque(strip)
+        if profile:
+            opaque = _in_srgb(opaque, profile)
+        pixels[top : top + _STRIP, :, :3] = np.asarray(opaque.convert("RGB"))
+        if has_alpha:
+            pixels[top : top + _STRIP, :, 3] = np.asarray(strip.convert("RGBA").getchannel("A"))
+    return pixels
 
 
 def _levels(image: Image.Image) -> NDArray[np.uint8] | None:

@@ -5,22 +5,27 @@ Guarantee: a folder that was not created here is never written to.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.csv_files import write_csv
-from core.errors import LogosError
+from core.errors import LogosError, NoPictureError
 from core.logos.classify import classify
-from core.logos.dataset import SPLITS, Logo, LogoSet, load_logos, write_logos
-from core.logos.pictures import FORMATS
+from core.logos.dataset import SPLITS, Logo, LogoSet, load_logos, with_both_splits, write_logos
 from core.logos.procedural import CATEGORIES
+from core.logos.uploads import Given, Intake, take_in
+from core.names import Names
+from core.staging import staging
 from core.tracing.features import picture_features
 
 _NAME = re.compile(r"[\w][\w .-]{0,59}")
-_FIELDS = ("name", "category", "split", "brand")
+_STAGING = ".adding-"
+_READ_SIDE = 256  # longest side in pixels at which categories are found
 
 
 def sets_folder(home: Path) -> Path:
@@ -45,44 +50,77 @@ def new_folder(home: Path, name: str) -> Path:
     return sets_folder(home) / name
 
 
-def add_pictures(home: Path, name: str, files: Iterable[tuple[str, bytes]]) -> Path:
-    """Add pictures to a set, creating it if needed; each gets a category and a split. Returns the set's folder.
+@dataclass(frozen=True)
+class Added:
+    """What came of adding pictures to the set in ``folder``."""
+
+    folder: Path
+    intake: Intake
+
+
+def add_pictures(home: Path, name: str, files: Iterable[Given]) -> Added:
+    """Add pictures, and those in zip files, to a set, creating it if needed; each gets a category and a split.
+
+    They are read in a folder beside the sets and renamed when all are there. What is refused leaves nothing behind.
 
     Raises:
         LogosError: the name is not allowed, or none of the files is a picture that can be traced.
+        OSError: there is no room, or the folder can't be written to.
     """
     folder = new_folder(home, name)
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    taken = {path.stem.lower() for path in folder.iterdir()}
-    for file, data in files:
-        stem, ending = Path(file).stem, Path(file).suffix.lower()
-        if ending not in FORMATS:
-            continue
-        unique, number = stem, 2
-        while unique.lower() in taken:
-            unique, number = f"{stem}-{number}", number + 1
-        taken.add(unique.lower())
-        (folder / f"{unique}{ending}").write_bytes(data)
+    before = _read_all(folder)
+    with staging(sets_folder(home), _STAGING) as staged:
+        taken = frozenset(path.stem for path in folder.iterdir()) if folder.is_dir() else frozenset()
+        intake = take_in(files, staged, Names(taken))
+        added = _usable(staged, before, intake)
+        if not added and not before:
+            why = intake.reasons()
+            raise LogosError(f"{name} gets no usable picture" + (f" ({why})" if why else ""))
+        logos = with_both_splits(sorted([*before, *added], key=lambda logo: logo.name))
+        if folder.is_dir():
+            for logo in added:
+                os.replace(logo.source, folder / Path(logo.source).name)
+            write_manifest(folder, logos)
+        else:
+            write_manifest(staged, logos)
+            os.rename(staged, folder)
+    return Added(folder, intake)
+
+
+def _usable(staged: Path, before: Sequence[Logo], intake: Intake) -> list[Logo]:
+    """The logos among what was staged; what is none, or is in the set already, is refused and removed."""
     try:
-        write_manifest(folder, _read_all(folder).logos)
-    except LogosError:
-        if is_new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder
+        found = load_logos(str(staged), _READ_SIDE, use_manifest=False, needs_both_splits=False) if intake.taken else None
+    except NoPictureError as error:
+        found = LogoSet(str(staged), (), error.skipped)
+    if found is None:
+        return []
+    known = {logo.digest: logo.name for logo in before}
+    why = {Path(item.source).name: item.reason for item in found.skipped}
+    why |= {Path(logo.source).name: f"Same as {known[logo.digest]}, which the set has" for logo in found.logos if logo.digest in known}
+    for item in [item for item in intake.taken if item.name in why]:
+        (staged / item.name).unlink()
+        intake.taken.remove(item)
+        intake.refuse(item.given, why[item.name])
+    return [logo for logo in found.logos if Path(logo.source).name not in why]
 
 
-def _read_all(folder: Path) -> LogoSet:
-    """Every picture in the folder, including those that its manifest does not name yet."""
+def _read_all(folder: Path) -> list[Logo]:
+    """Every picture in the folder, including those that its manifest does not name yet; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
     has_manifest = (folder / "manifest.csv").is_file()
-    named = {logo.name: logo for logo in load_logos(str(folder), 256).logos} if has_manifest else {}
-    found = load_logos(str(folder), 256, use_manifest=False)
-    logos = tuple(
+    named: dict[str, Logo] = {}
+    with suppress(NoPictureError):
+        named = {logo.name: logo for logo in load_logos(str(folder), _READ_SIDE).logos} if has_manifest else {}
+    try:
+        found = load_logos(str(folder), _READ_SIDE, use_manifest=False)
+    except NoPictureError:
+        return []
+    return [
         replace(logo, category=named[logo.name].category, split=named[logo.name].split) if logo.name in named else logo
         for logo in found.logos
-    )
-    return LogoSet(found.path, logos, found.skipped, found.notes)
+    ]
 
 
 def write_manifest(folder: Path, logos: Iterable[Logo]) -> None:

@@ -13,7 +13,7 @@ from core.files import read_small, read_text
 from core.logos.dataset import BUILTIN, Logo
 from core.logos.pictures import MAX_FILE_BYTES, is_svg, unpacked
 from core.logos.procedural import make_logos
-from core.logos.svg_source import checked_svg
+from core.logos.svg_source import MAX_BYTES, cleaned_svg
 from core.tracing.raster import ground_of
 
 
@@ -34,16 +34,17 @@ def vector_named(name: str, category: str, images: str, seed: int = 7, n_per_cat
     if any(mark in part for part in (name, category) for mark in ("/", "\\", "..")):
         return None
     try:
-        return read_text(Path(images) / "svg" / category / f"{name}.svg", MAX_FILE_BYTES)
-    except DamagedFileError:
+        text = read_text(Path(images) / "svg" / category / f"{name}.svg", MAX_BYTES)
+        return None if text is None else cleaned_svg(text.encode()).svg.decode()
+    except (DamagedFileError, PictureError):
         return None
 
 
 def own_vector(path: Path) -> str | None:
-    """The text of a picture that is an SVG itself, without references to anything outside it; None of any other."""
+    """The text of a picture that is an SVG itself, with what draws alone; None of any other."""
     try:
         data = read_small(path, MAX_FILE_BYTES)
-        return None if data is None or not is_svg(data) else checked_svg(unpacked(data)).decode("utf-8", errors="replace")
+        return None if data is None or not is_svg(data) else cleaned_svg(unpacked(data)).svg.decode()
     except (DamagedFileError, PictureError):
         return None
 

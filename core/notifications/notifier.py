@@ -23,6 +23,7 @@ from pydantic import Field
 from core.config.installation import SEVERITIES, NotifySettings, Settings, read_settings
 from core.errors import ConfigError, DamagedFileError
 from core.files import set_aside, write_aside
+from core.notifications.addresses import send
 from core.notifications.notices import KINDS, Notice, notice_of
 from core.runs.events import NewLines, read_new_lines
 from core.runs.run_dir import RunDir, all_runs
@@ -34,25 +35,6 @@ STATE_FILE = "notifications.json"
 POLL_S = 2.0
 RETRY_S, MAX_TRIES = 30.0, 7  # doubles with each try: about half an hour in all
 SUMMARY_S = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
-
-
-def masked(url: str) -> str:
-    """An address without its secrets: the scheme and its last characters."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://…{rest[-4:]}" if len(rest) > 8 else f"{scheme}://…"
-
-
-def send(url: str, title: str, text: str) -> str:
-    """Send one message to one address; returns what went wrong, or ""."""
-    import apprise
-
-    target = apprise.Apprise()
-    if not target.add(url):
-        return f"{masked(url)} is not an address that apprise understands"
-    try:
-        return "" if target.notify(body=text, title=title) else f"{masked(url)} did not accept the message"
-    except Exception as error:  # a target's library may raise anything, which must not end the thread
-        return f"{masked(url)}: {error}"
 
 
 @dataclass

@@ -8,22 +8,28 @@ server.
 from __future__ import annotations
 
 import io
+import json
+import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import RunError
+from core.errors import RunError, SvgError
+from core.files import write_aside
 from core.logos.pictures import FORMATS
-from core.logos.uploads import unpack
+from core.logos.uploads import Given, Intake, take_in
 from core.runs.small_files import read_or_none
 from core.scheduling.job import Job, JobStatus, claim, folders
+from core.staging import staging
+from core.tracing.allowed import checked
 
 BatchStatus = JobStatus
+_INTAKE, _STAGING = "intake.json", ".taking-"
 
 
 @dataclass(frozen=True)
@@ -102,36 +108,57 @@ class Batch(Job):
         except ValueError:
             return None
 
+    def intake(self) -> Intake:
+        """What became of the files that were given; empty for a batch of before that was kept."""
+        return read_or_none(self.path / _INTAKE, Intake) or Intake()
+
     def archive(self) -> bytes:
-        """A zip file of all SVGs and the CSV."""
-        buffer = io.BytesIO()
+        """A zip file of all SVGs and the CSV; of an SVG that is not one of ours it says why it is not there."""
+        buffer, left_out = io.BytesIO(), []
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(path for path in self.out.rglob("*") if path.is_file()):
-                archive.write(path, path.relative_to(self.out).as_posix())
+            for path in sorted(path for path in self.out.rglob("*") if path.is_file() and not path.is_symlink()):
+                name = path.relative_to(self.out).as_posix()
+                try:
+                    archive.writestr(name, checked(path.read_bytes()) if path.suffix == ".svg" else path.read_bytes())
+                except (SvgError, OSError) as error:
+                    left_out.append(f"{name}: {error}")
+            if left_out:
+                archive.writestr("left out.txt", "\n".join(left_out) + "\n")
         return buffer.getvalue()
 
 
-def start(home: Path, files: Sequence[tuple[str, bytes]], request: Request) -> Batch:
-    """Create a batch of pictures (zips are unpacked) and start its process.
+def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
+    """Create a batch of pictures (zips are unpacked) and start its process; what is refused is in its :meth:`Batch.intake`.
 
     Raises:
-        RunError: there is no picture, or more than a batch may hold.
+        RunError: there is no picture; nothing of the files is kept then.
     """
-    pictures = list(unpack(files))
-    if not pictures:
-        raise RunError(f"these files contain no pictures; supported are {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them")
-    batch = Batch(claim(home / "batches"))
-    batch.pictures.mkdir()
-    for name, data in pictures:
-        (batch.pictures / name).write_bytes(data)
-    _launch(batch, home, request)
+    with staging(home / "batches", _STAGING) as staged:
+        intake = take_in(files, staged)
+        if not intake.taken:
+            why = intake.reasons() or f"supported are {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them"
+            raise RunError(f"these files contain no pictures ({why})")
+        batch = Batch(claim(home / "batches"))
+        try:
+            os.rename(staged, batch.pictures)
+            write_aside(batch.path / _INTAKE, json.dumps(asdict(intake)).encode())
+            _launch(batch, home, request)
+        except OSError:
+            batch.delete()
+            raise
     return batch
 
 
 def again(home: Path, before: Batch, request: Request) -> Batch:
     """Process the same pictures again with other options."""
     batch = Batch(claim(home / "batches"))
-    shutil.copytree(before.pictures, batch.pictures)
+    try:
+        shutil.copytree(before.pictures, batch.pictures)
+        if (before.path / _INTAKE).is_file():
+            shutil.copy(before.path / _INTAKE, batch.path / _INTAKE)
+    except OSError:
+        batch.delete()
+        raise
     _launch(batch, home, request)
     return batch
 

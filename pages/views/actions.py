@@ -17,6 +17,7 @@ from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from core.scheduling import local, queue
 from pages.server.service import Console
+from pages.views.access import acts
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
@@ -26,6 +27,7 @@ from storage import export, queries
 from storage.store import Store
 
 
+@acts("run.start", is_drawn=True)
 def start(console: Console, config: RunConfig) -> None:
     """Put a run into the queue, which starts it at once where it fits, and go to its live page."""
     try:
@@ -47,6 +49,7 @@ def start_preset(console: Console, name: str) -> None:
     start(console, config)
 
 
+@acts("run.fork", is_drawn=True)
 def fork(console: Console, parent: RunDir, checkpoint: str, config: RunConfig) -> None:
     """Put a fork into the queue and go to its live page."""
     try:
@@ -94,33 +97,40 @@ def invite(console: Console, text: str) -> None:
     st.stop()
 
 
+@acts("run.stop")
 def stop(run: RunDir, force: bool = False) -> None:
     _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it can be resumed from its last checkpoint")
 
 
+@acts("run.pause")
 def pause(run: RunDir) -> None:
     _tell(lambda: local.pause(run), "Pausing after the current step")
 
 
+@acts("run.continue")
 def proceed(run: RunDir) -> None:
     _tell(lambda: local.proceed(run), "Continuing")
 
 
+@acts("run.resume")
 def resume(console: Console, run: RunDir, checkpoint: str = "") -> None:
     """Into the queue, which starts it at once where it fits."""
     _tell(lambda: queue.resume(run, checkpoint), f"Resumes from {checkpoint or 'the last checkpoint'} as soon as capacity allows")
     console.scheduler.wake()
 
 
+@acts("queue.cancel")
 def cancel(run: RunDir) -> None:
     _tell(lambda: queue.cancel(run), "Removed from the queue")
 
 
+@acts("queue.move")
 def move(console: Console, run: RunDir, place: queue.Place) -> None:
     _tell(lambda: queue.move(run, place), "Next in the queue" if place == "first" else "Moved")
     console.scheduler.wake()
 
 
+@acts("run.steer")
 def steer(run: RunDir, command: str) -> None:
     """Give a running curriculum a command."""
 
@@ -131,22 +141,26 @@ def steer(run: RunDir, command: str) -> None:
     _tell(act, "Takes effect at the run's next update")
 
 
+@acts("run.rename")
 def rename(run: RunDir, key: str) -> None:
     name = str(st.session_state.get(key, "")).strip()[:80]
     _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 
+@acts("run.tag")
 def tag(run: RunDir, key: str) -> None:
     """Give a run the tags of a field, in which they are separated by commas."""
     wanted = str(st.session_state.get(key, "")).split(",")
     _tell(lambda: baseline_run.write_tags(run, [text.lstrip("#") for text in map(str.strip, wanted)]), "Tags saved")
 
 
+@acts("run.note")
 def note(run: RunDir, key: str) -> None:
     text = str(st.session_state.get(key, ""))
     _tell(lambda: baseline_run.write_note(run, text), "Note saved")
 
 
+@acts("run.baseline")
 def set_baseline(console: Console, run: RunDir | None) -> None:
     """Have every run held against this one; None for against none."""
     done = f"Runs are now held against {display_name(run)}" if run else "There is no baseline run any more"
@@ -155,36 +169,64 @@ def set_baseline(console: Console, run: RunDir | None) -> None:
 
 def delete(runs: Sequence[RunDir]) -> None:
     """Out of everything; every open list of runs offers to put them back."""
-    _each(trash.discard, runs, "Deleted")
+    _each(_delete, runs, "Deleted")
 
 
 def archive(runs: Sequence[RunDir], is_archived: bool = True) -> None:
-    done = _each(lambda run: trash.archive(run, is_archived), runs, "Archived" if is_archived else "Unarchived")
+    done = _each(_archive if is_archived else _unarchive, runs, "Archived" if is_archived else "Unarchived")
     st.session_state["archived_last"] = [run.run_id for run in done] if is_archived else []
 
 
 def restore(console: Console, run_ids: str | Sequence[str]) -> None:
     ids = [run_ids] if isinstance(run_ids, str) else run_ids
-    _each(lambda run: trash.restore(console.home, run.run_id), [RunDir(console.home / run_id) for run_id in ids], "Restored")
+    _each(_restore, [RunDir(console.home / run_id) for run_id in ids], "Restored")
 
 
-def _each(act: Callable[[RunDir], object], runs: Sequence[RunDir], done: str) -> list[RunDir]:
-    """Do something with each of several runs, and say what became of it; returns those for which it went well."""
-    well, failed = [], []
+Done = list[RunDir]
+
+
+@acts("run.delete")
+def _delete(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.discard(run), run, done)
+
+
+@acts("run.archive")
+def _archive(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.archive(run), run, done)
+
+
+@acts("run.archive")
+def _unarchive(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.archive(run, False), run, done)
+
+
+@acts("run.restore")
+def _restore(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.restore(run.path.parent, run.run_id), run, done)
+
+
+def _do(act: Callable[[], object], run: RunDir, done: Done) -> None:
+    """``done``: takes the run where it goes well; else it is said why it does not."""
+    try:
+        act()
+    except (RunError, OSError) as error:
+        say(str(error), ":material/warning:")
+    else:
+        done.append(run)
+
+
+def _each(act: Callable[[RunDir, Done], None], runs: Sequence[RunDir], said: str) -> Done:
+    """Do something with each of several runs, each of them an action of its own; returns those for which it went well."""
     names = {run.run_id: display_name(run) for run in runs}  # before they are gone
+    done: Done = []
     for run in runs:
-        try:
-            act(run)
-            well.append(run)
-        except (RunError, OSError) as error:
-            failed.append(str(error))
-    if well:
-        say(f"{done} {plain(names[well[0].run_id]) if len(well) == 1 else f'{len(well)} runs'}")
-    for text in failed[:3]:
-        say(plain(text), ":material/warning:")
-    return well
+        act(run, done)
+    if done:
+        say(f"{said} {names[done[0].run_id] if len(done) == 1 else f'{len(done)} runs'}")
+    return done
 
 
+@acts("trash.empty")
 def empty_trash(console: Console) -> None:
     _tell(lambda: trash.empty(console.home), "Deleted for good")
 
@@ -193,9 +235,9 @@ def _tell(act: object, done: str) -> None:
     try:
         act()  # type: ignore[operator]
     except (RunError, ConfigError, OSError) as error:
-        say(plain(str(error)), ":material/warning:")
+        say(str(error), ":material/warning:")
     else:
-        say(plain(done))
+        say(done)
 
 
 def export_buttons(store: Store, run: RunDir, key: str) -> None:

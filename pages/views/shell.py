@@ -15,11 +15,13 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
-from pages.views import guide
+from pages.views import access, guide
 from pages.views.components.mount import keys
 from pages.views.links import STAYS
 from pages.views.tables import display_name, names_of
 from pages.views.text import plain
+from pages.views.toasts import say as say
+from pages.views.toasts import show_toasts as show_toasts
 from storage import queries
 
 STYLES = Path(__file__).with_name("components")
@@ -49,17 +51,6 @@ def navigation() -> st.Page:
         },
         expanded=True,  # beyond a dozen pages Streamlit would hide the last ones
     )
-
-
-def say(text: str, icon: str | None = None) -> None:
-    """Have a toast shown as soon as the page is drawn again: a button's callback must not draw by itself."""
-    st.session_state.setdefault("toasts", []).append((text, icon))
-
-
-def show_toasts() -> None:
-    """First line of every fragment whose buttons say something."""
-    for text, icon in st.session_state.pop("toasts", []):
-        st.toast(text, icon=icon)
 
 
 def redraw_when(is_stale: Callable[[], bool]) -> None:
@@ -119,12 +110,14 @@ def begin(title: str) -> service.Console:
     try:
         console = service.console()
     except RuntimeError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         st.stop()
     st.html(STYLES / "page.css")
     if is_dark:
         st.html(STYLES / "dark.css")
+    access.admit()
     st.title(title)
+    access.warn_if_shared()
     st.session_state.pop("redraw", None)  # what was asked for is happening
     show_toasts()
     with st.sidebar:
@@ -140,6 +133,7 @@ def notices(console: service.Console) -> list[Notice]:
 
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
+    access.show_person()
     states = [(run, shelf.known_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
     names = names_of([run for run, _ in states]) if live else {}
@@ -156,7 +150,7 @@ def _sidebar(console: service.Console) -> None:
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:
-            st.warning(f"Reading the logs failed, trying again: {console.ingest.error}")
+            st.warning(plain(f"Reading the logs failed, trying again: {console.ingest.error}"))
         newest = next((notice for notice in found if notice.severity != "info" or notice.title.startswith("Run ")), None)
         latest = {"ts": newest.ts, "title": newest.title, "run": display_name(RunDir(console.home / newest.run_id))} if newest else None
         keys(guide.SHORTCUTS, guide.KEYS, guide.TOUR, latest)

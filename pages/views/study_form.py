@@ -19,6 +19,7 @@ from core.studies.space import USUAL, Dimension, searchable, usual_dimension
 from core.studies.study import StudyConfig, base_config, study_yaml, validate_study
 from pages.views import forms
 from pages.views.study_view import TITLES
+from pages.views.text import plain
 
 SAMPLERS = {"tpe": "TPE", "random": "random", "cmaes": "CMA-ES", "gp": "Gaussian process"}
 PRUNERS = {"median": "median", "hyperband": "Hyperband", "none": "none"}
@@ -37,7 +38,7 @@ def _base(home: Path) -> tuple[str, RunConfig | None]:
     try:
         return name, load_config(presets()[name])
     except ConfigError as error:
-        st.error(f"The preset {name} can't be used: {str(error).splitlines()[0]}")
+        st.error(plain(f"The preset {name} can't be used: {str(error).splitlines()[0]}"))
         return name, None
 
 
@@ -55,7 +56,7 @@ def draw(home: Path) -> tuple[StudyConfig, RunConfig] | None:
             return _from_text(data | {"space": space}, name, base, home)
         config = validate_study(data | {"space": space}, base)
     except ConfigError as error:
-        st.error("Not ready to start:\n\n" + "\n".join(f"- {line}" for line in str(error).splitlines()))
+        st.error("Not ready to start:\n\n" + "\n".join(f"- {plain(line)}" for line in str(error).splitlines()))
         return None
     return config, base
 

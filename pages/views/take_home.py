@@ -22,6 +22,7 @@ from core.runs.run_dir import RunDir, all_runs
 from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import tables
+from pages.views.access import acts
 from pages.views.links import choose_many, drop_parameters
 from pages.views.shell import path_of
 from pages.views.text import bytes_text, plain
@@ -98,7 +99,7 @@ def _export(console: Console) -> None:
         key="take.make",
         disabled=not (chosen and kinds),
     ):
-        st.session_state["take.made"] = _made(console, [runs[i] for i in chosen], form, kinds, asked)
+        _prepare(console, [runs[i] for i in chosen], form, kinds, asked)
     made: dict[str, Any] | None = st.session_state.get("take.made")
     if made is None or made["asked"] != asked:
         return
@@ -117,6 +118,11 @@ def _export(console: Console) -> None:
             icon=":material/download:", type="primary", key="take.download",
         )  # fmt: skip
         st.caption(made["says"])
+
+
+@acts("export.prepare", is_drawn=True)
+def _prepare(console: Console, runs: list[RunDir], form: str, kinds: list[str], asked: object) -> None:
+    st.session_state["take.made"] = _made(console, runs, form, kinds, asked)
 
 
 def _made(console: Console, runs: list[RunDir], form: str, kinds: list[str], asked: object) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def _import(console: Console) -> None:
         )
     name = st.text_input("Name", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
     if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
-        st.session_state["take.imported"] = [_imported(console, file, name.strip()) for file in files]
+        _import_all(console, files, name.strip())
         st.rerun()  # the list below has it too
     for ids, line, is_error in st.session_state.get("take.imported", []):
         if is_error:
@@ -195,6 +201,11 @@ def _import(console: Console) -> None:
         with st.container(horizontal=True):
             for run_id in ids:
                 st.page_link(path_of("live"), label=f"Open {run_id}", icon=":material/monitoring:", query_params={"run": run_id})
+
+
+@acts("run.import")
+def _import_all(console: Console, files: Sequence[Any], name: str) -> None:
+    st.session_state["take.imported"] = [_imported(console, file, name) for file in files]
 
 
 def _imported(console: Console, file: Any, name: str) -> tuple[list[str], str, bool]:

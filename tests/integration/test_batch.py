@@ -21,11 +21,13 @@ def await_end(which: batch.Batch, timeout: float = 90.0) -> BatchStatus:
 
 
 def test_a_batch_gives_what_the_command_gives(home):
-    which = batch.start(home, [("one.png", png(1)), ("two.zip", zipped({"two.png": png(2)})), ("bad.png", b"nonsense")], Request(budget=3))
+    files = [("one.png", png(1)), ("two.zip", zipped({"two.png": png(2)})), ("bad.png", b"nonsense"), ("cut.png", png(3)[:200])]
+    which = batch.start(home, files, Request(budget=3))
     assert await_end(which) is BatchStatus.DONE, which.problem()
     result = which.result()
     assert result["n_done"] == 2
-    assert [s["file"].endswith("bad.png") for s in result["skipped"]] == [True]
+    assert [item.given for item in which.intake().refused] == ["bad.png"]  # by its first bytes; the other when it is read
+    assert [s["file"].endswith("cut.png") for s in result["skipped"]] == [True]
     assert which.progress().n_done == which.progress().n_all == 3
     with zipfile.ZipFile(io.BytesIO(which.archive())) as archive:
         assert sorted(archive.namelist()) == ["one.svg", "optimized.csv", "two.svg"]
@@ -33,6 +35,8 @@ def test_a_batch_gives_what_the_command_gives(home):
     assert await_end(more) is BatchStatus.DONE
     assert more.result()["bytes"] <= result["bytes"]
     assert [b.batch_id for b in batch.all_batches(home)] == [more.batch_id, which.batch_id]
+    assert more.intake() == which.intake()
+    assert sorted(path.name for path in (home / "batches").iterdir()) == sorted([more.batch_id, which.batch_id])
     more.delete()
     assert not more.path.exists()
 
@@ -43,6 +47,7 @@ def test_a_batch_that_can_not_work_says_why(home):
     assert "no-such-model" in which.problem()
     with pytest.raises(RunError, match="these files contain no pictures"):
         batch.start(home, [("empty.zip", zipped({}))], Request())
+    assert list((home / "batches").iterdir()) == [which.path]  # nothing is left of it
     cancelled = batch.start(home, [(f"{i}.png", png(i, 256)) for i in range(30)], Request(budget=100))
     cancelled.cancel()
     assert await_end(cancelled) is BatchStatus.CANCELLED
@@ -52,11 +57,12 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     page = visit("optimize")
     assert not page.exception
     assert "No training needed" in page.info[0].value
-    which = batch.start(console.home, [("one.png", png(1)), ("two.png", png(2)), ("bad.png", b"x")], Request(budget=2))
+    which = batch.start(console.home, [("one.png", png(1)), ("two.png", png(2)), ("$bad$ *x*.png", b"x")], Request(budget=2))
     await_end(which)
     page = visit("optimize")
     assert not page.exception
-    assert "Skipped bad.png" in page.warning[0].value
+    assert "**2 files taken, 1 refused.**" in page.warning[0].value
+    assert r"\$bad\$ \*x\*.png: its content is no picture" in page.warning[0].value
     assert page.selectbox(key="picture").value in ("one.png", "two.png")
     page.button(key="next").click().run()
     page.segmented_control(key="pair").set_value("original | defaults").run()

@@ -92,7 +92,7 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
 
 def test_live_with_a_run_that_does_not_exist_says_so(visit, ended):
     page = visit("live", run="20000101-000000-gone")
-    assert f"Run {plain('20000101-000000-gone')} was not found" in texts(page)
+    assert "Run 20000101-000000-gone was not found" in texts(page).replace("\\", "")
     assert not page.exception
 
 
@@ -131,7 +131,7 @@ def test_a_run_whose_config_is_broken_does_not_break_the_table(visit, ended, con
     (broken / "config.yaml").write_text("ppo: {gamma: 7}")
     page = visit("runs")
     assert not page.exception
-    assert plain("ppo.gamma = 7 is not allowed") in texts(page)
+    assert "ppo.gamma = 7 is not allowed" in texts(page).replace("\\", "")
     assert not visit("live", run=broken.name).exception
 
 

@@ -1,5 +1,6 @@
 """The real server: starts before the first visitor, survives kill -9 of itself and of trainers; the main path in a browser."""
 
+import http.client
 import importlib.util
 import os
 import signal
@@ -19,6 +20,7 @@ from core.runs.status import Status, run_state
 from core.scheduling import local
 from storage import queries
 from storage.store import Store
+from tests.support.addresses import ADDRESSES
 from tests.support.paths import ROOT
 from tests.support.runs import await_step, tiny_config
 from tests.support.servers import Server, free_port, serving
@@ -123,3 +125,53 @@ def test_an_unknown_page_is_answered_with_the_start_document(home, tmp_path):
     with serving(home, tmp_path) as server, urllib.request.urlopen(f"{server.url}/nothing-here", timeout=10) as answer:
         assert answer.status == 200
         assert b"<!doctype html>" in answer.read().lower()
+
+
+@pytest.mark.parametrize("how", ["flag", "environment", "config"])
+def test_an_address_that_others_reach_is_refused_without_sign_in(home, tmp_path, how):
+    environment, flags, folder = os.environ | {"TRACEWRIGHT_HOME": str(home)}, [], ROOT
+    if how == "flag":
+        flags = ["--server.address", "0.0.0.0"]
+    elif how == "environment":
+        environment["STREAMLIT_SERVER_ADDRESS"] = "0.0.0.0"
+    else:  # in the user's own folder nothing says where to listen: then Streamlit listens everywhere
+        folder, app = tmp_path / "elsewhere", tmp_path / "elsewhere" / "app.py"
+        folder.mkdir()
+        app.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + (ROOT / "app.py").read_text())
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(folder / "app.py"),
+        "--server.port",
+        str(free_port()),
+        "--server.headless=true",
+        *flags,
+    ]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "without sign-in" in lines[0]
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (home / "index.duckdb").exists()
+
+
+def test_every_answer_has_a_policy_that_allows_no_inline_script(home, tmp_path):
+    with serving(home, tmp_path) as server:
+        asked = [("GET", path, {}) for path in (*(path for path in ADDRESSES if ".." not in path), "/api/reports/none")]
+        asked += [("GET", "/api/runs", {"Host": "evil.example"}), ("POST", "/api/runs", {"Origin": "http://evil.example"})]
+        asked += [("DELETE", "/_stcore/upload_file/a/b", {}), ("PUT", "/_stcore/upload_file/a/b", {}), ("GET", "/media/none.svg", {})]
+        statuses = set()
+        for method, path, headers in asked:
+            connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rsplit(":", 1)[1]), timeout=20)
+            connection.request(method, path or "/", headers=headers)
+            answer = connection.getresponse()
+            statuses.add(answer.status)
+            policy = dict(part.strip().partition(" ")[::2] for part in (answer.getheader("content-security-policy") or "").split(";"))
+            connection.close()
+            assert policy["script-src"] == "'self' blob:", path
+            assert policy["object-src"] == "'none'"
+            assert answer.getheader("x-content-type-options") == "nosniff", path
+        assert {200, 403, 404, 421} <= statuses

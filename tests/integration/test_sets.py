@@ -36,10 +36,10 @@ sets.add_pictures(Path(sys.argv[1]), "mine", [("new.png", Path(sys.argv[3]).read
 """
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 6])
 def test_kill_9_at_any_step_of_adding_pictures_loses_no_manifest(home, tmp_path, n):
     """The manifest was renamed away while the folder was read: killed there, all categories and splits were gone."""
-    folder = sets.add_pictures(home, "mine", [(f"logo {i}.png", png(i)) for i in range(4)])
+    folder = sets.add_pictures(home, "mine", [(f"logo {i}.png", png(i)) for i in range(4)]).folder
     sets.relabel(home, str(folder), "logo 2", category="complex", split="validation")
     before = (folder / "manifest.csv").read_bytes()
     (tmp_path / "new.png").write_bytes(png(9))
@@ -47,7 +47,9 @@ def test_kill_9_at_any_step_of_adding_pictures_loses_no_manifest(home, tmp_path,
     assert done.returncode == -signal.SIGKILL
     assert (folder / "manifest.csv").read_bytes() == before
     assert next(logo for logo in load_logos(str(folder)).logos if logo.name == "logo 2").category == "complex"
-    sets.add_pictures(home, "mine", [])  # the next write takes in what the killed one had put there
+    again = sets.add_pictures(home, "mine", [("new.png", png(9))])  # takes in what the killed one had put there, and leaves nothing of it
+    assert bool(again.intake.taken) is (n < 5)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["mine"]
     after = {logo.name: (logo.category, logo.split) for logo in load_logos(str(folder)).logos}
     assert after["logo 2"] == ("complex", "validation")
     assert "new" in after

@@ -28,7 +28,7 @@ from core.agents.registration import register
 from core.environment.episode import Episode, PreparedLogo
 from core.environment.spec import pipeline_of
 from core.logos.dataset import write_logos
-from core.logos.pictures import read_picture
+from core.logos.intake import read_picture
 from core.models import registry
 from core.packaging import bundle, folder
 from core.tracing.finish import sized

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
+from core.access import audit
 from core.cli.app import app
 from core.config.config import CurriculumConfig, RunConfig
 from core.config.installation import Settings, write_settings
@@ -72,6 +73,10 @@ def every_output(tmp_path: Path, recordings: Recordings) -> dict[str, list[dict[
     _series(out.found, recordings, tmp_path)
     out.call("runs delete", other.run_id, "--yes")
     out.call("rebuild")
+    audit.record(home, audit.now_entry("ada@example.com", "admin", "run.start", "quick", "allowed"))
+    out.call("audit")
+    out.call("licences")
+    out.call("licences", "--sbom", str(tmp_path / "sbom.json"))
     return dict(out.found)
 
 
@@ -125,7 +130,7 @@ def _logos(out: Outputs, recordings: Recordings, tmp_path: Path) -> None:
     picture = folder / "simple" / "logo 0.png"
     out.call("logos make", "--out", tmp_path / "made", "--per-category", 4, "--size", 64)
     out.call("logos check", folder)
-    added = out.call("logos add", "mine", picture, folder / "text" / "logo 1.png")
+    added = out.call("logos add", "mine", picture, folder / "text" / "logo 1.png", folder / "simple" / "broken.png")
     out.call("logos label", added["set"], "logo 0", "--category", "text")
     out.call("logos trace", picture, "--out", tmp_path / "one.svg")
     made = next((tmp_path / "built-in").rglob("*.png"))

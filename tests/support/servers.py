@@ -36,13 +36,15 @@ class Server:
     """One ``streamlit run`` on a folder of runs. ``flags``: of Streamlit; ``environment``: what is set beside the home; ``base``: its
     base path.
 
-    ``addresses``: what the server and its children asked for or spoke to, as (event, address) in Python's terms.
+    ``is_open``: whether it answers whoever asks; else people sign in. ``addresses``: what the server and its children asked for or spoke to, as (event, address) in Python's terms.
     """
 
     def __init__(
-        self, home: Path, output: Path, *flags: str, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1", base: str = ""
-    ) -> None:
+        self, home: Path, output: Path, *flags: str, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1", base: str = "",
+        is_open: bool = True,
+    ) -> None:  # fmt: skip
         self.url = f"http://{host}:{(port := free_port())}"
+        self._is_open = is_open
         self._base = base
         self.output = output
         self._addresses = output.with_suffix(".addresses")
@@ -64,7 +66,10 @@ class Server:
         deadline = time.monotonic() + 60
         while True:
             try:
-                self.health()
+                if self._is_open:
+                    self.health()
+                else:
+                    urllib.request.urlopen(f"{self.url}{self._base}/_stcore/health", timeout=5).close()
                 return
             except OSError:
                 assert self.process.poll() is None, self.output.read_text()

@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from core.config.installation import Settings, write_settings
+from core.errors import ConfigError
+from core.notifications.addresses import masked, resolved, send
 from core.notifications.notices import READ_FILE, last_read_ts, mark_read, notice_of
-from core.notifications.notifier import MAX_TRIES, Notifier, masked, send, summary
+from core.notifications.notifier import MAX_TRIES, Notifier, summary
 from core.runs.events import Event, EventWriter
 from core.runs.records import claim
 from core.runs.run_dir import RunDir
@@ -201,3 +203,20 @@ def test_read_marks(home):
     assert last_read_ts(home) == 12.5
     (home / READ_FILE).write_text("broken")
     assert last_read_ts(home) == 0
+
+
+def test_an_address_may_be_kept_where_secrets_are(tmp_path, monkeypatch):
+    path = tmp_path / "secrets.toml"
+    path.write_text('HOOK = "json://planted.example/secret"\n')
+    assert resolved("secret:HOOK", path) == "json://planted.example/secret"
+    monkeypatch.setenv("HOOK", "json://of-the-environment.example")
+    assert resolved("secret:HOOK", path) == "json://of-the-environment.example"
+    assert masked("secret:HOOK") == "secret:HOOK"
+    assert resolved("json://as.it/is", path) == "json://as.it/is"
+    with pytest.raises(ConfigError, match="OTHER is neither"):
+        resolved("secret:OTHER", path)
+    path.write_text('OTHER = "planted')
+    with pytest.raises(ConfigError, match="can't be read") as told:
+        resolved("secret:OTHER", path)
+    assert "planted" not in str(told.value)
+    assert send("secret:nowhere", "title", "text").startswith("secret:nowhere: nowhere is neither")

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core import paths
+from core.access.exposure import TOKEN_VARIABLE
 from core.cli import console
 from core.cli.app import app
 from core.config.text import config_file, load_config
@@ -100,3 +101,26 @@ def test_a_shown_command_is_that_of_this_installation():
         ]
         found += [file.relative_to(ROOT).as_posix() for node in texts if "python -m core" in node.value]
     assert set(found) == own
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.5", "::"])
+def test_an_address_that_others_reach_takes_sign_in_or_a_token(address, monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started all the same"))
+    done = CliRunner().invoke(app, ["console", "--address", address])
+    assert done.exit_code == 2
+    assert done.output.startswith(f"error: --address {address}: anybody who reaches it could use the console.")
+    assert done.output.count("\n") == 1
+
+
+def test_a_token_is_printed_and_not_on_the_command_line(monkeypatch):
+    become = []
+    monkeypatch.setenv(TOKEN_VARIABLE, "")
+    monkeypatch.setattr(os, "execv", lambda path, command: become.append((command, os.environ[TOKEN_VARIABLE])))
+    done = CliRunner().invoke(app, ["console", "--share", "--address", "0.0.0.0", "--port", str(free_port())])
+    assert done.exit_code == 0, done.output
+    ((command, token),) = become
+    assert command[-1] == "--server.address=0.0.0.0"
+    assert len(token) > 30
+    assert not any(token in word for word in command)
+    assert f"/?token={token}" in done.output
+    assert "warning: whoever has this address" in done.output

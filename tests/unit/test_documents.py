@@ -50,7 +50,7 @@ def test_no_file_names_a_path_of_some_machine():
 def test_what_is_made_of_the_code_is_up_to_date():
     """Settings, commands and the modules of the tree; ``make docs`` makes them again."""
     made = script("make_pages").pages()
-    assert {path.name for path in made} == {"architecture.md", "commands.md", "settings.md"}
+    assert {path.name for path in made} == {"access.md", "architecture.md", "commands.md", "settings.md"}
     assert not [path.name for path, text in made.items() if read(path) != text]
 
 

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from core.machine import own_addresses
 from pages.server.guard import HOSTS_VARIABLE, Guard
 
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
@@ -48,10 +49,11 @@ REFUSED = [
 class Visitor:
     """Speaks ASGI to the guard, as a server does for whoever connects."""
 
-    def __init__(self) -> None:
+    def __init__(self, way="local", server=None) -> None:
+        self.server = server
         self.origins: list[str | None] = []  # as they reached the page
         routes = [Route("/", self._page, methods=["GET", "POST"]), WebSocketRoute("/", self._talk)]
-        self.app = Guard(Starlette(routes=routes))
+        self.app = Guard(Starlette(routes=routes), lambda: way)
 
     async def _page(self, request: Request) -> PlainTextResponse:
         self.origins.append(request.headers.get("origin"))
@@ -81,6 +83,7 @@ class Visitor:
             sent.append(answer)
 
         about = {"path": "/", "raw_path": b"/", "query_string": b"", "root_path": "", "headers": raw, "http_version": "1.1"}
+        about["server"] = self.server
         asyncio.run(self.app(scope | about, receive, send))
         return sent
 
@@ -114,3 +117,42 @@ def test_a_link_from_elsewhere_opens_a_page_and_does_no_more(visitor):
     assert visitor.ask({"host": "localhost:8501"} | LINK) == (200, "in")
     assert visitor.ask({"host": "localhost:8501"} | LINK, "POST")[0] == 403
     assert not visitor.connects({"host": "localhost:8501"} | LINK)
+
+
+@pytest.mark.parametrize("server", [("192.168.1.5", 8501), ("10.0.0.1", 80), ("fe80::1%eth0", 8501), ("::ffff:10.0.0.1", 8501)])
+def test_a_console_that_asks_nobody_answers_no_connection_from_elsewhere(server):
+    """However it was started: the server framework may have been told another address than the settings have."""
+    visitor = Visitor(server=server)
+    assert visitor.ask({"host": "localhost:8501"})[0] == 403
+    assert not visitor.connects({"host": "localhost:8501"})
+    for way in ("sign-in", "token"):
+        assert Visitor(way, server).ask({"host": "localhost:8501"})[0] == 200
+
+
+@pytest.mark.parametrize("server", [("127.0.0.1", 8501), ("::1", 8501), ("a.sock", None), None])
+def test_a_connection_from_this_machine_is_answered(server):
+    assert Visitor(server=server).ask({"host": "localhost:8501"})[0] == 200
+
+
+def test_where_people_sign_in_this_machines_addresses_are_names_too():
+    own = next((each for each in sorted(own_addresses()) if "." in each and not each.startswith("127.")), None)
+    if own is None:
+        pytest.skip("this machine has no other IPv4 address")
+    open_to_all = Visitor("sign-in", (own, 8501))
+    assert open_to_all.ask({"host": f"{own}:8501", "origin": f"http://{own}:8501"}) == (200, "in")
+    assert open_to_all.ask({"host": f"{own}:8501", "origin": f"http://{own}:8502"})[0] == 403  # another program on it
+    assert open_to_all.ask({"host": "evil.example:8501"})[0] == 421  # a name that was pointed at it
+    assert Visitor().ask({"host": f"{own}:8501"})[0] == 421
+
+
+def test_a_name_counts_on_the_usual_ports_and_those_that_are_listed(monkeypatch):
+    monkeypatch.setenv(HOSTS_VARIABLE, "logos.example.com, other.example.com:8443, [2001:db8::1]:8444, 2001:db8::2, a b, :80")
+    visitor, host = Visitor(), {"host": "127.0.0.1:8501"}
+    for origin, wanted in {
+        "https://logos.example.com": 200, "http://logos.example.com": 200, "https://logos.example.com:8443": 403,
+        "https://other.example.com:8443": 200, "https://other.example.com": 403, "https://[2001:db8::1]:8444": 200,
+        "https://[2001:db8::2]": 200, "https://[2001:db8::2]:8444": 403,
+    }.items():  # fmt: skip
+        assert visitor.ask(host | {"origin": origin})[0] == wanted, origin
+    for name in ("logos.example.com", "other.example.com:9", "[2001:db8::1]", "[2001:db8::2]:1"):
+        assert visitor.ask({"host": name})[0] == 200, name

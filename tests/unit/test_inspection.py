@@ -14,7 +14,6 @@ from core.logos import favourites, sets
 from core.logos.dataset import load_logos
 from core.logos.favourites import Favourite
 from core.logos.similar import near_duplicates, perceptual_hash
-from core.logos.uploads import unpack
 from core.runs import trash
 from core.runs.records import claim, read_config
 from core.runs.run_dir import all_runs
@@ -107,7 +106,7 @@ def test_near_duplicates_are_found_and_others_are_not(tmp_path):
 
 
 def test_a_set_of_own_keeps_categories_and_splits_as_it_grows(home):
-    folder = sets.add_pictures(home, "mine", [(f"logo {i}.png", png(i)) for i in range(6)])
+    folder = sets.add_pictures(home, "mine", [(f"logo {i}.png", png(i)) for i in range(6)]).folder
     before = {logo.name: (logo.category, logo.split) for logo in load_logos(str(folder)).logos}
     assert len(before) == 6
     name = sorted(before)[0]
@@ -116,7 +115,7 @@ def test_a_set_of_own_keeps_categories_and_splits_as_it_grows(home):
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("in/logo 0.png", png(40))
         packed.writestr("new.png", png(41))
-    sets.add_pictures(home, "mine", unpack([("more.zip", archive.getvalue())]))
+    sets.add_pictures(home, "mine", [("more.zip", archive.getvalue())])
     after = {logo.name: (logo.category, logo.split) for logo in load_logos(str(folder)).logos}
     assert after[name] == ("complex", "test")
     assert {n: v for n, v in after.items() if n in before and n != name} == {n: v for n, v in before.items() if n != name}

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from core.errors import PictureError
-from core.logos.pictures import FORMATS, decode_picture, read_picture
+from core.logos.intake import read_picture
+from core.logos.pictures import FORMATS, decode_picture
 from tests.support.profiles import DISPLAY_P3, GAMMA, profile
 
 WIDTH, HEIGHT = 24, 16
@@ -181,15 +182,12 @@ BOX = '<rect width="20" height="20" fill="#06c"/>'
     [lambda d: d, gzip.compress, lambda d: b"\xef\xbb\xbf" + d, lambda d: b"\n <!-- a -->" + d],
     ids=["plain", "packed", "mark", "comment"],
 )
-def test_svgs_packed_or_not_whatever_their_name(pack, tmp_path):
+def test_svgs_packed_or_not(pack):
     data = pack(SVG.format(BOX).encode())
     found = decode_picture(data, None, 80)
     assert found.shape == (40, 80, 4)
     assert (found[20, 10] == (0, 0x66, 0xCC, 255)).all()
     assert found[20, 70, 3] == 0
-    for name in ("a.svgz", "a.svg", "a.png"):
-        (tmp_path / name).write_bytes(data)
-        assert read_picture(tmp_path / name, None, 80).shape == (40, 80, 4)
 
 
 @pytest.mark.parametrize(
@@ -197,11 +195,7 @@ def test_svgs_packed_or_not_whatever_their_name(pack, tmp_path):
     [
         ("<text>Logo</text>", "live text"),
         ("<text><tspan>Logo</tspan></text>", "live text"),
-        ("<foreignObject><p/></foreignObject>", "foreignObject"),
         ('<defs><pattern id="a"/></defs><rect fill="url(#a)"/>', "pattern"),
-        ("<script>1</script>", "script"),
-        ('<image href="other.png"/>', "another file"),
-        ('<image xlink:href="http://example.org/a.png"/>', "another file"),
         ("<rect>", "well-formed"),
     ],
 )
@@ -231,7 +225,7 @@ def test_what_is_no_svg_is_refused(data):
 
 
 def test_a_packed_svg_beyond_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr("core.logos.pictures.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("core.logos.pictures.MAX_SVG_BYTES", 1000)
     with pytest.raises(PictureError, match="limit"):
         decode_picture(gzip.compress(SVG.format(BOX + " " * 5000).encode()))
 

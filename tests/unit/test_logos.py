@@ -10,7 +10,8 @@ from PIL import Image
 from core.errors import LogosError, PictureError
 from core.logos.classify import classify
 from core.logos.dataset import Shares, load_logos, split_of, write_logos
-from core.logos.pictures import decode_picture, read_picture
+from core.logos.intake import read_picture
+from core.logos.pictures import decode_picture
 from core.logos.procedural import CATEGORIES, RECIPES, make_logo, make_logos
 from core.tracing.features import picture_features
 from tests.support.logos import draw_logo
@@ -48,7 +49,7 @@ def test_transparency_is_flattened_onto_the_background():
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "unreadable image"),
+        (b"hello", "no picture of a supported format"),
         (encoded(draw_logo(1), "PNG")[:120], "unreadable image"),
         (encoded(Image.new("RGB", (1, 1)), "PNG"), "1 x 1 pixels; each side needs at least 8"),
         (encoded(Image.new("RGB", (20, 20), "red"), "PNG"), "only one colour"),
@@ -61,7 +62,7 @@ def test_what_is_no_logo_is_refused_with_the_reason(data, reason):
 
 def test_a_picture_beyond_the_pixel_limit_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr("core.logos.pictures.MAX_PIXELS", 1000)
-    with pytest.raises(PictureError, match="48 x 48 pixels; the limit is 1000"):
+    with pytest.raises(PictureError, match="48 x 48 pixels; the limit is 1,000"):
         decode_picture(encoded(draw_logo(1), "PNG"))
 
 

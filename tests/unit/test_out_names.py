@@ -32,7 +32,7 @@ def write(out: Path, sources) -> list[str]:
 def test_hidden_files_and_what_a_zip_adds_are_no_pictures(folder):
     sources, skipped = find_pictures([folder, folder / "a.png", folder / "gone.png"])
     assert [source.name for source in sources] == ["B", "a", "a", "brands/a"]
-    assert [item.source for item in skipped] == [str(folder / "gone.png")]
+    assert [item.source for item in skipped] == [str(folder / "notes.txt"), str(folder / "gone.png")]
 
 
 def test_sub_folders_are_kept_and_names_are_told_apart(folder, tmp_path):

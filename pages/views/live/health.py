@@ -18,6 +18,7 @@ from pages.server.service import Console
 from pages.views import actions, chart_box
 from pages.views.charts import curves
 from pages.views.live.run_view import RunView
+from pages.views.text import plain
 from storage import queries
 
 Badge = Literal["gray", "blue", "orange", "red", "green"]
@@ -73,7 +74,7 @@ def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, ident
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(severity, color=COLOURS.get(severity, "orange"), icon=ICONS.get(severity))
-            st.markdown(f"**{alert.title}**")
+            st.markdown(f"**{plain(alert.title)}**")
             st.caption(f"step {step:,}")
         st.markdown(as_sentence(alert.evidence))
         st.caption(f"{alert.cause} {alert.remedy}")

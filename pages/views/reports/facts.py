@@ -17,6 +17,7 @@ from core.runs.event_types import AttemptStarted, BaselineMeasured, LogosLoaded,
 from core.runs.records import read_config, read_label, read_parent
 from core.runs.run_dir import RunDir
 from core.runs.small_files import Parent
+from core.tracing.allowed import checked
 from storage import export, queries
 from storage.queries import TimedEvent
 from storage.store import Store
@@ -121,7 +122,9 @@ class Files:
             return None
         try:
             data = read_small(path, MAX_FILE_BYTES)
-        except ValueError:  # DamagedFileError: too large, or no file
+            if data and path.suffix == ".svg":
+                checked(data)
+        except ValueError:  # DamagedFileError: too large, or no file; SvgError: none of ours
             self.n_left_out += 1
             return None
         if data is not None and len(data) > self._left:

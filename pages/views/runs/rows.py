@@ -73,9 +73,11 @@ def box(listed: Listed) -> None:
     """The box that picks a run for what is done with several."""
     key = f"pick.{listed.run_id}"
     st.session_state[key] = listed.run_id in picked()
-    st.checkbox(
-        f"Select {listed.label}", key=key, label_visibility="collapsed", on_change=lambda: pick([listed.run_id], st.session_state[key])
-    )
+    st.checkbox(f"Select {listed.label}", key=key, label_visibility="collapsed", on_change=_pick_one, args=(listed.run_id,))
+
+
+def _pick_one(run_id: str) -> None:
+    pick([run_id], bool(st.session_state[f"pick.{run_id}"]))
 
 
 def _cell(column: str, listed: Listed, shown: tables.RunRow, base: Listed | None) -> None:

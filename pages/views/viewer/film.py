@@ -15,9 +15,10 @@ from core.scheduling import films
 from core.scheduling.films import FilmJob, Request
 from core.scheduling.job import JobStatus
 from pages.server.service import Console
+from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import say, show_toasts
-from pages.views.text import bytes_text, duration_text
+from pages.views.text import bytes_text, duration_text, plain
 
 MIMES = {".mp4": "video/mp4", ".webm": "video/webm", ".webp": "image/webp", ".gif": "image/gif"}
 MAX_LOGOS, MAX_BESIDE, MAX_PICTURES = 12, 3, 16  # what a film may show
@@ -65,11 +66,12 @@ def _form(console: Console, run: RunDir, name: str, names: Sequence[str], others
         st.caption(f"{n_pictures} pictures side by side; a film can show at most {MAX_PICTURES}.")
 
 
+@acts("film.make", is_drawn=True)
 def _make(console: Console, request: Request) -> None:
     try:
         job = films.start(console.home, request)
     except (RunError, OSError) as error:
-        st.error(f"The film could not be started: {error}")
+        st.error(plain(f"The film could not be started: {error}"))
         return
     st.query_params["film"] = job.film_id
     st.rerun()
@@ -95,7 +97,7 @@ def _shown(job: FilmJob) -> None:
     elif status is JobStatus.CANCELLED:
         st.info("This film was cancelled.")
     else:
-        st.error(f"This film failed: {job.problem() or 'its process was killed'}")
+        st.error(plain(f"This film failed: {job.problem() or 'its process was killed'}"))
     with st.container(horizontal=True):
         if status is JobStatus.DONE and file is not None:
             st.download_button(
@@ -117,7 +119,7 @@ def _film(job: FilmJob, file: Path, result: dict[str, Any]) -> None:
     problems = [f"{p['logo']} at step {p['step']:,}: {p['word']}" for p in result["problems"] if {"logo", "step", "word"} <= set(p)]
     if problems:
         more = f"; and {len(problems) - N_PROBLEMS} more" if len(problems) > N_PROBLEMS else ""
-        st.warning(f"Some pictures could not be shown. {'; '.join(problems[:N_PROBLEMS])}{more}.")
+        st.warning(plain(f"Some pictures could not be shown. {'; '.join(problems[:N_PROBLEMS])}{more}."))
 
 
 @st.fragment(run_every="1s")
@@ -129,9 +131,15 @@ def _working(job: FilmJob) -> None:
     left = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left}" if now.n_all else now.what.capitalize())
-    st.button("Cancel", icon=":material/close:", key="film.cancel", on_click=job.cancel)
+    st.button("Cancel", icon=":material/close:", key="film.cancel", on_click=_cancel, args=(job,))
 
 
+@acts("film.cancel")
+def _cancel(job: FilmJob) -> None:
+    job.cancel()
+
+
+@acts("film.delete")
 def _delete(job: FilmJob) -> None:
     job.delete()
     st.query_params.pop("film", None)

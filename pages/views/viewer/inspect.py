@@ -13,7 +13,7 @@ from core.tracing.snippets import as_command, as_python, as_tracewright
 from core.tracing.svg_stats import SvgStats
 from pages.views.components.mount import before_after
 from pages.views.links import choose
-from pages.views.text import bytes_text, gain_text
+from pages.views.text import bytes_text, gain_text, plain
 from pages.views.viewer.versions import COVERS, Version, cover, stats_of
 
 N_SWATCHES = 24
@@ -30,7 +30,7 @@ def viewer(shown: str, picture: Picture, left: Version, right: Version, over: st
     """The two sides with the divider between them."""
     for version in (left, right):
         if version.problem:
-            st.warning(f"{version.title} can't be shown: {version.problem}.")
+            st.warning(plain(f"{version.title} can't be shown: {version.problem}."))
             return
     height, width = picture.pixels.shape[:2]
     before_after(shown, left.side, right.side, width, height, key, cover(picture, right, over))

@@ -17,9 +17,11 @@ from core.tracing.params import DEFAULTS, HIGH, LOW, NAMES, Params
 from core.tracing.picture import Picture
 from pages.server.service import Console
 from pages.views import chart_box
+from pages.views.access import acts
 from pages.views.charts import plots
 from pages.views.charts.pareto import front_of
 from pages.views.shell import room_for
+from pages.views.text import plain
 from pages.views.viewer import inspect
 from pages.views.viewer.versions import METHOD1, Version, Versions, measured, version_of
 
@@ -96,6 +98,11 @@ def explore(picture: Picture, digest: str, around: Params, n_before: int) -> lis
     return found
 
 
+@acts("picture.trace", is_drawn=True)
+def _try_more(name: str, tried: list[tuple[float, ...]], picture: Picture, digest: str, around: Params) -> None:
+    tried += explore(picture, digest, around, len(tried))
+
+
 def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
     """The chart, and the point that was clicked beside it."""
     picture = versions.picture
@@ -110,7 +117,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         key="explore",
         help="Converts the picture now; half of the settings are close to the agent's choice.",
     ):
-        tried += explore(picture, versions.digest, agent.params or DEFAULTS, len(tried))
+        _try_more(name, tried, picture, versions.digest, agent.params or DEFAULTS)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         room = room_for("trade-off", 480)
@@ -132,7 +139,7 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
                 f"**{shown.title}**: gain {shown.gain or 0:+.3f}, {int(points.loc[place, 'bytes']):,} bytes, visual error {points.loc[place, 'error']:.3f}"
             )
         if shown.problem:
-            st.warning(f"Can't be shown: {shown.problem}.")
+            st.warning(plain(f"Can't be shown: {shown.problem}."))
         elif shown.params is not None:
             st.image(shown.side.url, width="stretch", alt=shown.title)
             inspect.commands(shown.params, picture)

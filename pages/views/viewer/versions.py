@@ -11,12 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from core.environment.spec import pipeline_of
-from core.errors import ConfigError, RasterError
+from core.errors import ConfigError, RasterError, SvgError
 from core.logos import favourites
 from core.logos.vectors import vector_named
 from core.runs.records import peek_config
 from core.runs.run_dir import RunDir
 from core.search.baselines import method1
+from core.tracing.allowed import checked
 from core.tracing.outcome import gain as gain_of
 from core.tracing.params import BEST_SINGLE, DEFAULTS, NAMES, Params
 from core.tracing.picture import Measured, Picture, decode_png, encode_png
@@ -157,19 +158,30 @@ class Versions:
         params = Params.from_values([float(getattr(row, name)) for name in NAMES])
         if row.failure and not pd.isna(row.failure):
             return Version(title, b"", params, problem=f"the conversion failed ({row.failure})")
-        file = run.inside(str(row.svg)) if row.svg else None
-        try:
-            data = file.read_bytes() if file is not None else b""
-        except OSError:
-            data = b""
-        if not data:
-            data = self.traced(title, params).data
+        data = (kept_svg(run, str(row.svg)) if row.svg else b"") or self.traced(title, params).data
         return Version(title, data, params, float(row.ssim), float(row.gain), int(row.paths), _known(row.colour), _known(row.edge))
 
     def traced(self, title: str, params: Params, mode: Mode = "spline") -> Version:
         """Made here and now."""
         assert self.picture is not None
         return version_of(self.picture, self.digest, title, params, mode)
+
+
+def kept_svg(run: RunDir, relative: str) -> bytes:
+    """An SVG that a run has kept, as its log names it; nothing where it is gone, or is none that a tracer of ours draws."""
+    path = run.inside(relative) if relative else None
+    try:
+        return checked(path.read_bytes()) if path is not None else b""
+    except (OSError, SvgError):
+        return b""
+
+
+def kept_picture(run: RunDir, digest: str) -> bytes:
+    """The PNG of a run's picture; nothing where it is gone."""
+    try:
+        return run.picture_file(digest).read_bytes()
+    except OSError:
+        return b""
 
 
 def _known(value: Any) -> float | None:

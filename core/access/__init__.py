@@ -1,0 +1,1 @@
+"""Who may do what in a console: roles, the table of actions, their record, their limits, and whom the server answers at all."""
