@@ -28,7 +28,7 @@ def mark_all() -> None:
     mark_read(console.home, time.time())
 
 
-names = {run.run_id: tables.display_name(run) for run in all_runs(console.home)}
+names = tables.names_of(list(all_runs(console.home)))
 found = notices(console)
 seen = last_read_ts(console.home)
 reports = kept.by_event(console.home)

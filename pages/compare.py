@@ -13,17 +13,20 @@ from core.config.config import RunConfig
 from core.config.fields import flat
 from core.errors import ConfigError
 from core.paths import program
+from core.runs import baseline_run
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
-from pages.views import actions, chart_box, many_runs, tables
+from pages.views import actions, chart_box, gone, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.links import choose, choose_many
+from pages.views.live.run_view import view_to_end
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import plain
+from pages.views.viewer import together
 from pages.views.viewer.versions import kept_svg
 from storage import export, queries, run_comparison, sensitivity
 
@@ -32,15 +35,17 @@ console = begin("Compare")
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
 evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
+gone.tell_deleted(console, st.query_params.get_all("run"))
 if len(ids) < 2:
     actions.invite(console, "You need two evaluated runs to compare. Start another one.")
-names = tables.names_of([runs[i] for i in ids])
+names = tables.names_of(list(runs.values()))
+base = baseline_run.read(console.home)
+base = base if base in ids else None
 
 if "run" not in st.query_params:
-    st.query_params["run"] = ids[:2]
-with st.grid(4, min_column_width=220, vertical_alignment="bottom") as top:
-    with top.cell(column_span=3):
-        shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
+    st.query_params["run"] = [base, next(i for i in ids if i != base)] if base else ids[:2]
+with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choice"):
+    shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
     drawn = run_list(ids, shown, names, "run") if shown else []
     view = options()
 if not shown:
@@ -48,7 +53,8 @@ if not shown:
     st.stop()
 old = [run_id for run_id in shown if tables.is_scored_otherwise(runs[run_id])]
 if old and len(old) < len(shown):
-    st.warning(plain(f"{', '.join(names[run_id] for run_id in old)}: {tables.OLD_SCORE}."))
+    st.warning(f"{plain(', '.join(names[run_id] for run_id in old))}: {tables.OLD_SCORE}.")
+view = view_to_end(view, [runs[run_id] for run_id in drawn])
 colours = curves.run_colours(drawn, list(runs))
 figures = run_comparison.figures(console.store, shown)
 groups, _ = sensitivity.evaluated_groups(console.store, [runs[run_id] for run_id in drawn])
@@ -119,33 +125,57 @@ def draw_curves() -> None:
         chart_box.show(chart, "reward", "Reward per episode", series, view, can_pin=False)
 
 
+FIGURE_COLUMNS = {
+    "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
+    "against": st.column_config.NumberColumn("against baseline", format="%+.3f", help="Best gain less that of the baseline run."),
+    "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
+    "best_step": st.column_config.NumberColumn("at step", format="localized"),
+    "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
+    "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+    "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean colour distance (CIELAB)."),
+    "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How much edges differ (GMSD)."),
+    "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
+    "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
+    "n_logos": st.column_config.NumberColumn("logos"),
+}
+
+
 def figure_table() -> None:
     st.subheader("Figures")
+    held = None if base is None else run_comparison.figures(console.store, [base])["best_gain"].iloc[0]
     table = figures.assign(
+        against=[
+            None if held is None or i == base else gain - held for i, gain in zip(figures["run_id"], figures["best_gain"], strict=True)
+        ],
         run=[names[i] for i in figures["run_id"]],
         interval=[
             f"{low:+.3f} to {high:+.3f}" if low == low else "–" for low, high in zip(figures["gain_low"], figures["gain_high"], strict=True)
         ],
         status=[run_state(runs[i]).status.value.lower() for i in figures["run_id"]],
     )
+    if base is not None:
+        st.caption(f"Baseline run: **{plain(names[base])}**, best gain {held:+.3f}.")
     st.dataframe(
         table[
-            ["run", "status", "best_gain", "interval", "best_step", "final_gain", "ssim", "colour", "edge", "bytes", "minutes", "n_logos"]
+            [
+                "run",
+                "status",
+                "best_gain",
+                *(["against"] if base else []),
+                "interval",
+                "best_step",
+                "final_gain",
+                "ssim",
+                "colour",
+                "edge",
+                "bytes",
+                "minutes",
+                "n_logos",
+            ]
         ],
         hide_index=True,
         placeholder="–",
-        column_config={
-            "best_gain": st.column_config.NumberColumn("best gain", format="%+.3f"),
-            "interval": st.column_config.TextColumn("95% interval", help="Of the mean over the validation logos, by bootstrap."),
-            "best_step": st.column_config.NumberColumn("at step", format="localized"),
-            "final_gain": st.column_config.NumberColumn("final gain", format="%+.3f"),
-            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
-            "colour": st.column_config.NumberColumn("colour error", format="%.2f", help="Mean colour distance (CIELAB)."),
-            "edge": st.column_config.NumberColumn("edge error", format="%.4f", help="How much edges differ (GMSD)."),
-            "bytes": st.column_config.NumberColumn("bytes", format="%.0f"),
-            "minutes": st.column_config.NumberColumn("minutes", format="%.1f"),
-            "n_logos": st.column_config.NumberColumn("logos"),
-        },
+        column_config=FIGURE_COLUMNS,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
@@ -188,8 +218,9 @@ def logo_by_logo() -> None:
         st.caption("Choose a second run above.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        first = choose("From", shown, "from", default=shown[0], show=lambda i: names[i])
-        second = choose("To", shown, "to", default=shown[1], show=lambda i: names[i])
+        start = base if base in shown else shown[0]
+        first = choose("From", shown, "from", default=start, show=lambda i: names[i])
+        second = choose("To", shown, "to", default=next(i for i in shown if i != start), show=lambda i: names[i])
     if first == second:
         st.caption("Choose two different runs.")
         return
@@ -259,8 +290,8 @@ def _svg(data: bytes) -> str | None:
 
 
 draw_curves()
-TABS = ["Figures and settings", "Logo by logo", "Seeds", "Efficiency", "Importance"]
-tab_all, tab_pair, tab_seeds, tab_cost, tab_importance = st.tabs(TABS, key="tab", bind="query-params")
+TABS = ["Figures and settings", "Logo by logo", "Over time", "Seeds", "Efficiency", "Importance"]
+tab_all, tab_pair, tab_time, tab_seeds, tab_cost, tab_importance = st.tabs(TABS, key="tab", bind="query-params")
 if tab_all.open:
     with tab_all:
         figure_table()
@@ -268,6 +299,9 @@ if tab_all.open:
 if tab_pair.open:
     with tab_pair:
         logo_by_logo()
+if tab_time.open:
+    with tab_time:
+        together.panel(console, [runs[run_id] for run_id in drawn], names)
 if tab_seeds.open:
     with tab_seeds:
         many_runs.seeds_section(console, groups, names)
@@ -280,3 +314,4 @@ if tab_importance.open:
 st.caption(
     f"From the event logs in `{Path(console.home).name}`. Same as `{program()} runs compare`, `groups`, `efficiency` and `importance`."
 )
+gone.watch(console, shown)

@@ -16,12 +16,12 @@ from core.errors import ConfigError
 from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
-from pages.views import actions, chart_box, forms, tables
+from pages.views import actions, chart_box, forms, gone, tables
 from pages.views.access import acts
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
-from pages.views.links import choose
+from pages.views.links import choose, wanted
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
 from pages.views.shell import begin, path_of, say
@@ -222,11 +222,12 @@ def what_if(edited: CurriculumConfig) -> None:
 ids = list(runs)
 with_stages = [i for i in ids if has_stages(i)]
 run_id = ""
+begun_with = wanted("run", with_stages)
+gone.stop_if_deleted(console, begun_with)
 if with_stages:
-    wanted = st.query_params.get("run")
-    if wanted and wanted not in with_stages:
-        st.warning(plain(f"{names.get(wanted, wanted)} has no stages, so the newest run with a curriculum is shown."))
-    run_id = choose("Run", with_stages, "run", show=lambda i: names[i], width=420)
+    if begun_with not in with_stages:
+        st.warning(f"{plain(names.get(begun_with, begun_with))} has no stages, so the newest run with a curriculum is shown.")
+    run_id = choose("Run", with_stages, "run", begun_with, show=lambda i: names[i], width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:
         with tab_report:
@@ -237,3 +238,4 @@ if with_stages:
 else:
     st.info("No run has used a curriculum yet. Build one here, save it and train with it, or start from a preset on New run.")
     rules()
+gone.watch(console, [run_id] if run_id else [])

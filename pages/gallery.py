@@ -9,10 +9,10 @@ import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import NAMES
-from pages.views import actions, tables
+from pages.views import actions, gone, tables
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import scrubber
-from pages.views.links import choose
+from pages.views.links import choose, wanted
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text, plain
 from pages.views.viewer import film, inspect, pareto
@@ -38,15 +38,16 @@ console = begin("Gallery")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
 evaluated = queries.runs_with_pictures(console.store)
 ids = [run.run_id for run in runs if run.run_id in evaluated]
+begun_with = wanted("run", ids)
+gone.stop_if_deleted(console, begun_with)
 if not ids:
     actions.invite(console, "Nothing to compare yet. A run's SVGs appear here after its first evaluation, seconds after it starts.")
 
 labels = tables.names_of(runs)
-wanted = st.query_params.get("run")
-if wanted and wanted not in ids:
-    st.warning(plain(f"Run {wanted} has no evaluation yet, so the newest evaluated run is shown."))
+if begun_with not in ids:
+    st.warning(f"Run {plain(begun_with)} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
-    run_id = choose("Run", ids, "run", show=lambda i: f"{labels.get(i, i)}  ·  {i}")
+    run_id = choose("Run", ids, "run", begun_with, show=lambda i: labels[i])
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
@@ -230,3 +231,4 @@ with st.grid("auto", min_column_width=150, border=True, vertical_alignment="cent
                 type="tertiary",
                 width="stretch",
             )
+gone.watch(console, [run_id])

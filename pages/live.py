@@ -1,4 +1,4 @@
-"""A run as it happens: status, stages, curves, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
+"""A run as it happens: status, figures, curves, stages, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import pandas as pd
 import streamlit as st
 
 from core.paths import program
+from core.runs import baseline_run
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
-from core.runs.records import read_heartbeat, read_log_tail, read_parent, read_trial
+from core.runs.records import read_log_tail, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
-from pages.views import actions, chart_box, controls, tables
+from pages.views import actions, chart_box, gone, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.event_text import detail, text_of_decision
 from pages.views.first_visit import duration_of
-from pages.views.links import choose, choose_many
-from pages.views.live import charts, health
-from pages.views.live.run_view import PARENT_COLOUR, RunView
-from pages.views.shell import begin, path_of, redraw_when, show_toasts
-from pages.views.text import duration_text, gain_text, plain
+from pages.views.links import choose, choose_many, wanted
+from pages.views.live import charts, head, health
+from pages.views.live.run_view import PARENT_COLOUR, RunView, forks_of, view_to_end
+from pages.views.shell import begin, redraw_when, show_toasts
+from pages.views.text import plain
 from storage import queries
 
 REFRESH_S = 2
@@ -30,28 +31,31 @@ NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
 runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
+labels = tables.names_of(runs)
+ids = [run.run_id for run in runs]
+begun_with = wanted("run", ids)
+gone.stop_if_deleted(console, begun_with)
 if not runs:
     actions.invite(console, f"No runs yet. Start the quick run to see this page in action; it takes {duration_of(console, 'quick')}.")
 
-labels = tables.names_of(runs)
-ids = [run.run_id for run in runs]
-wanted = st.query_params.get("run")
-if wanted and wanted not in ids:
-    st.warning(plain(f"Run {wanted} was not found; it may have been deleted. The newest run is shown."))
+if begun_with not in ids:
+    st.warning(f"Run {plain(begun_with)} was not found; it may have been deleted. The newest run is shown.")
+start = begun_with if begun_with in ids else ids[0]
 
 
-def long_label(run_id: str) -> str:
-    """Streamlit tells options apart by what they are shown as: no two may look the same."""
-    stamp = f"  ·  {run_id[4:6]}-{run_id[6:8]} {run_id[9:11]}:{run_id[11:13]}" if run_id[:8].isdigit() else ""
-    return labels[run_id] if "·" in labels[run_id] else f"{labels[run_id]}{stamp}"
+def follow_switch() -> None:
+    st.toggle("Follow the latest run", key="follow", bind="query-params", help="Switch to each new run as it starts.")
 
 
-with st.grid(4, min_column_width=220, vertical_alignment="bottom"):
-    run_id = choose("Run", ids, "run", show=long_label)
-    others = choose_many("Compare with", [i for i in ids if i != run_id], "with", show=long_label, placeholder="other runs")
-    view = options()
+with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
+    run_id = choose("Run", ids, "run", start, show=lambda i: labels[i], width=300)
+    others = choose_many(
+        "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=300
+    )
+    view = options(more=follow_switch)
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
-    follows = st.toggle("Follow the latest run", key="follow", bind="query-params", help="Switch to each new run as it starts.")
+    head.links(run_id, actions.has_stages(runs[ids.index(run_id)]))
+follows = bool(st.session_state.get("follow"))
 
 run = runs[ids.index(run_id)]
 if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
@@ -59,6 +63,8 @@ if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
     st.query_params["run"] = ids[0]
     st.rerun()
 colours = curves.run_colours(shown, ids)
+view = view_to_end(view, [runs[ids.index(i)] for i in shown])
+forks = forks_of(run_id, runs)
 is_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
 parent = read_parent(run)
@@ -73,75 +79,6 @@ def run_view() -> RunView:
     return RunView(console, run, shown, ids, view, curve_colours, curve_labels, parent)
 
 
-def heading(row: tables.RunRow) -> None:
-    """Status, progress and what can be done."""
-    left, right = st.columns([1, 1], vertical_alignment="center")
-    with left, st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status])  # type: ignore[arg-type]
-        st.markdown(plain(row.state.reason or ""))
-        if row.state.is_stalled:
-            st.badge("no heartbeat for 30 s", color="orange", icon=":material/warning:")
-        health.lights(queries.events_of(console.store, run_id, [AlertRaised]))
-    with right, st.container(horizontal=True, horizontal_alignment="right"):
-        controls.buttons(console, row, "", is_large=True)
-        if row.config is not None and row.config.curriculum.enabled:
-            st.page_link(path_of("curriculum"), label="Curriculum", icon=":material/stairs:", query_params={"run": run_id})
-        st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run_id})
-    if row.config_error:
-        st.error(row.config_error)
-    if row.config is not None and row.config.version < 2:
-        st.caption(f"This run was {tables.OLD_SCORE}.")
-
-
-def origin() -> None:
-    """Where a fork came from, and whose trial a run is."""
-    trial = read_trial(run)
-    if trial is not None:
-        query = {"study": trial.study, "trial": str(trial.number)}
-        st.page_link(path_of("search"), label=f"Trial {trial.number} of {trial.study}", icon=":material/science:", query_params=query)
-    if parent is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Forked at step {parent.step:,} ({controls.checkpoint_name(parent.checkpoint)}) from")
-        name = labels.get(parent.run_id)
-        if name:
-            st.page_link(path_of("live"), label=plain(name), query_params={"run": parent.run_id})
-        else:
-            st.caption(f"{parent.run_id}, which was deleted together with its curve.")
-
-
-def workers_by_node(row: tables.RunRow) -> None:
-    """Where a run on a cluster converts; nothing of a run on this machine."""
-    if row.config is None or row.config.workers.backend != "ray" or row.state.status is not Status.RUNNING:
-        return
-    beat = read_heartbeat(run)
-    nodes = [f"{plain(node)}: {n}" for node, n in sorted(beat.nodes.items())] if beat is not None else []
-    st.caption(f":material/hub: Workers by node: {', '.join(nodes) or 'known after the first update'}")
-
-
-def figures(row: tables.RunRow) -> None:
-    rate = queries.recent_rate(console.store, run_id)
-    is_running = row.state.status is Status.RUNNING
-    left_text = "–"
-    if is_running and rate and row.total:
-        left_text = duration_text(max(row.total - row.step, 0) / rate / 60)
-    of = f" of {row.total:,}" if row.step < row.total else ""
-    st.progress(row.progress, text=f"{row.step:,}{of} steps" + (f" · about {left_text} left" if is_running and rate else ""))
-    workers_by_node(row)
-    if row.verdict.startswith("no better"):
-        st.caption(f":material/balance: At its best evaluation, this agent is {row.verdict} on the same validation logos.")
-    with st.grid(5, min_column_width=130):
-        st.metric(
-            "Best validation gain",
-            gain_text(row.best_gain),
-            help="Mean over the validation logos, relative to VTracer's defaults. 0 is equal to the defaults; +0.69 is half the error at the same size.",
-        )
-        st.metric("Latest gain", gain_text(row.last_gain))
-        st.metric("Episodes", f"{row.episodes:,}")
-        st.metric("Steps per second", f"{rate:.0f}" if rate else "–")
-        st.metric("Training time", duration_text(row.minutes) if row.minutes else "–")
-
-
 def stages(row: tables.RunRow, now: RunView) -> None:
     """The curriculum as a strip, its gate, what ended each stage, and buttons to control it."""
     if row.config is None or not row.config.curriculum.enabled:
@@ -154,7 +91,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
         if stage is not None:
             reached = f", now {share:.0%}" if pd.notna(share) else ""
             st.caption(
-                f"Stage **{name}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
+                f"Stage **{plain(str(name))}** passes at a success rate of {stage.success_threshold:.0%}{reached}. "
                 f"Success: SSIM at least {stage.target_ssim:g} and gain at least {stage.gain_needed():g}. "
                 f"It takes at least {row.config.curriculum.min_episodes:,} episodes and at most {stage.max_episodes:,}."
             )
@@ -185,7 +122,7 @@ def waiting(row: tables.RunRow) -> bool:
     elif row.state.status is Status.QUEUED:
         st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error(plain(f"This run failed before its first step: {row.state.reason}"))
+        st.error("This run failed before its first step; its log is below.")
     else:
         st.info("This run has no episodes yet.")
     return True
@@ -255,27 +192,32 @@ def events(now: RunView) -> None:
 def top() -> None:
     chart_box.redraw_if_asked()
     show_toasts()
+    if not run.path.is_dir():
+        st.rerun()  # deleted elsewhere: the page says so
     st.session_state["drawn"] = statuses()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store, [run_id])))
     now_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
     now = run_view()
-    heading(row)
-    origin()
-    figures(row)
-    stages(row, now)
+    head.heading(console, row)
+    head.figures(console, row, base_row())
     if waiting(row):
+        head.origin(row, labels, forks)
         return
-    warnings_of(run_id)
     zoom_state(view)
     charts.side_by_side(now, ("gain", "reward"))
     charts.pins(now)
+    stages(row, now)
+    head.origin(row, labels, forks)
+    warnings_of(run_id)
 
 
 @st.fragment(run_every=f"{TABS_REFRESH_S}s" if is_live else None)
 def below() -> None:
     chart_box.redraw_if_asked()
+    if not run.path.is_dir():
+        return
     now = run_view()
     drawn = {name: lambda names=names: charts.grid(now, names) for name, names in charts.TABS.items()} | {
         "Losses": lambda: charts.losses(now),
@@ -296,6 +238,14 @@ def exports() -> None:
         actions.export_buttons(console.store, run, "live")
 
 
+def base_row() -> tables.RunRow | None:
+    """The baseline run, unless it is the one that is shown."""
+    base = baseline_run.read(console.home)
+    if base is None or base not in ids or base == run_id:
+        return None
+    return tables.run_rows([runs[ids.index(base)]], queries.run_overview(console.store, [base]))[0]
+
+
 def statuses() -> list[Status]:
     return [run_state(runs[ids.index(i)]).status for i in shown]
 
@@ -303,6 +253,8 @@ def statuses() -> list[Status]:
 def is_stale() -> bool:
     """Whether a status changed while the page's own clock stands still, or there is a newer run to follow."""
     newest = max((found.run_id for found in all_runs(console.home)), default="")
+    if not run.path.is_dir():
+        return True
     return (not is_live and statuses() != st.session_state.get("drawn")) or (bool(follows) and newest > ids[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.config.config import RunConfig
+from core.config.fields import walk_fields
 from core.config.text import load_config, parse_yaml, presets, problems, to_yaml, validate
 from core.curriculum import library
 from core.errors import ConfigError, LogosError, RunError
@@ -22,7 +24,7 @@ from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
 from core.scheduling import queue
 from core.tracing.params import DEFAULTS
-from pages.views import actions, controls, forms, tables
+from pages.views import actions, controls, forms, kept_form, tables
 from pages.views.access import may
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
@@ -51,6 +53,7 @@ def fork_of() -> tuple[RunDir, str] | None:
 
 
 forked = fork_of()
+start = queue.checkpoint_step(forked[0].checkpoints / forked[1]) if forked else 0
 
 
 def source() -> tuple[str, dict[str, Any], str]:
@@ -63,7 +66,9 @@ def source() -> tuple[str, dict[str, Any], str]:
             config = validate(parse_yaml(text.decode("utf-8", errors="replace"), uploaded.name))
             return f"upload.{digest}", config.model_dump(mode="json"), f"From {plain(uploaded.name)}."
         except ConfigError as error:
-            st.error(f"{uploaded.name} can't be used:\n\n" + "\n".join(f"- {plain(line)}" for line in str(error).splitlines()))
+            st.error(
+                f"{plain(uploaded.name)} can't be used:\n\n" + "\n".join(f"- {forms.with_labels(line)}" for line in str(error).splitlines())
+            )
     if forked is not None:
         parent, checkpoint = forked
         config = queue.fork_config(parent, checkpoint)
@@ -73,7 +78,7 @@ def source() -> tuple[str, dict[str, Any], str]:
     if clone:
         try:
             config = read_config(find_run(Path(clone).name, console.home))
-            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {clone}. Edit it, or choose a preset."
+            return f"clone.{clone}", config.model_dump(mode="json"), f"A copy of {plain(clone)}. Edit it, or choose a preset."
         except (RunError, ConfigError) as error:
             st.error(plain(f"{clone} can't be cloned: {error}"))
     name = str(st.session_state.get("preset") or "quick")
@@ -91,7 +96,7 @@ def source() -> tuple[str, dict[str, Any], str]:
 
 def forget_clone() -> None:
     """Choosing a preset leaves the copy of a run."""
-    for name in ("clone", "fork", "from", "curriculum"):
+    for name in ("clone", "fork", "from", "curriculum", kept_form.CHANGED):
         st.query_params.pop(name, None)
 
 
@@ -151,7 +156,23 @@ def estimate(config: RunConfig) -> str:
         if measured
         else f"at a typical {rate:.0f} steps per second; no run on this machine has been measured yet"
     )
-    return f"About **{duration_text(minutes)}** for {config.total_timesteps:,} steps, {basis}."
+    return f"About **{duration_text(minutes)}** for {config.planned_steps(start):,} steps, {basis}."
+
+
+def rounding(data: dict[str, Any]) -> dict[str, str]:
+    """{setting: what becomes of it}: steps that are no multiple of a rollout are rounded up."""
+    rollout = get_number(data, "ppo.n_steps") * get_number(data, "n_envs")
+    total = get_number(data, "total_timesteps")
+    if rollout < 1 or total < 1:
+        return {}
+    n = -(-(max(total - start, 0)) // rollout)
+    ends = start + n * rollout
+    return {"total_timesteps": f"Rounded up to {ends:,}: {n:,} rollouts of {rollout:,} steps."} if ends != total else {}
+
+
+def get_number(data: dict[str, Any], name: str) -> int:
+    value = forms.get_setting(data, name)
+    return value if isinstance(value, int) else 0
 
 
 def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple[str, dict[str, Any], str]:
@@ -167,6 +188,18 @@ def with_curriculum(version: str, settings: dict[str, Any], about: str) -> tuple
     return f"{version}.curriculum.{name}", settings, f"{about} With the curriculum {name}."
 
 
+def not_ready(found: dict[str, str]) -> str:
+    """Which settings need a change, by their labels; what is wrong with each stands at it, and what is of none of them is said here."""
+    at_fields = {name for name, _ in walk_fields(RunConfig)}
+    labels = [f"**{forms.label_of(name)}**" for name in found if name in at_fields]
+    stages = ["**Curriculum**: its stages"] if any(name.startswith("curriculum.stages.") for name in found) else []
+    general = [
+        forms.with_labels(text) for name, text in found.items() if name not in at_fields and not name.startswith("curriculum.stages.")
+    ]
+    lines = [*general, *([f"See {', '.join([*labels, *stages])}."] if labels or stages else [])]
+    return "Not ready to start:\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
 names = list(presets())
 halves = st.grid(3, min_column_width=230, gap="large")
 left, right = halves.cell(column_span=2), halves.cell()
@@ -178,10 +211,14 @@ with left:
         with st.popover("YAML file", icon=":material/upload:"):
             st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
     version, settings, about = with_curriculum(*source())
+    unchanged = copy.deepcopy(settings)
+    settings = kept_form.restored(version, settings)
     st.caption(about)
-    _, errors = check(st.session_state.get(f"draft.{version}", settings))
+    drafted = st.session_state.get(f"draft.{version}", settings)
+    _, errors = check(drafted)
+    notes = rounding(drafted)
 
-    forms.fields(forms.basic_names(), settings, version, errors)
+    forms.fields(forms.basic_names(), settings, version, errors, notes=notes)
     with st.expander("Curriculum", icon=":material/stairs:", expanded=bool(settings["curriculum"]["enabled"])):
         st.caption(
             "Stages run in order. An episode succeeds when it reaches the stage's SSIM and gain; enough successes in the window pass the stage."
@@ -192,7 +229,7 @@ with left:
         forms.fields([name for name in forms.section_names("curriculum") if name not in shown], settings, version, errors, 3)
         for name, text in errors.items():
             if name.startswith("curriculum.stages"):
-                st.caption(f":red[{text}]")
+                st.caption(f":red[{forms.with_labels(text)}]")
     sections = {
         "PPO": "ppo",
         "Environment and reward": "env",
@@ -221,7 +258,8 @@ with left:
 
 st.session_state[f"draft.{version}"] = settings
 config, errors_now = check(settings)
-if set(errors_now) != set(errors):
+kept_form.keep(unchanged, config.model_dump(mode="json") if config is not None else settings)
+if set(errors_now) != set(errors) or rounding(settings) != notes:
     st.rerun()  # so that each message stands at its setting
 
 with right, st.container(border=True):
@@ -238,11 +276,11 @@ with right, st.container(border=True):
             with st.expander(f"{len(skipped)} files skipped", icon=":material/warning:"):
                 st.dataframe([{"file": Path(s).name, "reason": reason} for s, reason in skipped], hide_index=True)
     if config is None:
-        st.error("Not ready to start:\n\n" + "\n".join(f"- {plain(text)}" for text in errors_now.values()))
+        st.error(not_ready(errors_now))
     else:
         st.markdown(estimate(config))
         for problem_text in preflight(config, console.home):
-            st.warning(problem_text[:1].upper() + problem_text[1:] + ".")
+            st.warning(forms.with_labels(problem_text[:1].upper() + problem_text[1:] + "."))
     if (
         st.button(
             "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"

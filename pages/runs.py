@@ -2,90 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
 import streamlit as st
 
-from core.runs import trash
-from core.runs.run_dir import RunDir, all_runs, unlisted
-from core.runs.status import Status, run_state
+from core.runs import baseline_run, shelf
+from core.runs.run_dir import all_runs, unlisted
+from core.runs.status import Status
 from pages.views import actions, controls, first_visit, tables, take_home
+from pages.views.runs import rows, several
+from pages.views.runs.choices import Choices, menu
+from pages.views.runs.lines import Listed, folded, ordered, wanted
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
-from pages.views.text import duration_text, gain_text, plain
+from pages.views.text import gain_text, plain
 from storage import export, queries
 
-PAGE_SIZE = 15
-COLUMNS = [2.1, 1.9, 1.1, 1.2, 2.2]
+PAGE_SIZE, MAX_EXPORTED = 15, 200
 
 console = begin("Runs")
 
 
-def header_row() -> None:
-    with st.container(key="runs-header"):
-        columns = st.columns(COLUMNS)
-    for column, text in zip(columns, ("Run", "Progress", "Best gain", "Duration", ""), strict=True):
-        column.caption(text)
+def everything() -> list[Listed]:
+    """All runs, the newest first, by what is known of them without their episodes."""
+    figures = queries.run_figures(console.store).set_index("run_id")
+    gains, minutes = figures["best_gain"].to_dict(), figures["minutes"].to_dict()
+    runs = list(all_runs(console.home))[::-1]
+    labels = tables.names_of(runs)
+    return [Listed(*shelf.look(run), labels[run.run_id], number(gains.get(run.run_id)), number(minutes.get(run.run_id))) for run in runs]
 
 
-def run_row(row: tables.RunRow) -> None:
-    run = row.run
-    name, progress, gain, duration, buttons = st.columns(COLUMNS, vertical_alignment="center")
-    with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(path_of("live"), label=f"**{plain(row.name)}**", query_params={"run": run.run_id}, help=run.run_id)
-        st.badge(row.state.status.value.capitalize(), color=tables.STATUS_COLOURS[row.state.status], help=plain(row.state.reason) or None)  # type: ignore[arg-type]
-        if row.problems:
-            st.badge("Damaged", color="red", icon=":material/broken_image:", help=plain("\n\n".join(row.problems)))
-    steps = f"{row.step:,} of {row.total:,} steps" if row.step < row.total else f"{row.step:,} steps"
-    progress.progress(row.progress, text=f"{row.stage.replace('_', ' ')} · {steps}" if row.stage else steps)
-    gain.markdown(f"**{gain_text(row.best_gain)}**", help=row.verdict.capitalize() or None)
-    if row.verdict.startswith("no better"):
-        gain.caption("no better than the best single setting")
-    duration.markdown(duration_text(row.minutes) if row.minutes else "–")
-    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        controls.buttons(console, row, f"{run.run_id}.")
-        with st.popover("More", icon=":material/more_vert:", type="tertiary"):
-            more(row)
+def number(value: object) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type]
 
 
-def more(row: tables.RunRow) -> None:
-    """Everything else that can be done with a run."""
-    run = row.run
-    for problem in row.problems:
-        st.warning(plain(problem), icon=":material/broken_image:")
-    if row.state.reason:
-        st.caption(plain(row.state.reason))
-    if row.n_bad:
-        st.caption(f"{row.n_bad} lines of its log could not be read and are ignored.")
-    if row.n_newer:
-        st.caption(f"{row.n_newer} events were written by a newer version of Tracewright and are not shown; update to see them.")
-    st.page_link(path_of("live"), label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
-    st.page_link(path_of("gallery"), label="Gallery", icon=":material/imagesmode:", query_params={"run": run.run_id})
-    st.page_link(path_of("new_run"), label="Clone as new", icon=":material/content_copy:", query_params={"clone": run.run_id})
-    if row.best_gain is not None:
-        st.page_link(path_of("models"), label="Register as a model", icon=":material/inventory_2:", query_params={"run": run.run_id})
-    controls.pause(row, f"more.{run.run_id}.")
-    controls.resume_choice(console, row, f"more.{run.run_id}.")
-    st.text_input(
-        "Name", value=row.name, key=f"name.{run.run_id}", on_change=actions.rename, args=(run, f"name.{run.run_id}"), max_chars=80
-    )
-    actions.export_buttons(console.store, run, f"runs.{run.run_id}")
-    is_live = row.state.status.is_live
-    hidden = trash.is_archived(run)
-    with st.container(horizontal=True):
-        st.button(
-            "Unarchive" if hidden else "Archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=(run, not hidden),
-            icon=":material/unarchive:" if hidden else ":material/archive:", help="Hides it from this list; its files stay.",
-        )  # fmt: skip
-        st.button(
-            "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=(run,), disabled=is_live, icon=":material/delete:",
-            help="You can restore it within a week." if not is_live else "Stop the run first.",
-        )  # fmt: skip
-
-
-def studies(rows: list[tables.RunRow]) -> None:
+def studies(runs: Sequence[Listed]) -> None:
     """The trials of studies, a line per study; each run of them stands in the list where it is asked for."""
-    groups: dict[str, list[tables.RunRow]] = {}
-    for row in rows:
-        if row.study:
-            groups.setdefault(row.study, []).append(row)
+    groups: dict[str, list[Listed]] = {}
+    for row in runs:
+        if row.facts.study:
+            groups.setdefault(row.facts.study, []).append(row)
     if not groups:
         return
     n = sum(len(trials) for trials in groups.values())
@@ -95,118 +51,108 @@ def studies(rows: list[tables.RunRow]) -> None:
         for study, trials in groups.items():
             counts = {status: sum(row.state.status is status for row in trials) for status in Status}
             told = ", ".join(f"{k} {status.value.lower()}" for status, k in counts.items() if k)
-            best = max((row.best_gain for row in trials if row.best_gain is not None), default=None)
+            best = max((row.gain for row in trials if row.gain is not None), default=None)
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link(path_of("search"), label=f"**{plain(study)}**", query_params={"study": study}, width="content")
                 st.caption(f"{told} · best gain {gain_text(best)}")
         st.toggle("Show them among the other runs", key="trials")
 
 
-def undo() -> None:
-    """What was just deleted or archived, with an undo button."""
-    done = st.session_state.get("undo")
-    if done:
-        what, run_id = done
-        with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(f"**{run_id}** was {'deleted' if what == 'delete' else 'archived'}.")
-            back = (console, run_id) if what == "delete" else (RunDir(console.home / run_id), False)
-            st.button(
-                "Undo",
-                icon=":material/undo:",
-                key="undo.button",
-                on_click=actions.restore if what == "delete" else actions.archive,
-                args=back,
-            )
+def controls_row(runs: Sequence[Listed]) -> tuple[list[Listed], Choices, str]:
+    """What is looked for and how, and what begins something new; returns what is to be listed, in its order."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Find", placeholder="Name, tag, note or status", key="find", bind="query-params", width=260)
+        choices = menu(console.home)
+        with_trials = bool(st.session_state.get("trials")) or choices.group == "study"
+        found = ordered(wanted(runs, text, choices.hides_finished, bool(st.session_state.get("archived")), with_trials), choices.sort)
+        told = f"Train on the built-in logos: {first_visit.duration_of(console, 'quick')} on this machine."
+        if st.button("Quick run", icon=":material/play_arrow:", help=told):
+            actions.start_preset(console, "quick")
+        st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
+        st.download_button(
+            "Table as CSV", lambda: as_csv(found), "runs.csv", "text/csv", on_click="ignore", icon=":material/download:", key="export.runs",
+            help="The list as shown.",
+        )  # fmt: skip
+        take_home.open_button("export", [run.run_id for run in found[:MAX_EXPORTED]])
+        take_home.open_button("import")
+    return found, choices, text
 
 
-def deleted() -> None:
-    found = trash.discarded(console.home)
-    if not found:
-        return
-    with st.expander(f"{len(found)} deleted run{'s' if len(found) > 1 else ''}", icon=":material/delete:"):
-        st.caption("Deleted for good after a week.")
-        for run in found[:20]:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"{plain(tables.display_name(run))} · {run.run_id}")
-                st.button("Restore", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, run.run_id), type="tertiary")
-        st.button("Free disk space now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
+def as_csv(found: Sequence[Listed]) -> bytes:
+    runs = {run.run_id: run.facts.run for run in found}
+    rows = {row.run.run_id: row for row in tables.run_rows(list(runs.values()), queries.run_overview(console.store))}
+    return export.to_csv(tables.table_frame([rows[run_id] for run_id in runs], baseline_run.read(console.home)))
 
 
-def read_rows(runs: list[RunDir]) -> list[tables.RunRow]:
-    return tables.run_rows(runs, queries.run_overview(console.store))
+def listing(found: Sequence[Listed], choices: Choices, base: Listed | None) -> None:
+    """The lines of the page that is shown."""
+    lines = folded(found, choices.group, rows.unfolded())
+    n_pages = max((len(lines) - 1) // PAGE_SIZE + 1, 1)
+    page = st.pagination(n_pages, key="page") if n_pages > 1 and hasattr(st, "pagination") else 1
+    shown = lines[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    runs = [line.runs[0].facts.run for line in shown if not line.is_group]
+    known = {row.run.run_id: row for row in tables.run_rows(runs, queries.run_overview(console.store, [run.run_id for run in runs]))}
+    rows.header(choices)
+    for line in shown:
+        if line.is_group:
+            rows.group(line, line.key in rows.unfolded(), base)
+        else:
+            rows.row(console, line, known[line.runs[0].run_id], choices, base)
 
 
-first_rows = read_rows(list(all_runs(console.home)))
-is_any_live = any(row.state.status.is_moving for row in first_rows)
+unused = [everything()]  # what the page was begun with, for the first time that the list is drawn
+is_any_live = any(run.state.status.is_moving for run in unused[0])
 
 
 @st.fragment(run_every="2s" if is_any_live else None)
 def table() -> None:
     show_toasts()
-    undo()
-    everything = read_rows(list(all_runs(console.home)))
-    n_archived = sum(trash.is_archived(row.run) for row in everything)
-    rows = [row for row in everything if st.session_state.get("archived") or not trash.is_archived(row.run)]
-    if is_any_live != any(row.state.status.is_moving for row in everything):
+    several.undo(console)
+    runs = unused.pop() if unused else everything()
+    st.session_state["listed"] = [run.run_id for run in runs]
+    if is_any_live != any(run.state.status.is_moving for run in runs):
         st.rerun()  # the last live run ended (or one began): stop (or start) the clock
     for line in unlisted(console.home):
-        st.warning(plain(f"{line}."))
-    if not everything:
+        st.warning(f"{plain(line)}.")
+    if not runs:
         first_visit.first_visit(console)
-        deleted()
+        several.deleted(console)
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Find", placeholder="Name, status or stage", key="find", bind="query-params", width=280)
-        listed = [row for row in rows if text or not row.study or st.session_state.get("trials")]
-        wanted = [
-            row for row in listed if text.lower() in f"{row.name} {row.run.run_id} {row.state.status} {row.stage} {row.study}".lower()
-        ]
-        if st.button(
-            "Quick run",
-            icon=":material/play_arrow:",
-            help=f"Train on the built-in logos: {first_visit.duration_of(console, 'quick')} on this machine.",
-        ):
-            actions.start_preset(console, "quick")
-        st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
-        st.download_button(
-            "Table as CSV",
-            lambda: export.to_csv(tables.table_frame(wanted)),
-            "runs.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            key="export.runs",
-            help="The list as shown.",
-        )
-        take_home.open_button("export", [row.run.run_id for row in wanted])
-        take_home.open_button("import")
-    waiting = [row for row in rows if row.state.status is Status.QUEUED]
-    if waiting:
-        with st.expander(f"Queue: {len(waiting)} waiting", expanded=True, icon=":material/hourglass_top:"):
-            controls.queue_list(console, {row.run.run_id: row.name for row in rows})
-    studies(rows)
-    n_pages = max((len(wanted) - 1) // PAGE_SIZE + 1, 1)
-    page = st.pagination(n_pages, key="page") if n_pages > 1 and hasattr(st, "pagination") else 1
-    header_row()
-    for row in wanted[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]:
-        run_row(row)
-    if not wanted:
-        st.info(
-            f"No run matches “{text}”."
-            if text
-            else "All runs are archived."
-            if not listed and not rows
-            else "All runs are trials of studies."
-        )
+    known = {run.run_id: run for run in runs}
+    found, choices, text = controls_row(runs)
+    if any(run.state.status is Status.QUEUED for run in runs):
+        with st.expander("Queue", expanded=True, icon=":material/hourglass_top:"):
+            controls.queue_list(console, {run.run_id: run.label for run in runs})
+    if choices.group != "study":
+        studies(runs)
+    several.bar(console, known)
+    if found:
+        listing(found, choices, known.get(baseline_run.read(console.home) or ""))
+    else:
+        st.info(nothing(text, runs, choices))
+    n_archived = sum(run.facts.is_archived for run in runs)
     if n_archived:
         st.toggle(f"Show the {n_archived} archived", key="archived")
-    deleted()
+    several.deleted(console)
 
 
-def is_moving() -> bool:
-    return any(run_state(run).status.is_moving for run in all_runs(console.home))
+def nothing(text: str, runs: Sequence[Listed], choices: Choices) -> str:
+    """Why no run is listed."""
+    if text:
+        return f"No run matches “{plain(text)}”."
+    if all(run.facts.is_archived for run in runs):
+        return "All runs are archived."
+    return "No run is unfinished." if choices.hides_finished else "All runs are trials of studies."
+
+
+def has_changed() -> bool:
+    """Whether runs came, went or began to move while the list's own clock stands still."""
+    if is_any_live:
+        return False
+    runs = list(all_runs(console.home))[::-1]
+    return [run.run_id for run in runs] != st.session_state.get("listed") or any(shelf.known_state(run).status.is_moving for run in runs)
 
 
 take_home.panel(console)
 table()
-redraw_when(lambda: not is_any_live and is_moving())
+redraw_when(has_changed)

@@ -163,7 +163,7 @@ def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) ->
 runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
 evaluated = queries.runs_with_pictures(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
-labels = tables.names_of([runs[i] for i in ids])
+labels = tables.names_of(list(runs.values()))
 ways = {
     "a logo of a run": lambda: from_run(ids, runs, labels),
     "a built-in logo": from_sample,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -17,27 +19,45 @@ from typing import Self
 import duckdb
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from core.runs.events import CHUNK_BYTES, read_new_lines
 from core.runs.run_dir import EVENTS_FILE, all_runs
 from storage.store import Store
 
 log = logging.getLogger("tracewright.ingest")
-SCAN_S = 1.0
+SCAN_S, MAX_SCAN_S = 1.0, 10.0
 UNREADABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)  # of a value in a line, not of the disk
 MIN_PAUSE_S = 0.05  # bursts of appends become one transaction
+SCANNING_SHARE = 0.05  # of a core, that the scans of a home with thousands of runs may take
+WATCHED = 32  # runs, those that began last: each watch is a thread
+Stamp = tuple[int, int, int]  # time of change, size and inode of a log
 
 
-def catch_up(store: Store, home: Path, offsets: dict[str, int], failed: dict[str, str] | None = None) -> int:
+def catch_up(
+    store: Store,
+    home: Path,
+    offsets: dict[str, int],
+    failed: dict[str, str] | None = None,
+    stamps: dict[str, Stamp] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> int:
     """Take in all whole lines that are new; ``offsets`` is kept up to date. Returns the number of events.
 
-    ``failed``: {run id: why its log can't be read}, kept up to date; one such run does not hold the others.
+    ``failed``: {run id: why its log can't be read}, kept up to date; one such run does not hold the others. ``stamps``: of the logs when they
+    were read last, kept up to date; one that has not changed since is not opened. Ends early once ``is_over``.
     """
     n_events, seen = 0, set()
     failed = {} if failed is None else failed
     for run in all_runs(home):
+        if is_over():
+            return n_events
         seen.add(run.run_id)
+        stamp = _stamp(run.events_file) if stamps is not None else None
+        if stamps is not None and stamp is not None:
+            if stamps.get(run.run_id) == stamp and run.run_id in offsets:
+                continue
+            stamps[run.run_id] = stamp  # before the log is read: what comes meanwhile changes it again
         try:
             n_events += read_new(store, run.run_id, run.events_file, offsets)
             failed.pop(run.run_id, None)
@@ -46,12 +66,22 @@ def catch_up(store: Store, home: Path, offsets: dict[str, int], failed: dict[str
             if failed.get(run.run_id) != problem:
                 log.warning("%s: %s", run.run_id, problem)
             failed[run.run_id] = problem
+            if stamps is not None:
+                stamps.pop(run.run_id, None)
     for gone in set(failed) - seen:
         del failed[gone]
     for gone in set(offsets) - seen:
         store.forget(gone)
         del offsets[gone]
     return n_events
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int], told: Callable[[int], None] | None = None) -> int:
@@ -105,7 +135,8 @@ class Ingest:
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._observer: BaseObserver | None = None
-        self._watched: set[str] = set()
+        self._watched: dict[str, ObservedWatch] = {}  # the one that began last at the end
+        self._stamps: dict[str, Stamp] = {}
         self.failed: dict[str, str] = {}  # {run id: why its log can't be read}
         self.error = ""
 
@@ -132,25 +163,32 @@ class Ingest:
             if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
                 self._store.reopen()
             self._offsets = self._store.offsets()
+            self._stamps.clear()
         except Exception as worse:  # the disk is still full, perhaps; the next scan comes here again
             self.error = str(worse)
 
     def _watch_new_runs(self) -> None:
-        """Watch each run's own folder, not what lies below: checkpoints and SVGs come and go there."""
+        """Watch the own folder of each of the newest runs, not what lies below: checkpoints and SVGs come and go there."""
         if self._observer is None:
             return
-        for run in all_runs(self._home):
-            if run.run_id not in self._watched:
-                self._watched.add(run.run_id)
-                with contextlib.suppress(OSError):
-                    self._observer.schedule(_Wake(self._wake), str(run.path))
+        newest = {run.run_id: run for run in list(all_runs(self._home))[-WATCHED:]}
+        for run_id in set(self._watched) - set(newest):
+            watch = self._watched.pop(run_id)
+            if os.path.isdir(watch.path):  # the watch of one that is gone ends by itself
+                with contextlib.suppress(KeyError, OSError):
+                    self._observer.unschedule(watch)
+        for run_id, run in newest.items():
+            if run_id not in self._watched:
+                with contextlib.suppress(OSError):  # no watches left, or it is gone already: the scan finds it
+                    self._watched[run_id] = self._observer.schedule(_Wake(self._wake), str(run.path))
 
     def _work(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
+            began = time.thread_time()
             try:
                 self._watch_new_runs()
-                catch_up(self._store, self._home, self._offsets, self.failed)
+                catch_up(self._store, self._home, self._offsets, self.failed, self._stamps, self._stop.is_set)
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again
                 if str(error) != self.error:
@@ -158,4 +196,4 @@ class Ingest:
                 self.error = str(error)
                 self._start_over(error)
             self._stop.wait(MIN_PAUSE_S)
-            self._wake.wait(SCAN_S)
+            self._wake.wait(min(max(SCAN_S, (time.thread_time() - began) / SCANNING_SHARE), MAX_SCAN_S))

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from core.cli import data, learn, records, sensitivity
+from core.cli import data, labels, learn, records, sensitivity
 from core.cli.baselines import app as baselines_app
 from core.cli.batches import app as batches_app
 from core.cli.bench import bench
@@ -49,8 +49,8 @@ for command in (
     cluster,
 ):
     app.command()(command)
-for of_many in sensitivity.COMMANDS:
-    runs_app.command()(of_many)
+for of_runs in (*labels.COMMANDS, *sensitivity.COMMANDS):
+    runs_app.command()(of_runs)
 app.command("import")(data.import_)
 app.add_typer(runs_app, name="runs")
 app.add_typer(search_app, name="search")

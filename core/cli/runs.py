@@ -11,6 +11,7 @@ from typing import Annotated, get_args
 import typer
 
 from core.cli.common import Json, RunName, clear_errors, result
+from core.cli.labels import labels_of
 from core.config.installation import SETTINGS_FILE, SEVERITIES, read_settings
 from core.config.text import load_config
 from core.errors import ConfigError, RunError
@@ -19,7 +20,7 @@ from core.logos.dataset import load_logos
 from core.notifications.addresses import masked, send
 from core.notifications.notices import KINDS, Notice, notice_of
 from core.paths import program, runs_home
-from core.runs import trash
+from core.runs import baseline_run, trash
 from core.runs.events import read_events
 from core.runs.records import read_config, write_command
 from core.runs.requirements import check_preflight, preflight
@@ -34,12 +35,22 @@ app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, control an
 def list_runs(as_json: Json = False) -> None:
     """List all runs, newest first."""
     with clear_errors():
-        rows, left_out = [overview(run) for run in reversed(list(all_runs(runs_home())))], unlisted(runs_home())
+        home = runs_home()
+        base = baseline_run.read(home)
+        rows, left_out = [overview(run) | labels_of(run) for run in reversed(list(all_runs(home)))], unlisted(home)
+        held = next((row["best_gain"] for row in rows if row["run_id"] == base), None)
+        for row in rows:
+            row["against_baseline"] = None if held is None or row["best_gain"] is None else row["best_gain"] - held
 
         def text() -> None:
             for row in rows:
                 gain = "" if row["best_gain"] is None else f"gain {row['best_gain']:.3f}"
-                total = "?" if row["total_timesteps"] is None else row["total_timesteps"]
+                if row["run_id"] == base:
+                    gain += " (baseline)"
+                elif row["against_baseline"] is not None:
+                    gain += f" ({row['against_baseline']:+.3f})"
+                gain += "".join(f" #{tag}" for tag in row["tags"])
+                total = "?" if row["planned_steps"] is None else row["planned_steps"]
                 print(f"{row['run_id']:<45} {row['status']:<12} {row['step']:>9} / {total:<9} {gain}")
                 if row["verdict"].startswith("no better"):
                     print(f"    {row['verdict']}")
@@ -50,7 +61,7 @@ def list_runs(as_json: Json = False) -> None:
             if not rows:
                 print(f"no runs yet: {program()} train --config configs/quick.yaml")
 
-        result({"runs": rows, "unlisted": left_out}, as_json, text)
+        result({"runs": rows, "baseline": base, "unlisted": left_out}, as_json, text)
 
 
 @app.command("show")

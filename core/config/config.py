@@ -367,8 +367,7 @@ class RunConfig(Section):
         if n < 2:
             raise ValueError("ppo.n_steps * n_envs = 1 is too short for an update; it must be at least 2")
         if n % b:
-            near = sorted({max(n // b, 1) * b, (n // b + 1) * b})
-            hint = " or ".join(str(x) for x in near)
+            hint = " or ".join(str(x) for x in sorted({max(n // b, 1) * b, (n // b + 1) * b}))
             raise ValueError(f"ppo.n_steps * n_envs = {n} is not a multiple of ppo.batch_size = {b}; try {hint} steps")
         if self.n_envs % self.ppo.group_size:
             raise ValueError(f"n_envs = {self.n_envs} is not a multiple of ppo.group_size = {self.ppo.group_size}")
@@ -382,3 +381,7 @@ class RunConfig(Section):
     def rollout_steps(self) -> int:
         """Steps per update, over all environments."""
         return self.ppo.n_steps * self.n_envs
+
+    def planned_steps(self, start: int = 0) -> int:
+        """The step that a training from ``start`` ends at: the first end of a rollout with all of ``total_timesteps``."""
+        return start + -(-max(self.total_timesteps - start, 0) // self.rollout_steps) * self.rollout_steps

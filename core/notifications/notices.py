@@ -27,6 +27,7 @@ from core.runs.status import Status
 READ_FILE = "alerts_read.json"
 TOLD = (AlertRaised, ActionTaken, WarningGiven, WorkerLost, Ended, StageEnded, AttemptStarted, EvaluationEnded)
 KINDS = tuple(record.kind for record in TOLD)  # no other event gives a notice
+ASKED = "asked to stop"  # how the reason of a run begins that a person stopped: no cause for a warning
 _ENDED: dict[str, Severity] = {Status.FAILED.value: "severe", Status.STOPPED.value: "warning"}
 
 
@@ -78,7 +79,8 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
             text = record.reason + (f"; validation gain {record.gain:+.3f}" if record.gain is not None else "")
             if Status(record.status) is Status.UNKNOWN:
                 return "warning", "Run ended with an unknown status", text, "ended", True
-            return _ENDED.get(record.status, "info"), f"Run {record.status.lower()}", text, "ended", True
+            by_hand = record.status == Status.STOPPED.value and record.reason.startswith(ASKED)
+            return "info" if by_hand else _ENDED.get(record.status, "info"), f"Run {record.status.lower()}", text, "ended", True
         case StageEnded():
             text = f"{record.name}: {record.why or record.reason}"
             return "info", f"Stage {record.reason.replace('_', ' ')}", text, f"stage {record.name}", True

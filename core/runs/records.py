@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -82,7 +82,13 @@ def write_config(run: RunDir, config: RunConfig) -> None:
 def read_label(run: RunDir) -> dict[str, str]:
     """Name and note as last edited: {"name": ..., "note": ...}, empty where never edited."""
     label = read_or_none(run.label_file, Label) or Label()
-    return {key: value for key, value in asdict(label).items() if value is not None}
+    return {key: value for key, value in (("name", label.name), ("note", label.note)) if value is not None}
+
+
+def read_tags(run: RunDir) -> tuple[str, ...]:
+    """The run's tags, in the order in which they were given."""
+    label = read_or_none(run.label_file, Label)
+    return tuple(label.tags) if label else ()
 
 
 def problems(run: RunDir) -> list[str]:
@@ -95,8 +101,10 @@ def problems(run: RunDir) -> list[str]:
     return [*found, *damage(run)]
 
 
-def write_label(run: RunDir, name: str, note: str = "") -> None:
-    write_aside(run.label_file, json.dumps({"v": 1, "name": name, "note": note}).encode(), within=run.path)
+def write_label(run: RunDir, name: str, note: str = "", tags: Sequence[str] | None = None) -> None:
+    """``tags``: None to leave those that are there."""
+    kept = list(read_tags(run) if tags is None else tags)
+    write_aside(run.label_file, json.dumps({"v": 1, "name": name, "note": note, "tags": kept}).encode(), within=run.path)
 
 
 def write_heartbeat(run: RunDir, beat: Heartbeat) -> None:

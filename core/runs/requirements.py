@@ -112,4 +112,4 @@ def estimated_rate(config: RunConfig, measured: float | None) -> float:
 
 def estimated_minutes(config: RunConfig, measured: float | None) -> float:
     """How long a run is going to take."""
-    return config.total_timesteps / estimated_rate(config, measured) / 60 + STARTUP_MINUTES
+    return config.planned_steps() / estimated_rate(config, measured) / 60 + STARTUP_MINUTES

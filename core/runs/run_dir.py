@@ -138,18 +138,20 @@ class RunDir:
 def all_runs(home: Path) -> Iterator[RunDir]:
     """Every run of a home, oldest name first; a run that lost its config or its log is one still."""
     try:
-        paths = sorted(home.iterdir())
+        with os.scandir(home) as entries:
+            names = sorted(entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir())
     except OSError:  # it is not there yet, or no folder
         return
-    for path in paths:
-        if _ID.fullmatch(path.name) and _is_run(path):
+    for name in names:
+        if _has_run(path := home / name):
             yield RunDir(path)
 
 
 def unlisted(home: Path) -> list[str]:
     """What holds a run and is not listed, a line each with why and what to do."""
     try:
-        names = sorted(path.name for path in home.iterdir() if not _ID.fullmatch(path.name) and _is_run(path))
+        with os.scandir(home) as entries:
+            names = sorted(entry.name for entry in entries if not _ID.fullmatch(entry.name) and _is_run(home / entry.name))
     except OSError:
         return []
     return [
@@ -166,8 +168,13 @@ def is_run_id(name: str) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a folder is a run's: it holds a config or a log, of whatever kind."""
-    return os.path.isdir(path) and any(os.path.lexists(path / name) for name in (CONFIG_FILE, EVENTS_FILE))
+    """Whether a folder is a run's."""
+    return os.path.isdir(path) and _has_run(path)
+
+
+def _has_run(folder: Path) -> bool:
+    """Whether a folder holds a config or a log, of whatever kind."""
+    return any(os.path.lexists(f"{folder}/{name}") for name in (CONFIG_FILE, EVENTS_FILE))
 
 
 def find_run(name: str, home: Path) -> RunDir:

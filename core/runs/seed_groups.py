@@ -80,7 +80,7 @@ def group_runs(runs: Iterable[RunDir], digests: Mapping[str, str] | None = None)
 
 def _labels(groups: Sequence[list[tuple[RunDir, RunConfig]]]) -> list[str]:
     """A label per group: what its runs' names have in common; where two groups share that, what differs in their settings beside it."""
-    names = [_common([read_label(run).get("name") or config.name or run.run_id for run, config in group]) for group in groups]
+    names = [common_name([read_label(run).get("name") or config.name or run.run_id for run, config in group]) for group in groups]
     found = list(names)
     for name in {name for name in names if names.count(name) > 1}:
         alike = [i for i, other in enumerate(names) if other == name]
@@ -95,7 +95,8 @@ def _labels(groups: Sequence[list[tuple[RunDir, RunConfig]]]) -> list[str]:
     return found
 
 
-def _common(names: Sequence[str]) -> str:
+def common_name(names: Sequence[str]) -> str:
+    """What names have in common at their start, without the number of a seed."""
     if len(set(names)) == 1:
         return names[0]
     n_common = next((i for i, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))

@@ -115,10 +115,28 @@ class Spawned:
 
 @dataclass(frozen=True)
 class Label:
-    """Name and note as last edited; None where never edited."""
+    """Name and note as last edited, None where never edited; tags in the order in which they were given."""
 
     name: Text | None = None
     note: Text | None = None
+    tags: list[Annotated[str, Field(max_length=40)]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The run of a home that the others are held against."""
+
+    run_id: Text
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """How the list of runs was last looked at: its columns, order, grouping, and whether finished runs are left out."""
+
+    columns: list[Annotated[str, Field(max_length=40)]]
+    sort: Annotated[str, Field(max_length=40)] = ""
+    group: Annotated[str, Field(max_length=40)] = ""
+    hides_finished: bool = False
 
 
 @dataclass(frozen=True)

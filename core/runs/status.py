@@ -21,6 +21,7 @@ from core.runs.records import (
     peek_config,
     problems,
     read_heartbeat,
+    read_parent,
     read_process,
     read_pruning,
     read_queue_entry,
@@ -224,10 +225,11 @@ def overview(run: RunDir) -> dict[str, Any]:
             if isinstance(event.data, Ended | EvaluationEnded | AttemptStarted):
                 best, told = _gain_of(event.data), _verdict_of(event.data)
                 break
-    try:
-        total: int | None = peek_config(run).total_timesteps
-    except ConfigError:
-        total = None
+    total: int | None = None
+    planned: int | None = None
+    with suppress(ConfigError):
+        config, parent = peek_config(run), read_parent(run)
+        total, planned = config.total_timesteps, config.planned_steps(parent.step if parent else 0)
     trial = read_trial(run)
     return {
         "run_id": run.run_id,
@@ -235,6 +237,7 @@ def overview(run: RunDir) -> dict[str, Any]:
         "reason": state.reason,
         "step": step,
         "total_timesteps": total,
+        "planned_steps": planned,
         "best_gain": best,
         "verdict": told,
         "study": trial.study if trial else None,

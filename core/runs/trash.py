@@ -46,7 +46,15 @@ def discarded(home: Path) -> list[RunDir]:
     """The deleted runs that can be put back, the one deleted last first."""
     folder = _folder(home)
     found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    return [RunDir(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    return [RunDir(path) for path in sorted(found, key=lambda path: discarded_ts(RunDir(path)), reverse=True)]
+
+
+def discarded_ts(run: RunDir) -> float:
+    """When a deleted run was deleted, in seconds since 1970; 0 where it is gone for good."""
+    try:
+        return run.path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def restore(home: Path, run_id: str) -> RunDir:

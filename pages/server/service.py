@@ -28,7 +28,7 @@ from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
 from core.reports.reporter import Reporter
-from core.runs import trash
+from core.runs import shelf, trash
 from core.runs.records import problems
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
@@ -101,11 +101,25 @@ def serve(home: Path) -> Iterator[Console]:
         scheduler = parts.enter_context(Scheduler(home))
         reporter = parts.enter_context(Reporter(home, scheduler.is_acting))
         notifier = parts.enter_context(Notifier(home, scheduler.is_acting, listener=reporter.note))
+        parts.enter_context(_warm(home))
         _console = Console(home, store, ingest, scheduler, notifier, reporter)
         try:
             yield _console
         finally:
             _console = None
+
+
+@contextlib.contextmanager
+def _warm(home: Path) -> Iterator[None]:
+    """Have a thread look at every run once, while nobody has asked for the list of them yet."""
+    over = threading.Event()
+    thread = threading.Thread(target=shelf.warm, args=(home, over.is_set), name="shelf", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
 
 
 def end_in_time(patience_s: float = END_S) -> None:

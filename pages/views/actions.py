@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from core.config.config import RunConfig
 from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
-from core.runs import trash
+from core.runs import baseline_run, trash
 from core.runs.records import peek_config, read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
@@ -20,6 +21,7 @@ from pages.views.access import acts
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
+from pages.views.tables import display_name
 from pages.views.text import plain
 from storage import export, queries
 from storage.store import Store
@@ -97,7 +99,7 @@ def invite(console: Console, text: str) -> None:
 
 @acts("run.stop")
 def stop(run: RunDir, force: bool = False) -> None:
-    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; the last checkpoint is kept")
+    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it can be resumed from its last checkpoint")
 
 
 @acts("run.pause")
@@ -145,35 +147,94 @@ def rename(run: RunDir, key: str) -> None:
     _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 
+@acts("run.tag")
+def tag(run: RunDir, key: str) -> None:
+    """Give a run the tags of a field, in which they are separated by commas."""
+    wanted = str(st.session_state.get(key, "")).split(",")
+    _tell(lambda: baseline_run.write_tags(run, [text.lstrip("#") for text in map(str.strip, wanted)]), "Tags saved")
+
+
+@acts("run.note")
+def note(run: RunDir, key: str) -> None:
+    text = str(st.session_state.get(key, ""))
+    _tell(lambda: baseline_run.write_note(run, text), "Note saved")
+
+
+@acts("run.baseline")
+def set_baseline(console: Console, run: RunDir | None) -> None:
+    """Have every run held against this one; None for against none."""
+    done = f"Runs are now held against {display_name(run)}" if run else "There is no baseline run any more"
+    _tell(lambda: baseline_run.choose(console.home, run.run_id if run else None), done)
+
+
+def delete(runs: Sequence[RunDir]) -> None:
+    """Out of everything; every open list of runs offers to put them back."""
+    _each(_delete, runs, "Deleted")
+
+
+def archive(runs: Sequence[RunDir], is_archived: bool = True) -> None:
+    done = _each(_archive if is_archived else _unarchive, runs, "Archived" if is_archived else "Unarchived")
+    st.session_state["archived_last"] = [run.run_id for run in done] if is_archived else []
+
+
+def restore(console: Console, run_ids: str | Sequence[str]) -> None:
+    ids = [run_ids] if isinstance(run_ids, str) else run_ids
+    _each(_restore, [RunDir(console.home / run_id) for run_id in ids], "Restored")
+
+
+Done = list[RunDir]
+
+
 @acts("run.delete")
-def delete(run: RunDir) -> None:
-    """Out of everything; the Runs page offers to put it back."""
-    st.session_state["undo"] = ("delete", run.run_id)
-    _tell(lambda: trash.discard(run), f"Deleted {run.run_id}")
+def _delete(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.discard(run), run, done)
 
 
 @acts("run.archive")
-def archive(run: RunDir, is_archived: bool = True) -> None:
-    st.session_state["undo"] = ("archive", run.run_id) if is_archived else None
-    _tell(lambda: trash.archive(run, is_archived), f"{run.run_id} {'archived' if is_archived else 'unarchived'}")
+def _archive(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.archive(run), run, done)
+
+
+@acts("run.archive")
+def _unarchive(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.archive(run, False), run, done)
 
 
 @acts("run.restore")
-def restore(console: Console, run_id: str) -> None:
-    st.session_state["undo"] = None
-    _tell(lambda: trash.restore(console.home, run_id), f"{run_id} restored")
+def _restore(run: RunDir, done: Done) -> None:
+    _do(lambda: trash.restore(run.path.parent, run.run_id), run, done)
+
+
+def _do(act: Callable[[], object], run: RunDir, done: Done) -> None:
+    """``done``: takes the run where it goes well; else it is said why it does not."""
+    try:
+        act()
+    except (RunError, OSError) as error:
+        say(str(error), ":material/warning:")
+    else:
+        done.append(run)
+
+
+def _each(act: Callable[[RunDir, Done], None], runs: Sequence[RunDir], said: str) -> Done:
+    """Do something with each of several runs, each of them an action of its own; returns those for which it went well."""
+    names = {run.run_id: display_name(run) for run in runs}  # before they are gone
+    done: Done = []
+    for run in runs:
+        act(run, done)
+    if done:
+        say(f"{said} {names[done[0].run_id] if len(done) == 1 else f'{len(done)} runs'}")
+    return done
 
 
 @acts("trash.empty")
 def empty_trash(console: Console) -> None:
-    st.session_state["undo"] = None
     _tell(lambda: trash.empty(console.home), "Deleted for good")
 
 
 def _tell(act: object, done: str) -> None:
     try:
         act()  # type: ignore[operator]
-    except (RunError, OSError) as error:
+    except (RunError, ConfigError, OSError) as error:
         say(str(error), ":material/warning:")
     else:
         say(done)

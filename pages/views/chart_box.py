@@ -44,6 +44,14 @@ def show(
             st.caption(" · ".join(told))
 
 
+def empty(name: str, title: str, awaited: str, height: int = 0) -> None:
+    """In place of a chart that has nothing to show yet: its title, and what it waits for; ``height``: of the chart, in pixels."""
+    with st.container(key=f"box-{name.replace('.', '-').replace('/', '-')}", gap="small"):
+        st.markdown(f"**{title}**")
+        with st.container(border=True, height=height or "content", vertical_alignment="center", horizontal_alignment="center"):
+            st.caption(awaited, width="content")
+
+
 def choose(chart: Chart, name: str, title: str, data: pd.DataFrame, selection: str, note: str = "") -> dict[str, Any] | None:
     """Draw a chart of points one of which can be clicked; returns the one that is, None without."""
     _head(chart, name, title, data, can_pin=False)

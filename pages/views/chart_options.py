@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -23,27 +23,27 @@ def _clear(name: str) -> None:
     st.session_state["redraw"] = True  # of all of the page, also from within a fragment
 
 
-def options(smoothing: float = SMOOTHING) -> View:
-    """Draw the controls in a row and return what they say."""
-    axis = AXES[st.selectbox("X axis", list(AXES), key="x", bind="query-params", on_change=_clear, args=("zoom",))]
-    weight = st.slider(
-        "Smoothing",
-        0.0,
-        0.99,
-        smoothing,
-        0.01,
-        key="smooth",
-        bind="query-params",
-        help="Weight of the moving average; the faint line shows the measured values.",
-    )
-    with st.popover("Scales", icon=":material/tune:", width="stretch"):
+def options(smoothing: float = SMOOTHING, more: Callable[[], None] | None = None) -> View:
+    """Draw the controls in a menu and return what they say; ``more`` draws what else a page has there."""
+    with st.popover("View", icon=":material/tune:", width="content", key="view"):
+        axis = AXES[st.selectbox("X axis", list(AXES), key="x", bind="query-params", on_change=_clear, args=("zoom",))]
+        weight = st.slider(
+            "Smoothing",
+            0.0,
+            0.99,
+            smoothing,
+            0.01,
+            key="smooth",
+            bind="query-params",
+            help="Weight of the moving average; the faint line shows the measured values.",
+        )
         is_log = st.toggle("Logarithmic y axis", key="log", bind="query-params")
         ignores = st.toggle(
             "Ignore outliers",
             value=True,
             key="outliers",
             bind="query-params",
-            help="The y axis omits the outermost 1 % at each end.",
+            help="The y axis shows what all but outliers lie in; small triangles at its edge mark those.",
         )
         has_band = st.toggle(
             "Show range",
@@ -52,6 +52,8 @@ def options(smoothing: float = SMOOTHING) -> View:
             bind="query-params",
             help="A band from the lowest to the highest value behind each point; only while readable, for up to eight runs.",
         )
+        if more is not None:
+            more()
     return View(axis, float(weight), bool(is_log), bool(ignores), bool(has_band), window_of(st.query_params.get("zoom", "")))
 
 
@@ -109,7 +111,7 @@ def run_list(ids: Sequence[str], chosen: Sequence[str], labels: dict[str, str], 
 def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: dict[str, str], parameter: str, fixed: str) -> None:
     """The list itself, made only while it is open."""
     redraw_if_asked()
-    menu = st.popover("Show and hide", icon=":material/checklist:", width="stretch", key="runs", on_change="rerun")
+    menu = st.popover("Show and hide", icon=":material/checklist:", width="content", key="runs", on_change="rerun")
     if not menu.open and "match" not in st.query_params:
         return
     with menu:

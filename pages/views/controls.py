@@ -21,8 +21,14 @@ def checkpoint_name(name: str) -> str:
     return f"step {int(name.removeprefix('step-')):,}" if name.startswith("step-") else CHECKPOINTS.get(name, name)
 
 
-def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = False) -> None:
-    """The next thing one would do with a run, large on its own page."""
+def stop_help(n_lost: int) -> str:
+    """What a stop keeps and what it discards."""
+    lost = f"Discards the {n_lost:,} steps since the last checkpoint. " if n_lost else "Discards nothing: the last checkpoint is of now. "
+    return f"{lost}You can resume from that checkpoint."
+
+
+def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = False, n_lost: int | None = None) -> None:
+    """The next thing one would do with a run, large on its own page; ``n_lost``: steps since its last checkpoint, where known."""
     run, status = row.run, row.state.status
     if status.is_live:
         if status is Status.PAUSED:
@@ -31,8 +37,10 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
             pause(row, key)
         left = local.kill_in_s(run)
         if left is None:
-            help_text = "Keeps the last checkpoint; you can resume from it."
+            help_text = "Keeps the last checkpoint; you can resume from it." if n_lost is None else stop_help(n_lost)
             st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=help_text)
+            if n_lost:
+                st.caption(f"discards {n_lost:,} steps", width="content")
         else:
             label = f"Kill in {left:.0f} s" if left > 0 else "Kill"
             help_text = "The run was asked to stop. If it doesn't, kill it; the last checkpoint is kept."

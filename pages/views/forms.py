@@ -6,6 +6,7 @@ the command line says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +18,7 @@ from pydantic.fields import FieldInfo
 from core.config.config import CATEGORIES, RunConfig, StageConfig
 from core.config.fields import is_basic, range_text, unit, walk_fields
 from core.config.fields import kind as kind_of
+from pages.views.text import plain
 
 Data = dict[str, Any]
 
@@ -122,8 +124,17 @@ def label_of(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "") -> Any:
-    """Draw one setting and return what is in it."""
+def with_labels(text: str) -> str:
+    """A message of the model, for people: each setting by its label rather than its key, what a file says as it stands."""
+    names = sorted((name for name, _ in walk_fields(RunConfig)), key=len, reverse=True)
+    found = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?![\w.])" for name in names))
+    parts = re.split(found, text)
+    told = [label_of(match.group()) for match in found.finditer(text)]
+    return "".join(plain(part) + (f"*{told[i]}*" if i < len(told) else "") for i, part in enumerate(parts))
+
+
+def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "", note: str = "") -> Any:
+    """Draw one setting and return what is in it; ``error`` and ``note`` stand below it."""
     kind, key = kind_of(info), f"set.{version}.{name}"
     about = info.description or ""
     allowed = range_text(info)
@@ -149,7 +160,9 @@ def field(name: str, info: FieldInfo, value: Any, version: str, error: str = "")
     else:
         result = st.text_input(label, value="" if value is None else str(value), **common)
     if error:
-        st.caption(f":red[{error}]")
+        st.caption(f":red[{with_labels(error)}]")
+    elif note:
+        st.caption(note)
     return result
 
 
@@ -171,13 +184,17 @@ def _int_list(text: str) -> Any:
         return text  # the model says what is wrong with it
 
 
-def fields(names: Iterable[str], data: Data, version: str, errors: dict[str, str], n_columns: int = 2) -> None:
-    """Draw settings in columns and put what is in them into ``data``."""
+def fields(
+    names: Iterable[str], data: Data, version: str, errors: dict[str, str], n_columns: int = 2, notes: dict[str, str] | None = None
+) -> None:
+    """Draw settings in columns and put what is in them into ``data``; ``notes``: {setting: what is said below it}."""
     infos = dict(walk_fields(RunConfig))
     columns = st.columns(n_columns)
     for i, name in enumerate(names):
         with columns[i % n_columns]:
-            put_setting(data, name, field(name, infos[name], get_setting(data, name), version, errors.get(name, "")))
+            put_setting(
+                data, name, field(name, infos[name], get_setting(data, name), version, errors.get(name, ""), (notes or {}).get(name, ""))
+            )
 
 
 def model_fields(model: type[BaseModel], section: str, data: Data, version: str, skip: tuple[str, ...] = ()) -> None:

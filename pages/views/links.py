@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+STAYS = "stays"  # what a visit of a page began with, until another page is opened
+
 
 def choose(label: str, options: Sequence[str], parameter: str, default: str = "", show: Callable[[str], str] = str, **more: Any) -> str:
     """A select box over ``options`` whose value is the address's ``parameter``; ``default`` (else the first) is not written there."""
@@ -25,6 +27,18 @@ def choose_many(label: str, options: Sequence[str], parameter: str, show: Callab
     """The same for any number of options."""
     st.session_state[parameter] = [value for value in st.query_params.get_all(parameter) if value in options]
     return list(st.multiselect(label, options, format_func=show, key=parameter, on_change=_write, args=(parameter, None), **more))
+
+
+def wanted(parameter: str, options: Sequence[str]) -> str:
+    """What the address names, else what this visit of the page began with: a run that is new does not take its place.
+
+    It is kept in the session and not written into the address, where it would stand between a visitor and the page before.
+    """
+    named = st.query_params.get(parameter)
+    if named:
+        return named
+    kept: dict[str, str] = st.session_state.setdefault(STAYS, {})
+    return kept.setdefault(parameter, options[0]) if options else kept.get(parameter, "")
 
 
 def drop_parameters(*parameters: str) -> None:

@@ -10,13 +10,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
+from core.runs import shelf
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.status import Status, run_state
+from core.runs.status import Status
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import access, guide
 from pages.views.components.mount import keys
-from pages.views.tables import display_name
+from pages.views.links import STAYS
+from pages.views.tables import display_name, names_of
 from pages.views.text import plain
 from pages.views.toasts import say as say
 from pages.views.toasts import show_toasts as show_toasts
@@ -51,10 +53,17 @@ def navigation() -> st.Page:
     )
 
 
-@st.fragment(run_every="5s")
 def redraw_when(is_stale: Callable[[], bool]) -> None:
     """Draw the whole page again when what it was drawn from has changed, also where its own clock stands still."""
-    if is_stale():
+    _redraw(is_stale, [True])
+
+
+@st.fragment(run_every="5s")
+def _redraw(is_stale: Callable[[], bool], is_new: list[bool]) -> None:
+    """``is_new``: emptied as the page is drawn, when nothing can have changed yet and a look would cost as much as the page."""
+    if is_new:
+        is_new.clear()
+    elif is_stale():
         st.rerun()
 
 
@@ -90,6 +99,7 @@ def begin(title: str) -> service.Console:
     if before != title:
         st.session_state["page"] = title
         st.session_state.pop("drawn_here", None)
+        st.session_state.pop(STAYS, None)
         if before is not None:
             st.session_state["veil"] = veil
             veil.html(VEIL)
@@ -124,8 +134,9 @@ def notices(console: service.Console) -> list[Notice]:
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
     access.show_person()
-    states = [(run, run_state(run).status) for run in all_runs(console.home)]
+    states = [(run, shelf.known_state(run).status) for run in all_runs(console.home)]
     live = [run for run, status in states if status.is_live]
+    names = names_of([run for run, _ in states]) if live else {}
     n_waiting = sum(status is Status.QUEUED for _, status in states)
     found = notices(console)
     with st.container():
@@ -134,7 +145,7 @@ def _sidebar(console: service.Console) -> None:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
             for run in live[:5]:
-                label = plain(display_name(run))
+                label = plain(names[run.run_id])
                 st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")

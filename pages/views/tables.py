@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,17 +13,19 @@ from pydantic import BaseModel
 
 from core.config.config import RunConfig
 from core.errors import ConfigError
-from core.runs.records import peek_config, problems, read_label, read_trial
+from core.runs import shelf
+from core.runs.records import peek_config, problems, read_label, read_parent, read_tags, read_trial
 from core.runs.run_dir import RunDir
-from core.runs.status import RunState, Status, run_state
-from core.statistics import verdict
+from core.runs.status import RunState, Status
+from core.statistics import TIE, verdict
+from pages.views.text import gain_text
 
 STATUS_COLOURS = {
     Status.QUEUED: "gray",
     Status.RUNNING: "blue",
     Status.PAUSED: "yellow",
     Status.COMPLETED: "green",
-    Status.STOPPED: "orange",
+    Status.STOPPED: "gray",
     Status.FAILED: "red",
     Status.INTERRUPTED: "orange",
     Status.PRUNED: "gray",
@@ -62,6 +66,35 @@ class RunRow:
     problems: list[str]
     verdict: str = ""  # on the best evaluation, against the best single setting
     study: str = ""  # whose trial it is; empty for a run of its own
+    last_ts: float | None = None  # of the newest event
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+    def elapsed_minutes(self, now: float) -> float:
+        """Minutes of training so far; of a run that is live the time since its last event counts too."""
+        since = now - self.last_ts if self.state.status is Status.RUNNING and self.last_ts else 0.0
+        return self.minutes + max(since, 0.0) / 60
+
+    @property
+    def headline(self) -> str:
+        """The run in one sentence; empty before its first evaluation."""
+        if self.best_gain is None:
+            return ""
+        if abs(self.best_gain) < TIE:
+            told = "At its best it is as good as VTracer's defaults"
+        elif self.best_gain > 0:
+            told = f"At its best it gains {gain_text(self.best_gain)} over VTracer's defaults"
+        else:
+            told = f"At its best it is worse than VTracer's defaults ({gain_text(self.best_gain)})"
+        if not self.verdict:
+            return f"{told}."
+        figures = self.verdict.rpartition(": ")[2]
+        return f"{told}, but not better than one fixed setting: {figures}." if self.is_no_better else f"{told}, and {self.verdict}."
+
+    @property
+    def is_no_better(self) -> bool:
+        """Whether one setting for all logos does as well."""
+        return self.verdict.startswith("no better")
 
     @property
     def progress(self) -> float:
@@ -72,15 +105,12 @@ class RunRow:
 
 def state_of(run: RunDir) -> RunState:
     """A run's state now."""
-    return run_state(run)
+    return shelf.known_state(run)
 
 
 def display_name(run: RunDir) -> str:
     """What a run is called: as renamed, else as its config names it, else its id."""
-    try:
-        return read_label(run).get("name") or peek_config(run).name or run.run_id
-    except ConfigError:
-        return run.run_id
+    return shelf.facts_of(run).name
 
 
 def names_of(runs: Sequence[RunDir]) -> dict[str, str]:
@@ -102,15 +132,15 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         config = peek_config(run)
     except ConfigError as error:
         problem = str(error)
-    label, trial = read_label(run), read_trial(run)
+    label, trial, parent = read_label(run), read_trial(run), read_parent(run)
     return RunRow(
         run=run,
         name=label.get("name") or (config.name if config else "") or run.run_id,
-        state=run_state(run),
+        state=shelf.known_state(run),
         config=config,
         config_error=problem,
         step=int(_number(known.get("step")) or 0),
-        total=config.total_timesteps if config else 0,
+        total=config.planned_steps(parent.step if parent else 0) if config else 0,
         episodes=int(_number(known.get("episodes")) or 0),
         stage=str(known.get("stage") or "") if not _is_missing(known.get("stage")) else "",
         minutes=_number(known.get("minutes")) or 0.0,
@@ -122,6 +152,9 @@ def _row(run: RunDir, known: dict[Any, Any]) -> RunRow:
         problems=problems(run),
         verdict=verdict(*(_number(known.get(name)) for name in ("over_single", "over_single_low", "over_single_high"))),
         study=trial.study if trial else "",
+        last_ts=_number(known.get("last_ts")),
+        note=label.get("note") or (config.note if config else ""),
+        tags=read_tags(run),
     )
 
 
@@ -135,14 +168,15 @@ def _number(value: Any) -> float | None:
 
 def _unlike(names: dict[str, str]) -> dict[str, str]:
     """Names that stand more than once get their run id's date, or the id."""
-    alike = {name for name in names.values() if list(names.values()).count(name) > 1}
-    stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n in alike and i[:8].isdigit() else n for i, n in names.items()}
-    still = {name for name in stamped.values() if list(stamped.values()).count(name) > 1}
-    return {i: f"{names[i]} · {i}" if n in still else n for i, n in stamped.items()}
+    n_of = Counter(names.values())
+    stamped = {i: f"{n} · {i[4:6]}-{i[6:8]} {i[9:11]}:{i[11:13]}" if n_of[n] > 1 and i[:8].isdigit() else n for i, n in names.items()}
+    still = Counter(stamped.values())
+    return {i: f"{names[i]} · {i}" if still[n] > 1 else n for i, n in stamped.items()}
 
 
-def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
-    """The table of runs as it is exported."""
+def table_frame(rows: Sequence[RunRow], baseline: str | None = None) -> pd.DataFrame:
+    """The table of runs as it is exported; ``baseline``: the run that gains are held against."""
+    base = next((row.best_gain for row in rows if row.run.run_id == baseline), None)
     return pd.DataFrame(
         [
             {
@@ -155,10 +189,13 @@ def table_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 "total_timesteps": row.total,
                 "episodes": row.episodes,
                 "best_gain": row.best_gain,
+                "against_baseline": None if base is None or row.best_gain is None else row.best_gain - base,
                 "last_gain": row.last_gain,
                 "minutes": round(row.minutes, 3),
-                "logos": row.config.logos.path if row.config else "",
+                "logos": Path(row.config.logos.path).name if row.config else "",  # where it lies here is nobody else's
                 "seed": row.config.seed if row.config else None,
+                "tags": ", ".join(row.tags),
+                "note": row.note,
             }
             for row in rows
         ]

@@ -16,13 +16,25 @@ from storage.queries.episodes import (
 )
 from storage.queries.evaluations import baselines, evaluated_logos, evaluated_runs, evaluations, picture_history, runs_with_pictures
 from storage.queries.events import TimedEvent, events_of, notable_events
-from storage.queries.runs import counts, minutes_of, newest_ts, recent_rate, run_overview, run_totals, usual_rate
+from storage.queries.runs import (
+    RUN_FIGURES,
+    counts,
+    last_checkpoint_step,
+    minutes_of,
+    newest_ts,
+    recent_rate,
+    run_figures,
+    run_overview,
+    run_totals,
+    usual_rate,
+)
 from storage.queries.series import EPISODE_COLUMNS, MAX_POINTS, Axis, Window, episode_series, latest_value, metric_names, metric_series
 from storage.queries.training import data_digests, final_logos, work_done
 
 __all__ = [
     "EPISODE_COLUMNS",
     "MAX_POINTS",
+    "RUN_FIGURES",
     "Axis",
     "TimedEvent",
     "Window",
@@ -39,6 +51,7 @@ __all__ = [
     "events_of",
     "final_logos",
     "gain_by_value",
+    "last_checkpoint_step",
     "latest_value",
     "metric_names",
     "metric_series",
@@ -53,6 +66,7 @@ __all__ = [
     "recent_episodes",
     "recent_rate",
     "reward_histogram",
+    "run_figures",
     "run_overview",
     "run_totals",
     "runs_with_pictures",

@@ -9,6 +9,11 @@ import pandas as pd
 from storage.queries.series import marks
 from storage.store import Store
 
+RUN_FIGURES = (
+    "SELECT r.run_id, v.best_gain, a.minutes FROM runs r LEFT JOIN (SELECT run_id, max(gain) AS best_gain FROM current_evaluations "
+    "GROUP BY 1) v USING (run_id) LEFT JOIN (SELECT run, sum(last_ts - started_ts) / 60 AS minutes FROM attempts GROUP BY 1) a USING (run)"
+)
+
 
 def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
     """One row per run, of all or of ``runs``: run_id, started_ts, minutes, step, episodes, total_timesteps, stage, best_gain, last_gain, best_step,
@@ -36,6 +41,11 @@ def run_overview(store: Store, runs: list[str] | None = None) -> pd.DataFrame:
     )
 
 
+def run_figures(store: Store) -> pd.DataFrame:
+    """What a list of thousands of runs is ordered by, without a look at their episodes: run_id, best_gain, minutes."""
+    return store.query(RUN_FIGURES)
+
+
 def run_totals(store: Store, run: str) -> dict[str, Any]:
     """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
     frame = run_overview(store, [run])
@@ -60,21 +70,41 @@ def newest_ts(store: Store, run: str) -> float | None:
 
 
 def recent_rate(store: Store, run: str, last: int = 5) -> float | None:
-    """Steps a second over the last updates of the newest attempt, None before two updates."""
+    """Steps per second over the last updates of the newest attempt, before two updates over its episodes; None before there are any."""
     found = store.query(
         "SELECT (max(step) - min(step)) / nullif(max(ts) - min(ts), 0) AS rate FROM (SELECT DISTINCT ON (step) step, ts FROM current_metrics WHERE run_id = ? "
         "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?) AND name = 'train/loss' ORDER BY step DESC LIMIT ?)",
         [run, run, last],
     )["rate"]
-    return None if found.empty or pd.isna(found.iloc[0]) else float(found.iloc[0])
+    if not found.empty and not pd.isna(found.iloc[0]):
+        return float(found.iloc[0])
+    early = store.rows(
+        "SELECT max(step), min(step), max(ts) - min(ts) FROM current_episodes WHERE run_id = ? "
+        "AND attempt = (SELECT max(attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?)",
+        [run, run],
+    )
+    high, low, seconds = early[0] if early else (None, None, None)
+    return (high - low) / seconds if high is not None and high > low and seconds and seconds > 0 else None
+
+
+def last_checkpoint_step(store: Store, run: str) -> int:
+    """The step of a run's last update, after which there always is a checkpoint; that of its start before the first update."""
+    found = store.rows(
+        "SELECT greatest(coalesce((SELECT max(step) FROM current_metrics WHERE run_id = ? AND name = 'train/loss'), 0), "
+        "coalesce((SELECT arg_max(from_step, attempt) FROM attempts JOIN runs USING (run) WHERE run_id = ?), 0))",
+        [run, run],
+    )
+    return int(found[0][0])
 
 
 def counts(store: Store, run: str) -> dict[str, int]:
     """Rows of each table that a run's log gave, superseded attempts included."""
-    return {
-        table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0])
-        for table in ("episodes", "metrics", "evaluated", "evaluations", "events")
-    }
+    tables = ("episodes", "metrics", "evaluated", "evaluations", "events")
+    found = store.rows(
+        f"SELECT {', '.join(f'(SELECT count(*) FROM {table} t WHERE t.run = r.run)' for table in tables)} FROM runs r WHERE run_id = ?",
+        [run],
+    )
+    return dict(zip(tables, map(int, found[0] if found else (0,) * len(tables)), strict=True))
 
 
 def usual_rate(store: Store, last: int = 50) -> float | None:

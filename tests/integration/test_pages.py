@@ -18,6 +18,7 @@ from core.runs.records import drop_queue_entry, read_config, read_heartbeat, rea
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
+from pages.views.text import plain
 from storage import run_comparison
 from tests.support.pages import PAGES, caught_up, live_run, texts
 from tests.support.paths import ROOT
@@ -80,8 +81,8 @@ def test_live_draws_curves_heatmap_and_exports(visit, ended):
     assert charts == {"Success": 4, "Parameters": 4, "Rewards": 8, "Events and log": 0, "Export": 0}
     page = visit("live", run=ended.run_id, tab="Parameters")
     assert {"Best validation gain", "Episodes"} <= {m.label for m in page.metric}
-    assert "At its best evaluation, this agent is no better than the best single setting" in texts(page)
-    assert "no better than the best single setting" in texts(visit())
+    assert "over VTracer's defaults, but not better than one fixed setting: " in texts(page)
+    assert "not better than one fixed setting" in texts(visit("runs"))
     page.selectbox(key="x").set_value("minutes").run()
     assert not page.exception
     page.selectbox(key="param").set_value("layer_difference").run()
@@ -117,7 +118,7 @@ def test_rename_and_delete_from_the_table(visit, ended):
     page = visit("runs")
     page.button(key=f"archive.{ended.run_id}").click().run()
     assert "All runs are archived" in texts(page)
-    page.button(key="undo.button").click().run()
+    page.button(key="undo.archive").click().run()
     page.button(key=f"delete.{ended.run_id}").click().run()
     page.button(key="empty").click().run()
     assert not any((ended.path.parent / ".trash").iterdir())
@@ -231,7 +232,7 @@ def test_what_waits_says_why_and_can_be_moved_and_cancelled(visit, crowded, name
     one, two, three = crowded
     page = visit(name)
     assert not page.exception
-    assert "waiting for 1 free core: 1 of 1 are used by one" in texts(page)
+    assert plain("waiting for 1 free core: 1 of 1 are used by one") in texts(page)
     assert "waiting behind two" in texts(page)
     assert page.button(key=f"queue.up.{two.run_id}").disabled
     page.button(key=f"queue.first.{three.run_id}").click().run()
@@ -377,3 +378,17 @@ def test_a_run_against_itself_is_all_ties(console, ended):
     both = run_comparison.by_logo(console.store, ended.run_id, ended.run_id)
     found = run_comparison.compare_pair(both)
     assert (found.wins, found.losses, found.difference, found.p_value) == (0, 0, 0.0, None)
+
+
+def test_the_form_of_a_new_run_survives_a_reload(visit):
+    page = visit("new_run")
+    page.number_input(key="set.preset.quick.total_timesteps").set_value(1000).run()
+    assert "Rounded up to 1,024: 2 rollouts of 512 steps." in texts(page)
+    assert "for 1,024 steps" in texts(page)
+    kept = page.query_params["set"]
+    again = visit("new_run", set=kept)
+    assert again.number_input(key="set.preset.quick.total_timesteps").value == 1000
+    again.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
+    assert "*Batch size*" in texts(again)
+    assert "ppo.batch_size" not in texts(again)
+    assert again.button(key="start").disabled

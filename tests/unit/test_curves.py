@@ -140,3 +140,42 @@ def test_a_chart_of_one_point_has_an_axis_of_some_length():
     )
     drawn = curves.evaluation_line(one, {"r": "#000000"}, curves.View(), {}).to_dict()
     assert drawn["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0.0, 1.0]
+
+
+def test_failed_conversions_do_not_squash_a_young_reward_and_are_seen_at_the_edge():
+    data = series(
+        [0.2, 0.3, -3.0, 0.25, 0.3, 0.35, 0.3, 0.28, 0.31, 0.33, 0.3, 0.32, 0.35, 0.31, 0.3, 0.34, 0.3, 0.33, 0.3, 0.31, 0.34, 0.35]
+    )
+    drawn = layers(curves.line(data, {"r": "#000000"}, View(), "reward"))
+    low, _ = next(layer["encoding"]["y"]["scale"]["domain"] for layer in drawn if "domain" in layer["encoding"]["y"].get("scale", {}))
+    assert low > -1
+    assert [layer["mark"]["shape"] for layer in drawn if layer["mark"].get("shape")] == ["triangle-down"]
+    everything = layers(curves.line(data, {"r": "#000000"}, View(ignores_outliers=False), "reward"))
+    assert not [layer for layer in everything if layer["mark"].get("shape")]
+
+
+def test_a_curve_that_rises_steeply_keeps_its_start():
+    data = series([*np.linspace(-2, 0, 12), *np.linspace(0, 0.3, 88)])
+    low, high = curves.robust_range(data["mean"]) or (0.0, 0.0)
+    assert (low, round(high, 3)) == (-2.0, 0.3)
+
+
+def test_the_axis_goes_from_zero_to_the_end_that_is_known():
+    def domain(view: View, points: list[float | None]) -> list[float] | None:
+        scales = [layer["encoding"]["x"]["scale"] for layer in layers(curves.line(series(points), {"r": "#000000"}, view, "y"))]
+        assert all(scale == scales[0] for scale in scales)  # or the layers would be drawn on different axes
+        return scales[0].get("domain")
+
+    assert domain(View(end=4096.0), [1.0]) == [0, 4096]
+    assert domain(View(end=2.0), [1.0] * 9) == [0, 8]  # a run that went on beyond it
+    assert domain(View(end=4096.0, window=(0.0, 5.0)), [1.0, 2.0]) is None
+    assert domain(View(), [1.0, 2.0]) is None
+
+
+def test_the_points_of_a_short_curve_are_drawn():
+    def opacity(n: int) -> float:
+        drawn = layers(curves.line(series([float(i % 3) for i in range(n)]), {"r": "#000000"}, View(), "y"))
+        return next(layer["encoding"]["opacity"]["value"] for layer in drawn if layer["mark"]["type"] == "point")
+
+    assert opacity(1) > 0.5
+    assert opacity(curves.SPARSE + 1) == 0

@@ -36,7 +36,8 @@ _SAVED_WIDTH = 900  # pixels
 POINTS, CHART_POINTS, LEAST_POINTS = 240, 2400, 60  # of a curve, of all curves of a chart, of a curve among very many
 HOVER_POINTS = 250  # of a chart: what a point says is worked out for each before any is seen
 MOST_BANDS = 8  # of more, one hides the other
-OUTSIDE = 0.01  # what "ignore outliers" leaves out at either end
+TAIL, FEW = 0.05, 8  # the share at either end that may be outliers; values below which none is called one
+SPARSE = 12  # points of a curve, of up to so many each is drawn
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -51,6 +52,7 @@ class View:
     ignores_outliers: bool = True
     has_band: bool = True
     window: tuple[float, float] | None = None
+    end: float = 0.0  # of the x axis where it is known beforehand, as the number of steps is; 0 for as far as the data goes
 
 
 def points_for(n_runs: int) -> int:
@@ -88,14 +90,19 @@ def shown_x(frame: pd.DataFrame, axis: str, *columns: str) -> pd.DataFrame:
     return frame.assign(**{column: frame[column] * 1000 for column in columns or ("x",)})
 
 
-def x_axis(axis: str, field: str = "x", values: pd.Series | None = None) -> alt.X:
-    """The x axis; ``values`` where there may be a single one, which alone would give it no length."""
+def x_axis(axis: str, field: str = "x", values: pd.Series | None = None, end: float = 0.0) -> alt.X:
+    """The x axis; ``values`` where there may be a single one, which alone would give it no length; ``end``: it goes from 0 to there
+    at least."""
     title = AXIS_TITLES.get(axis, axis)
     if axis == "wall":
         clock = alt.Axis(tickCount=6, format=CLOCK, labelOverlap=True, grid=False, titlePadding=6)
         return alt.X(f"{field}:T", title=title, axis=clock, scale=alt.Scale(nice=False))
     low, high = (0.0, 1.0) if values is None or values.empty else (float(values.min()), float(values.max()))
-    scale = alt.Scale(nice=False) if values is None or high > low else alt.Scale(nice=False, domain=[low, low + 1])
+    scale = alt.Scale(nice=False)
+    if end > 0:
+        scale = alt.Scale(nice=False, domain=[0.0, max(end, high)])
+    elif values is not None and high <= low:
+        scale = alt.Scale(nice=False, domain=[0.0, low] if low > 0 else [low, low + 1])
     marks = alt.Axis(tickCount=6, format="~s" if axis != "minutes" else "~g", grid=False, titlePadding=6)
     return alt.X(f"{field}:Q", title=title, axis=marks, scale=scale)
 
@@ -122,22 +129,52 @@ def colour_of(colours: dict[str, str], field: str = "label", title: str | None =
     )
 
 
+def x_of(view: View, values: pd.Series | None = None) -> alt.X:
+    """The x axis of a page's charts, from 0 to the end that is known, unless a range of it was zoomed to."""
+    return x_axis(view.axis, "x", values, 0.0 if view.window is not None else view.end)
+
+
 def zoomable(chart: alt.Chart) -> alt.Chart:
     """The chart with the brush; of a layered chart one layer carries it."""
     return chart.add_params(alt.selection_interval(name=ZOOM, encodings=["x"], zoom=False, translate=False))
+
+
+def robust_range(numbers: pd.Series) -> tuple[float, float] | None:
+    """The range that all but outliers lie in: the inner 90 % and as much again on either side; None for few or equal values."""
+    values = numbers.dropna()
+    if len(values) < FEW:
+        return None
+    low, high = float(values.quantile(TAIL)), float(values.quantile(1 - TAIL))
+    if high <= low:
+        return None
+    return max(float(values.min()), 2 * low - high), min(float(values.max()), 2 * high - low)
 
 
 def y_scale(values: pd.DataFrame, view: View, from_zero: bool = False) -> alt.Scale:
     """``values``: columns whose spread the axis has to show."""
     numbers = pd.concat([values[column] for column in values]).dropna() if len(values) else pd.Series(dtype=float)
     kind = "linear" if not view.is_log else "log" if len(numbers) and float(numbers.min()) > 0 else "symlog"
-    if view.ignores_outliers and len(numbers) > 20:
-        low, high = float(numbers.quantile(OUTSIDE)), float(numbers.quantile(1 - OUTSIDE))
+    inner = robust_range(numbers) if view.ignores_outliers else None
+    if inner is not None:
+        low, high = inner
         room = 0.06 * (high - low)
-        if high > low:
-            low = low if kind == "log" else min(low - room, 0.0) if from_zero else low - room
-            return alt.Scale(type=kind, domain=[low, high + room], zero=False, nice=kind == "linear")  # type: ignore[arg-type]
+        low = low if kind == "log" else min(low - room, 0.0) if from_zero else low - room
+        return alt.Scale(type=kind, domain=[low, high + room], zero=False, nice=kind == "linear")  # type: ignore[arg-type]
     return alt.Scale(type=kind, zero=from_zero and kind != "log", nice=True)  # type: ignore[arg-type]
+
+
+def edge_marks(data: pd.DataFrame, value: str, scale: alt.Scale, x: alt.X, colour: alt.Color) -> list[alt.Chart]:
+    """Values beyond the y axis as small triangles at its edge, so that what is left out is seen. ``data``: x, label, ``value``."""
+    if not isinstance(scale.domain, list):
+        return []
+    low, high = float(scale.domain[0]), float(scale.domain[1])
+    layers = []
+    for shape, place, beyond in (("triangle-up", 4, data[value] > high), ("triangle-down", alt.ExprRef("height - 4"), data[value] < low)):
+        if beyond.any():
+            marks = alt.Chart(data[beyond]).mark_point(shape=shape, size=34, filled=True, opacity=0.8)
+            tip = [alt.Tooltip("label:N", title="run"), alt.Tooltip(f"{value}:Q", title="beyond the axis", format=".4~f")]
+            layers.append(marks.encode(x=x, color=colour, y=alt.value(place), tooltip=tip))
+    return layers
 
 
 def line(  # noqa: PLR0913 - one chart for all curves, its variants by name
@@ -163,7 +200,7 @@ def line(  # noqa: PLR0913 - one chart for all curves, its variants by name
     data = shown_x(data, view.axis).drop(columns=["run_id", "name"])  # which the browser need not load
     palette = {names.get(run, run): colour for run, colour in colours.items()}
     scale = y_scale(data[["mean", "smooth"]], view, from_zero)
-    base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    base = alt.Chart(data).encode(x=x_of(view, data["x"]), color=colour_of(palette))
     y = alt.Y("smooth:Q", title=title, scale=scale)
     tip = [
         alt.Tooltip("label:N", title="run"),
@@ -180,9 +217,11 @@ def line(  # noqa: PLR0913 - one chart for all curves, its variants by name
         layers.append(base.mark_line(opacity=0.3, strokeWidth=1, clip=True).encode(y=alt.Y("mean:Q", title=title, scale=scale)))
     layers.append(zoomable(base.mark_line(strokeWidth=2, clip=True).encode(y=y)))
     hover = alt.selection_point(fields=["x"], nearest=True, on="pointerover", empty=False, name="hover")
-    shown = alt.condition(hover, alt.value(1), alt.value(0))
-    points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    is_sparse = data.groupby("label").size().min() <= SPARSE if len(data) else False
+    shown = alt.condition(hover, alt.value(1), alt.value(0.9 if is_sparse else 0))
+    points = alt.Chart(thinned(data)).encode(x=x_of(view, data["x"]), color=colour_of(palette))
     layers.append(points.mark_point(size=50, filled=True, clip=True).encode(y=y, opacity=shown, tooltip=tip).add_params(hover))
+    layers += edge_marks(data[["label", "x", "mean"]], "mean", scale, x_of(view, data["x"]), colour_of(palette))
     layers += reference_lines(references, data["mean"]) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=height)
 
@@ -244,13 +283,15 @@ def stage_bands(stages: pd.DataFrame | None, view: View) -> list[alt.Chart]:
     data = data[data["x2"] > data["x"]]  # one that was skipped has no width
     if data.empty:
         return []
-    least = 0.08 * float(data["x2"].max() - data["x"].min())  # a narrower one has no room for its name
+    least = 0.08 * max(
+        float(data["x2"].max() - data["x"].min()), 0.0 if view.window else view.end
+    )  # a narrower one has no room for its name
     layers = []
     for name, part in data.groupby("name", sort=False):
-        base = alt.Chart(part).encode(x=x_axis(view.axis), tooltip=alt.value(None))
+        base = alt.Chart(part).encode(x=x_of(view), tooltip=alt.value(None))
         colour = STAGE_COLOURS[order.index(name) % len(STAGE_COLOURS)]
         layers.append(base.mark_rect(color=colour, opacity=0.09).encode(x2="x2:Q" if view.axis != "wall" else "x2:T"))
-        wide = alt.Chart(part[part["x2"] - part["x"] >= least]).encode(x=x_axis(view.axis))
+        wide = alt.Chart(part[part["x2"] - part["x"] >= least]).encode(x=x_of(view))
         layers.append(
             wide.mark_text(align="left", baseline="top", dx=4, dy=3, color="#8a8a8a", fontSize=10, limit=STAGE_WIDTH).encode(
                 y=alt.value(0), text="name:N"
@@ -267,7 +308,7 @@ def event_marks(marks: pd.DataFrame | None, view: View) -> list[alt.Chart]:
     return [
         alt.Chart(shown_x(marks, view.axis))
         .mark_rule(strokeWidth=1.5, opacity=0.7)
-        .encode(x=x_axis(view.axis), color=alt.Color("colour:N", scale=None), tooltip=tip)
+        .encode(x=x_of(view), color=alt.Color("colour:N", scale=None), tooltip=tip)
     ]
 
 
@@ -285,7 +326,7 @@ def evaluation_line(
     data["label"] = [labels.get(run, run) for run in data["run_id"]]
     palette = {labels.get(run, run): colour for run, colour in colours.items()}
     data = shown_x(data, view.axis).drop(columns="run_id")
-    base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
+    base = alt.Chart(data).encode(x=x_of(view, data["x"]), color=colour_of(palette))
     scale = alt.Scale(zero=False, nice=True)
     tip = [
         alt.Tooltip("label:N", title="run"),
@@ -301,8 +342,8 @@ def evaluation_line(
     if len(palette) <= MOST_BANDS:
         layers.append(base.mark_area(opacity=0.14, clip=True).encode(y=alt.Y("gain_low:Q", title=title, scale=scale), y2="gain_high:Q"))
     layers.append(zoomable(base.mark_line(strokeWidth=2.5, clip=True).encode(y=y)))
-    points = alt.Chart(thinned(data)).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of(palette))
-    layers.append(points.mark_circle(size=55, opacity=1, clip=True).encode(y=y, tooltip=tip))
+    points = alt.Chart(thinned(data)).encode(x=x_of(view, data["x"]), color=colour_of(palette))
+    layers.append(points.mark_circle(size=55, opacity=1).encode(y=y, tooltip=tip))  # the first at 0 is whole
     layers += reference_lines(references, data["gain_low"], data["gain_high"]) + event_marks(marks, view)
     return alt.layer(*layers).properties(height=HEIGHT + 40)
 

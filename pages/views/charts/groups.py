@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from pages.views.charts.curves import HEIGHT, MOST_BANDS, PALETTE, Chart, View, colour_of, x_axis, x_tip, zoomable
+from pages.views.charts.curves import HEIGHT, MOST_BANDS, PALETTE, Chart, View, colour_of, x_of, x_tip, zoomable
 
 GAIN = "gain over VTracer's defaults"
 LAST_GAIN = f"last {GAIN}"
@@ -28,7 +28,7 @@ def group_colours(labels: Sequence[str]) -> dict[str, str]:
 
 def band_lines(bands: pd.DataFrame, colours: dict[str, str], view: View, title: str = GAIN, height: int = HEIGHT + 40) -> Chart:
     """One curve per group with the interval of its seeds. ``bands``: group, x, value, low, high, n_runs; low and high may be NaN."""
-    base = alt.Chart(bands).encode(x=x_axis(view.axis, "x", bands["x"]), color=colour_of(colours, "group"))
+    base = alt.Chart(bands).encode(x=x_of(view, bands["x"]), color=colour_of(colours, "group"))
     scale = alt.Scale(type="symlog" if view.is_log else "linear", zero=False, nice=True)
     y = alt.Y("value:Q", title=title, scale=scale)
     tip = [

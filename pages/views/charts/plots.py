@@ -17,6 +17,7 @@ from pages.views.charts.curves import (
     shown_x,
     stage_bands,
     x_axis,
+    x_of,
     x_tip,
     zoomable,
 )
@@ -45,7 +46,7 @@ def success_lines(success: pd.DataFrame, view: View, colours: dict[str, str] | N
     palette = colours or {g: CATEGORY_COLOURS.get(g, PALETTE[i % len(PALETTE)]) for i, g in enumerate(sorted(success["group"].unique()))}
     enough = success[success["n"] >= min(5, int(success["n"].median()))]  # a share of one or two says nothing
     base = alt.Chart(shown_x(enough, view.axis)).encode(
-        x=x_axis(view.axis),
+        x=x_of(view),
         y=alt.Y("success:Q", title="success rate", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         color=colour_of(palette, "group"),
     )
@@ -100,7 +101,7 @@ def param_heatmap(cells: pd.DataFrame, view: View, param: str, unit: str, by: st
         alt.Chart(shown_x(cells, view.axis, "x", "x2"))
         .mark_rect(stroke=None)
         .encode(
-            x=x_axis(view.axis),
+            x=x_of(view),
             x2="x2:T" if view.axis == "wall" else "x2:Q",
             y=alt.Y("y:Q", title=f"{param} ({unit})", scale=alt.Scale(nice=False, zero=False), axis=alt.Axis(grid=False)),
             y2="y2:Q",
@@ -140,7 +141,7 @@ def param_pair(cells: pd.DataFrame, a: str, b: str, by: str) -> alt.Chart:
 
 def quantile_bands(found: pd.DataFrame, view: View, title: str, stages: pd.DataFrame | None = None) -> Chart:
     """A distribution over time. ``found``: x, q05, q25, q50, q75, q95, n."""
-    base = alt.Chart(shown_x(found, view.axis)).encode(x=x_axis(view.axis, "x", found["x"]))
+    base = alt.Chart(shown_x(found, view.axis)).encode(x=x_of(view, found["x"]))
     tip = [x_tip(view.axis), *(alt.Tooltip(f"q{q}:Q", title=f"{q} %", format=".3~f") for q in ("95", "75", "50", "25", "05"))]
     scale = alt.Scale(zero=False, nice=True)
     return alt.layer(
@@ -159,7 +160,7 @@ def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, decided: pd.DataFrame, 
     success_share, name, reason.
     """
     scale, shown = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
-    base = alt.Chart(shown_x(shares, view.axis)).encode(x=x_axis(view.axis))
+    base = alt.Chart(shown_x(shares, view.axis)).encode(x=x_of(view))
     tip = [x_tip(view.axis), alt.Tooltip("mean:Q", title="successes", format=".0%")]
     lines = zoomable(
         base.mark_line(strokeWidth=2, color=PALETTE[0]).encode(
@@ -171,7 +172,7 @@ def gate(shares: pd.DataFrame, thresholds: pd.DataFrame, decided: pd.DataFrame, 
         alt.Chart(shown_x(thresholds, view.axis, "x", "x2"))
         .mark_rule(strokeDash=[5, 4], strokeWidth=2, color=PALETTE[1])
         .encode(
-            x=x_axis(view.axis),
+            x=x_of(view),
             x2="x2:T" if view.axis == "wall" else "x2:Q",
             y=alt.Y("threshold:Q", scale=scale),
             tooltip=["name:N", alt.Tooltip("threshold:Q", title="needed", format=".0%")],
@@ -312,11 +313,11 @@ def term_areas(series: pd.DataFrame, view: View) -> Chart:
     data = series.assign(term=series["name"].str.removeprefix("reward/"))
     present = [term for term in TERM_COLOURS if (data.loc[data["term"] == term, "mean"] != 0).any()]
     data = shown_x(data[data["term"].isin(present)], view.axis)
-    base = alt.Chart(data).encode(x=x_axis(view.axis, "x", data["x"]), color=colour_of({t: TERM_COLOURS[t] for t in present}, "term"))
+    base = alt.Chart(data).encode(x=x_of(view, data["x"]), color=colour_of({t: TERM_COLOURS[t] for t in present}, "term"))
     tip = ["term:N", x_tip(view.axis), alt.Tooltip("mean:Q", format=".4f")]
     areas = base.mark_area(opacity=0.55).encode(y=alt.Y("mean:Q", title="mean per term", stack="zero"), tooltip=tip)
     total = data.groupby("x", as_index=False)["mean"].sum()
-    whole = alt.Chart(total).mark_line(color="#8a8a8a", strokeWidth=1.5).encode(x=x_axis(view.axis, "x", data["x"]), y="mean:Q")
+    whole = alt.Chart(total).mark_line(color="#8a8a8a", strokeWidth=1.5).encode(x=x_of(view, data["x"]), y="mean:Q")
     return alt.layer(zoomable(areas), whole).properties(height=HEIGHT)
 
 
@@ -328,7 +329,7 @@ def stage_strip(stages: pd.DataFrame, view: View) -> alt.Chart:
         alt.Chart(shown_x(stages, view.axis, "x", "x2"))
         .mark_bar(height=16, cornerRadius=3)
         .encode(
-            x=x_axis(view.axis),
+            x=x_of(view),
             x2="x2:T" if view.axis == "wall" else "x2:Q",
             color=alt.Color(
                 "name:N", scale=alt.Scale(domain=order, range=list(palette.values())), legend=alt.Legend(orient="top", title=None)

@@ -23,6 +23,7 @@ _SCRUBBER = _mounted("scrubber")
 _KEYS = _mounted("keys")
 _CHOOSER = _mounted("chooser")
 _SHEET = _mounted("sheet")
+_TOGETHER = _mounted("together")
 
 
 def before_after(
@@ -35,6 +36,12 @@ def before_after(
 def scrubber(shown: str, logo: str, names: Sequence[str], frames: Sequence[dict[str, Any]], key: str) -> None:
     """One logo over evaluations. Each frame: step, said (a line), url, values ({name: number or None})."""
     _SCRUBBER(key=key, data={"id": shown, "logo": logo, "names": list(names), "frames": list(frames)})
+
+
+def together(runs: Sequence[str], steps: Sequence[int], logos: Sequence[dict[str, Any]], key: str) -> None:
+    """Logos x runs under one slider. Each logo: name, and per run a list of frames (step, said, url) in order."""
+    shown = "/".join([*runs, *(str(logo["name"]) for logo in logos)])
+    _TOGETHER(key=key, data={"id": shown, "runs": list(runs), "steps": list(steps), "logos": list(logos)})
 
 
 def keys(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pandas as pd
 import streamlit as st
 
+from core.config.config import CurriculumConfig
+from core.errors import ConfigError
 from core.runs.records import peek_config
 from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import NAMES, SPECS
@@ -21,6 +24,8 @@ from storage import queries
 FRESH_S = 600.0
 TALL = curves.HEIGHT + 40
 HEAD = 50  # pixels of title and menu
+GAIN_TITLE, REWARD_TITLE = "Gain on validation logos", "Reward per episode"
+GATE_TITLE = "Success rate and stage gate"
 LOSSES = {
     "train/value_loss": "value loss",
     "train/policy_gradient_loss": "policy loss",
@@ -46,12 +51,12 @@ def gain(run_view: RunView) -> None:
 
     found = run_view.with_parent(read(run_view.shown), read)
     if found.empty:
-        st.caption("Waiting for the first evaluation.")
+        chart_box.empty("gain", GAIN_TITLE, "Waits for the first evaluation, of the untrained agent.", TALL)
         return
     if view.window is not None:
         found = found[found["x"].between(*view.window)]
         if found.empty:
-            st.caption("No evaluation in this range.")
+            chart_box.empty("gain", GAIN_TITLE, "No evaluation in this range.", TALL)
             return
     references = queries.baselines(store, [run_view.run_id])
     lines = [(0.0, "VTracer's defaults"), *zip(references["gain"], [METHOD_LABELS.get(m, m) for m in references["method"]], strict=True)]
@@ -62,7 +67,7 @@ def gain(run_view: RunView) -> None:
     note = f"Mean over {int(found['n_logos'].iloc[-1])} logos with its 95% interval" + (
         f"; below the chart: {', '.join(far)}" if far else ""
     )
-    chart_box.show(chart, "gain", "Gain on validation logos", found, view, note, newest_ts=float(found["ts"].max()))
+    chart_box.show(chart, "gain", GAIN_TITLE, found, view, note, newest_ts=float(found["ts"].max()))
 
 
 def reward(run_view: RunView) -> None:
@@ -73,10 +78,11 @@ def reward(run_view: RunView) -> None:
 
     series = run_view.with_parent(read(run_view.shown), read)
     if series.empty:
-        st.caption("No episode in this range." if view.window else "No episode yet.")
+        awaited = "No episode in this range." if view.window else "Waits for the first episodes."
+        chart_box.empty("reward", REWARD_TITLE, awaited, TALL)
         return
     chart = curves.line(series, run_view.colours, view, "reward", labels=run_view.labels, height=TALL, stages=run_view.stages)
-    chart_box.show(chart, "reward", "Reward per episode", series, view, newest_ts=queries.newest_ts(store, run_view.run_id))
+    chart_box.show(chart, "reward", REWARD_TITLE, series, view, newest_ts=queries.newest_ts(store, run_view.run_id))
 
 
 def success(run_view: RunView) -> None:
@@ -97,7 +103,7 @@ def categories(run_view: RunView) -> None:
     frame = queries.evaluations(run_view.console.store, [run_view.run_id])
     columns = [c for c in frame.columns if c in {f"gain_{name}" for name in curves.CATEGORY_COLOURS}]
     if frame.empty or not columns:
-        st.caption("No evaluation yet.")
+        chart_box.empty("categories", "Gain by category: first and best", "Waits for the first evaluation.")
         return
     picked = {"first": frame.iloc[0], "best": frame.loc[frame["gain"].idxmax()]}
     bars = pd.DataFrame([{"category": c.removeprefix("gain_"), "gain": r[c], "when": when} for when, r in picked.items() for c in columns])
@@ -108,10 +114,17 @@ def gate(run_view: RunView) -> None:
     """The share of successes in the window against what each stage asks for."""
     store, view = run_view.console.store, run_view.view
     shares = queries.metric_series(store, [run_view.run_id], ["curriculum/success_share"], run_view.axis, window=view.window)
+    try:
+        config = peek_config(run_view.run).curriculum
+    except ConfigError:
+        config = CurriculumConfig()
     if shares.empty or run_view.stages.empty:
-        st.caption("Only runs with a curriculum have a gate.")
+        awaited = (
+            f"Waits for the first update, {_first_update(run_view)}." if config.enabled else "Only runs with a curriculum have a gate."
+        )
+        chart_box.empty("gate", GATE_TITLE, awaited)
         return
-    stages = {stage.name: stage for stage in peek_config(run_view.run).curriculum.stages}
+    stages = {stage.name: stage for stage in config.stages}
     spans = run_view.stages.assign(threshold=[stages[n].success_threshold if n in stages else None for n in run_view.stages["name"]])
     spans = spans[spans["threshold"].notna()]
     decided = spans[spans["is_over"] & spans["success_share"].notna()]
@@ -121,7 +134,7 @@ def gate(run_view: RunView) -> None:
     if view.window is not None:
         spans = spans.assign(x=spans["x"].clip(*view.window), x2=spans["x2"].clip(*view.window))
     chart = plots.gate(shares, spans, decided, view, run_view.stages)
-    chart_box.show(chart, "gate", "Success rate and stage gate", shares, view, "Dashed: success rate needed to pass; diamonds: decisions")
+    chart_box.show(chart, "gate", GATE_TITLE, shares, view, "Dashed: success rate needed to pass; diamonds: decisions")
 
 
 def with_decisions(shares: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
@@ -317,8 +330,15 @@ def _metric(run_view: RunView, metric: str, name: str, title: str, height: int =
         name,
         title[:1].upper() + title[1:],
         run_view,
-        "Waiting for the first update.",
+        f"Waits for the first update, {_first_update(run_view)}.",
     )
+
+
+def _first_update(run_view: RunView) -> str:
+    """ "at step 512"."""
+    with suppress(ConfigError):
+        return f"at step {peek_config(run_view.run).rollout_steps:,}"
+    return "after the first rollout"
 
 
 def _bands(run_view: RunView, column: str, name: str, title: str) -> None:
@@ -332,12 +352,11 @@ def _or_empty(
     name: str,
     title: str,
     run_view: RunView,
-    empty: str = "No episode yet.",
+    empty: str = "Waits for the first episodes.",
     is_zoomable: bool = True,
 ) -> None:
     if data.empty:
-        st.markdown(f"**{title}**")
-        st.caption("Nothing in this range." if run_view.view.window else empty)
+        chart_box.empty(name, title, "Nothing in this range." if run_view.view.window else empty)
         return
     newest = queries.newest_ts(run_view.console.store, run_view.run_id)
     is_fresh = newest is not None and time.time() - newest < FRESH_S  # of a run that has ended the top of the page says when

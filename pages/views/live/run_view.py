@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
+from core.errors import ConfigError
 from core.runs.event_types import ActionTaken, AlertRaised, AttemptStarted, Record, StageDecision, WorkerLost
+from core.runs.records import peek_config, read_parent
 from core.runs.run_dir import RunDir
 from core.runs.small_files import Parent
 from pages.server.service import Console
@@ -97,6 +100,23 @@ class RunView:
             return frame
         join = parent.step if self.axis == "step" else float(own["x"].min())
         return pd.concat([before[before["x"] <= join], frame], ignore_index=True)
+
+
+def view_to_end(view: View, runs: Sequence[RunDir]) -> View:
+    """The view with the x axis up to the end of the longest of these runs, on an axis where that is known."""
+    ends = [0.0]
+    for run in runs if view.axis in ("step", "episode") else ():
+        with suppress(ConfigError):
+            config, parent = peek_config(run), read_parent(run)
+            steps = config.planned_steps(parent.step if parent else 0)
+            ends.append(steps if view.axis == "step" else steps / config.env.max_steps)
+    return replace(view, end=max(ends))
+
+
+def forks_of(run_id: str, runs: Sequence[RunDir]) -> list[str]:
+    """The runs that were forked from one, oldest first."""
+    found = [run.run_id for run in runs if (parent := read_parent(run)) is not None and parent.run_id == run_id]
+    return sorted(found)
 
 
 def stages_of(store: Store, run_id: str, axis: Axis = "step") -> pd.DataFrame:

@@ -1,0 +1,102 @@
+"""What people do with several runs, each in a real browser: hold them against a baseline, fold seeds into a band, undo a delete elsewhere."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from core.runs import baseline_run
+from core.runs.run_dir import RunDir
+from tests.support.browsers import keep_picture
+from tests.support.recorded import Recordings
+from tests.support.servers import Server, serving
+
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+@pytest.fixture(scope="module")
+def seeds(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[RunDir]]]:
+    """A server with three seeds of one config."""
+    folder = tmp_path_factory.mktemp("seeds")
+    runs = [recordings.tiny(folder / "home", name=f"tiny, seed {seed}", seed=seed) for seed in (1, 2, 3)]
+    with serving(folder / "home", folder) as server:
+        server.await_read(sum(run.events_file.stat().st_size for run in runs))
+        yield server, runs
+
+
+def test_set_a_baseline_run_and_read_deltas(seeds, browse):
+    server, runs = seeds
+    page = browse()
+    page.goto(f"{server.url}/runs?fold=nothing")
+    page.get_by_role("link", name="tiny, seed 1").first.wait_for()
+    page.wait_for_selector(SETTLED)
+    page.get_by_role("button", name="More").last.click()  # the oldest stands last
+    page.get_by_role("button", name="Set as baseline").first.click()
+    page.locator(".stMarkdownBadge").filter(has_text="Baseline").first.wait_for()
+    assert baseline_run.read(runs[0].path.parent) == runs[0].run_id
+    gains = page.locator("[data-testid=stMarkdown]").filter(has_text=re.compile(r"^[+-]\d\.\d{3}\s+[+-]\d\.\d{3}"))
+    gains.first.wait_for()
+    assert gains.count() == 2
+    keep_picture(page, "task-set-a-baseline")
+    page.goto(f"{server.url}/live?run={runs[2].run_id}")
+    page.get_by_text("against baseline").first.wait_for()
+    page.goto(f"{server.url}/compare?" + "&".join(f"run={run.run_id}" for run in runs))
+    page.get_by_text("Baseline run: tiny, seed 1").first.wait_for()
+    keep_picture(page, "task-read-deltas")
+
+
+def test_fold_three_seeds_into_a_band(seeds, browse):
+    server, _ = seeds
+    page = browse()
+    page.goto(f"{server.url}/runs")
+    page.get_by_role("button", name="Table", exact=True).first.click()
+    page.get_by_role("combobox", name="Fold by").first.click()
+    page.get_by_role("option", name="seeds").first.click()
+    page.get_by_text("3 runs: 3 completed").first.wait_for()
+    page.keyboard.press("Escape")
+    keep_picture(page, "task-fold-seeds")
+    page.get_by_role("link", name="Compare as a band").first.click()
+    page.get_by_text("Merge seeds of the same config").first.wait_for()
+    page.get_by_text("Gain on validation logos").first.wait_for()
+    assert page.url.count("run=") == 3
+    assert "fold=true" in page.url
+    page.locator(".st-key-box-gain svg, .st-key-box-gain canvas").first.wait_for()
+    keep_picture(page, "task-band-of-three-seeds")
+
+
+def test_recover_from_a_wrong_delete_in_another_tab(seeds, browse):
+    server, runs = seeds
+    one, other = browse(), browse()
+    other.goto(f"{server.url}/live?run={runs[1].run_id}")
+    other.get_by_text("Best validation gain").first.wait_for()
+    one.goto(f"{server.url}/runs?fold=nothing")
+    one.get_by_role("link", name="tiny, seed 1").first.wait_for()
+    one.wait_for_selector(SETTLED)
+    one.get_by_role("button", name="More").nth(1).click()
+    one.get_by_role("button", name="Delete").first.click()
+    one.get_by_text("was deleted.").first.wait_for()
+    other.get_by_text("was deleted. You can restore it within a week.").first.wait_for()
+    assert not other.get_by_role("button", name="Resume").count()
+    keep_picture(other, "task-deleted-in-another-tab")
+    other.get_by_role("button", name="Undo").first.click()
+    other.get_by_text("Best validation gain").first.wait_for()
+    assert runs[1].path.is_dir()
+    one.get_by_text("was deleted.").first.wait_for(state="detached")
+
+
+def test_scrub_four_logos_of_two_runs_together(seeds, browse):
+    server, runs = seeds
+    page = browse()
+    page.goto(f"{server.url}/compare?run={runs[0].run_id}&run={runs[1].run_id}&tab=Over+time")
+    slider = page.locator(".together .at")
+    slider.wait_for()
+    pictures = page.locator(".together figure img")
+    assert pictures.count() == 8
+    slider.focus()
+    page.keyboard.press("Home")
+    page.locator(".together .said").filter(has_text=re.compile("^step 0$")).wait_for()
+    assert all(text.startswith("step 0 ") for text in page.locator(".together figcaption").all_inner_texts())
+    page.get_by_role("button", name="Play").first.click()
+    page.locator(".together .said").filter(has_text="step 96").wait_for()
+    assert all(image.evaluate("e => e.decode().then(() => e.naturalWidth > 0)") for image in pictures.all())
+    keep_picture(page, "task-scrub-together")
