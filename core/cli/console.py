@@ -66,7 +66,7 @@ def check_address(address: str, token: str) -> None:
 
 def shown_host(address: str) -> str:
     """What to open in a browser: for all addresses, the machine's name."""
-    if address in ("0.0.0.0", "::"):
+    if address in ("0.0.0.0", "::"):  # nosec B104
         return next((each for each in sorted(own_addresses()) if "." in each and not is_loopback(each)), "localhost")
     return "localhost" if address == LOCAL else f"[{address}]" if ":" in address else address
 
