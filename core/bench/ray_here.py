@@ -67,7 +67,7 @@ def ray_cluster(n_nodes: int = 2) -> Iterator[Any]:
         finally:
             disconnect()
             if cluster is not None:
-                cluster.shutdown()
+                cluster.shutdown()  # type: ignore[no-untyped-call]
             signal.signal(signal.SIGTERM, on_sigterm)  # each node that is started sets its own
 
 

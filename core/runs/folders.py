@@ -40,7 +40,8 @@ def check_readable(path: str, home: Path) -> None:
         return
     try:
         wanted = Path(path).resolve()
-        allowed = any(wanted.is_relative_to(Path(each).resolve()) for each in (home, *_listed(home), *all_sets(home)))
+        whole = [home, *map(Path, _listed(home)), *map(Path, all_sets(home))]
+        allowed = any(wanted.is_relative_to(each.resolve()) for each in whole)
         allowed = allowed or any(wanted == Path(each).resolve() for each in folders_of_runs(home))
     except (OSError, ValueError, RuntimeError):  # a name that no file system takes, or links in a circle
         allowed = False

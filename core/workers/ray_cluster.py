@@ -110,7 +110,7 @@ class Cluster:
         from ray._private.state import available_resources_per_node
 
         try:
-            free, table = available_resources_per_node(), self.ray.nodes()
+            free, table = available_resources_per_node(), self.ray.nodes()  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ClusterError(f"the Ray cluster at {self.settings.address} does not answer ({first_line(error)})") from error
         wanted = self.settings.node_resource
