@@ -181,7 +181,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
         n_before += len(group)
         beside.write()
         names.write_table([result.as_dict() for result in done.results])
-    on_progress("done", len(files), len(files))
+    on_progress("done", len(files) * each, len(files) * each)
     done.seconds = time.monotonic() - began
     return done
 
