@@ -10,7 +10,7 @@ import typer
 from core.cli.common import Json, clear_errors, result
 from core.errors import RunError
 from core.files import write_aside
-from core.paths import runs_home
+from core.paths import program, runs_home
 from core.scheduling import review
 from core.scheduling.batch import Batch, all_batches
 from core.scheduling.job import JobStatus
@@ -102,6 +102,6 @@ def zip_accepted(
         which = _found(batch)
         n = sum(bool(item.choice) or everything for item in review.items(which))
         if not n:
-            raise RunError(f"nothing of {which.batch_id} is accepted; use: python -m core batches choose {which.batch_id}, or --all")
+            raise RunError(f"nothing of {which.batch_id} is accepted; use: {program()} batches choose {which.batch_id}, or --all")
         write_aside(out, review.archive(which, not everything))
         result({"batch": which.batch_id, "out": str(out), "svgs": n}, as_json, lambda: print(f"{n} SVGs in {out}"))

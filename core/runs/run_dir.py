@@ -135,11 +135,18 @@ class RunDir:
         return folder if (folder / CHECKSUMS_FILE).is_file() else None
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
 def all_runs(home: Path) -> Iterator[RunDir]:
     """Every run of a home, oldest name first; a run that lost its config or its log is one still."""
     try:
         with os.scandir(home) as entries:
-            names = sorted(entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir())
+            names = sorted(entry.name for entry in entries if _ID.fullmatch(entry.name) and _is_folder(entry))
     except OSError:  # it is not there yet, or no folder
         return
     for name in names:

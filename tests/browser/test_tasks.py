@@ -257,7 +257,7 @@ def test_keys_and_the_tour_lead_through_the_console(shared, browse):
     page.keyboard.press("w")
     page.wait_for_url(re.compile("/workbench"))
     page.goto(f"{shared.server.url}/runs?find=seed")
-    page.get_by_text("seed 1").first.wait_for()  # the home page by its name
+    page.get_by_text("seed 1", exact=True).first.wait_for()  # the home page by its name
 
 
 def test_nothing_of_the_page_before_stands_below_a_new_title(shared, browse):

@@ -71,7 +71,8 @@ def test_every_number_that_is_shown_twice_agrees(visit, console, two_runs, tmp_p
     metrics = {m.label: m.value for m in page.metric}
     assert metrics["Best validation gain"] == shown[one.run_id]
     totals = queries.run_totals(console.store, one.run_id)
-    assert metrics["Training time"] == duration_text(figures.loc[one.run_id, "minutes"])
+    (progress,) = page.get("progress")
+    assert f"{duration_text(figures.loc[one.run_id, 'minutes'])} of training" in progress.proto.text
     assert metrics["Episodes"] == f"{len(export.episodes(console.store, one.run_id)):,}" == f"{totals['episodes']:,}"
     page = visit("gallery", run=one.run_id)
     assert f"mean gain **{shown[one.run_id]}**" in texts(page)

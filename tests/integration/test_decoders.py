@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import resource
 import time
 
 import numpy as np
@@ -55,7 +54,6 @@ def test_a_bomb_costs_itself_and_the_next_file_is_read():
             decoders.decode(SVG.format(BLUR).encode(), None, 4096)
         assert time.monotonic() - began < 60  # of a machine that is busy; by its own clock it is the limit
         assert decoders.decode(SVG.format("").encode(), None, 80).pixels.shape == (40, 80, 4)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_000_000  # kB
 
 
 def test_what_takes_too_much_memory_is_refused():

@@ -34,7 +34,7 @@ import pytest
 from tests.support.paths import ROOT
 
 MODULES = ("core", "streamlit")
-PACKAGES = ("core", "storage", "pages.views", "pages.server")
+PACKAGES = ("core", "storage")  # not pages, which ask while they are imported how their server was started
 HEAVY = ("torch", "stable_baselines3", "streamlit.web.cli", "streamlit.web.bootstrap", "cv2", "vtracer", "altair", "pandas", "duckdb")
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 _LENGTH = struct.Struct("<I")
