@@ -291,7 +291,9 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
         page.locator("input[type=file]").set_input_files([str(path) for path in given if path.name in SHOWN])
         page.get_by_text("svg-script.svg").first.wait_for(state="attached")  # the box may be folded
         page.get_by_role("button", name="Optimize", exact=True).first.click()
-        page.locator(".handle").first.wait_for(timeout=120_000)
+        page.locator(".card .pair").first.wait_for(timeout=120_000)
+        page.locator(".card .pair").first.click()
+        page.locator(".handle").first.wait_for()
         page.get_by_text(" taken, ").first.wait_for()
         clean()
         assert not [path for path in (home / "batches").iterdir() if path.name.startswith(".")]

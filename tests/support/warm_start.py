@@ -1,7 +1,7 @@
 """Processes of the product that need not import it again: a test's ``python -m core ...`` is forked from one that has.
 
 Imports are half of what a training of a few seconds costs, and the suite starts hundreds of processes. One process per test process (this
-module, run as a program) imports all of the product and what it stands on, then forks for each command. What comes of it is a process like
+module, run as a program) imports core, storage and what they stand on, then forks for each command. What comes of it is a process like
 any other: a child of whoever asked, with its own pid, session, files, working folder, environment and exit code, and ``__main__`` run as by
 ``python -m``. Left to Python itself are commands of another form (``-c``, ``-I``, another interpreter), another working folder, and what a
 process that was started so starts in turn: a console in a browser test starts its trainings as it does for a user.
