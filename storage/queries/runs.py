@@ -100,11 +100,7 @@ def last_checkpoint_step(store: Store, run: str) -> int:
 def counts(store: Store, run: str) -> dict[str, int]:
     """Rows of each table that a run's log gave, superseded attempts included."""
     tables = ("episodes", "metrics", "evaluated", "evaluations", "events")
-    found = store.rows(
-        f"SELECT {', '.join(f'(SELECT count(*) FROM {table} t WHERE t.run = r.run)' for table in tables)} FROM runs r WHERE run_id = ?",
-        [run],
-    )
-    return dict(zip(tables, map(int, found[0] if found else (0,) * len(tables)), strict=True))
+    return {table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0]) for table in tables}
 
 
 def usual_rate(store: Store, last: int = 50) -> float | None:

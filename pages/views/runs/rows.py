@@ -73,7 +73,7 @@ def box(listed: Listed) -> None:
     """The box that picks a run for what is done with several."""
     key = f"pick.{listed.run_id}"
     st.session_state[key] = listed.run_id in picked()
-    st.checkbox(f"Select {listed.label}", key=key, label_visibility="collapsed", on_change=_pick_one, args=(listed.run_id,))
+    st.checkbox(f"Select {plain(listed.label)}", key=key, label_visibility="collapsed", on_change=_pick_one, args=(listed.run_id,))
 
 
 def _pick_one(run_id: str) -> None:
