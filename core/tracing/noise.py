@@ -18,7 +18,7 @@ NOISY_SHARE = (
 FLAT_SHARE = 0.08  # of all pixels: a photograph has fewer, and its grain is its own
 _CALM = 40  # levels that five by five pixels span where no edge is near
 _ROUGH, _ROUGH_SHARE = 4, 0.25  # how far a pixel is off the middle of its four neighbours, times four: levels, and share of that span
-_REACH, _LEVELS, _TIMES = 7, 30.0, 2  # of the bilateral filter: pixels across, levels within which colours are taken for one, passes
+_REACH, _LEVELS, _TIMES = 7, 20.0, 3  # of the bilateral filter: pixels across, levels within which colours are taken for one, passes
 
 
 def noise(pixels: Bytes) -> tuple[float, float]:

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jsonschema
-import pytest
 import yaml
 
 from tests.support.documents import DOCS
 from tests.support.paths import ROOT
+from tests.support.requirements import need
 
 PINNED = re.search(r"^ray==(\S+)$", (ROOT / "requirements-ray.txt").read_text(), re.MULTILINE)[1]
 
@@ -40,7 +40,8 @@ def test_the_cloud_file_starts_ray_with_a_token_everywhere():
 
 def test_the_cloud_file_fits_rays_schema():
     found = find_spec("ray")
-    if found is None or not found.origin:
-        pytest.skip("needs Ray (pip install -r requirements-ray.txt)")
+    need(found and found.origin, "Ray (pip install -r requirements-ray.txt)")
+    assert found is not None
+    assert found.origin is not None
     schema = Path(found.origin).parent / "autoscaler" / "ray-schema.json"
     jsonschema.validate(read("aws.yaml"), json.loads(schema.read_text(encoding="utf-8")))
