@@ -44,10 +44,16 @@ class ExperienceLog:
     def __init__(self) -> None:
         self.n_written = 0
         self._rows: list[tuple[float, ...]] = []
+        self._of_step: dict[int, tuple[float, ...]] = {}
 
-    def add(self, picture: int, params: Params, terms: Sequence[float]) -> None:
-        """``terms``: the learned ones, without weights."""
-        self._rows.append((picture, *params.as_tuple(), *terms))
+    def add(self, environment: int, picture: int, params: Params, terms: Sequence[float]) -> None:
+        """A conversion of the step that is being taken. ``terms``: the learned ones, without weights."""
+        self._of_step[environment] = (picture, *params.as_tuple(), *terms)
+
+    def end_step(self) -> None:
+        """Keep the step's conversions by environment, so that the file does not depend on which worker was first."""
+        self._rows.extend(self._of_step[environment] for environment in sorted(self._of_step))
+        self._of_step.clear()
 
     def write(self, path: Path) -> None:
         """Append to the file; rows beyond those that count are cut off first."""

@@ -107,6 +107,7 @@ class PoolVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         self._take_in()
+        self.experience.end_step()
         rewards = self.records[:, COLUMN["step_reward"]].astype(np.float32)
         dones = self.records[:, COLUMN["done"]] > 0
         self._returns += rewards
@@ -135,7 +136,7 @@ class PoolVecEnv(VecEnv):
         reward, _ = episode.record(self._actions[row], self._chosen[row], outcome)
         if outcome.failure not in LOST:
             plain = gain(outcome, episode.logo.defaults, UNWEIGHTED)
-            self.experience.add(env.index, self._chosen[row], [getattr(plain, name) for name in LEARNED_TERMS])
+            self.experience.add(row, env.index, self._chosen[row], [getattr(plain, name) for name in LEARNED_TERMS])
         best = episode.best
         assert best is not None
         self.records[row, :_FIRST_PARAM] = (

@@ -62,8 +62,8 @@ def test_jobs_and_results_cross_the_pipe_unchanged(logo_folder):
 
 
 @pytest.mark.parametrize("max_steps", [1, 3])
-def test_episodes_do_not_depend_on_the_number_of_workers(open_pool, max_steps):
-    runs = []
+def test_episodes_and_what_is_learned_from_do_not_depend_on_the_number_of_workers(open_pool, max_steps, tmp_path):
+    runs, learned_from = [], []
     for n_workers in (1, 3):
         envs = environments(*open_pool(n_workers), max_steps=max_steps)
         rng, seen = np.random.default_rng(0), [envs.observations.copy()]
@@ -72,6 +72,9 @@ def test_episodes_do_not_depend_on_the_number_of_workers(open_pool, max_steps):
             columns = [COLUMN[c] for c in ("logo", "done", "step_reward", "ssim", "bytes", "headline_gain")]
             seen += [envs.observations.copy(), envs.records[:, columns].copy()]
         runs.append(seen)
+        envs.experience.write(tmp_path / f"{n_workers}.bin")
+        learned_from.append((tmp_path / f"{n_workers}.bin").read_bytes())
+    assert learned_from[0] == learned_from[1] != b""
     for a, b in zip(*runs, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -14,6 +14,7 @@ from core.access.roles import Role
 from core.config.installation import AccessSettings, Settings, write_settings
 from tests.support.paths import ROOT
 from tests.support.sign_in import ACCESS, asked_to_sign_in, claims_of
+from tests.support.sources import tree_of
 
 ROLES = (Role.SIGNED_OUT, Role.VIEWER, Role.TRAINER, Role.ADMIN)
 SOURCES = sorted((ROOT / "pages").rglob("*.py"))
@@ -61,7 +62,7 @@ def test_nothing_is_changed_outside_of_an_action():
     for path in SOURCES:
         if path.is_relative_to(ROOT / "pages" / "server"):
             continue
-        for node, above in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        for node, above in functions(tree_of(path)):
             if isinstance(node, ast.Call | ast.Attribute) and CHANGES.match(ast.unparse(node.func if isinstance(node, ast.Call) else node)):
                 n += 1
                 if not is_within(path, above):
@@ -73,7 +74,7 @@ def test_nothing_is_changed_outside_of_an_action():
 def test_what_belongs_to_an_action_is_called_within_one():
     found = []
     for path in SOURCES:
-        for node, above in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        for node, above in functions(tree_of(path)):
             called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
             if called in WITHIN.get(path.name, ()) and not is_within(path, above):
                 found.append(f"{path.name}:{node.lineno} {called}")
@@ -83,7 +84,7 @@ def test_what_belongs_to_an_action_is_called_within_one():
 def test_every_callback_is_an_action_or_only_shows():
     held, callbacks = set(), {}
     for path in SOURCES:
-        for node, above in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        for node, above in functions(tree_of(path)):
             held |= {node.name} if isinstance(node, ast.FunctionDef) and above[-1].startswith("@") else set()
             if isinstance(node, ast.keyword) and node.arg in ("on_click", "on_change", "on_select"):
                 callbacks[ast.unparse(node.value).strip("'")] = f"{path.name}:{node.value.lineno}"

@@ -11,6 +11,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 from pages.server.registry import PAGES
 from tests.support.paths import ROOT
+from tests.support.sources import tree_of
 
 SOURCES = [path for folder in ("core", "storage", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
@@ -46,7 +47,7 @@ def module_of(path: Path) -> str:
 
 
 def top_imports(path: Path) -> Iterator[str]:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -61,7 +62,7 @@ def test_torch_is_imported_where_it_is_used():
 def test_vtracer_is_imported_behind_its_adapter_alone():
     found = set()
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
             if isinstance(node, ast.Import | ast.ImportFrom) and any(name.split(".")[0] == "vtracer" for name in names):
                 found.add(module_of(path))
@@ -81,7 +82,7 @@ def test_vtracer_is_imported_behind_its_adapter_alone():
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
 def test_a_source_says_what_it_owns_and_stays_readable(path):
     text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
+    tree = tree_of(path)
     if text.strip():
         assert ast.get_docstring(tree), "no module docstring"
     assert len(text.splitlines()) <= MAX_LINES

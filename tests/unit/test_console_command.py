@@ -20,6 +20,7 @@ from core.config.text import config_file, load_config
 from core.errors import ConfigError
 from tests.support.paths import ROOT
 from tests.support.servers import free_port
+from tests.support.sources import tree_of
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_shown_command_is_that_of_this_installation():
     files = [file for folder in ("core", "pages", "storage") for file in sorted((ROOT / folder).rglob("*.py"))]
     found = []
     for file in files:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = tree_of(file)
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         texts = [
             node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
