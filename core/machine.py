@@ -11,6 +11,8 @@ import os
 import platform
 import shutil
 import socket
+import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -128,7 +130,7 @@ def gpus() -> list[Gpu]:
 
 @dataclass(frozen=True)
 class Sample:
-    """The machine at a moment. ``cores``: share of each core that was busy since the sample before."""
+    """The machine at a moment. ``cores``: share of each core that was busy for half a second or more before it."""
 
     cores: list[float]
     memory_mb: float
@@ -144,8 +146,7 @@ def sample(path: Path) -> Sample:
     while not path.exists() and path != path.parent:
         path = path.parent
     disk = shutil.disk_usage(path)
-    busy = [share / 100 for share in psutil.cpu_percent(percpu=True)]
-    return Sample(busy, total - available, total, disk.free / MB, disk.total / MB, gpus())
+    return Sample(_CORES.busy(), total - available, total, disk.free / MB, disk.total / MB, gpus())
 
 
 class Meter:
@@ -179,7 +180,24 @@ class Meter:
         return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-psutil.cpu_percent(percpu=True)  # the first call measures nothing; from here on there is a time to measure over
+class _Cores:
+    """How busy each core was since that was last asked; who asks again at once gets the same answer."""
+
+    SHORTEST_S = 0.5  # a share over less time is chance
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at = time.monotonic()
+        self._shares = psutil.cpu_percent(percpu=True)  # the first call measures nothing; from here on there is a time to measure over
+
+    def busy(self) -> list[float]:
+        with self._lock:
+            if time.monotonic() - self._at >= self.SHORTEST_S:
+                self._shares, self._at = psutil.cpu_percent(percpu=True), time.monotonic()
+            return [share / 100 for share in self._shares]
+
+
+_CORES = _Cores()
 
 
 @dataclass(frozen=True)

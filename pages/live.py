@@ -48,9 +48,9 @@ def follow_switch() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
-    run_id = choose("Run", ids, "run", start, show=lambda i: labels[i], width=300)
+    run_id = choose("Run", ids, "run", start, show=lambda i: labels[i], width=250)
     others = choose_many(
-        "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=300
+        "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=250
     )
     view = options(more=follow_switch)
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
