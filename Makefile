@@ -34,8 +34,7 @@ vtracer-0.6: setup  ## VTracer 0.6.15 beside 1.0, for who wants to compare
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
 
 run: setup  ## open the console on http://localhost:8501
-	@echo "Tracewright opens on http://localhost:$(PORT) (Ctrl-C ends it; running trainings go on)"
-	$(PY) -m streamlit run app.py --server.port $(PORT)
+	@$(PY) -m core console --port $(PORT)
 
 test-fast: setup-dev  ## unit tests: no process, no training, no browser; under a minute
 	$(PY) -m pytest -n 2 --dist worksteal tests/unit

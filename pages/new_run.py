@@ -24,7 +24,7 @@ from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
 from core.scheduling import queue
 from core.tracing.params import DEFAULTS
-from pages.views import actions, controls, forms, kept_form, tables
+from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
@@ -307,8 +307,6 @@ if config is not None:
         else:
             is_plain, command = False, ""
         st.code(command if is_plain else f"{program()} train --config run.yaml", language="bash", wrap_lines=True)
-        st.download_button(
-            "run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="yaml"
-        )
+        downloads.button("run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", key="yaml")
         with st.expander("Show the YAML"):
             st.code(to_yaml(config), language="yaml", height=360)
