@@ -53,7 +53,7 @@ def stamp(path: str) -> int:
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
 def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair], pd.DataFrame]:
-    found = load_logos(path, 256)
+    found = load_logos(path, 256, stays_inside=True)
     values = [astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES] for logo in found.logos]
     table = pd.DataFrame(values, columns=list(FEATURE_NAMES[:N_SIMPLE_FEATURES]))
     table.insert(0, "logo", [logo.name for logo in found.logos])

@@ -107,14 +107,16 @@ def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, 
             check_readable(path, console.home)
     except LogosError as error:
         return 0, {}, [], str(error)
-    return look_at_logos(path, n_per_category, seed)
+    return look_at_logos(path, n_per_category, seed, not may("run.start"))
 
 
 @st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
-def look_at_logos(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
-    """(number, counts, left out, problem) of a folder."""
+def look_at_logos(
+    path: str, n_per_category: int, seed: int, is_closed: bool = False
+) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
+    """(number, counts, left out, problem) of a folder; ``is_closed``: links that lead out of it are left out."""
     try:
-        found = load_logos(path, 64, n_per_category=n_per_category, seed=seed)
+        found = load_logos(path, 64, n_per_category=n_per_category, seed=seed, stays_inside=is_closed)
     except LogosError as error:
         return 0, {}, [], str(error)
     return len(found.logos), found.counts(), [(s.source, s.reason) for s in found.skipped], ""
