@@ -14,12 +14,9 @@ setup-dev: $(VENV)/.installed-dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# With hashes where the lock fits: another platform, Python or build of torch brings packages that it does not list, which pip says before it
-# installs anything.
-$(VENV)/.installed: requirements.txt requirements.lock | $(VENV)/bin/python
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock 2>$(VENV)/lock.log || { \
-		echo "requirements.lock does not fit here ($(VENV)/lock.log says why): requirements.txt is installed, without hashes" >&2; \
-		$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt; }
+# With hashes; what is done where they differ, or the lock does not fit, .ci/install.py says. UNLOCKED=1: without hashes.
+$(VENV)/.installed: requirements.txt requirements.lock requirements-cuda.lock | $(VENV)/bin/python
+	@UNLOCKED="$(UNLOCKED)" $(PY) .ci/install.py
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-bench.txt requirements-ray.txt requirements-search.txt requirements-signin.txt requirements-trackers.txt requirements-vtracer06.txt | $(VENV)/bin/python
@@ -27,15 +24,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-ben
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
 	touch $@
 
-lock: setup-dev  ## requirements.lock again from requirements.txt, as the indexes that pip uses have the packages now
+lock: setup-dev  ## both locks again from requirements.txt, as the indexes that pip uses have the packages now
 	$(PY) .ci/lock.py
 
 vtracer-0.6: setup  ## VTracer 0.6.15 beside 1.0, for who wants to compare
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/vtracer-0.6 -r requirements-vtracer06.txt
 
 run: setup  ## open the console on http://localhost:8501
-	@echo "Tracewright opens on http://localhost:$(PORT) (Ctrl-C ends it; running trainings go on)"
-	$(PY) -m streamlit run app.py --server.port $(PORT)
+	@$(PY) -m core console --port $(PORT)
 
 test-fast: setup-dev  ## unit tests: no process, no training, no browser; under a minute
 	$(PY) -m pytest -n 2 --dist worksteal tests/unit

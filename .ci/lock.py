@@ -2,7 +2,8 @@
 
 uv resolves against the indexes that pip uses on this machine. Where one serves a build of its own (torch 2.13.0+cpu), the lock names the plain
 version, which pip takes for it, with the hash of that build alone: pip would rather have a file of which another index tells an allowed hash,
-and torch's brings gigabytes of CUDA. Versions that the lock has already stay as long as they fit.
+and torch's brings gigabytes of CUDA. That one is in requirements-cuda.lock, made from the public index alone and for every platform, which
+.ci/install.py takes where the other build is not to be had. Versions that the lock has already stay as long as they fit.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "requirements.lock"
+LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
 OPTIONS = ("--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--python-version", "3.11")
 HEAD = """\
 # Written by `make lock` from requirements.txt, for Python 3.11 on Linux (x86-64) and torch without CUDA. Where it does not fit,
-# `make setup` takes requirements.txt.
+# .ci/install.py says what `make setup` does.
+"""
+CUDA_HEAD = """\
+# Written by `make lock` from requirements.txt, for Python 3.11 on any platform, with the public index's torch (on Linux with CUDA).
 """
 LOCAL = re.compile(r"^([\w.-]+==[^\s+]+)\+\S+", re.MULTILINE)  # a pin of a build of one index's own
 INDEXES = {"find-links": "UV_FIND_LINKS", "index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_EXTRA_INDEX_URL"}
@@ -32,10 +36,10 @@ def of_pip(option: str) -> str:
     return named or " ".join(subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split())
 
 
-def compiled(source: Path, out: Path, indexes: dict[str, str]) -> str:
-    """What uv makes of a file of requirements."""
+def compiled(out: Path, indexes: dict[str, str], *options: str) -> str:
+    """What uv makes of requirements.txt; pins that ``out`` has are wishes."""
     certificate = {"SSL_CERT_FILE": found} if (found := of_pip("cert")) else {}
-    command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, "--output-file", str(out), str(source)]
+    command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, *options, "--output-file", str(out), str(ROOT / "requirements.txt")]
     subprocess.run(command, env=os.environ | certificate | indexes, check=True)
     return out.read_text(encoding="utf-8")
 
@@ -52,8 +56,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / LOCK.name
         out.write_text("\n".join(kept()), encoding="utf-8")
-        found = compiled(ROOT / "requirements.txt", out, indexes | {"UV_INDEX_STRATEGY": "unsafe-best-match"})
+        found = compiled(out, indexes | {"UV_INDEX_STRATEGY": "unsafe-best-match"})
         LOCK.write_text(HEAD + LOCAL.sub(r"\1", found), encoding="utf-8")
+        out.write_text("\n".join(kept()), encoding="utf-8")
+        alone = dict.fromkeys(INDEXES.values(), "") | {key: value for key, value in indexes.items() if key == "UV_DEFAULT_INDEX"}
+        CUDA_LOCK.write_text(CUDA_HEAD + compiled(out, alone, "--universal"), encoding="utf-8")
 
 
 if __name__ == "__main__":

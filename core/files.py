@@ -76,6 +76,15 @@ def open_file(path: Path) -> BinaryIO:
     return file
 
 
+def inside(folder: Path, path: Path) -> Path | None:
+    """A path with its links followed; None where that leads out of the folder, or no file system takes the name."""
+    try:
+        found = path.resolve()
+        return found if found.is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # the last: links go in a circle
+        return None
+
+
 def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes | None:
     """The content of a small file, at most ``max_bytes``; None where there is none.
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 MAX_BYTES = 120  # in UTF-8: half of what file systems take, for what is put before and behind a name
+_MAX_ENDING = 10
 _ODD = re.compile(r"[^\w .()+-]+")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE)  # devices, on Windows
 
@@ -21,6 +22,16 @@ def safe_name(name: str, instead: str = "picture", max_bytes: int = MAX_BYTES) -
     if not text.strip("_"):
         return instead
     return f"_{text}" if _RESERVED.fullmatch(text) else text
+
+
+def download_name(name: str) -> str:
+    """What a download is called: as :func:`safe_name`, with what was a path in one part, and with its ending kept however long it is."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part.strip(" .")]
+    whole = safe_name("-".join(parts), "", 10_000).lstrip(" .-")
+    stem, dot, ending = whole.rpartition(".")
+    if not dot or not stem or not (ending.isascii() and ending.isalnum() and len(ending) <= _MAX_ENDING):
+        stem, dot, ending = whole, "", ""
+    return safe_name(stem, "download") + dot + ending
 
 
 class Names:

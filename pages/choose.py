@@ -20,7 +20,7 @@ from core.logos.intake import read_picture
 from core.runs.run_dir import all_runs
 from core.scheduling import batch
 from core.tracing.picture import Picture, fit
-from pages.views import actions, tables
+from pages.views import actions, downloads, tables
 from pages.views.access import acts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.components.mount import chooser
@@ -205,6 +205,4 @@ if answered:
         )
     file = console.home / choices.FILE
     if file.is_file():
-        st.download_button(
-            "All answers as CSV", file.read_bytes(), choices.FILE, "text/csv", on_click="ignore", icon=":material/download:", key="csv"
-        )
+        downloads.button("All answers as CSV", file.read_bytes(), choices.FILE, "text/csv", icon=":material/download:", key="csv")

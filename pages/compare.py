@@ -17,7 +17,7 @@ from core.runs import baseline_run
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
-from pages.views import actions, chart_box, gone, many_runs, tables
+from pages.views import actions, chart_box, downloads, gone, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
@@ -178,12 +178,11 @@ def figure_table() -> None:
         column_config=FIGURE_COLUMNS,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
+        downloads.button(
             "figures.csv",
             export.to_csv(figures),
             "figures.csv",
             "text/csv",
-            on_click="ignore",
             icon=":material/download:",
             key="csv.figures",
         )
@@ -260,8 +259,8 @@ def logo_by_logo() -> None:
         column_config={name: st.column_config.NumberColumn(format="%+.3f") for name in ("gain_a", "gain_b", "difference")}
         | {name: st.column_config.NumberColumn(format="%.4f") for name in ("ssim_a", "ssim_b")},
     )
-    st.download_button(
-        "logos.csv", export.to_csv(both.drop(columns=["svg_a", "svg_b"])), f"{first}-against-{second}.csv", "text/csv", on_click="ignore",
+    downloads.button(
+        "logos.csv", export.to_csv(both.drop(columns=["svg_a", "svg_b"])), f"{first}-against-{second}.csv", "text/csv",
         icon=":material/download:", key="csv.logos",
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from core.errors import ConfigError
 from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
 from core.runs.run_dir import all_runs
-from pages.views import actions, chart_box, forms, gone, tables
+from pages.views import actions, chart_box, downloads, forms, gone, tables
 from pages.views.access import acts
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
@@ -89,12 +89,11 @@ def stage_table(run_id: str, stages: list[dict[str, Any]], is_over: bool) -> Non
     }
     shown = table.assign(**{name: 100 * table[name].astype(float) for name in percents})
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns)
-    st.download_button(
+    downloads.button(
         "Completion report",
         lambda: export.to_csv(table),
         f"{run_id}-curriculum.csv",
         "text/csv",
-        on_click="ignore",
         icon=":material/download:",
         key="csv",
     )

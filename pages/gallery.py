@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.runs.run_dir import RunDir, all_runs
 from core.tracing.params import NAMES
-from pages.views import actions, gone, tables
+from pages.views import actions, downloads, gone, tables
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import scrubber
 from pages.views.links import choose, wanted
@@ -122,9 +122,8 @@ def compare_tab() -> None:
             return
         inspect.viewer(f"{run_id}/{name}", picture, left, right, over, "viewer")
         with st.container(horizontal=True):
-            file = name.replace("/", "_")
-            inspect.download(right, f"{file}-{right_key}", "svg.right")
-            inspect.download(left, f"{file}-{left_key}", "svg.left")
+            inspect.download(right, f"{name}-{right_key}", "svg.right")
+            inspect.download(left, f"{name}-{left_key}", "svg.left")
             st.page_link(
                 path_of("workbench"),
                 label="Tune by hand",
@@ -200,12 +199,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
         f"**{len(shown)} logos**, mean gain **{shown['gain'].mean():+.3f}**; {(shown['gain'] > 0).mean():.0%} better than the defaults; "
         f"mean SSIM {shown['ssim'].mean():.4f} (defaults {shown['ssim_default'].mean():.4f}); {errors_text(shown)}mean size {bytes_text(shown['bytes'].mean())} (defaults {bytes_text(shown['bytes_default'].mean())})"
     )
-    st.download_button(
+    downloads.button(
         "CSV",
         lambda: export.to_csv(shown.drop(columns=["run_id", "saved"])),
         f"{run_id}-step-{step}.csv",
         "text/csv",
-        on_click="ignore",
         icon=":material/download:",
         key="csv",
     )

@@ -19,7 +19,7 @@ from core.logos.uploads import Given
 from core.runs.folders import check_readable, folders_of_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
-from pages.views import chart_box
+from pages.views import chart_box, downloads
 from pages.views.access import acts
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
@@ -53,7 +53,7 @@ def stamp(path: str) -> int:
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
 def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair], pd.DataFrame]:
-    found = load_logos(path, 256)
+    found = load_logos(path, 256, stays_inside=True)
     values = [astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES] for logo in found.logos]
     table = pd.DataFrame(values, columns=list(FEATURE_NAMES[:N_SIMPLE_FEATURES]))
     table.insert(0, "logo", [logo.name for logo in found.logos])
@@ -168,9 +168,7 @@ def features(found: Loaded) -> None:
     data = table[["logo", "category", "split", str(feature)]].rename(columns={str(feature): "value"})
     chart_box.show(plots.spread(data, str(feature)), f"feature-{feature}", f"{feature} by category", data, can_pin=False)
     st.dataframe(table, hide_index=True, height=320)
-    st.download_button(
-        "features.csv", lambda: export.to_csv(table), "features.csv", "text/csv", on_click="ignore", icon=":material/download:", key="csv"
-    )
+    downloads.button("features.csv", lambda: export.to_csv(table), "features.csv", "text/csv", icon=":material/download:", key="csv")
 
 
 def alike(found: Loaded) -> None:

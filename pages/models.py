@@ -18,6 +18,7 @@ from core.models.registry import Entry, Interval
 from core.packaging import folder
 from core.paths import HOME_VARIABLE, PROJECT, program
 from core.runs.run_dir import all_runs
+from pages.views import downloads
 from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import begin, path_of, say, show_toasts
@@ -142,8 +143,8 @@ def export_button(entry: Entry) -> None:
         except (TracewrightError, OSError) as error:
             return f"This model can't be exported: {error}\n".encode()
 
-    st.download_button(
-        "Export", make, f"{entry.model_id}.zip", "application/zip", on_click="ignore", icon=":material/download:", key=f"export.{entry.model_id}",
+    downloads.button(
+        "Export", make, f"{entry.model_id}.zip", "application/zip", icon=":material/download:", key=f"export.{entry.model_id}",
         help="policy.onnx, a model card, and a standalone runner that needs only four packages, not Tracewright.", disabled=bool(entry.problem),
     )  # fmt: skip
 

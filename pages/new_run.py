@@ -24,7 +24,7 @@ from core.runs.requirements import estimated_minutes, estimated_rate, preflight
 from core.runs.run_dir import RunDir, find_run
 from core.scheduling import queue
 from core.tracing.params import DEFAULTS
-from pages.views import actions, controls, forms, kept_form, tables
+from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
@@ -107,14 +107,16 @@ def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, 
             check_readable(path, console.home)
     except LogosError as error:
         return 0, {}, [], str(error)
-    return look_at_logos(path, n_per_category, seed)
+    return look_at_logos(path, n_per_category, seed, not may("run.start"))
 
 
 @st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
-def look_at_logos(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
-    """(number, counts, left out, problem) of a folder."""
+def look_at_logos(
+    path: str, n_per_category: int, seed: int, is_closed: bool = False
+) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
+    """(number, counts, left out, problem) of a folder; ``is_closed``: links that lead out of it are left out."""
     try:
-        found = load_logos(path, 64, n_per_category=n_per_category, seed=seed)
+        found = load_logos(path, 64, n_per_category=n_per_category, seed=seed, stays_inside=is_closed)
     except LogosError as error:
         return 0, {}, [], str(error)
     return len(found.logos), found.counts(), [(s.source, s.reason) for s in found.skipped], ""
@@ -307,8 +309,6 @@ if config is not None:
         else:
             is_plain, command = False, ""
         st.code(command if is_plain else f"{program()} train --config run.yaml", language="bash", wrap_lines=True)
-        st.download_button(
-            "run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="yaml"
-        )
+        downloads.button("run.yaml", to_yaml(config), "run.yaml", "application/yaml", icon=":material/download:", key="yaml")
         with st.expander("Show the YAML"):
             st.code(to_yaml(config), language="yaml", height=360)

@@ -14,7 +14,7 @@ from core.reports.kept import Report
 from core.runs.run_dir import all_runs
 from core.studies.study import all_studies
 from pages.server import kept_reports, start_document
-from pages.views import actions, chart_box, tables
+from pages.views import actions, chart_box, downloads, tables
 from pages.views.access import acts
 from pages.views.links import choose, choose_many
 from pages.views.reports import across, kinds
@@ -126,13 +126,13 @@ def row(report: Report) -> None:
 def buttons(report: Report) -> None:
     url = f"{start_document.base_path()}{kept_reports.PATH}/{report.name}"
     st.link_button("Open", url, icon=":material/open_in_new:")
-    st.download_button(
-        "HTML", report.html_file.read_bytes, f"{report.name}.html", "text/html", on_click="ignore", icon=":material/download:",
+    downloads.button(
+        "HTML", report.html_file.read_bytes, f"{report.name}.html", "text/html", icon=":material/download:",
         key=f"html.{report.name}", help="One self-contained file that works offline.",
     )  # fmt: skip
     if report.pdf_file.is_file():
-        st.download_button(
-            "PDF", report.pdf_file.read_bytes, f"{report.name}.pdf", "application/pdf", on_click="ignore", icon=":material/download:",
+        downloads.button(
+            "PDF", report.pdf_file.read_bytes, f"{report.name}.pdf", "application/pdf", icon=":material/download:",
             key=f"pdf.{report.name}",
         )  # fmt: skip
     else:

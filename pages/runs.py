@@ -10,7 +10,7 @@ import streamlit as st
 from core.runs import baseline_run, shelf
 from core.runs.run_dir import all_runs, unlisted
 from core.runs.status import Status
-from pages.views import actions, controls, first_visit, tables, take_home
+from pages.views import actions, controls, downloads, first_visit, tables, take_home
 from pages.views.runs import rows, several
 from pages.views.runs.choices import Choices, menu
 from pages.views.runs.lines import Listed, folded, ordered, wanted
@@ -69,8 +69,8 @@ def controls_row(runs: Sequence[Listed]) -> tuple[list[Listed], Choices, str]:
         if st.button("Quick run", icon=":material/play_arrow:", help=told):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
-        st.download_button(
-            "Table as CSV", lambda: as_csv(found), "runs.csv", "text/csv", on_click="ignore", icon=":material/download:", key="export.runs",
+        downloads.button(
+            "Table as CSV", lambda: as_csv(found), "runs.csv", "text/csv", icon=":material/download:", key="export.runs",
             help="The list as shown.",
         )  # fmt: skip
         take_home.open_button("export", [run.run_id for run in found[:MAX_EXPORTED]])

@@ -15,7 +15,7 @@ from core.studies import analysis, study, winners
 from core.studies.samplers import trial_config
 from core.studies.storage import TrialRow, read_trials
 from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
-from pages.views import study_charts, study_form
+from pages.views import downloads, study_charts, study_form
 from pages.views.access import acts
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
@@ -76,8 +76,8 @@ def new_study() -> None:
                 start(*wanted)
             if wanted is not None:
                 text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
-                st.download_button(
-                    "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", on_click="ignore", key="study.download",
+                downloads.button(
+                    "study.yaml", text, "study.yaml", "application/yaml", icon=":material/download:", key="study.download",
                     help=f"For `{program()} search --config study.yaml`.",
                 )  # fmt: skip
 

@@ -240,7 +240,7 @@ with stage:
         else:
             st.caption(f"**{abs(difference):.3f} {'better' if difference > 0 else 'worse'}** than {first}, gain {base.gain:+.3f}.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        inspect.download(mine, f"{name.replace('/', '_')}-by-hand", "svg.mine", type="primary")
+        inspect.download(mine, f"{name}-by-hand", "svg.mine", type="primary")
         called = st.text_input("Save as", placeholder="name", key="bench.name", width=200)
         favourite = Favourite(
             called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain

@@ -32,6 +32,7 @@ def bench(  # noqa: C901 - one case per benchmark
     ] = 8.0,
     work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
     executions: Annotated[int, typer.Option(help="fuzz: damaged files to give to all readers together.", min=1)] = 100_000,
+    processes: Annotated[int, typer.Option(help="fuzz: processes to share them among, each with a seed of its own.", min=1, max=64)] = 1,
     short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
@@ -64,7 +65,7 @@ def bench(  # noqa: C901 - one case per benchmark
                 case "chaos":
                     report = chaos.measure(0.5 if short else minutes)
                 case "fuzz":
-                    report = fuzz.measure(500 if short else executions)
+                    report = fuzz.measure(500 if short else executions, processes=processes)
                 case _:
                     report = ablation.measure(config, vary, settings or [], seeds, images, short)
         except BenchError as error:

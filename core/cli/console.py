@@ -6,6 +6,7 @@ handed over. Guarantee: it works from any folder, whatever lies there.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -72,16 +73,28 @@ def shown_host(address: str) -> str:
 
 
 def check_port(port: int, address: str = LOCAL) -> None:
-    """Raise :class:`ConfigError` where a port can't be had."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+    """Raise :class:`ConfigError` where an address or a port can't be had."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just given back is free
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise ConfigError(
-                f"--port {port} can't be had ({error.strerror}); is a console open on http://localhost:{port} already? Another one: "
-                f"{program()} console --port {port + 1 if port < 65_535 else port - 1}"
-            ) from error
+            raise ConfigError(_why_not(port, address, error)) from error
+        except UnicodeError as error:  # of a name that no look-up takes
+            raise ConfigError(f"--address {address[:100]!r} is no name or address") from error
+
+
+def _why_not(port: int, address: str, error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        own = ", ".join(sorted(own_addresses())) or "none that can be read"
+        return f"--address {address[:100]}: this machine has no such address; it has {own}, and 0.0.0.0 is all of them"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"--port {port} can't be had ({error.strerror}): ports below 1024 are the system's; take another one: {program()} console --port 8501"
+    return (
+        f"--port {port} can't be had ({error.strerror}); is a console open on http://{shown_host(address)}:{port} already? Another one: "
+        f"{program()} console --port {port + 1 if port < 65_535 else port - 1}"
+    )
 
 
 def command(port: int, is_opened: bool, config: Path = CONSOLE_CONFIG, address: str = LOCAL) -> list[str]:

@@ -37,6 +37,7 @@ def film(
 ) -> None:
     """Make a film of a run's evaluations: its SVGs of chosen logos, with gain and parameters, as MP4, WebM, WebP or GIF."""
     from core.film.drawing import Painter
+    from core.logos.intake import Decoders
     from storage.films import reel_of
 
     with clear_errors():
@@ -49,12 +50,13 @@ def film(
         progress = Progress(progress_file)
         home = runs_home()
         reel = reel_of([find_run(name, home) for name in runs], logos or [], progress)
-        painter = Painter(reel, is_dark)
-        frames: Iterator[Any] = (painter.frame(step) for step in reel.steps)
-        try:
-            made = write_film(out, frames, len(reel.steps), seconds, progress)
-        except FilmError as error:
-            fail(error, 1)
+        with Decoders() as decoders:
+            painter = Painter(reel, is_dark, decoders.draw)
+            frames: Iterator[Any] = (painter.frame(step) for step in reel.steps)
+            try:
+                made = write_film(out, frames, len(reel.steps), seconds, progress)
+            except FilmError as error:
+                fail(error, 1)
         data = _told(out, reel, made, painter.width, painter.height)
         result(data, as_json, lambda: _say(data))
 

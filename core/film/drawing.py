@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import DamagedFileError, RasterError
+from core.errors import DamagedFileError, PictureError, RasterError, SvgError
 from core.files import read_small
 from core.film.reel import DAMAGED, ELSEWHERE, EMPTY, LOWEST_GAIN, MISSING, NOT_YET, Problem, Reel, Take, Track
-from core.tracing.allowed import checked
 from core.tracing.params import SPECS
 from core.tracing.picture import decode_png, encode_png
-from core.tracing.raster import rasterizer
+from core.tracing.raster import draw_ours
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Draw = Callable[[bytes, int], Pixels]
 Box = tuple[float, float, float, float]  # left, top, width, height
 MAX_SVG_BYTES = 20_000_000
 _CARD_WIDTH, _CARD_HEIGHT, _GAP, _HEADER = 416, 270, 12, 96  # pixels at scale 1
@@ -66,10 +66,14 @@ DARK = _ground("#11171d #1a222b #2d3945 #e4ebf1 #9aa7b3 #4aa8e0 #f0803c", "#4aa8
 
 
 class Painter:
-    """Draws the key frames of a reel; ``width`` and ``height``, both even, are the same for all."""
+    """Draws the key frames of a reel; ``width`` and ``height``, both even, are the same for all.
 
-    def __init__(self, reel: Reel, is_dark: bool = False) -> None:
-        self.reel, self.ground = reel, DARK if is_dark else LIGHT
+    ``draw``: makes RGBA of an SVG and the length of its longer side, or raises a typed error; a film of a stranger's run hands in what does it
+    within limits of time and memory.
+    """
+
+    def __init__(self, reel: Reel, is_dark: bool = False, draw: Draw = draw_ours) -> None:
+        self.reel, self.ground, self._draw = reel, DARK if is_dark else LIGHT, draw
         wide = reel.n_columns * (_CARD_WIDTH + _GAP) + _GAP
         high = _HEADER + reel.n_rows * (_CARD_HEIGHT + _GAP)
         self._scale = max(1.0, min(2.0, 1280 / wide, 720 / high))
@@ -203,7 +207,7 @@ class Painter:
         if path in self._drawn:
             self._drawn.move_to_end(path)
         else:
-            self._drawn[path] = draw_file(path, round(_PICTURE * self._scale))
+            self._drawn[path] = draw_file(path, round(_PICTURE * self._scale), self._draw)
             if len(self._drawn) > _KEPT_PICTURES:
                 self._drawn.popitem(last=False)
         return self._drawn[path]
@@ -281,7 +285,7 @@ class Painter:
         return wide / self._scale
 
 
-def draw_file(path: Path, side: int) -> Pixels | str:
+def draw_file(path: Path, side: int, draw: Draw = draw_ours) -> Pixels | str:
     """An SVG as RGBA whose longer side is ``side``; a word where it is missing, damaged or shows nothing."""
     try:
         svg = read_small(path, MAX_SVG_BYTES)
@@ -289,11 +293,9 @@ def draw_file(path: Path, side: int) -> Pixels | str:
             return MISSING
         if b"</svg" not in svg[-64:]:
             return DAMAGED  # cut off: what is left would be drawn as if it were all
-        wide, high = rasterizer().size(checked(svg))
-        scale = side / max(wide, high)
-        drawn = rasterizer().draw_rgba(svg, max(round(wide * scale), 1), max(round(high * scale), 1))
+        drawn = draw(svg, side)
         return drawn if drawn[..., 3].any() else EMPTY
-    except (DamagedFileError, RasterError, OverflowError, ValueError):
+    except (DamagedFileError, PictureError, RasterError, SvgError):
         return DAMAGED
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from core.csv_files import write_csv
 from core.errors import LogosError, NoPictureError, PictureError
+from core.files import inside
 from core.logos.classify import classify
 from core.logos.intake import Decoders
 from core.logos.manifest import read_manifest
@@ -108,6 +109,7 @@ class _Entry:
     brand: str
     source: str
     read: Callable[[Decoders, int], Found]  # argument: longest side that is wanted, in pixels
+    file: Path = Path()
 
 
 def load_logos(
@@ -118,17 +120,20 @@ def load_logos(
     n_per_category: int = 60,
     use_manifest: bool = True,
     needs_both_splits: bool = True,
+    stays_inside: bool = False,
 ) -> LogoSet:
     """Load the logos of ``path``: "builtin" or a folder. ``seed`` and ``n_per_category`` are for the built-in set.
 
     ``use_manifest``: if the folder has a manifest, load only the logos that it names; otherwise every picture in the folder.
-    ``needs_both_splits``: move a logo where none is for training or validation.
+    ``needs_both_splits``: move a logo where none is for training or validation. ``stays_inside``: leave out links that lead out of the folder.
 
     Raises:
         LogosError: there is no such folder, or it has no picture that can be traced.
     """
     skipped: list[Skipped] = []
-    entries = _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest)
+    entries = (
+        _builtin_entries(seed, n_per_category) if path == BUILTIN else _folder_entries(Path(path), skipped, use_manifest, stays_inside)
+    )
     if len(entries) > MAX_LOGOS:
         raise LogosError(f"{path} has {len(entries)} pictures; the limit is {MAX_LOGOS}, so use a smaller folder")
     with Decoders() as decoders, ThreadPoolExecutor() as pool:
@@ -176,12 +181,14 @@ def _builtin_split(seed: int, made: MadeLogo) -> str:
     return "train" if order[place] < 7 else "validation" if order[place] < 9 else "test"
 
 
-def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) -> list[_Entry]:
+def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool, stays_inside: bool) -> list[_Entry]:
     if not folder.is_dir():
         raise LogosError(f"logos.path = {str(folder)!r} is not a folder; give a folder of pictures or {BUILTIN!r}")
     manifest = folder / "manifest.csv"
+    if stays_inside and inside(folder, manifest) is None:
+        raise LogosError(f"{printable(str(manifest))} is a link that leads out of the folder")
     if use_manifest and manifest.is_file():
-        return list(_manifest_entries(folder, manifest, skipped))
+        return list(_within(folder, _manifest_entries(folder, manifest, skipped), skipped, stays_inside))
     entries = []
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
@@ -192,8 +199,17 @@ def _folder_entries(folder: Path, skipped: list[Skipped], use_manifest: bool) ->
             continue
         category = parts[0].lower() if len(parts) > 1 and parts[0].lower() in CATEGORIES else None
         name = _readable("/".join((*parts[1 if category else 0 : -1], file.stem)))
-        entries.append(_Entry(name, category, None, "", _readable(str(file)), _reader(file)))
-    return entries
+        entries.append(_Entry(name, category, None, "", _readable(str(file)), _reader(file), file))
+    return list(_within(folder, entries, skipped, stays_inside))
+
+
+def _within(folder: Path, entries: Iterable[_Entry], skipped: list[Skipped], stays_inside: bool) -> Iterator[_Entry]:
+    """Those that may be read: all, unless links are to stay inside."""
+    for entry in entries:
+        if stays_inside and inside(folder, entry.file) is None:
+            skipped.append(Skipped(printable(entry.source), "it is a link that leads out of the folder"))
+        else:
+            yield entry
 
 
 def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> Iterable[_Entry]:
@@ -216,7 +232,7 @@ def _manifest_entries(folder: Path, manifest: Path, skipped: list[Skipped]) -> I
         if file is None:
             skipped.append(Skipped(where, f"no picture named {name} in {category or 'the folder'}"))
             continue
-        yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file))
+        yield _Entry(name, category or None, split, row["brand"], str(file), _reader(file), file)
 
 
 def _readable(name: str) -> str:

@@ -15,11 +15,13 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import PictureError
+from core.errors import PictureError, RasterError, SvgError
 from core.logos.pictures import Found, decode
+from core.tracing.raster import draw_ours
 from core.tracing.sizes import fit
 
-REQUEST = struct.Struct("<iiiQ")  # background or -1, side to draw an SVG at, longest side or 0, bytes that follow
+OURS = -2  # in the place of a background: an SVG of ours, which is drawn as it is
+REQUEST = struct.Struct("<iiiQ")  # background, -1 for none, or OURS; side to draw an SVG at, longest side or 0, bytes that follow
 ANSWER = struct.Struct(
     "<?QQQQQQ"
 )  # is it a picture; height, width, channels; width and height of the file; bytes of text before the pixels
@@ -39,15 +41,15 @@ def main() -> None:
         background, svg_side, longest_side, n_bytes = REQUEST.unpack(head)
         data = sys.stdin.buffer.read(n_bytes)
         signal.setitimer(signal.ITIMER_PROF, CPU_S)  # the system ends this process then, whatever it is at
-        _answer(answers, data, None if background < 0 else background, svg_side, longest_side)
+        _answer(answers, data, background, svg_side, longest_side)
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _answer(answers: BinaryIO, data: bytes, background: int | None, svg_side: int, longest_side: int) -> None:
+def _answer(answers: BinaryIO, data: bytes, background: int, svg_side: int, longest_side: int) -> None:
     try:
-        found = decode(data, background, svg_side)
+        found = Found(draw_ours(data, svg_side)) if background == OURS else decode(data, None if background < 0 else background, svg_side)
         pixels = fit(found.pixels, longest_side) if longest_side else found.pixels
-    except PictureError as error:
+    except (PictureError, RasterError, SvgError) as error:
         _refuse(answers, str(error))
     except MemoryError:
         _refuse(answers, f"decoding it takes more than {MEMORY_MB} MB of memory, which is the limit")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from core.errors import DamagedFileError, PictureError
 from core.files import read_small
-from core.logos.decoder import ANSWER, CPU_S, MEMORY_MB, READY, REQUEST
+from core.logos.decoder import ANSWER, CPU_S, MEMORY_MB, OURS, READY, REQUEST
 from core.logos.pictures import MAX_FILE_BYTES, MAX_PIXELS, SVG_SIDE, Found, check_kind, decode, is_ordinary
 from core.machine import available_cores
 from core.paths import PROJECT
@@ -90,6 +90,17 @@ class Decoders:
             except MemoryError as error:
                 raise PictureError("decoding it takes more memory than is free") from error
             return Found(fit(found.pixels, longest_side), found.notes, found.size) if longest_side else found
+        return self._limited(data, -1 if background is None else background, svg_side, longest_side)
+
+    def draw(self, svg: bytes, side: int) -> NDArray[np.uint8]:
+        """An SVG of ours drawn as :func:`core.tracing.raster.draw_ours` does it, within the limits.
+
+        Raises:
+            PictureError: it holds more than a tracer draws, can't be drawn, or takes too much.
+        """
+        return self._limited(svg, OURS, side, 0).pixels
+
+    def _limited(self, data: bytes, background: int, svg_side: int, longest_side: int) -> Found:
         with self._places:
             with self._lock:
                 decoder = self._idle.pop() if self._idle else None
@@ -125,14 +136,14 @@ class _Decoder:
         self.is_alive = True
         self._is_ready = False
 
-    def decode(self, data: bytes, background: int | None, svg_side: int, longest_side: int) -> Found:
+    def decode(self, data: bytes, background: int, svg_side: int, longest_side: int) -> Found:
         until = time.monotonic() + WALL_S
         try:
             if not self._is_ready and self._read(len(READY), until) != READY:
                 raise EOFError
             self._is_ready = True
             assert self._process.stdin is not None
-            head = REQUEST.pack(-1 if background is None else background, svg_side, longest_side, len(data))
+            head = REQUEST.pack(background, svg_side, longest_side, len(data))
             self._process.stdin.write(head + data)
             self._process.stdin.flush()
             is_picture, height, width, channels, file_width, file_height, n_text = ANSWER.unpack(self._read(ANSWER.size, until))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DamagedFileError, PictureError
-from core.files import read_small, read_text
+from core.files import inside, read_small, read_text
 from core.logos.dataset import BUILTIN, Logo
 from core.logos.pictures import MAX_FILE_BYTES, is_svg, unpacked
 from core.logos.procedural import make_logos
@@ -27,14 +27,17 @@ def vector_of(logo: Logo, images: str, seed: int = 7, n_per_category: int = 60) 
     return vector_named(logo.name, logo.category, images, seed, n_per_category)
 
 
-def vector_named(name: str, category: str, images: str, seed: int = 7, n_per_category: int = 60) -> str | None:
-    """The same for a logo by its name and category."""
+def vector_named(name: str, category: str, images: str, seed: int = 7, n_per_category: int = 60, stays_inside: bool = False) -> str | None:
+    """The same for a logo by its name and category; ``stays_inside``: a link that leads out of the folder is not followed."""
     if images == BUILTIN:
         return _made(seed, n_per_category).get(name)
     if any(mark in part for part in (name, category) for mark in ("/", "\\", "..")):
         return None
+    file = Path(images) / "svg" / category / f"{name}.svg"
+    if stays_inside and inside(Path(images), file) is None:
+        return None
     try:
-        text = read_text(Path(images) / "svg" / category / f"{name}.svg", MAX_BYTES)
+        text = read_text(file, MAX_BYTES)
         return None if text is None else cleaned_svg(text.encode()).svg.decode()
     except (DamagedFileError, PictureError):
         return None

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import RunError
+from core.files import inside
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
 COMMANDS_FILE, QUEUE_ENTRY_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
@@ -105,11 +106,7 @@ class RunDir:
 
     def own(self, path: Path) -> Path | None:
         """A path of this run with its links followed; None where they lead out of it."""
-        try:
-            found = path.resolve()
-            return found if found.is_relative_to(self.path.resolve()) else None
-        except (OSError, ValueError, RuntimeError):  # no file system takes the name, or links go in a circle
-            return None
+        return inside(self.path, path)
 
     def exists(self) -> bool:
         return self.config_file.is_file()

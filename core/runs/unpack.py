@@ -7,32 +7,31 @@ nothing behind; the same archive taken in twice changes nothing.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-import secrets
-import shutil
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
-from xml.parsers import expat
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core.config.text import read_yaml, validate
-from core.errors import ArchiveError, ConfigError
+from core.errors import ArchiveError, ConfigError, SvgError
 from core.files import open_file
-from core.locks import held, take
 from core.machine import disk_free_mb
 from core.runs.archive import ARCHIVE_VERSION, MANIFEST, MAX_BYTES, MAX_FILES, PART_BYTES, Told, limit_of
 from core.runs.events import read_new_lines
 from core.runs.records import read_label, write_label
 from core.runs.run_dir import CONFIG_FILE, EVENTS_FILE, RunDir, is_run_id
+from core.staging import staging
+from core.tracing.allowed import checked
 
 MAX_MANIFEST_BYTES = 200_000_000
 RESERVED = {"batches", "cache", "curricula", "exports", "films", "logos", "models", "reports", "studies"}  # folders of a home
@@ -89,7 +88,7 @@ def import_archive(path: Path, home: Path, name: str = "", told: Told | None = N
         if not wanted:
             return [_there(home, target) for target in targets.values()]
         _check_room(home, sum(entry.bytes for run_id in wanted for entry in manifest.runs[run_id].files.values()))
-        with _staging(home) as folder:
+        with staging(home, STAGING) as folder:
             for run_id, target in wanted.items():
                 staged = RunDir(folder / target)
                 _unpack(archive, infos, run_id, manifest.runs[run_id], staged, path.name, told)
@@ -132,6 +131,11 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
 
 
+@functools.cache
+def _reader() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)  # made once: it takes longer than reading a manifest
+
+
 def _manifest(archive: zipfile.ZipFile, name: str) -> Manifest:
     try:
         info = archive.getinfo(MANIFEST)
@@ -142,7 +146,7 @@ def _manifest(archive: zipfile.ZipFile, name: str) -> Manifest:
     try:
         with archive.open(info) as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
-        return TypeAdapter(Manifest).validate_json(data)
+        return _reader().validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"][:1] == ("v",) and first["type"] != "missing":
@@ -250,28 +254,6 @@ def _check_room(home: Path, n_bytes: int) -> None:
         raise ArchiveError(f"its runs take {n_bytes / 1e6:,.0f} MB, but {home} has only {free:,.0f} MB free; free some disk space first")
 
 
-@contextmanager
-def _staging(home: Path) -> Iterator[Path]:
-    """A folder beside the runs that is gone afterwards, whatever happens; one that a killed import left behind goes too."""
-    for left in home.glob(f"{STAGING}*"):
-        _sweep(left)
-    folder = home / f"{STAGING}{secrets.token_hex(6)}"
-    folder.mkdir()
-    try:
-        with held(folder / "lock", ArchiveError(f"another import works in {folder}")):  # by which other imports see that it is no left-over
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(left: Path) -> None:
-    with suppress(OSError):  # it is gone meanwhile
-        lock = take(left / "lock")
-        if lock is not None:  # or another import is at it
-            shutil.rmtree(left, ignore_errors=True)
-            lock.release()
-
-
 def _unpack(
     archive: zipfile.ZipFile, infos: dict[str, zipfile.ZipInfo], run_id: str, run: ArchivedRun, to: RunDir, name: str, told: Told | None
 ) -> None:
@@ -318,40 +300,9 @@ def _check_content(file: Path, path: str, name: str) -> None:
                 raise ArchiveError(f"{name}: {path} is not a PNG")
     elif path.endswith(".svg"):
         try:
-            _check_svg(file.read_bytes())
-        except (expat.ExpatError, ValueError) as error:
+            checked(file.read_bytes())
+        except SvgError as error:
             raise ArchiveError(f"{name}: {path} is not an SVG made by a run: {error}") from error
-
-
-def _check_svg(data: bytes) -> None:
-    """Raise where an SVG could do more than be drawn: scripts, handlers, entities, references to what is elsewhere."""
-    parser = expat.ParserCreate()
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        if tag.rsplit(":", 1)[-1].lower() in (
-            "script",
-            "foreignobject",
-            "image",
-            "use",
-            "a",
-            "style",
-            "animate",
-            "set",
-            "handler",
-            "iframe",
-        ):
-            raise ValueError(f"it has <{tag}>")
-        for key, value in attributes.items():
-            if key.lower().startswith("on") or (key.rsplit(":", 1)[-1].lower() == "href" and not value.startswith("#")):
-                raise ValueError(f"it has {key}={value[:40]!r}")
-
-    def refuse(*_: object) -> None:
-        raise ValueError("it declares a document type, entities or instructions")
-
-    parser.StartElementHandler = start
-    parser.StartDoctypeDeclHandler = refuse
-    parser.ProcessingInstructionHandler = refuse
-    parser.Parse(data, True)
 
 
 def _check_run(to: RunDir, run: ArchivedRun, name: str) -> None:

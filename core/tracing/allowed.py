@@ -57,7 +57,7 @@ def checked(svg: str | bytes) -> bytes:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
-        raise SvgError(f"this SVG is not well-formed ({error}), so it is not handed out") from error
+        raise SvgError(f"this SVG is not well-formed ({error}), so it can't be used") from error
     return data
 
 
@@ -82,4 +82,4 @@ def _check_comment(found: str) -> None:
 
 
 def _refuse(what: str) -> NoReturn:
-    raise SvgError(f"this SVG holds {what}, which no tracer of ours draws, so it is not handed out")
+    raise SvgError(f"this SVG holds {what}, which no tracer of ours draws, so it can't be used")

@@ -25,6 +25,8 @@ from core.tracing.similarity import WINDOW
 from core.tracing.sizes import fit as fit
 from core.tracing.visual import Errors, VisualReference
 
+MAX_PIXELS = 40_000_000  # of a picture that is decoded beside everything else
+
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Lossless PNG of RGB or RGBA pixels."""
@@ -36,8 +38,10 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def decode_png(png: bytes) -> NDArray[np.uint8]:
-    """RGB, or RGBA where the picture has alpha."""
+    """RGB, or RGBA where the picture has alpha. One that is larger than any of ours is Pillow's DecompressionBombError, before it is decoded."""
     picture = Image.open(io.BytesIO(png))
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels; the limit is {MAX_PIXELS:,} pixels")
     return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
 
 

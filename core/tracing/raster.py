@@ -8,6 +8,7 @@ them again at every call, which breaks under threads and leaves a ctypes type be
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import threading
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_uint8, c_uint32, c_void_p
@@ -18,6 +19,7 @@ import thorvg_python.engine
 from numpy.typing import NDArray
 
 from core.errors import RasterError
+from core.tracing.allowed import checked
 
 MAX_SIDE = 8192
 MAX_SURFACES = 64
@@ -164,6 +166,19 @@ def rasterizer() -> Rasterizer:
         if _shared is None:
             _shared = Rasterizer()
         return _shared
+
+
+def draw_ours(svg: bytes, side: int) -> NDArray[np.uint8]:
+    """An SVG of ours on nothing, its longer side ``side`` pixels; returns RGBA as :meth:`Rasterizer.draw_rgba`.
+
+    Raises:
+        SvgError: it holds more than a tracer draws. RasterError: it can't be drawn.
+    """
+    wide, high = rasterizer().size(checked(svg))
+    if not (math.isfinite(wide) and math.isfinite(high)):
+        raise RasterError("the SVG has no width or height")
+    scale = side / max(wide, high)
+    return rasterizer().draw_rgba(svg, max(round(wide * scale), 1), max(round(high * scale), 1))
 
 
 def without_references(svg: bytes) -> bytes:

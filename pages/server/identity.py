@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -23,13 +24,14 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from core.access.exposure import TOKEN_VARIABLE, Exposure, Way, decide, providers
 from core.access.roles import BY_TOKEN, LOCAL, NOBODY, Person, person_of
+from core.access.sign_outs import SignOuts
 from core.config.installation import AccessSettings, read_settings
 from core.errors import AccessError, ConfigError
 from core.paths import runs_home
 
+log = logging.getLogger("tracewright")
 _OF_A_SIGN_IN = ("iss", "sub", "iat", "exp", "nonce", "jti", "auth_time")  # claims that together belong to one sign-in
-_MAX_ENDED = 10_000
-_ended: dict[str, None] = {}  # sign-ins that were ended, oldest first
+_sign_outs: SignOuts | None = None  # of the home that is served
 _token = ""  # nosec B105
 _asks = False  # whether this server began with sign-in: a secrets file that is lost or damaged later opens nothing
 
@@ -110,12 +112,21 @@ def asking(cookies: Mapping[str, str]) -> tuple[Person, AccessSettings]:
 
 
 def end(cookies: Mapping[str, str]) -> None:
-    """A sign-in is over: in every page that is still open too."""
+    """A sign-in is over: in every page that is still open too, and after a restart."""
     claims = _claims(cookies)
     if claims:
-        _ended[_mark(claims)] = None
-        while len(_ended) > _MAX_ENDED:
-            _ended.pop(next(iter(_ended)))
+        try:
+            _ended().end(_mark(claims))
+        except OSError as error:
+            log.warning("a sign-out can't be written, so it is forgotten when this server ends: %s", error)
+
+
+def _ended() -> SignOuts:
+    global _sign_outs
+    home = runs_home()
+    if _sign_outs is None or _sign_outs.home != home:
+        _sign_outs = SignOuts(home)
+    return _sign_outs
 
 
 def _person(claims: Mapping[str, Any]) -> tuple[Person, AccessSettings]:
@@ -124,7 +135,7 @@ def _person(claims: Mapping[str, Any]) -> tuple[Person, AccessSettings]:
         access = access_settings() or AccessSettings()
         return (LOCAL if now == "local" else BY_TOKEN), access
     settings = access_settings()
-    found = NOBODY if _mark(claims) in _ended else person_of(claims, settings, time.time())
+    found = NOBODY if _ended().has_ended(_mark(claims), claims.get("iat")) else person_of(claims, settings, time.time())
     return found, settings or AccessSettings()
 
 

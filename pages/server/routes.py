@@ -117,7 +117,7 @@ class Gate:
         if rule.role is Role.SIGNED_OUT and not path.startswith("/auth/logout"):
             return None  # nothing depends on who asks
         if path.startswith("/auth/logout"):
-            identity.end(HTTPConnection(scope).cookies)
+            await run_in_threadpool(identity.end, HTTPConnection(scope).cookies)
             return None
         person, access = await run_in_threadpool(identity.asking, HTTPConnection(scope).cookies)
         if person.role < rule.role:

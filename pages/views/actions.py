@@ -17,6 +17,7 @@ from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
 from core.scheduling import local, queue
 from pages.server.service import Console
+from pages.views import downloads
 from pages.views.access import acts
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
@@ -243,12 +244,11 @@ def _tell(act: object, done: str) -> None:
 def export_buttons(store: Store, run: RunDir, key: str) -> None:
     """A run's report and the CSV of its tables; each is made only when its button is pressed."""
     run_id = run.run_id
-    st.download_button(
+    downloads.button(
         "report.html",
         data=lambda: to_html(kinds.build("run", kinds.Request(store, [run]))),
         file_name=f"{run_id}-report.html",
         mime="text/html",
-        on_click="ignore",
         key=f"{key}.report",
         width="stretch",
         icon=":material/summarize:",
@@ -262,13 +262,12 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
         "summary": counts["evaluations"],
     }
     for table, n in labels.items():
-        st.download_button(
+        downloads.button(
             f"{table}.csv",
             data=lambda table=table: export.table_csv(store, run, table),  # type: ignore[misc]
             file_name=f"{run_id}-{table}.csv",
             mime="text/csv",
             disabled=n == 0,
-            on_click="ignore",
             key=f"{key}.csv.{table}",
             width="stretch",
             icon=":material/download:",

@@ -18,7 +18,7 @@ from core.scheduling.batch import Batch
 from core.scheduling.review import Item
 from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import Picture, decode_png, fit
-from pages.views import contact_sheet
+from pages.views import contact_sheet, downloads
 from pages.views.access import acts
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
@@ -134,17 +134,17 @@ def to_take(which: Batch, items: Sequence[Item]) -> None:
     """Downloads of a batch, and its deletion."""
     n_accepted = sum(bool(item.choice) for item in items)
     with st.container(horizontal=True):
-        st.download_button(
+        downloads.button(
             f"Accepted SVGs and CSV ({n_accepted})", lambda: review.archive(which), f"tracewright-{which.batch_id}.zip", "application/zip",
-            on_click="ignore", icon=":material/folder_zip:", type="primary", key="zip.accepted", disabled=not n_accepted,
+            icon=":material/folder_zip:", type="primary", key="zip.accepted", disabled=not n_accepted,
             help="" if n_accepted else "Accept results below first.",
         )  # fmt: skip
-        st.download_button(
+        downloads.button(
             "All SVGs and CSV", lambda: review.archive(which, only_accepted=False), f"tracewright-{which.batch_id}-all.zip",
-            "application/zip", on_click="ignore", icon=":material/folder_zip:", key="zip",
+            "application/zip", icon=":material/folder_zip:", key="zip",
         )  # fmt: skip
-        st.download_button(
-            "CSV", lambda: review.table(items, only_accepted=False), "optimized.csv", "text/csv", on_click="ignore",
+        downloads.button(
+            "CSV", lambda: review.table(items, only_accepted=False), "optimized.csv", "text/csv",
             icon=":material/download:", key="csv",
         )  # fmt: skip
         delete_button(which)
@@ -284,7 +284,7 @@ def _facts(which: Batch, item: Item, faces: tuple[bytes, bytes] | None) -> None:
             own_vector(which.pictures / item.picture), f"{which.batch_id}/{item.name}/{item.shown.choice}", decode_png(png),
             svg.decode(errors="replace"), base.decode(errors="replace"),
         )  # fmt: skip
-        st.download_button("SVG", svg, item.shown.path.name, "image/svg+xml", on_click="ignore", icon=":material/download:", key="svg")
+        downloads.button("SVG", svg, item.shown.path.name, "image/svg+xml", icon=":material/download:", key="svg")
     st.caption(MADE_BY.get(str(item.figure("made_by")), ""))
     with st.expander("Parameters"):
         lines = ["| parameter | defaults | result |", "| --- | ---: | ---: |"]

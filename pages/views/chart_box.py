@@ -14,6 +14,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from pages.views import downloads
 from pages.views.charts.curves import ZOOM, Chart, View, saved
 from storage import export
 
@@ -93,13 +94,11 @@ def _menu(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool
     if can_pin:
         pins = pinned()
         st.toggle("Pin to top", value=name in pins, key=f"pin.{name}", on_change=_pin, args=(name,))
-    file = name.replace("/", "-")
-    st.download_button(
+    downloads.button(
         "CSV",
         lambda: export.to_csv(data),
-        f"{file}.csv",
+        f"{name}.csv",
         "text/csv",
-        on_click="ignore",
         icon=":material/csv:",
         key=f"csv.{name}",
         width="stretch",
@@ -107,7 +106,7 @@ def _menu(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool
     for form, mime in FORMATS.items():
         make: Callable[[], bytes] = lambda form=form: saved(chart, form, title)  # type: ignore[misc]
         label = "Interactive page" if form == "html" else form.upper()
-        st.download_button(label, make, f"{file}.{form}", mime, on_click="ignore", icon=ICON[form], key=f"{form}.{name}", width="stretch")
+        downloads.button(label, make, f"{name}.{form}", mime, icon=ICON[form], key=f"{form}.{name}", width="stretch")
 
 
 def pinned() -> list[str]:

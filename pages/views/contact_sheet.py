@@ -16,6 +16,7 @@ import streamlit as st
 
 from core.errors import PictureError, RunError, SvgError
 from core.logos.intake import read_picture
+from core.names import download_name
 from core.scheduling import review
 from core.scheduling.batch import Batch
 from core.scheduling.review import BEST, CLOSER, DEFAULTS, SMALLER, Item
@@ -125,6 +126,7 @@ def _card(batch: Batch, item: Item) -> dict[str, Any]:
         after, note = b"", f"can't be shown: {error}"
     return {
         "name": item.name,
+        "file": download_name(Path(item.name).name),
         "picture": item.picture,
         "before": svg_url(by_defaults(batch, item) or after),
         "after": svg_url(after),

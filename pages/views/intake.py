@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.logos.pictures import FORMATS
 from core.logos.uploads import MAX_BYTES, MAX_FILES, Intake
+from pages.views import downloads
 from pages.views.text import plain
 
 N_TOLD = 5  # refusals, one by one
@@ -30,6 +31,4 @@ def show_intake(intake: Intake, key: str) -> None:
         lines.append(f"and {len(noted) - N_TOLD:,} more with something left out, in the list")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning("  \n".join(lines), icon=":material/rule:")
-        st.download_button(
-            "All files, CSV", intake.as_csv(), "uploads.csv", "text/csv", on_click="ignore", icon=":material/download:", key=f"intake.{key}"
-        )
+        downloads.button("All files, CSV", intake.as_csv(), "uploads.csv", "text/csv", icon=":material/download:", key=f"intake.{key}")

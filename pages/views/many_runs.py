@@ -16,7 +16,7 @@ from core.paths import program
 from core.runs.run_dir import RunDir
 from core.runs.seed_groups import SeedGroup
 from pages.server.service import Console
-from pages.views import chart_box
+from pages.views import chart_box, downloads
 from pages.views.charts import groups as charts
 from pages.views.charts.curves import View
 from storage import export, queries, sensitivity
@@ -31,9 +31,7 @@ def gain_of(format: str = "%+.3f", label: str | None = None, help: str | None = 
 
 
 def download(frame: pd.DataFrame, name: str) -> None:
-    st.download_button(
-        f"{name}.csv", export.to_csv(frame), f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:", key=f"csv.{name}"
-    )
+    downloads.button(f"{name}.csv", export.to_csv(frame), f"{name}.csv", "text/csv", icon=":material/download:", key=f"csv.{name}")
 
 
 def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str, str]) -> None:

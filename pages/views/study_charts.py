@@ -11,7 +11,7 @@ from core.errors import StudyError
 from core.studies import analysis
 from core.studies.space import encoded
 from core.studies.study import StudyConfig, StudyDir
-from pages.views import chart_box
+from pages.views import chart_box, downloads
 from pages.views.charts import studies as charts
 from pages.views.links import choose
 from pages.views.study_view import ON_FRONT, TITLES, StudyView, axis_ends, front_points
@@ -175,7 +175,7 @@ def trials(view: StudyView, names: dict[str, str]) -> None:
         "reason": st.column_config.TextColumn("outcome", width=260),
     }
     st.dataframe(shown, hide_index=True, placeholder="–", height=min(38 + 35 * len(shown), 460), column_config=columns)
-    st.download_button(
-        "trials.csv", lambda: export.to_csv(frame), f"{view.study.study_id}-trials.csv", "text/csv", on_click="ignore", icon=":material/download:",
+    downloads.button(
+        "trials.csv", lambda: export.to_csv(frame), f"{view.study.study_id}-trials.csv", "text/csv", icon=":material/download:",
         key="csv.trials",
     )  # fmt: skip

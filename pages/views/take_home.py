@@ -21,7 +21,7 @@ from core.runs.archive import pack
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.unpack import import_archive
 from pages.server.service import Console
-from pages.views import tables
+from pages.views import downloads, tables
 from pages.views.access import acts
 from pages.views.links import choose_many, drop_parameters
 from pages.views.shell import path_of
@@ -113,8 +113,8 @@ def _export(console: Console) -> None:
         st.info("The download has expired after an hour. Prepare it again.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            f"Download {path.name}, {bytes_text(path.stat().st_size)}", path.read_bytes, path.name, "application/zip", on_click="ignore",
+        downloads.button(
+            f"Download {path.name}, {bytes_text(path.stat().st_size)}", path.read_bytes, path.name, "application/zip",
             icon=":material/download:", type="primary", key="take.download",
         )  # fmt: skip
         st.caption(made["says"])

@@ -14,6 +14,7 @@ from core.logos.dataset import load_logos
 from core.logos.decoder import CPU_S
 from core.logos.intake import Decoders, decode_upload, read_picture
 from core.logos.pictures import decode, is_ordinary
+from core.tracing.raster import draw_ours
 from tests.support.logos import draw_logo, png
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="20" height="20" fill="#06c"/>{}</svg>'
@@ -54,6 +55,23 @@ def test_a_bomb_costs_itself_and_the_next_file_is_read():
             decoders.decode(SVG.format(BLUR).encode(), None, 4096)
         assert time.monotonic() - began < 60  # of a machine that is busy; by its own clock it is the limit
         assert decoders.decode(SVG.format("").encode(), None, 80).pixels.shape == (40, 80, 4)
+
+
+def test_an_svg_of_ours_is_drawn_apart_as_it_is_here_and_within_the_limits():
+    """As films do it; a hostile one costs its picture."""
+    ours = SVG.format("").replace('<rect width="20" height="20"', '<path d="M0 0h20v20z"').encode()
+    slow = (
+        SVG.format('<path d="M0 0h400v400h-400z" fill-opacity="0.1"/>' * 40_000)
+        .replace("<rect", "<path")
+        .replace(' width="20" height="20" f', " f")
+    )
+    with Decoders() as decoders:
+        np.testing.assert_array_equal(decoders.draw(ours, 80), draw_ours(ours, 80))
+        with pytest.raises(PictureError, match="holds <rect>"):
+            decoders.draw(SVG.format("").encode(), 80)
+        with pytest.raises(PictureError, match="which is the limit"):
+            decoders.draw(slow.encode(), 400)
+        np.testing.assert_array_equal(decoders.draw(ours, 80), draw_ours(ours, 80))
 
 
 def test_what_takes_too_much_memory_is_refused():

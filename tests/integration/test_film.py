@@ -1,10 +1,13 @@
 """Films made in the background: what the page offers, how a film goes, and how it fails."""
 
+import json
 import shutil
 import time
 
 import pytest
+from PIL import Image
 
+from core.cli.app import app
 from core.scheduling import films
 from core.scheduling.films import FilmJob, Request
 from core.scheduling.job import JobStatus
@@ -81,3 +84,18 @@ def test_the_gallery_says_why_a_film_failed(visit, console, run):
     assert "no run 'gone'" in texts(page)
     shutil.rmtree(job.path)
     assert not visit("gallery", run=run.run_id, view="Over time", film="none").exception
+
+
+def test_the_command_tells_what_it_made(home, tmp_path, capsys):
+    run = evaluated_run(home, 3)
+    run.svg_file(EVERY, digest_of(4)).unlink()
+    out, progress = tmp_path / "films" / "film.webp", tmp_path / "progress.json"
+    with pytest.raises(SystemExit) as ended:
+        app(["film", str(run.path), "--logos", "logo 4,logo 0", "--out", str(out), "--json", "--progress-file", str(progress), "--dark"])
+    assert ended.value.code == 0
+    data = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert data["problems"] == [{"run": "evaluated", "logo": "logo 4", "step": EVERY, "word": "missing"}]
+    assert (data["evaluations"], data["logos"], data["bytes"]) == (3, ["logo 4", "logo 0"], out.stat().st_size)
+    with Image.open(out) as film:
+        assert (film.n_frames, film.size) == (3, (data["width"], data["height"]))
+    assert json.loads(progress.read_text())["what"] == "writing .webp"

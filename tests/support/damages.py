@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from core.runs.event_fields import columns_of
 from core.runs.event_types import EVENT_VERSION, RECORDS, Ended, Metrics
@@ -24,6 +25,18 @@ from tests.support.runs import tiny_config
 
 Damage = Callable[[Path], None]
 N_EPISODES = 12  # of a healthy run
+
+
+def refusal(read: Callable[[Path], object], path: Path, error: type[Exception]) -> str:
+    """The one short line in which a reader refuses what is at ``path``, in none of a library's words about how to trust it."""
+    with pytest.raises(error) as caught:
+        read(path)
+    told = str(caught.value)
+    assert "\n" not in told
+    assert 0 < len(told) < 500
+    assert "weights_only" not in told
+    assert "pickle" not in told.lower()
+    return told
 
 
 def _write(path: Path, data: bytes | str) -> None:

@@ -196,12 +196,17 @@ def _encrypted(data: bytes) -> bytes:
     return bytes(found)
 
 
+def link_entry() -> zipfile.ZipInfo:
+    """An entry that is a link, where it is unpacked as what it says."""
+    info = zipfile.ZipInfo("link.png")
+    info.external_attr = 0o120777 << 16
+    return info
+
+
 def _link() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        info = zipfile.ZipInfo("link.png")
-        info.external_attr = 0o120777 << 16
-        archive.writestr(info, "/etc/passwd")
+        archive.writestr(link_entry(), "/etc/passwd")
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.responses import PlainTextResponse
 
-from core.access import audit
+from core.access import audit, sign_outs
 from core.access.exposure import TOKEN_VARIABLE
 from core.access.roles import Role
 from core.config.installation import AccessSettings, Settings, write_settings
@@ -96,6 +96,38 @@ def test_a_sign_out_ends_what_is_open_elsewhere_with_the_same_cookie(signed_in):
     assert signed_in.ask("/api/runs", cookies_of(mine))[0] == 401
     assert identity.person(mine).role is Role.SIGNED_OUT  # as a page that is still open has it
     assert signed_in.ask("/api/runs", cookies_of(other))[0] == 200
+
+
+def test_a_sign_out_outlives_the_server(signed_in, home, monkeypatch):
+    now = time.time()
+    mine, other = claims_of(Role.ADMIN, nonce="one", iat=now), claims_of(Role.ADMIN, nonce="two", iat=now)
+    signed_in.ask("/auth/logout", cookies_of(mine))
+    assert "ada" not in (home / sign_outs.FILE).read_text()  # digests alone
+    monkeypatch.setattr(identity, "_sign_outs", None)  # as after a restart
+    assert signed_in.ask("/api/runs", cookies_of(mine))[0] == 401
+    assert signed_in.ask("/api/runs", cookies_of(other))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"ended', "[]", '{"ended": {"a": "b"}}', '{"ended": [1]}', '{"all_before": null}', '{"all_before": "x"}']
+)
+def test_sign_outs_that_cannot_be_read_end_every_older_sign_in(signed_in, home, monkeypatch, damage):
+    (home / sign_outs.FILE).write_text(damage)
+    monkeypatch.setattr(identity, "_sign_outs", None)
+    before, after = claims_of(Role.ADMIN, nonce="one", iat=time.time() - 60), claims_of(Role.ADMIN, nonce="two", iat=time.time() + 60)
+    assert signed_in.ask("/api/runs", cookies_of(before))[0] == 401
+    assert signed_in.ask("/api/runs", cookies_of(after))[0] == 200
+    signed_in.ask("/auth/logout", cookies_of(after))
+    monkeypatch.setattr(identity, "_sign_outs", None)
+    assert [signed_in.ask("/api/runs", cookies_of(claims))[0] for claims in (before, after)] == [401, 401]
+
+
+def test_old_sign_outs_are_forgotten(home):
+    clock = iter((0.0, sign_outs.KEPT_S + 1.0))
+    kept = sign_outs.SignOuts(home, lambda: next(clock))
+    for mark in ("old", "new"):
+        kept.end(mark)
+    assert [kept.has_ended(mark, 0) for mark in ("old", "new")] == [False, True]
 
 
 @pytest.mark.parametrize("change", ["another secret", "cut short", "not signed", "expired"])

@@ -49,6 +49,22 @@ def test_a_port_that_is_taken_is_said_in_one_line(taken_port, monkeypatch):
     assert f"--port {taken_port} can't be had" in done.output
 
 
+@pytest.mark.parametrize("address", ["192.0.2.77", "2001:db8::77", "no.such.host.invalid", "x" * 300, "a..b"])
+def test_an_address_that_this_machine_lacks_is_said_in_one_line(address, monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it was started all the same"))
+    done = CliRunner().invoke(app, ["console", "--share", "--address", address, "--port", str(free_port())])
+    assert done.exit_code == 2
+    assert done.output.startswith(f"error: --address {address[:4]}") or done.output.startswith(f"error: --address '{address[:4]}")
+    assert "no such address" in done.output or "no name or address" in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_make_opens_the_console_with_the_same_words():
+    """Whatever is in the way is one line there too: not Streamlit's own command, which shows its traceback."""
+    told = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nrun:")[1].splitlines()[1]
+    assert "-m core console" in told
+
+
 def test_a_package_hands_streamlits_settings_over(tmp_path):
     config = tmp_path / "config.toml"
     config.write_bytes((ROOT / ".streamlit" / "config.toml").read_bytes())

@@ -283,18 +283,3 @@ def test_bad_input_is_one_clear_line(arguments, told, capsys):
         app(["film", *arguments])
     err = capsys.readouterr().err
     assert (ended.value.code, told in err, "Traceback" in err) == (2, True, False), err
-
-
-def test_the_command_tells_what_it_made(home, tmp_path, capsys):
-    run = evaluated_run(home, 3)
-    run.svg_file(EVERY, digest_of(4)).unlink()
-    out, progress = tmp_path / "films" / "film.webp", tmp_path / "progress.json"
-    with pytest.raises(SystemExit) as ended:
-        app(["film", str(run.path), "--logos", "logo 4,logo 0", "--out", str(out), "--json", "--progress-file", str(progress), "--dark"])
-    assert ended.value.code == 0
-    data = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert data["problems"] == [{"run": "evaluated", "logo": "logo 4", "step": EVERY, "word": "missing"}]
-    assert (data["evaluations"], data["logos"], data["bytes"]) == (3, ["logo 4", "logo 0"], out.stat().st_size)
-    with Image.open(out) as film:
-        assert (film.n_frames, film.size) == (3, (data["width"], data["height"]))
-    assert json.loads(progress.read_text())["what"] == "writing .webp"

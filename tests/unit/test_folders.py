@@ -12,7 +12,8 @@ import pytest
 
 from core.config.installation import PageSettings, Settings, check_settings, write_settings
 from core.errors import ConfigError, LogosError
-from core.logos.dataset import BUILTIN, write_logos
+from core.logos.dataset import BUILTIN, load_logos, write_logos
+from core.logos.vectors import vector_named
 from core.machine import Process
 from core.runs.folders import check_readable, folders_of_runs
 from core.runs.records import claim, is_ours, write_process
@@ -145,3 +146,35 @@ def test_a_picture_that_is_a_link_out_of_the_run_is_not_shown(home, tmp_path):
     assert kept_picture(run, "abc") == b""
     run.picture_file("def").write_bytes((tmp_path / "secret.png").read_bytes())
     assert kept_picture(run, "def")
+
+
+def test_a_link_in_a_set_that_leads_out_of_it_is_not_followed_by_pages(home, outside, visit, console):
+    folder = home / "logos" / "mine"
+    write_logos(folder, n_per_category=1, longest_side=32)
+    for vector in folder.glob("svg/*/*.svg"):
+        vector.unlink()
+    secret = next(outside.glob("*/*.png"))
+    for link in (folder / "link.png", folder / "simple" / "other.png"):
+        link.symlink_to(secret)
+    (folder / "out").symlink_to(outside)
+    (folder / "round.png").symlink_to(folder / "round.png")
+    (folder / "svg" / "simple" / "other.svg").symlink_to(next(outside.glob("svg/*/*.svg")))
+    (folder / "same.png").symlink_to(next(folder.glob("text/*.png")))  # a link that stays inside is as good as its file
+    found = load_logos(str(folder), 32, use_manifest=False, stays_inside=True)
+    assert {item.source for item in found.skipped if "leads out" in item.reason} >= {
+        str(folder / "link.png"),
+        str(folder / "simple" / "other.png"),
+    }
+    assert not [logo for logo in found.logos if logo.name.startswith(("link", "other", "out"))]
+    assert vector_named("other", "simple", str(folder), stays_inside=True) is None
+    assert vector_named("other", "simple", str(folder)) is not None  # the command line reads what its user may read
+    with (folder / "manifest.csv").open("a") as manifest:
+        manifest.write("other,simple\n")
+    assert not [logo for logo in load_logos(str(folder), 32, stays_inside=True).logos if logo.name == "other"]
+    page = visit("logos", path=str(folder), tab="Skipped")
+    assert not page.exception
+    assert "leads out of the folder" in str([frame.value.to_dict() for frame in page.dataframe])
+    (folder / "manifest.csv").unlink()
+    (folder / "manifest.csv").symlink_to("/etc/passwd")
+    with pytest.raises(LogosError, match="leads out of the folder"):
+        load_logos(str(folder), 32, stays_inside=True)

@@ -28,7 +28,7 @@ function half(url, label) {
 function tools(item) {
   const row = made("div", "row tools"), button = made("button", "copy", "Copy SVG"), down = made("a", "tool", "Download"), bench = made("a", "tool", "Workbench");
   button.onclick = () => copy(item.after, button);
-  down.href = item.after; down.download = item.name.split("/").pop();
+  down.href = item.after; down.download = item.file;
   down.setAttribute("aria-label", `Download ${item.name}`);
   bench.href = item.workbench; bench.title = "Open in Workbench";
   row.append(button, down, bench);

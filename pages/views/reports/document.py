@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from core.names import download_name
 from pages.views.reports.blocks import Curve, Document
 
 MAX_BYTES = 8_000_000  # of a report
@@ -53,6 +54,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["spec"] = _spec
     environment.filters["as_file"] = _as_file
+    environment.filters["as_name"] = download_name
     return environment
 
 

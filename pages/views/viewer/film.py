@@ -15,6 +15,7 @@ from core.scheduling import films
 from core.scheduling.films import FilmJob, Request
 from core.scheduling.job import JobStatus
 from pages.server.service import Console
+from pages.views import downloads
 from pages.views.access import acts
 from pages.views.links import choose
 from pages.views.shell import say, show_toasts
@@ -100,9 +101,9 @@ def _shown(job: FilmJob) -> None:
         st.error(plain(f"This film failed: {job.problem() or 'its process was killed'}"))
     with st.container(horizontal=True):
         if status is JobStatus.DONE and file is not None:
-            st.download_button(
+            downloads.button(
                 f"Download ({bytes_text(file.stat().st_size)})", file.read_bytes, f"{job.request().runs[0]}{file.suffix}",  # type: ignore[union-attr]
-                MIMES[file.suffix], on_click="ignore", icon=":material/download:", type="primary", key="film.download",
+                MIMES[file.suffix], icon=":material/download:", type="primary", key="film.download",
             )  # fmt: skip
         st.button("Delete", icon=":material/delete:", key="film.delete", on_click=_delete, args=(job,))
 

@@ -11,6 +11,7 @@ from core.tracing.picture import Picture
 from core.tracing.pipeline import Mode
 from core.tracing.snippets import as_command, as_python, as_tracewright
 from core.tracing.svg_stats import SvgStats
+from pages.views import downloads
 from pages.views.components.mount import before_after
 from pages.views.links import choose
 from pages.views.text import bytes_text, gain_text, plain
@@ -119,7 +120,7 @@ def commands(params: Params, picture: Picture, mode: Mode = "spline") -> None:
 def download(version: Version, file: str, key: str, **more: Any) -> None:
     """A version as a file."""
     is_svg = version.params is not None
-    st.download_button(
+    downloads.button(
         f"SVG: {version.title.split(' (')[0]}" if is_svg else "PNG: original", version.data, f"{file}.{'svg' if is_svg else 'png'}",
-        "image/svg+xml" if is_svg else "image/png", disabled=not version.data, on_click="ignore", icon=":material/download:", key=key, **more,
+        "image/svg+xml" if is_svg else "image/png", disabled=not version.data, icon=":material/download:", key=key, **more,
     )  # fmt: skip

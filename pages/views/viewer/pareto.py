@@ -143,4 +143,4 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         elif shown.params is not None:
             st.image(shown.side.url, width="stretch", alt=shown.title)
             inspect.commands(shown.params, picture)
-            inspect.download(shown, f"{name.replace('/', '_')}-{shown.title.replace(' ', '-')}", "svg.point")
+            inspect.download(shown, f"{name}-{shown.title.replace(' ', '-')}", "svg.point")

@@ -108,7 +108,7 @@ class Versions:
             check_readable(logos.path, self._console.home)
         except (ConfigError, LogosError):
             return None
-        return vector_named(str(self._row.logo), str(self._row.category), logos.path, logos.builtin_seed, logos.n_per_category)
+        return vector_named(str(self._row.logo), str(self._row.category), logos.path, logos.builtin_seed, logos.n_per_category, True)
 
     @cached_property
     def history(self) -> pd.DataFrame:
