@@ -41,6 +41,7 @@ N_LIVE = 3
 WARM_MINUTES = 15.0  # imports, pools and caches fill in the first minutes
 START_S, STOP_S, READ_S = 300.0, 180.0, 120.0
 TRACE = "Traceback (most recent call last)"
+_OF_LIBRARIES = {".ses"}  # onnxruntime's, one for all processes
 _LONGEST = 2_000_000  # steps, which nobody waits for
 
 
@@ -72,7 +73,7 @@ def measure(minutes: float, images: str, keep: Path | None = None, samples: Path
         try:
             soak.begin()
             browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS, handle_sigint=False, handle_sigterm=False)
-            soak.run(Visitor(browser, soak.url, home, is_over), samples)
+            soak.run(Visitor(browser, soak.url, home, is_over, samples.parent if samples else None), samples)
             with suppress(PlaywrightError):  # Ctrl-C ended it too
                 browser.close()
             soak.stop_runs()
@@ -160,12 +161,12 @@ class Soak:
         visitor.open_live(self._submitted[0].run_id)
         n, began = 0, time.monotonic()
         with self._sampler.into(csv):
-            while not self._is_over.is_set() and (minute := (time.monotonic() - began) / 60) < self._pace.minutes:
+            while not self._is_over.is_set() and time.monotonic() < began + self._pace.minutes * 60:
                 visitor.take_round(n)
                 self._sampler.note(visitor.heap_mb())
                 self._top_up()
                 n += 1
-                say(self._progress(minute))
+                say(self._progress((time.monotonic() - began) / 60))
                 until = min(began + n * self._pace.round_s, began + self._pace.minutes * 60)
                 while time.monotonic() < until and not self._is_over.is_set():
                     visitor.wait(min(until - time.monotonic(), 1.0))
@@ -292,7 +293,7 @@ class Soak:
 
     def _left_behind(self) -> list[str]:
         """Temporary files, folders in which something was made ready, and processes, after all has ended."""
-        found = [str(path) for path in self._scratch.iterdir()]
+        found = [str(path) for path in self._scratch.iterdir() if path.name not in _OF_LIBRARIES]
         found += [str(path) for path in self._home.rglob(".taking-*")]
         for process in psutil.process_iter(["pid"]):
             with suppress(psutil.Error):

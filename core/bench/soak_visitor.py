@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import threading
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,7 @@ from core.bench.heap import heap_bytes
 from core.bench.ui import SETTLED, VIEWPORT
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.sets import sets_folder
-from core.scheduling.batch import all_batches
+from core.scheduling.batch import Batch, BatchStatus, all_batches
 from core.tracing.raster import rasterizer
 from pages.server.registry import PAGES
 
@@ -29,6 +31,7 @@ _ODD = 'logo <b>x</b> [a](b) \u202e äß "q" 100%.png'
 _SIDE = 64
 _BOMB_BYTES = 60_000_000
 _KNOWN = re.compile("WebAssembly|wasm", re.IGNORECASE)  # Streamlit's protobuf tries it, is refused by the policy and goes on without
+_IS_ANOTHER = "known => { const id = new URLSearchParams(location.search).get('batch'); return id && !known.includes(id); }"
 _PROBLEM = "[data-testid=stException]"
 
 
@@ -87,12 +90,14 @@ def bomb() -> bytes:
 
 
 class Visitor:
-    """Two tabs of one browser. ``failures``: what did not come out as it should; ``errors``: what pages wrote to the browser's console."""
+    """Two tabs of one browser. ``failures``: what did not come out as it should; ``errors``: what pages wrote to the browser's console.
+    ``pictures``: a folder for pictures of what failed.
+    """
 
-    def __init__(self, browser: Any, url: str, home: Path, is_over: threading.Event) -> None:
+    def __init__(self, browser: Any, url: str, home: Path, is_over: threading.Event, pictures: Path | None = None) -> None:
         from playwright.sync_api import Error
 
-        self._error, self._url, self._home, self._is_over = Error, url, home, is_over
+        self._error, self._url, self._home, self._is_over, self._pictures = Error, url, home, is_over, pictures
         self._context = browser.new_context(viewport=VIEWPORT)
         self._context.set_default_timeout(PATIENCE_S * 1000)
         self.failures: list[str] = []
@@ -150,9 +155,16 @@ class Visitor:
             act()
         except self._error as error:
             if not self._is_over.is_set():
-                self.failures.append(f"{what}: {str(error).strip().splitlines()[0][:300]}")
+                self.failures.append(f"{what}: {' '.join(str(error).split())[:400]}")
+                self._keep_picture(what)
                 self._tab.close()
                 self._tab = self._new_tab()
+
+    def _keep_picture(self, what: str) -> None:
+        """What the tab shows, beside the samples."""
+        if self._pictures is not None:
+            with suppress(self._error):
+                self._tab.screenshot(path=str(self._pictures / f"{what}.png"))
 
     def _open(self, address: str) -> None:
         self._tab.goto(f"{self._url}/{address}")
@@ -209,15 +221,20 @@ class Visitor:
         if not self._tab.locator("[data-testid=stFileUploaderDropzone]").first.is_visible():
             self._tab.get_by_text("Pictures and settings").first.click()
         self._drop(given)
-        self._tab.get_by_role("slider", name="Attempts per image").first.press("Home")
-        self._tab.wait_for_selector(SETTLED)
         self._tab.locator(".st-key-go button").first.click()
+        self._tab.wait_for_function(_IS_ANOTHER, arg=sorted(known))
+        batch = next(batch for batch in all_batches(self._home) if batch.batch_id not in known)
+        self._await_done(batch)
         self._tab.locator(".card .pair").first.wait_for()
         self._tab.wait_for_selector(SETTLED)
-        for batch in all_batches(self._home):
-            if batch.batch_id not in known:
-                intake = batch.intake()
-                self._told(f"batch {batch.batch_id}", given, len(intake.taken), len(intake.refused))
+        result = batch.result() or {"results": [], "skipped": []}
+        self._told(f"batch {batch.batch_id}", given, len(result["results"]), len(batch.intake().refused) + len(result["skipped"]))
+
+    def _await_done(self, batch: Batch) -> None:
+        """Wait while a batch is worked on, as long as the patience lasts."""
+        deadline = time.monotonic() + PATIENCE_S
+        while batch.status() is BatchStatus.WORKING and time.monotonic() < deadline and not self._is_over.is_set():
+            self.wait(1.0)
 
     def _delete_batches(self) -> None:
         for _ in range(len(all_batches(self._home))):
