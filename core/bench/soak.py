@@ -41,7 +41,6 @@ N_LIVE = 3
 WARM_MINUTES = 15.0  # imports, pools and caches fill in the first minutes
 START_S, STOP_S, READ_S = 300.0, 180.0, 120.0
 TRACE = "Traceback (most recent call last)"
-_OF_LIBRARIES = {".ses"}  # onnxruntime's, one for all processes
 _LONGEST = 2_000_000  # steps, which nobody waits for
 
 
@@ -293,7 +292,7 @@ class Soak:
 
     def _left_behind(self) -> list[str]:
         """Temporary files, folders in which something was made ready, and processes, after all has ended."""
-        found = [str(path) for path in self._scratch.iterdir() if path.name not in _OF_LIBRARIES]
+        found = [str(path) for path in self._scratch.iterdir()]
         found += [str(path) for path in self._home.rglob(".taking-*")]
         for process in psutil.process_iter(["pid"]):
             with suppress(psutil.Error):

@@ -20,7 +20,7 @@ from core.machine import MB, folder_mb
 from core.trends import fit
 
 Points = list[tuple[float, float]]  # (minutes since the start, figure)
-_HOME = {"index": "index.duckdb", "sets": "logos", "batches": "batches"}  # what of a home is told apart; runs are what is left
+_HOME = {"index": "index.duckdb*", "sets": "logos", "batches": "batches"}  # what of a home is told apart; runs are what is left
 
 
 def slope_per_hour(points: Points) -> float:
@@ -112,7 +112,7 @@ class Sampler:
 
     def _sizes(self) -> dict[str, float]:
         """Of the parts of the home, and of what was left in the folder for temporary files (MB)."""
-        parts = {f"home_{what}_mb": _mb(self._home / name) for what, name in _HOME.items()}
+        parts = {f"home_{what}_mb": sum(map(_mb, self._home.glob(name))) for what, name in _HOME.items()}
         deleted = _mb(self._home / "batches" / ".trash")
         parts["home_batches_mb"] -= deleted
         whole = folder_mb(self._home)
