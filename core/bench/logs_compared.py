@@ -14,7 +14,8 @@ _TABLES = ("episodes", "evaluated", "evaluations", "events")
 
 def log_faults(lines: Sequence[bytes]) -> tuple[list[int], list[str]]:
     """(the numbers of the events, what is wrong: lines that can't be read, numbers that are missing, double or out of order)."""
-    found, faults = [], []
+    found: list[int] = []
+    faults = []
     for n, line in enumerate(lines, 1):
         event = parse(line)
         if event is None or not event.seq:

@@ -1,14 +1,12 @@
 """The console for hours: three trainings, a browser that is left open, uploads every minute. What grows, and is any log incomplete?
 
-A home of its own holds everything. Memory is counted in proportion where processes share it (PSS), so that a figure is not the sum of the
-same libraries over and over. Slopes are Theil and Sen's, after a time in which caches fill. On Ctrl-C or SIGTERM it ends in order and reports
+A home of its own holds everything. Slopes (core/bench/growth.py) are Theil and Sen's, after a time in which caches fill. On Ctrl-C or SIGTERM it ends in order and reports
 what it has.
 """
 
 from __future__ import annotations
 
 import signal
-import statistics
 import tempfile
 import threading
 import time
@@ -20,9 +18,10 @@ from pathlib import Path
 
 import psutil
 
+from core.bench import growth
 from core.bench.logs_compared import index_faults, log_faults
 from core.bench.report import Report, say
-from core.bench.soak_samples import Points, Sampler, interval_per_hour, slope_per_hour
+from core.bench.soak_samples import Sampler
 from core.bench.soak_visitor import Visitor
 from core.bench.ui import FLAGS, browser_parts
 from core.bench.watched_console import Server, kill, trainers
@@ -173,11 +172,11 @@ class Soak:
 
     def _progress(self, minute: float) -> str:
         s = self._sampler
-        runs = " ".join(f"{s.last(name):.0f}" for name in s.names(" memory_mb"))
+        runs = " ".join(f"{s.last(name):.0f}" for name in s.names(growth.RUN + growth.OWN))
         v = self.visitor
         assert v is not None
         return (
-            f"{minute:6.1f} min  MB: server {s.last('server_mb'):.0f}, runs {runs}, Chromium {s.last('chromium_mb'):.0f}, "
+            f"{minute:6.1f} min  MB: server {s.last('server' + growth.OWN):.0f}, runs {runs}, Chromium {s.last('chromium' + growth.OWN):.0f}, "
             f"tab's heap {s.last('heap_mb'):.0f}, home {s.last('home_mb'):.0f}; {s.last('server_files'):.0f} files, "
             f"{s.last('server_threads'):.0f} threads, {s.last('helpers_n'):.0f} helpers; {v.n_uploads} uploads, "
             f"{len(v.failures)} failures, {len(v.errors)} errors" + (f"; last failure: {v.failures[-1]}" if v.failures else "")
@@ -206,48 +205,15 @@ class Soak:
         _await(lambda: (answer := self._server.ask("health")) is not None and answer["read_bytes"] >= n_bytes, READ_S)
         self._server.kill(signal.SIGTERM)
         report = Report("soak", "The console for hours")
-        self._tell_growth(report)
+        report.keys["soak_minutes"] = self.minutes
+        growth.tell(report, self._sampler.series, self._pace.warm_minutes)
+        report.details["sampling_errors"] = self._sampler.errors[:20]
         self._tell_use(report)
         self._tell_logs(report)
         left = self._left_behind()
         report.keys["soak_left_behind"] = float(len(left))
         report.details["left_behind"] = left[:20]
         return report
-
-    def _tell_growth(self, report: Report) -> None:
-        s, warm = self._sampler, self._pace.warm_minutes
-        report.keys["soak_minutes"] = self.minutes
-        enough = len(s.after("server_mb", warm)) / 2
-        runs = [name for name in s.names(" memory_mb") if len(s.after(name, warm)) >= enough]
-        slopes = {name: relative_slope(s.after(name, warm)) for name in ("server_mb", "chromium_mb", *runs)}
-        report.keys["soak_server_slope"] = slopes["server_mb"]
-        report.keys["soak_trainer_slope"] = max((slopes[name] for name in runs), default=0.0)
-        report.keys["soak_browser_slope"] = slopes["chromium_mb"]
-        report.keys["soak_heap_mb_per_hour"] = slope_per_hour(s.after("heap_mb", warm))
-        report.keys["soak_files_per_hour"] = slope_per_hour(s.after("server_files", warm))
-        report.keys["soak_threads_per_hour"] = slope_per_hour(s.after("server_threads", warm))
-        told = {"server_mb": "server", "chromium_mb": "Chromium, all processes", "heap_mb": "heap of the tab that stays on Live"}
-        told |= {name: f"trainer and workers of {name.removesuffix(' memory_mb')}" for name in runs}
-        told |= {
-            "server_files": "open files of the server",
-            "server_threads": "threads of the server",
-            "helpers_n": "other processes of the server",
-        }
-        told |= {
-            "home_mb": "home",
-            "home_runs_mb": "runs in it",
-            "home_index_mb": "index in it",
-            "home_deleted_mb": "deleted batches in it, kept for a week",
-        }
-        told |= {"home_sets_mb": "sets in it", "home_batches_mb": "batches in it", "temporary_mb": "temporary files"}
-        for name, what in told.items():
-            points, unit = s.after(name, warm), " MB" if name.endswith("_mb") else ""
-            if points:
-                values = [value for _, value in points]
-                remark = f"level {statistics.median(values):.0f}{unit}, {min(values):.0f} to {max(values):.0f}"
-                report.add(what, f"{slope_per_hour(points):+.2f}{unit} per hour", f"{remark}; least squares {interval_per_hour(points)}")
-        report.details["samples"] = len(s.after("server_mb", 0.0))
-        report.details["sampling_errors"] = s.errors[:20]
 
     def _tell_use(self, report: Report) -> None:
         v = self.visitor
@@ -299,12 +265,6 @@ class Soak:
                 if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("TMPDIR") == str(self._scratch):
                     found.append(" ".join(process.cmdline())[:200])
         return found
-
-
-def relative_slope(points: Points) -> float:
-    """Per hour, in percent of the median."""
-    level = statistics.median([value for _, value in points]) if points else 0.0
-    return 100 * slope_per_hour(points) / level if level else 0.0
 
 
 def _await(is_so: Callable[[], bool], seconds: float) -> bool:

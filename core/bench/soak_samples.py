@@ -1,38 +1,22 @@
-"""What a soak measures while it goes on: memory, files and threads of every process, sizes of folders; and the slopes of all that."""
+"""What a soak measures while it goes on: memory, files and threads of every process, sizes of folders."""
 
 from __future__ import annotations
 
 import os
-import statistics
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import combinations
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import psutil
 
+from core.bench.growth import ALL, OWN, RUN, Points
 from core.bench.watched_console import Server, trainers
 from core.machine import MB, folder_mb
-from core.trends import fit
 
-Points = list[tuple[float, float]]  # (minutes since the start, figure)
 _HOME = {"index": "index.duckdb*", "sets": "logos", "batches": "batches"}  # what of a home is told apart; runs are what is left
-
-
-def slope_per_hour(points: Points) -> float:
-    """The median of the slopes between all pairs (Theil and Sen): a cache that fills at once, or one high sample, does not tilt it."""
-    slopes = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2) if t > s]
-    return 60.0 * statistics.median(slopes) if slopes else 0.0
-
-
-def interval_per_hour(points: Points) -> str:
-    """95% interval of the slope of a line by least squares; samples that follow each other closely do not count as if each were news."""
-    trend = fit(np.array([t for t, _ in points]), np.array([y for _, y in points])) if points else None
-    return "" if trend is None else f"{60 * trend.low:+.1f} to {60 * trend.high:+.1f}"
 
 
 class Sampler:
@@ -75,19 +59,14 @@ class Sampler:
                 if self._csv is not None:
                     self._csv.write(f"{now:.3f},{what},{figure:.6g}\n")
 
-    def after(self, what: str, minutes: float) -> Points:
-        """The points of a series that are later than so many minutes after its first."""
+    def last(self, what: str) -> float:
         with self._lock:
-            points = list(self.series.get(what, []))
-        return [point for point in points if point[0] >= points[0][0] + minutes]
+            points = self.series.get(what)
+            return points[-1][1] if points else 0.0
 
     def names(self, ending: str) -> list[str]:
         with self._lock:
             return sorted(name for name in self.series if name.endswith(ending))
-
-    def last(self, what: str) -> float:
-        points = self.after(what, 0.0)
-        return points[-1][1] if points else 0.0
 
     def _sample(self) -> None:
         while True:
@@ -107,7 +86,7 @@ class Sampler:
         figures |= {"helpers_n": len(helpers), "server_files": server.num_fds(), "server_threads": server.num_threads()}
         figures["runs_live"] = len(runs)
         for run_id, processes in runs.items():
-            figures |= memory(f"{run_id} memory", processes)
+            figures |= memory(f"{run_id}{RUN}", processes)
         return figures | self._sizes()
 
     def _sizes(self) -> dict[str, float]:
@@ -147,11 +126,11 @@ def browser_processes() -> list[psutil.Process]:
 
 
 def memory(what: str, processes: Iterable[psutil.Process]) -> dict[str, float]:
-    """Of some processes together: ``_mb`` counts what is shared in proportion, where the system can tell, and ``_own_mb`` not at all."""
+    """Of some processes together (MB): all of theirs, what is shared in proportion (PSS) where the system can tell, and what is theirs alone (USS)."""
     total = own = 0.0
     for process in processes:
         with suppress(psutil.Error):
             used = process.memory_full_info()
             total += getattr(used, "pss", used.uss) / MB
             own += used.uss / MB
-    return {f"{what}_mb": total, f"{what}_own_mb": own}
+    return {f"{what}{ALL}": total, f"{what}{OWN}": own}

@@ -48,6 +48,7 @@ def handful(n: int) -> Handful:
     """The files of round ``n``: good ones of changing kinds, which no other round has, and one that must be refused."""
     a, b = f"first {n}", f"second {n}"
     damaged = (f"damaged {n}.png", saved("PNG", n, 2)[:24])
+    files: tuple[tuple[str, bytes], ...]
     match n % 4:
         case 0:
             files = ((f"{a}.png", saved("PNG", n, 0)), (f"{b}.png", saved("PNG", n, 1)), damaged)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.cli.common import Json, clear_errors, fail, result
 from core.errors import BenchError, ConfigError
 from core.paths import BENCHMARKS, PICTURES, PRESETS
+
+if TYPE_CHECKING:
+    from core.bench.report import Report
 
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
@@ -39,21 +42,8 @@ def bench(  # noqa: C901 - one case per benchmark
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
-    from core.bench import (
-        ablation,
-        chaos,
-        fuzz,
-        heap,
-        ingest,
-        optimizing,
-        pictures,
-        scaling,
-        soak,
-        telemetry,
-        throughput,
-        ui,
-    )  # imports torch
-    from core.bench.report import write_section
+    # imports torch
+    from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, soak, telemetry, throughput, ui
 
     with clear_errors():
         if what not in NAMES:
@@ -87,8 +77,16 @@ def bench(  # noqa: C901 - one case per benchmark
         except BenchError as error:
             fail(error, 1)
         if not short or out is not None:
-            if what == "pictures":
-                pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
-            else:
-                write_section(report, out or BENCHMARKS)
+            _write(what, report, out)
         result(report.as_dict(), as_json, lambda: print(report.as_text()))
+
+
+def _write(what: str, report: Report, out: Path | None) -> None:
+    """Replace the benchmark's section of its document."""
+    from core.bench import pictures
+    from core.bench.report import write_section
+
+    if what == "pictures":
+        pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
+    else:
+        write_section(report, out or BENCHMARKS)

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
+from core.bench import growth
+from core.bench.growth import interval_per_hour, relative_slope, slope_per_hour
 from core.bench.logs_compared import log_faults
 from core.bench.made_up import made_up
-from core.bench.soak import relative_slope
-from core.bench.soak_samples import interval_per_hour, slope_per_hour
+from core.bench.report import Report
 from core.bench.soak_visitor import handful
 from core.errors import PictureError
 from core.logos.pictures import decode_picture
@@ -34,6 +35,29 @@ def test_the_interval_says_whether_anything_is_known():
     low, high = map(float, interval_per_hour(minutes(90, lambda t: 400 + t + rng.gauss(0, 2))).split(" to "))
     assert low < 60 < high < 75
     assert interval_per_hour([(0, 1.0)]) == interval_per_hour([]) == ""
+
+
+def test_each_kind_of_process_is_told_and_a_run_that_hardly_lasted_is_not():
+    flat, rising = minutes(120, lambda t: 400.0 + t % 3), minutes(120, lambda t: 300.0 + t / 10)
+    series = {
+        "server_own_mb": flat,
+        "chromium_own_mb": rising,
+        "a memory_own_mb": flat,
+        "b memory_own_mb": rising[-20:],
+        "server_files": flat,
+    }
+    report = Report("soak", "Soak")
+    growth.tell(report, series, 15)
+    assert report.keys["soak_server_slope"] == pytest.approx(0, abs=0.1)
+    assert report.keys["soak_browser_slope"] == pytest.approx(100 * 6 / 306.7, rel=0.01)
+    assert report.keys["soak_trainer_slope"] == report.keys["soak_server_slope"]
+    assert report.keys["soak_heap_mb_per_hour"] == 0
+    assert [what for what, _, _ in report.rows] == [
+        "server",
+        "Chromium, all processes",
+        "open files of the server",
+        "trainer and workers of a",
+    ]
 
 
 def is_picture(data: bytes) -> bool:
