@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from core.bench.logs_compared import index_faults
 from core.bench.report import Report, say
 from core.bench.watched_console import UP_S, Server, Watcher, kill, trainers
 from core.config.config import RunConfig
@@ -296,17 +297,9 @@ class Chaos:
                 logged = {seq: line for line in lines if (event := parse(line)) is not None and (seq := event.seq)}
                 doubled += len(lines) - len(set(lines))
                 lost += [f"{run.run_id}: {line[:120]!r} is no longer in the log" for line in self._seen.get(run.run_id, set()) - set(lines)]
-                stored: Counter[int] = Counter()
-                for table in ("episodes", "evaluated", "evaluations", "events"):
-                    stored.update(
-                        seq for (seq,) in store.rows(f"SELECT seq FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run.run_id])
-                    )
-                metrics = store.rows("SELECT seq, name FROM metrics JOIN runs USING (run) WHERE run_id = ?", [run.run_id])
-                doubled += len(metrics) - len(set(metrics))
-                stored.update({seq for seq, _ in metrics})
-                doubled += sum(n - 1 for n in stored.values())
-                lost += [f"{run.run_id}: event {seq} is not in DuckDB" for seq in logged if seq not in stored]
-                lost += [f"{run.run_id}: DuckDB has event {seq}, the log has not" for seq in stored if seq not in logged]
+                different, n_double = index_faults(store, run, logged)
+                lost += different
+                doubled += n_double
         return lost, doubled
 
     def _orphans(self) -> list[str]:

@@ -46,7 +46,7 @@ def measure(minutes: float) -> Report:
                     page.wait_for_timeout(1000 * REFRESH_S)
                     since = time.monotonic() - started - warm_s
                     if since >= 0 and (not samples or since - samples[-1][0] >= min(60.0, minutes * 6)):
-                        samples.append((since, _heap(devtools)))
+                        samples.append((since, heap_bytes(devtools)))
                         memory_before = memory_before or server.memory_info().rss
                         say(f"{since / 60:.1f} of {minutes:g} minutes: {samples[-1][1] / 1e6:.1f} MB")
                 grown = (samples[-1][1] - samples[0][1]) / 1e6
@@ -65,7 +65,7 @@ def measure(minutes: float) -> Report:
     return report
 
 
-def _heap(devtools: Any) -> int:
+def heap_bytes(devtools: Any) -> int:
     """Bytes of the JavaScript heap in use after a full collection."""
     devtools.send("HeapProfiler.collectGarbage")
     return int(devtools.send("Runtime.getHeapUsage")["usedSize"])

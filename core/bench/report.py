@@ -51,11 +51,25 @@ TARGETS: dict[str, tuple[str, float]] = {
     "fuzz_crashes": ("<=", 0),
     "fuzz_hangs": ("<=", 0),
     "fuzz_left_behind": ("<=", 0),
+    "soak_minutes": (">=", 120),
+    "soak_server_slope": ("<=", 3.0),  # of what is its own, in percent of the median per hour: a working day adds less than a quarter
+    "soak_trainer_slope": ("<=", 3.0),  # of the run that grows most
+    "soak_browser_slope": ("<=", 3.0),
+    "soak_heap_mb_per_hour": ("<=", 50.0),
+    "soak_files_per_hour": ("<=", 1.0),
+    "soak_threads_per_hour": ("<=", 1.0),
+    "soak_uploads_per_minute": (">=", 0.9),
+    "soak_failures": ("<=", 0),
+    "soak_page_errors": ("<=", 0),
+    "soak_tracebacks": ("<=", 0),
+    "soak_log_faults": ("<=", 0),
+    "soak_index_faults": ("<=", 0),
+    "soak_left_behind": ("<=", 0),
 }
 _PACKAGES = ("vtracer", "torch", "stable-baselines3", "opencv-python-headless", "thorvg-python", "scikit-image", "duckdb", "streamlit")
 _HEAD = """# Benchmarks
 
-Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|optimize`) and `python -m core bench chaos`. Each
+Written by `make bench` (`python -m core bench throughput|telemetry|ingest|ui|optimize`) and `python -m core bench chaos|soak`. Each
 figure of `make bench` compares alternatives within one run, measured in turn; times are medians over repeats. Absolute times are
 this machine's; the ratios are what counts.
 """

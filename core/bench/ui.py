@@ -42,8 +42,8 @@ REFRESH_S = 2.0  # of the live page
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 _EVALUATIONS = 20
 _QUIET_PERCENT = 10.0
-_SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-_VIEWPORT: Any = {"width": 1440, "height": 900}
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+VIEWPORT: Any = {"width": 1440, "height": 900}
 DRAWN = """() => {
   const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')].slice(0, 1);
   return charts.length > 0 && charts.every(c => { const d = c.querySelector('canvas, svg.marks'); return d && d.getBoundingClientRect().width > 50; });
@@ -134,9 +134,9 @@ def _measure_visits(report: Report, browser: Any, url: str, home: Path, runs: _R
 
     large, small = runs.large, runs.small
     for name in ("live", "compare"):  # a server's first visit to a page loads what it is made of
-        visit(browser.new_context(viewport=_VIEWPORT), f"{url}/{name}?run={small[0].run_id}&run={small[1].run_id}")
-    cold = [visit(browser.new_context(viewport=_VIEWPORT), f"{url}/live?run={large.run_id}") for _ in range(size.n_repeats)]
-    known = browser.new_context(viewport=_VIEWPORT)
+        visit(browser.new_context(viewport=VIEWPORT), f"{url}/{name}?run={small[0].run_id}&run={small[1].run_id}")
+    cold = [visit(browser.new_context(viewport=VIEWPORT), f"{url}/live?run={large.run_id}") for _ in range(size.n_repeats)]
+    known = browser.new_context(viewport=VIEWPORT)
     visit(known, f"{url}/compare?run={small[0].run_id}&run={small[1].run_id}")
     others = "&".join(f"with={run.run_id}" for run in small[1:])
     both = "&".join(f"run={run.run_id}" for run in small)
@@ -200,7 +200,7 @@ def _visit(context: Any, url: str, waits_for_quiet: bool) -> float:
         page.goto(url)
         page.wait_for_function(DRAWN, timeout=120_000)
         seconds = time.perf_counter() - started
-        page.wait_for_selector(_SETTLED, timeout=120_000)
+        page.wait_for_selector(SETTLED, timeout=120_000)
         return seconds
     finally:
         page.close()
@@ -220,7 +220,7 @@ def _bytes_of(context: Any, url: str) -> int:
     try:
         page.goto(url)
         page.wait_for_function(DRAWN, timeout=120_000)
-        page.wait_for_selector(_SETTLED, timeout=120_000)
+        page.wait_for_selector(SETTLED, timeout=120_000)
         return received[0]
     finally:
         page.close()

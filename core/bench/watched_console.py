@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,15 @@ UP_S = 60.0  # how long it may take to start
 
 
 class Server:
-    """The console's server on a home; started again whenever it was killed."""
+    """The console's server on a home; started again whenever it was killed. ``environment``: what is set beside the home; ``up_s``: how long
+    it may take to start.
 
-    def __init__(self, home: Path, log: Path) -> None:
-        self._home, self._log = home, log
+    It leads a process group of its own: Ctrl-C in the terminal reaches whoever watches it alone.
+    """
+
+    def __init__(self, home: Path, log: Path, environment: Mapping[str, str] | None = None, up_s: float = UP_S) -> None:
+        self._home, self._log, self._up_s = home, log, up_s
+        self._environment = {**os.environ, HOME_VARIABLE: str(home), **(environment or {})}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -40,9 +46,9 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=PROJECT, env=os.environ | {HOME_VARIABLE: str(self._home)}, stdout=log, stderr=subprocess.STDOUT
+                command, cwd=PROJECT, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        deadline = time.monotonic() + UP_S
+        deadline = time.monotonic() + self._up_s
         while self.ask("health") is None:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise BenchError(f"the console did not start:\n{self._log.read_text()[-2000:]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,12 @@ from core.cli.common import Json, clear_errors, fail, result
 from core.errors import BenchError, ConfigError
 from core.paths import BENCHMARKS, PICTURES, PRESETS
 
+if TYPE_CHECKING:
+    from core.bench.report import Report
+
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
-NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos", "fuzz")
+NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos", "fuzz", "soak")
 
 
 def bench(  # noqa: C901 - one case per benchmark
@@ -28,18 +31,20 @@ def bench(  # noqa: C901 - one case per benchmark
     ] = None,
     seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
     minutes: Annotated[
-        float, typer.Option(help="chaos: how long to inject faults; heap: how long to keep the page open (minutes).", min=0.1)
+        float, typer.Option(help="chaos: how long to inject faults; heap, soak: how long to keep the console open (minutes).", min=0.1)
     ] = 8.0,
     work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
     executions: Annotated[int, typer.Option(help="fuzz: damaged files to give to all readers together.", min=1)] = 100_000,
     processes: Annotated[int, typer.Option(help="fuzz: processes to share them among, each with a seed of its own.", min=1, max=64)] = 1,
+    keep: Annotated[Path | None, typer.Option(help="soak: a new folder for the runs, which stays; else a temporary one.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="soak: a CSV file for each sample, written as it is taken.")] = None,
     short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default docs/benchmarks.md.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
-    from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, telemetry, throughput, ui  # imports torch
-    from core.bench.report import write_section
+    # imports torch
+    from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, soak, telemetry, throughput, ui
 
     with clear_errors():
         if what not in NAMES:
@@ -66,13 +71,23 @@ def bench(  # noqa: C901 - one case per benchmark
                     report = chaos.measure(0.5 if short else minutes)
                 case "fuzz":
                     report = fuzz.measure(500 if short else executions, processes=processes)
+                case "soak":
+                    report = soak.measure(minutes, images, keep, samples, short)
                 case _:
                     report = ablation.measure(config, vary, settings or [], seeds, images, short)
         except BenchError as error:
             fail(error, 1)
         if not short or out is not None:
-            if what == "pictures":
-                pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
-            else:
-                write_section(report, out or BENCHMARKS)
+            _write(what, report, out)
         result(report.as_dict(), as_json, lambda: print(report.as_text()))
+
+
+def _write(what: str, report: Report, out: Path | None) -> None:
+    """Replace the benchmark's section of its document."""
+    from core.bench import pictures
+    from core.bench.report import write_section
+
+    if what == "pictures":
+        pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
+    else:
+        write_section(report, out or BENCHMARKS)

@@ -95,6 +95,22 @@ FIGURES = {
     "ablation": {"curriculum.enabled_true_less_false"},
     "pictures": {"visual_gain", "bytes_share", "nodes_share", "visual_gain_worst_category", "visual_gain_degraded", "flip_worse_share"},
     "scale": {"ray_over_local", "simulated_rate_1000"},
+    "soak": {
+        "soak_minutes",
+        "soak_server_slope",
+        "soak_trainer_slope",
+        "soak_browser_slope",
+        "soak_heap_mb_per_hour",
+        "soak_files_per_hour",
+        "soak_threads_per_hour",
+        "soak_uploads_per_minute",
+        "soak_failures",
+        "soak_page_errors",
+        "soak_tracebacks",
+        "soak_log_faults",
+        "soak_index_faults",
+        "soak_left_behind",
+    },
     "fuzz": {"fuzz_executions", "fuzz_crashes", "fuzz_hangs", "fuzz_left_behind", "fuzz_memory_mb"},
 }
 
@@ -107,7 +123,7 @@ def test_every_benchmark_has_a_short_form_in_the_suite():
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_benchmark_goes_its_whole_way(name, logo_folder, request, tmp_path):
     """The command as it is, with smaller numbers: a folder's logos, and the preset's built-in ones and variants of all."""
-    if name in ("ui", "heap"):
+    if name in ("ui", "heap", "soak"):
         request.getfixturevalue("chromium")
     if name == "scale":
         need(find_spec("ray"), "Ray (pip install -r requirements-ray.txt)")
