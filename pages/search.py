@@ -165,7 +165,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
     if status is StudyStatus.RUNNING:
         st.button(
             "Stop", key="stop", icon=":material/stop:", on_click=stop, args=(found,),
-            disabled=found.is_stop_wanted(), help="Live trials keep their last checkpoint and resume from it when the study continues.",
+            disabled=found.is_stop_wanted(), help="Live trials keep every step so far and resume there when the study continues.",
         )  # fmt: skip
         return
     with st.popover("Continue", icon=":material/play_arrow:"):

@@ -1,8 +1,8 @@
 """Checkpoints: an agent saved to a folder that resumes exactly and loads without unpickling. Needs torch.
 
 A checkpoint folder is written aside and renamed: ``policy.pt`` (weights and optimiser, read with weights_only),
-``state.json`` (random generators, environments, curriculum, counters, normaliser), ``config.yaml`` and
-``checksums.json``. Guarantee: a folder that exists is complete; one whose checksums differ is refused.
+``state.json`` (random generators, environments, curriculum, counters, normaliser), ``config.yaml``, ``rollout.npz`` where
+a stop wrote it in the middle of a rollout, and ``checksums.json``. Guarantee: a folder that exists is complete; one whose checksums differ is refused.
 """
 
 from __future__ import annotations
@@ -27,32 +27,42 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from core.agents.model import Model
 from core.agents.ppo import Policy, SpacesOnly, build_agent, deviation_of, wrap
+from core.agents.rollout import MAX_ROLLOUT_BYTES, pack_open_rollout, unpack_open_rollout
 from core.agents.sealed import MB, check_unpacked, damage_of, read_sealed
 from core.config.config import RunConfig
 from core.config.text import parse_yaml, to_yaml, validate
 from core.environment.spec import env_spec
 from core.errors import CheckpointError, ConfigError, DamagedFileError
 from core.files import read_json
-from core.runs.run_dir import CHECKSUMS_FILE
+from core.runs.run_dir import CHECKSUMS_FILE, ROLLOUT_FILE
 from core.search.outcome_model import OutcomeModel
 from core.tracing.params import N_OLD_PARAMS, N_PARAMS, NAMES
 
 CHECKPOINT_VERSION = 1
 OUTCOMES_FILE = "outcomes.npz"
 _NEEDED = ("policy.pt", "state.json", "config.yaml")
-_LIMITS = {"policy.pt": 500 * MB, "state.json": 200 * MB, "config.yaml": MB, OUTCOMES_FILE: 200 * MB}  # ours are below 10 MB
+# ours are below 10 MB
+_LIMITS = {"policy.pt": 500 * MB, "state.json": 200 * MB, "config.yaml": MB, OUTCOMES_FILE: 200 * MB, ROLLOUT_FILE: MAX_ROLLOUT_BYTES}
 
 
 def save_checkpoint(folder: Path, agent: PPO, config: RunConfig, extra: dict[str, Any], keep_old_as: str = "") -> None:
-    """Write a checkpoint folder, replacing one of the same name. ``extra``: the trainer's own plain data."""
+    """Write a checkpoint folder, replacing one of the same name, with the rollout that the agent has open. ``extra``: the trainer's own
+    plain data.
+
+    Raises:
+        CheckpointError: the open rollout is too large.
+    """
     weights = io.BytesIO()  # torch's own writing to a file hides a full disk behind an error of another kind
     torch.save({"policy": agent.policy.state_dict(), "optimizer": agent.policy.optimizer.state_dict()}, weights)
     state = {"v": CHECKPOINT_VERSION, "step": agent.num_timesteps, "agent": _agent_state(agent), "rng": _rng_state(), **extra}
+    rollout = pack_open_rollout(agent)
 
     def write(aside: Path) -> None:
         (aside / "policy.pt").write_bytes(weights.getvalue())
         (aside / "state.json").write_text(json.dumps(state), encoding="utf-8")
         (aside / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+        if rollout is not None:
+            (aside / ROLLOUT_FILE).write_bytes(rollout)
 
     _put(folder, write, keep_old_as)
 
@@ -139,21 +149,31 @@ def restore_rng(state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """The config and state of a checkpoint folder, checked.
+    """The config and state of a checkpoint folder, checked; where it has an open rollout, the state holds its arrays as "rollout".
 
     Raises:
         CheckpointError: missing or damaged, or of a version that this one does not read.
     """
-    config, state, _ = _read(folder)
+    config, state, files = _read(folder, with_rollout=True)
+    state["rollout"] = None
+    if ROLLOUT_FILE in files:
+        try:
+            state["rollout"] = unpack_open_rollout(files[ROLLOUT_FILE], config)
+        except DamagedFileError as error:
+            raise CheckpointError(f"{folder}: {error}; use another checkpoint") from error
     return config, state
 
 
-def _read(folder: Path) -> tuple[RunConfig, dict[str, Any], dict[str, bytes]]:
-    """Config, state and the content of all files."""
+def _read(folder: Path, with_rollout: bool = False) -> tuple[RunConfig, dict[str, Any], dict[str, bytes]]:
+    """Config, state and the content of all files; of an open rollout only for who goes on with it, so that damage to it costs nobody
+    else anything."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not a checkpoint (there is no such folder)")
     try:
-        files = read_sealed(folder, read_json(folder / CHECKSUMS_FILE), _LIMITS, _NEEDED)
+        sums = read_json(folder / CHECKSUMS_FILE)
+        if isinstance(sums, dict) and not with_rollout:
+            sums.pop(ROLLOUT_FILE, None)
+        files = read_sealed(folder, sums, _LIMITS, _NEEDED)
         with damage_of("config.yaml", ConfigError):
             told = parse_yaml(files["config.yaml"].decode("utf-8"), "config.yaml")
             if not told:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import RolloutBuffer
+
+from core.agents.rollout import OpenBuffer
 
 
 def group_relative(residuals: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -33,8 +34,8 @@ def group_relative(residuals: NDArray[np.float32], groups: NDArray[np.int64]) ->
     return np.asarray(residuals - weight * of_others, dtype=np.float32)
 
 
-class GroupBuffer(RolloutBuffer):
-    """stable-baselines3's buffer for episodes of one step; environments that see the same picture in the same step are a group."""
+class GroupBuffer(OpenBuffer):
+    """The buffer for episodes of one step; environments that see the same picture in the same step are a group."""
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: NDArray[Any]) -> None:
         super().compute_returns_and_advantage(last_values, dones)

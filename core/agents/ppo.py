@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from core.agents.groups import GroupBuffer
 from core.agents.heads import Head, MixedDistribution, MixedPolicy, heads_of, spread
+from core.agents.rollout import OpenBuffer, ResumablePPO
 from core.config.config import PPOConfig, RunConfig
 from core.environment.experience import Array
 from core.environment.spec import env_spec
@@ -35,11 +36,11 @@ def learning_rate(config: PPOConfig) -> Callable[[float], float]:
     return lambda left: start
 
 
-def build_agent(config: RunConfig, env: VecEnv) -> PPO:
+def build_agent(config: RunConfig, env: VecEnv) -> ResumablePPO:
     """A fresh PPO; seeds torch, NumPy and Python as stable-baselines3 does."""
     p = config.ppo
     heads = heads_of(env_spec(config).centre) if p.heads == "mixed" else None
-    return PPO(
+    return ResumablePPO(
         "MlpPolicy" if heads is None else MixedPolicy,
         env,
         learning_rate=learning_rate(p),
@@ -55,7 +56,7 @@ def build_agent(config: RunConfig, env: VecEnv) -> PPO:
         vf_coef=p.vf_coef,
         max_grad_norm=p.max_grad_norm,
         target_kl=p.target_kl,
-        rollout_buffer_class=GroupBuffer if p.group_size > 1 else None,
+        rollout_buffer_class=GroupBuffer if p.group_size > 1 else OpenBuffer,
         policy_kwargs=({} if heads is None else {"heads": heads})
         | {
             "net_arch": {"pi": p.net_arch_pi, "vf": p.net_arch_vf},

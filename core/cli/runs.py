@@ -149,11 +149,12 @@ def stop_run(
     force: Annotated[bool, typer.Option(help="Kill it instead of asking it to stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a run to save a checkpoint and stop; asked again after ten seconds, it is killed."""
+    """Ask a run to stop: every step so far is saved, and it resumes exactly there; asked again after ten seconds, it is killed."""
     with clear_errors():
         found = find_run(run, runs_home())
         local.stop(found, force)
-        result({"run": found.run_id, "asked": "kill" if force else "stop"}, as_json, lambda: print(f"{found.run_id} was asked to stop"))
+        told = "was killed" if force else f"was asked to stop; nothing is lost, go on with: {program()} runs resume {run}"
+        result({"run": found.run_id, "asked": "kill" if force else "stop"}, as_json, lambda: print(f"{found.run_id} {told}"))
 
 
 @app.command("pause")

@@ -1,8 +1,8 @@
 """Every conversion of a training, kept for the outcome model: appended to ``experience.bin`` in the run's folder.
 
 Rows of :data:`N_COLUMNS` float32: the picture's place among the run's pictures, the parameters, the learned terms of
-the gain. Written between updates, just before a checkpoint that names the number of rows: rows beyond it are dropped on
-resume, as their steps are repeated.
+the gain. Written just before a checkpoint that names the number of rows: rows beyond it are dropped on resume, as their
+steps are repeated.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ ALLOWED: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(re.escape(COMMANDS_FILE)), 4 * _MB),
     (re.compile(r"experience\.bin"), 10 * _GB),
     (
-        re.compile(rf"checkpoints/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/(policy\.pt|state\.json|config\.yaml|outcomes\.npz|{CHECKSUMS_FILE})"),
+        re.compile(
+            rf"checkpoints/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/(policy\.pt|state\.json|config\.yaml|outcomes\.npz|rollout\.npz|{CHECKSUMS_FILE})"
+        ),
         2 * _GB,
     ),
     (re.compile(rf"(pictures|cases)/{_DIGEST}\.png"), 200 * _MB),

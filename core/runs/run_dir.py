@@ -12,6 +12,7 @@ from core.errors import RunError
 from core.files import inside
 
 CHECKSUMS_FILE = "checksums.json"  # written last into a checkpoint
+ROLLOUT_FILE = "rollout.npz"  # of a checkpoint that a stop wrote in the middle of a rollout
 COMMANDS_FILE, QUEUE_ENTRY_FILE, STOP_FILE, PAUSE_FILE = "commands.txt", "ticket.json", "stop.json", "pause"
 RECOVERY_FILE, PARENT_FILE, SCHEDULER_FILE = "recovery.json", "parent.json", "scheduler.json"
 TRIAL_FILE, PRUNING_FILE = "trial.json", "prune.json"  # which trial of which study a run is, and that its study gave it up

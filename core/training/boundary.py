@@ -93,11 +93,13 @@ class MetricsCallback(BoundaryCallback):
             self.logger.record("curriculum/success_share", self._curriculum.success_share)
             self.logger.record("curriculum/episodes_in_stage", self._curriculum.n_episodes)
 
-    def finish(self) -> None:
-        """Write what the last update recorded, which no rollout follows."""
+    def finish(self) -> bool:
+        """Write what the last update recorded, which no rollout follows; returns whether there was such an update."""
         has_begun = self._gradient is not None
-        if has_begun and self.has_new_update:
-            self._flush()
+        if not has_begun or not self.has_new_update:
+            return False
+        self._flush()
+        return True
 
     def _flush(self) -> None:
         norm = self._gradient.take() if self._gradient else None

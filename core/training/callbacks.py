@@ -96,6 +96,14 @@ class RolloutMeans:
         self._values.clear()
         return found
 
+    def dump(self) -> dict[str, list[float]]:
+        """What the open rollout has added so far, for a checkpoint; nothing between two rollouts."""
+        return {name: list(values) for name, values in self._values.items()}
+
+    def restore(self, dumped: dict[str, list[float]]) -> None:
+        """Restore what :meth:`dump` returned."""
+        self._values = {str(name): [float(value) for value in values] for name, values in dumped.items()}
+
 
 class TrainerCallback(BaseCallback):
     """The base of our callbacks: once the run is over, they do nothing in the step that stable-baselines3 still takes."""
@@ -254,7 +262,8 @@ class ControlCallback(TrainerCallback):
         self._run, self._events, self._heartbeat, self._stop = run, events, heartbeat, stop
 
     def _on_rollout_start(self) -> None:
-        self.state.rollout_started = time.monotonic()  # behind all that happens between two updates
+        is_begun = self.model.rollout_buffer.pos > 0  # type: ignore[attr-defined]  # before a stop: nobody knows how long it took
+        self.state.rollout_started = 0.0 if is_begun else time.monotonic()  # behind all that happens between two updates
 
     def _act(self) -> bool:
         if is_pause_wanted(self._run) and not self._stop:

@@ -17,7 +17,7 @@ from core.errors import CheckpointError, RunError
 from core.machine import folder_mb
 from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
-from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, RunDir
+from core.runs.run_dir import PARENT_CHECKPOINT, PREVIOUS, ROLLOUT_FILE, RunDir
 from core.training.disk_guard import DiskGuard
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
     if wanted and wanted not in names:
         raise RunError(f"{run.run_id} has no checkpoint {wanted!r}; it has {', '.join(names) or 'none'}")
     notes: list[str] = []
+    has_unbegun = False
     for name in [wanted] if wanted else names:
         try:
             _, state = read_checkpoint(run.checkpoints / name)
@@ -47,11 +48,12 @@ def find_start(run: RunDir, wanted: str = "") -> tuple[Path | None, dict[str, An
             notes.append(str(error).removeprefix(f"{run.checkpoints}/"))
             continue
         if state.get("environments") is None and name != PARENT_CHECKPOINT:
-            continue  # of before the first step: there is nothing to go on with yet
+            has_unbegun = True  # of before the first step: there is nothing to go on with yet
+            continue
         return run.checkpoints / name, state, notes
     if wanted and not notes and PARENT_CHECKPOINT in names:
         return find_start(run, PARENT_CHECKPOINT)
-    if notes:
+    if notes and not (has_unbegun and all(ROLLOUT_FILE in note for note in notes)):  # of the first rollout, which is begun again
         raise CheckpointError(f"{run.run_id}: no checkpoint can be used: {'; '.join(notes)}; clone it as a new run")
     return None, None, notes
 

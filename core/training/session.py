@@ -1,5 +1,5 @@
 """Puts the parts of one attempt together once the logos are loaded: agent, environments, curriculum, callbacks in their order; and what a
-checkpoint holds of them. Guarantee: from what is dumped here between two updates, training resumes exactly.
+checkpoint holds of them. Guarantee: from what is dumped here, between two updates or behind any step, training resumes exactly.
 
 Imports stable-baselines3 only when called, so that the command line starts without it.
 """
@@ -34,13 +34,13 @@ from core.training.heartbeat import HeartbeatWriter, StopFlag
 from core.training.stage_manager import StageManager
 
 if TYPE_CHECKING:
-    from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
     from core.agents.ppo import Policy
+    from core.agents.rollout import ResumablePPO
     from core.environment.vec_env import PoolVecEnv
     from core.training.boundary import EvaluationCallback, HealthCallback, MetricsCallback
-    from core.training.callbacks import CurriculumCallback, EpisodeLog
+    from core.training.callbacks import CurriculumCallback, EpisodeLog, RolloutMeans
 
 METER_S = 10.0  # between two looks at the machine
 
@@ -84,12 +84,12 @@ class Session:
 
         from core.agents.ppo import Policy, build_agent, wrap
         from core.environment.vec_env import PoolVecEnv
-        from core.training.callbacks import CurriculumCallback, EventLogWriter
+        from core.training.callbacks import CurriculumCallback, EventLogWriter, RolloutMeans
 
         c, config, data = context, context.config, context.data
         self.context, self.config, self.run, self.data, self.state = context, config, c.run, data, c.state
         self.vec_env: PoolVecEnv = PoolVecEnv(data.pool, data.logos, c.spec, config.n_envs, config.seed, config.ppo.group_size)
-        self.agent: PPO = build_agent(config, wrap(config, self.vec_env))
+        self.agent: ResumablePPO = build_agent(config, wrap(config, self.vec_env))
         self.agent.set_logger(Logger(folder=None, output_formats=[EventLogWriter(c.events)]))
         self.policy: Policy = Policy(self.agent)
         self.curriculum = Curriculum(config.curriculum)
@@ -98,6 +98,7 @@ class Session:
         )
         self.stages = StageManager(c.run, c.events, self.stage_callback, data, c.spec, self.step)
         self.interventions = Interventions(config, c.events, self.agent, self.curriculum, c.run)
+        self.means: RolloutMeans = RolloutMeans()
         self.metrics: MetricsCallback
         self.evaluation: EvaluationCallback
         self.health: HealthCallback
@@ -108,11 +109,11 @@ class Session:
         from stable_baselines3.common.callbacks import CallbackList
 
         from core.training import boundary
-        from core.training.callbacks import ControlCallback, EpisodeLog, ResourceCallback, RolloutMeans
+        from core.training.callbacks import ControlCallback, EpisodeLog, ResourceCallback
 
         episode_log = extras.episode_log or EpisodeLog
 
-        c, state, means = self.context, self.state, RolloutMeans()
+        c, state, means = self.context, self.state, self.means
         self.metrics = boundary.MetricsCallback(state, self.vec_env, self.stages, means, c.heartbeat)
         self.evaluation = boundary.EvaluationCallback(
             state, self.config, c.evaluator, self.policy, self.interventions, c.heartbeat, self.save
@@ -162,6 +163,7 @@ class Session:
                 "curriculum": self.curriculum.dump(),
                 "stages": self.stages.dump(),
                 "treatment": self.interventions.dump(),
+                "rollout_means": self.means.dump(),
                 **self.state.dump(),
             },
             "environments": self.vec_env.dump() if is_begun else None,
@@ -179,6 +181,7 @@ class Session:
         self.curriculum.restore(trainer["curriculum"])
         self.stages.restore(trainer.get("stages", {}), is_newest=is_newest)
         self.interventions.restore(trainer.get("treatment", {}))
+        self.means.restore(trainer.get("rollout_means", {}))
         self.vec_env.experience.n_written = int(restored.get("n_experience", 0))
         self.state.restore(trainer)
 
@@ -194,7 +197,7 @@ class Session:
         self.state.last_periodic = self.agent.num_timesteps
 
     def put_environments_back(self, restored: dict[str, Any]) -> None:
-        """Restore the environments in the middle of their episodes, and what the agent saw last."""
+        """Restore the environments in the middle of their episodes, what the agent saw last, and the rollout that a stop left open."""
         from stable_baselines3.common.vec_env import VecNormalize
 
         agent, vec_env = self.agent, self.vec_env
@@ -209,3 +212,10 @@ class Session:
         agent._last_episode_starts = np.array(starts, dtype=bool) if starts is not None else np.ones(vec_env.num_envs, dtype=bool)
         agent.ep_info_buffer = deque(restored["agent"]["ep_info"], maxlen=agent._stats_window_size)
         agent.ep_success_buffer = deque(maxlen=agent._stats_window_size)
+        if restored["rollout"] is not None:
+            agent.rollout_buffer.keep(restored["rollout"])
+
+    def close_rollout(self) -> None:
+        """Drop the open rollout: what ended it ended the run."""
+        self.agent.is_rollout_open = False
+        self.means.take()

@@ -94,11 +94,13 @@ class StageManager:
         return shares
 
     def dump(self) -> dict[str, Any]:
-        return {"at_promotion": self._at_promotion, "n_obeyed": self._n_applied}
+        n_unmeasured = self._stages.n_stages_ended - self._n_seen  # in a rollout that is still open
+        return {"at_promotion": self._at_promotion, "n_obeyed": self._n_applied, "n_unmeasured": n_unmeasured}
 
     def restore(self, state: dict[str, Any], is_same_run: bool = True, is_newest: bool = True) -> None:
         """Where a run goes on from its newest checkpoint, commands which that one does not know are applied again; where an
         older one was chosen, they are past."""
         self._at_promotion = dict(state.get("at_promotion", {}))
         if is_same_run:
+            self._n_seen = self._stages.n_stages_ended - int(state.get("n_unmeasured", 0))
             self._n_applied = int(state.get("n_obeyed", 0)) if is_newest else len(read_commands(self._run))

@@ -1,7 +1,7 @@
 """One training run, from its folder to its last event. The only writer of the run's log.
 
 Guarantees: whatever ends a run (done, a signal, an error), the log says so with the reason, unless the process was
-killed; and after every update there is a checkpoint from which training resumes exactly.
+killed; and after every update and every stop there is a checkpoint from which training resumes exactly.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ class Trainer:
 
     def _note(self, notes: list[str], origin: _Origin) -> None:
         """Warn about the unexpected: damaged checkpoints, package versions that have changed."""
-        if notes and origin.folder is not None:
-            notes = [f"{'; '.join(notes)}. The run continues from {origin.folder.name} instead"]
+        if notes:
+            notes = [f"{'; '.join(notes)}. The run {f'continues from {origin.folder.name}' if origin.folder else 'begins again'} instead"]
         before, now = (origin.restored or {}).get("versions") or {}, versions()
         changed = [f"{name} {before[name]} to {now[name]}" for name in now if name in before and before[name] != now[name]]
         if changed:
@@ -237,13 +237,14 @@ class Trainer:
             with _damage(origin.folder):
                 restore_rng(origin.restored["rng"])
         c.heartbeat.phase = "training"
-        if not c.stop and session.step() < c.config.total_timesteps and not session.curriculum.is_finished:
+        is_open = session.step() < c.config.total_timesteps and not session.curriculum.is_finished
+        if not c.stop and not origin.is_new and origin.restored is not None:
+            with _damage(origin.folder):
+                session.put_environments_back(origin.restored)
+        if not c.stop and is_open:
             if origin.is_new:
                 session.stage_callback.write_stage_start()
                 session.stages.on_start(session.policy)
-            elif origin.restored is not None:
-                with _damage(origin.folder):
-                    session.put_environments_back(origin.restored)
             self._learn_on(session)
         return self._finish(session)
 
@@ -267,16 +268,17 @@ class Trainer:
 
     def _finish(self, session: Session) -> Ending:
         c, state, step = self.context, self.context.state, session.step()
-        session.metrics.finish()  # learn() ends with an update that no rollout follows
+        has_last_update = session.metrics.finish()  # learn() ends with an update that no rollout follows
         c.followers.look(step, is_last=True)
         c.heartbeat.step = step
+        left_out = self._save_at_stop(session, has_last_update) if c.stop else ""
         if c.stop and (pruning := read_pruning(c.run)) is not None:
             return Ending(Status.PRUNED, pruning.reason, state.last_gain, state.verdict)
         if c.stop:
             kept = c.run.last_checkpoint()
-            return Ending(
-                Status.STOPPED, f"{c.stop.reason}; resumes from {kept.name if kept else 'the start'}", state.last_gain, state.verdict
-            )
+            told = f"{c.stop.reason}; resumes from {kept.name if kept else 'the start'}{left_out}"
+            return Ending(Status.STOPPED, told, state.last_gain, state.verdict)
+        session.close_rollout()
         if session.interventions.has_stopped:
             return Ending(Status.STOPPED, state.end_reason, state.last_gain, state.verdict)
         if state.last_evaluated < step and session.interventions.is_finite():
@@ -287,6 +289,18 @@ class Trainer:
         self._learn_outcomes(session)
         reason = state.end_reason or ("the last stage ended" if session.curriculum.is_finished else "all steps done")
         return Ending(Status.COMPLETED, reason, state.last_gain, state.verdict)
+
+    def _save_at_stop(self, session: Session, has_last_update: bool) -> str:
+        """Save what no checkpoint holds yet: the open rollout, or the last update; returns what to say where that can't be done."""
+        c = self.context
+        is_open = session.agent.is_rollout_open and not c.state.is_over
+        if not c.run.exists() or not (is_open or has_last_update) or not session.interventions.is_finite():
+            return ""
+        try:
+            session.save("last")
+        except (OSError, CheckpointError) as error:
+            return f", without the steps since then ({error})"
+        return ""
 
     def _learn_outcomes(self, session: Session) -> None:
         """Fit the outcome model and add it to the kept checkpoints."""

@@ -100,7 +100,7 @@ def invite(console: Console, text: str) -> None:
 
 @acts("run.stop")
 def stop(run: RunDir, force: bool = False) -> None:
-    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; it can be resumed from its last checkpoint")
+    _tell(lambda: local.stop(run, force), "Killed" if force else "Stopping; nothing is lost, and it resumes exactly there")
 
 
 @acts("run.pause")

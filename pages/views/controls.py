@@ -21,10 +21,13 @@ def checkpoint_name(name: str) -> str:
     return f"step {int(name.removeprefix('step-')):,}" if name.startswith("step-") else CHECKPOINTS.get(name, name)
 
 
-def stop_help(n_lost: int) -> str:
-    """What a stop keeps and what it discards."""
-    lost = f"Discards the {n_lost:,} steps since the last checkpoint. " if n_lost else "Discards nothing: the last checkpoint is of now. "
-    return f"{lost}You can resume from that checkpoint."
+STOP_HELP = "Nothing is lost: every step so far is saved, and Resume goes on exactly from here."
+
+
+def kill_help(n_lost: int | None) -> str:
+    """What a kill keeps and what it discards; ``n_lost``: steps since the last checkpoint, where known."""
+    kept = "the last checkpoint is kept" + (f", and the {n_lost:,} steps since then are discarded" if n_lost else "")
+    return f"The run was asked to stop. If it doesn't, kill it: {kept}."
 
 
 def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = False, n_lost: int | None = None) -> None:
@@ -37,15 +40,17 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
             pause(row, key)
         left = local.kill_in_s(run)
         if left is None:
-            help_text = "Keeps the last checkpoint; you can resume from it." if n_lost is None else stop_help(n_lost)
-            st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=help_text)
-            if n_lost:
-                st.caption(f"discards {n_lost:,} steps", width="content")
+            st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=STOP_HELP)
         else:
             label = f"Kill in {left:.0f} s" if left > 0 else "Kill"
-            help_text = "The run was asked to stop. If it doesn't, kill it; the last checkpoint is kept."
             st.button(
-                label, key=f"{key}stop", on_click=actions.stop, args=(run, True), icon=":material/bolt:", disabled=left > 0, help=help_text
+                label,
+                key=f"{key}stop",
+                on_click=actions.stop,
+                args=(run, True),
+                icon=":material/bolt:",
+                disabled=left > 0,
+                help=kill_help(n_lost),
             )
     elif status is Status.QUEUED:
         st.button(

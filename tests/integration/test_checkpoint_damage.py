@@ -17,10 +17,12 @@ import pytest
 import torch
 
 from core.agents.checkpoint import load_ppo, read_checkpoint
+from core.environment.episode import N_PICTURE
 from core.errors import CheckpointError
 from core.runs.records import read_log_tail
-from core.runs.run_dir import CHECKSUMS_FILE
+from core.runs.run_dir import CHECKSUMS_FILE, ROLLOUT_FILE
 from core.runs.status import Status, run_state
+from core.tracing.params import N_PARAMS
 from core.training.trainer import train
 from tests.support.command_line import core
 from tests.support.damages import OF_SEALED_FILE, refusal
@@ -62,6 +64,43 @@ def test_any_damage_to_a_file(folder, name, tmp_path):
         if name != CHECKSUMS_FILE and (copy / name).is_file() and not (copy / name).is_symlink():
             reseal(copy)
             assert name in refused(copy), what
+
+
+ROWS = {"observations": (N_PICTURE,), "actions": (N_PARAMS,), "rewards": (), "episode_starts": (), "values": (), "log_probs": ()}
+
+
+def rollout(n_steps: int = 3, n_envs: int = 4, dtype: type = np.float32, fill: float = 0.0, **shapes: tuple[int, ...]) -> dict[str, Any]:
+    return {name: np.full((n_steps, n_envs, *shape), fill, dtype) for name, shape in (ROWS | shapes).items()}
+
+
+def with_rollout(folder: Path, arrays: dict[str, Any]) -> Path:
+    np.savez(folder / ROLLOUT_FILE, **arrays)
+    reseal(folder)
+    return folder
+
+
+def test_an_open_rollout_is_read_by_who_goes_on_with_it_and_missed_by_nobody_else(folder, tmp_path):
+    with_rollout(folder, rollout())
+    assert read_checkpoint(folder)[1]["rollout"]["observations"].shape == (3, 4, N_PICTURE)
+    for what, damage in OF_SEALED_FILE.items():
+        copy = Path(shutil.copytree(folder, tmp_path / what))
+        damage(copy / ROLLOUT_FILE)
+        with pytest.raises(CheckpointError, match=ROLLOUT_FILE):
+            read_checkpoint(copy)
+        load_ppo(copy)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {}, {"rewards": np.float32(1)}, rollout(0), rollout(9), rollout(n_envs=5), rollout(dtype=np.float64), rollout(fill=np.nan),
+        rollout(actions=(9,)), rollout(more=()), rollout() | {"values": np.array([["x"] * 4] * 3)}, rollout() | {"values": np.array([None])},
+    ],
+)  # fmt: skip
+def test_a_rollout_that_can_not_be(folder, arrays):
+    with pytest.raises(CheckpointError, match=r"rollout\.npz is damaged") as caught:
+        read_checkpoint(with_rollout(folder, arrays))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("sums", [[], {"/dev/zero": ""}, {"/dev/zero": "0" * 64}, {"../../etc/passwd": "0" * 64}, {"state.json": 3}])

@@ -44,11 +44,12 @@ def test_a_page_with_a_live_run(visit, live, name, title):
         assert "Stop" in [b.label for b in page.button]
 
 
-def test_live_says_what_has_passed_what_is_left_and_what_a_stop_discards(visit, live):
+def test_live_says_what_has_passed_what_is_left_and_that_a_stop_loses_nothing(visit, live):
     page = visit("live", run=live.run_id)
     told = page.get("progress")[0].proto.text
     assert "elapsed" in told
     assert "left" in told
     (stop,) = [button for button in page.button if button.label == "Stop"]
-    assert stop.help.startswith("Discards")
+    assert stop.help.startswith("Nothing is lost")
+    assert not [caption.value for caption in page.caption if "discards" in caption.value]
     assert [metric.label for metric in page.metric][:4] == ["Best validation gain", "Latest gain", "Episodes", "Steps per second"]

@@ -9,13 +9,14 @@ import threading
 import time
 
 import pytest
+from stable_baselines3.common.callbacks import BaseCallback
 
-from core.agents.checkpoint import read_checkpoint
+from core.agents.checkpoint import load_agent, read_checkpoint
 from core.errors import CheckpointError, RunError
-from core.runs.event_types import BaselineMeasured, PhaseStarted, Record
+from core.runs.event_types import BaselineMeasured, Metrics, PhaseStarted, Record
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, write_config
-from core.runs.run_dir import CHECKSUMS_FILE
+from core.runs.run_dir import CHECKSUMS_FILE, ROLLOUT_FILE
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from core.scheduling.scheduler import Scheduler
@@ -23,6 +24,7 @@ from core.training.checkpoint_manager import find_start
 from core.training.heartbeat import StopFlag
 from core.training.session import Extras
 from core.training.trainer import train
+from storage.snapshot import open_snapshot
 from tests.support.disks import fill
 from tests.support.runs import BY_VTRACER_ALONE, await_end, follow, tiny_config, update_values, values
 
@@ -105,6 +107,82 @@ def test_episodes_of_several_steps_and_the_normaliser_go_on_exactly(recorded, ch
     train(parted, resume=True, checkpoint="step-0000000064")
     assert values(parted, beyond=64, attempt=2) == values(whole, beyond=64)
     assert update_values(parted, beyond=64, attempt=2) == update_values(whole, beyond=64)
+
+
+class StopsAt(BaseCallback):
+    """Asks for a stop behind the first step from ``at`` on, as a signal would."""
+
+    def __init__(self, at, stop):
+        super().__init__()
+        self._at, self._stop = at, stop
+
+    def _on_step(self):
+        if self.num_timesteps >= self._at:
+            self._stop.reason = "asked to stop (SIGTERM)"
+        return not self._stop
+
+
+def train_until(run, at):
+    """Train on, and stop behind this step."""
+    stop = StopFlag()
+    ending = train(run, resume=run.events_file.exists(), extras=Extras(stop=stop, callbacks=[StopsAt(at, stop)]))
+    assert (ending.status, ending.reason) == (Status.STOPPED, "asked to stop (SIGTERM); resumes from last")
+    assert read_checkpoint(run.checkpoints / "last")[1]["step"] == at
+
+
+def rollout_means(run):
+    """What a rollout's steps and episodes add up to, without clocks."""
+    return [
+        (e.step, {k: v for k, v in e.data.values.items() if k.startswith(("reward/", "trace/", "curriculum/")) and k not in OF_A_MACHINE})
+        for e in read_events(run.events_file)
+        if isinstance(e.data, Metrics) and "time/iterations" in e.data.values
+    ]
+
+
+OF_A_MACHINE = ("trace/cpu_s", "reward/speed", "trace/cache_hit_rate", "trace/workers_lost")
+KINDS = ("episode", "evaluated", "evaluation", "stage_started", "stage_ended", "stage_evaluation")
+SHORT_STAGES = {"enabled": True, "window": 5, "min_episodes": 5, "probe": False, "on_failure": "advance", "max_extensions": 0, "stages": [
+    {"name": "first", "categories": ["simple"], "target_ssim": 1.0, "required_gain": 9, "max_episodes": 14},
+    {"name": "second", "target_ssim": 1.0, "required_gain": 9, "max_episodes": 50_000},
+]}  # fmt: skip
+WITHIN = {
+    "groups, a promotion in the open rollout": {"curriculum": SHORT_STAGES, "ppo": {"group_size": 2}},
+    "several steps, the normaliser": {"env": {"max_steps": 3}, "ppo": {"normalize_observation": True, "normalize_reward": True}},
+}
+
+
+@pytest.mark.parametrize("changes", WITHIN.values(), ids=WITHIN)
+def test_stops_within_rollouts_lose_nothing(home, recordings, changes):
+    """Stopped twice within the first rollout, and with the last step of the second: all attempts together are the run that never stopped."""
+    config = tiny_config(recordings.logos, **changes)
+    never, run = recordings.original(config), claim(home, config)
+    for at in (12, 20, 64):
+        train_until(run, at)
+    assert train(run, resume=True).status is Status.COMPLETED
+    assert values(run, KINDS) == values(never, KINDS)
+    assert update_values(run) == update_values(never)
+    assert rollout_means(run) == rollout_means(never)
+    assert len(rollout_means(run)) == 3
+    assert not (run.checkpoints / "last" / ROLLOUT_FILE).exists()
+    with open_snapshot(home) as snapshot:
+        assert sorted(snapshot.table("episodes")["episode"]) == list(
+            range(1, 1 + sum(e.kind == "episode" for e in read_events(never.events_file)))
+        )
+
+
+def test_a_damaged_open_rollout_costs_the_open_rollout_and_no_more(home, recordings):
+    config = tiny_config(recordings.logos)
+    never, run = recordings.original(config), claim(home, config)
+    train_until(run, 12)  # in the first rollout: there is no checkpoint before it
+    damage(run.checkpoints / "last", ROLLOUT_FILE)
+    train_until(run, 40)
+    damage(run.checkpoints / "last", ROLLOUT_FILE)
+    load_agent(run.checkpoints / "last")  # whoever does not go on with it does not miss it
+    assert train(run, resume=True).status is Status.COMPLETED
+    told = [e.data.text for e in read_events(run.events_file) if e.kind == "warning"]
+    lost = "last: rollout.npz is damaged (its checksum differs); use another checkpoint. The run"
+    assert [text for text in told if "rollout" in text] == [f"{lost} begins again instead", f"{lost} continues from previous instead"]
+    assert values(run, beyond=32, attempt=3) == values(never, beyond=32)
 
 
 def damage(folder, name="policy.pt"):

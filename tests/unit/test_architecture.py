@@ -17,7 +17,7 @@ SOURCES = [path for folder in ("core", "storage", "pages") for path in sorted((R
 MAX_LINES, MAX_FUNCTION_LINES = 400, 60
 # Imported while the logos load, in a thread of its own, or only where a checkpoint is read
 TORCH_AT_IMPORT = {
-    "core.agents.checkpoint", "core.agents.groups", "core.agents.heads", "core.agents.optimizers", "core.agents.ppo",
+    "core.agents.checkpoint", "core.agents.groups", "core.agents.heads", "core.agents.optimizers", "core.agents.ppo", "core.agents.rollout",
     "core.environment.vec_env", "core.training.callbacks",
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ def links(run_id: str, has_stages: bool) -> None:
 
 
 def steps_at_risk(console: Console, row: tables.RunRow) -> int:
-    """The steps since the last checkpoint, which a stop discards; 0 for a run that is not live."""
+    """The steps since the last checkpoint, which a kill discards; 0 for a run that is not live."""
     if not row.state.status.is_live:
         return 0
     return max(row.step - queries.last_checkpoint_step(console.store, row.run.run_id), 0)
