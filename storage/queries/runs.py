@@ -46,6 +46,12 @@ def run_figures(store: Store) -> pd.DataFrame:
     return store.query(RUN_FIGURES)
 
 
+def best_gains(store: Store) -> list[tuple[str, float]]:
+    """(run id, best gain) of all runs that have one, the best first."""
+    found = store.query(f"SELECT run_id, best_gain FROM ({RUN_FIGURES}) WHERE isfinite(best_gain) ORDER BY best_gain DESC, run_id")
+    return list(zip(found["run_id"], found["best_gain"], strict=True))
+
+
 def run_totals(store: Store, run: str) -> dict[str, Any]:
     """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
     frame = run_overview(store, [run])
