@@ -21,7 +21,7 @@ CHANGED_FILE = "runs.changed"  # its time of change: when a run was last given w
 SURE_S = 30.0  # for how long a list of folders holds at most, whatever its time of change says
 COARSE_S = 0.1  # two changes within so long may have one time
 HOT_S = 30.0  # for so long after a change a run is compared at each tick
-BY_TURNS = 500  # of the other runs, compared at each tick
+BY_TURNS = 300  # of the other runs, compared at each tick
 Stamp = tuple[int, int, int, int]  # times of change of a run's folder and of its log in ns, the log's size and inode
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
@@ -49,7 +49,7 @@ class RunFacts:
     logos_path: str = ""  # as the config has it
     has_curriculum: bool = False
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         return self.run.run_id
 

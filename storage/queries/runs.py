@@ -106,7 +106,9 @@ def last_checkpoint_step(store: Store, run: str) -> int:
 def counts(store: Store, run: str) -> dict[str, int]:
     """Rows of each table that a run's log gave, superseded attempts included."""
     tables = ("episodes", "metrics", "evaluated", "evaluations", "events")
-    return {table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0]) for table in tables}
+    each = ", ".join(f"(SELECT count(*) FROM {table} t WHERE t.run = r.run) AS {table}" for table in tables)
+    found = store.query(f"SELECT {each} FROM runs r WHERE run_id = ?", [run])
+    return {table: 0 if found.empty else int(found[table].iloc[0]) for table in tables}
 
 
 def usual_rate(store: Store, last: int = 50) -> float | None:
