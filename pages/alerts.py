@@ -11,7 +11,6 @@ from core.config.installation import SEVERITIES
 from core.notifications.notices import last_read_ts, mark_read
 from core.reports import kept
 from core.reports.reporter import TRIGGER_OF
-from core.runs.run_dir import all_runs
 from pages.server import kept_reports, start_document
 from pages.views import tables
 from pages.views.access import acts
@@ -28,7 +27,7 @@ def mark_all() -> None:
     mark_read(console.home, time.time())
 
 
-names = tables.names_of(list(all_runs(console.home)))
+names = tables.all_names(console.home)
 found = notices(console)
 seen = last_read_ts(console.home)
 reports = kept.by_event(console.home)

@@ -17,7 +17,6 @@ from core.errors import PictureError
 from core.evaluation import choices
 from core.evaluation.choices import Choice
 from core.logos.intake import read_picture
-from core.runs.run_dir import all_runs
 from core.scheduling import batch
 from core.tracing.picture import Picture, fit
 from pages.views import actions, downloads, tables
@@ -25,6 +24,7 @@ from pages.views.access import acts
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.components.mount import chooser
 from pages.views.links import choose
+from pages.views.run_choice import offered
 from pages.views.shell import begin, room_for, say
 from pages.views.viewer.versions import AGENT, DEFAULT, METHOD1, SINGLE, Versions
 from storage import queries
@@ -87,10 +87,13 @@ def pairs_of_batch(batch_id: str) -> list[Pair]:
     ]
 
 
-runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+runs = tables.newest_first(console.home)
 with_pictures = queries.runs_with_pictures(console.store)
-labels = tables.names_of(list(runs.values()))
-sources = {f"run/{run_id}": f"run {labels.get(run_id, run_id)} · {run_id}" for run_id in runs if run_id in with_pictures}
+labels = tables.all_names(console.home)
+ids = [run_id for run_id in runs if run_id in with_pictures]
+named = [st.query_params.get(key, "").rpartition(before)[2] for key, before in (("source", "run/"), ("one", "run."), ("other", "run."))]
+ids = offered(ids, "choice", labels, named)
+sources = {f"run/{run_id}": f"run {labels.get(run_id, run_id)} · {run_id}" for run_id in ids}
 batches = [found for found in batch.all_batches(console.home) if not found.problem_with_files() and found.result()]
 sources |= {f"batch/{found.batch_id}": f"Optimize · {found.batch_id}" for found in batches}
 if not sources:
@@ -101,7 +104,7 @@ with st.grid(3, min_column_width=200):
     kind, _, source_id = source.partition("/")
     if kind == "run":
         titles = {key: TITLES[key] for key in (AGENT, DEFAULT, SINGLE, METHOD1)}
-        titles |= {f"run.{other}": f"best of run {labels.get(other, other)}" for other in runs if other in with_pictures - {source_id}}
+        titles |= {f"run.{other}": f"best of run {labels.get(other, other)}" for other in ids if other != source_id}
     else:
         titles = {key: TITLES[key] for key in (RESULT, DEFAULT)}
     one = choose("First method", list(titles), "one", show=lambda key: titles[key])

@@ -15,15 +15,15 @@ from core.errors import ConfigError
 from core.paths import program
 from core.runs import baseline_run
 from core.runs.records import peek_config
-from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from pages.views import actions, chart_box, downloads, gone, many_runs, tables
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
-from pages.views.links import choose, choose_many
+from pages.views.links import choose
 from pages.views.live.run_view import view_to_end
+from pages.views.run_choice import choose_runs
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import plain
 from pages.views.viewer import together
@@ -32,20 +32,20 @@ from storage import export, queries, run_comparison, sensitivity
 
 N_WORST = 4
 console = begin("Compare")
-runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+runs = tables.newest_first(console.home)
 evaluated = queries.evaluated_runs(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
 gone.tell_deleted(console, st.query_params.get_all("run"))
 if len(ids) < 2:
     actions.invite(console, "You need two evaluated runs to compare. Start another one.")
-names = tables.names_of(list(runs.values()))
+names = tables.all_names(console.home)
 base = baseline_run.read(console.home)
 base = base if base in ids else None
 
 if "run" not in st.query_params:
     st.query_params["run"] = [base, next(i for i in ids if i != base)] if base else ids[:2]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choice"):
-    shown = choose_many("Runs", ids, "run", show=lambda i: names[i])
+    shown = choose_runs("Runs", ids, "run", names)
     drawn = run_list(ids, shown, names, "run") if shown else []
     view = options()
 if not shown:

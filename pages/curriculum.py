@@ -13,9 +13,9 @@ from core.config.text import problems
 from core.curriculum import library
 from core.curriculum.replay import replay
 from core.errors import ConfigError
+from core.runs import shelf
 from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
-from core.runs.run_dir import all_runs
 from pages.views import actions, chart_box, downloads, forms, gone, tables
 from pages.views.access import acts
 from pages.views.charts import curves, plots
@@ -24,20 +24,14 @@ from pages.views.event_text import decision_text
 from pages.views.links import choose, wanted
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
+from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
 from storage import export, queries
 
 console = begin("Curriculum")
-runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
-names = tables.names_of(list(runs.values()))
-
-
-def has_stages(run_id: str) -> bool:
-    try:
-        return peek_config(runs[run_id]).curriculum.enabled
-    except ConfigError:
-        return False
+runs = tables.newest_first(console.home)
+names = tables.all_names(console.home)
 
 
 def report(run_id: str) -> None:
@@ -219,14 +213,14 @@ def what_if(edited: CurriculumConfig) -> None:
 
 
 ids = list(runs)
-with_stages = [i for i in ids if has_stages(i)]
+with_stages = [run_id for run_id, one in shelf.look_all(console.home).items() if one.facts.has_curriculum]
 run_id = ""
 begun_with = wanted("run", with_stages)
 gone.stop_if_deleted(console, begun_with)
 if with_stages:
     if begun_with not in with_stages:
         st.warning(f"{plain(names.get(begun_with, begun_with))} has no stages, so the newest run with a curriculum is shown.")
-    run_id = choose("Run", with_stages, "run", begun_with, show=lambda i: names[i], width=420)
+    run_id = choose_run("Run", with_stages, "run", names, begun_with, width=420)
     tab_report, tab_rules = st.tabs(["What happened", "Rules and replay"], key="tab", bind="query-params")
     if tab_report.open:
         with tab_report:

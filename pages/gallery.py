@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir
 from core.tracing.params import NAMES
 from pages.views import actions, downloads, gone, tables
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import scrubber
 from pages.views.links import choose, wanted
+from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text, plain
 from pages.views.viewer import film, inspect, pareto
@@ -35,19 +36,19 @@ SCRUBBER_HEIGHT = 470  # pixels
 MAX_FRAMES, MAX_FRAME_BYTES = 60, 6_000_000  # of the scrubber, all together
 
 console = begin("Gallery")
-runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
+runs = tables.newest_first(console.home)
 evaluated = queries.runs_with_pictures(console.store)
-ids = [run.run_id for run in runs if run.run_id in evaluated]
+ids = [run_id for run_id in runs if run_id in evaluated]
 begun_with = wanted("run", ids)
 gone.stop_if_deleted(console, begun_with)
 if not ids:
     actions.invite(console, "Nothing to compare yet. A run's SVGs appear here after its first evaluation, seconds after it starts.")
 
-labels = tables.names_of(runs)
+labels = tables.all_names(console.home)
 if begun_with not in ids:
     st.warning(f"Run {plain(begun_with)} has no evaluation yet, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
-    run_id = choose("Run", ids, "run", begun_with, show=lambda i: labels[i])
+    run_id = choose_run("Run", ids, "run", labels, begun_with)
     evaluations = queries.evaluations(console.store, [run_id])
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
@@ -63,7 +64,7 @@ with st.grid(3, min_column_width=190):
     )
     sort = st.selectbox("Sort by", list(SORTS), key="sort", bind="query-params")
 
-run: RunDir = next(r for r in runs if r.run_id == run_id)
+run: RunDir = runs[run_id]
 logos = queries.evaluated_logos(console.store, run_id, step)
 logos["saved"] = 1 - logos["bytes"] / logos["bytes_default"].clip(lower=1)
 column, ascending = SORTS[sort]

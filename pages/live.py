@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core.paths import program
-from core.runs import baseline_run
+from core.runs import baseline_run, shelf
 from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent
-from core.runs.run_dir import all_runs
+from core.runs.rounds import known_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, gone, tables
 from pages.views.chart_options import options, run_list, zoom_state
@@ -21,6 +21,7 @@ from pages.views.first_visit import duration_of
 from pages.views.links import choose, choose_many, wanted
 from pages.views.live import charts, head, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView, forks_of, view_to_end
+from pages.views.run_choice import offered
 from pages.views.shell import begin, redraw_when, show_toasts
 from pages.views.text import plain
 from storage import queries
@@ -30,9 +31,9 @@ TABS_REFRESH_S = 5
 NEAR = 0.05  # of a run, on either side of an event that was clicked
 
 console = begin("Live")
-runs = sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)
-labels = tables.names_of(runs)
-ids = [run.run_id for run in runs]
+runs = tables.newest_first(console.home)
+labels = tables.all_names(console.home)
+ids = list(runs)
 begun_with = wanted("run", ids)
 gone.stop_if_deleted(console, begun_with)
 if not runs:
@@ -48,24 +49,25 @@ def follow_switch() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
-    run_id = choose("Run", ids, "run", start, show=lambda i: labels[i], width=250)
+    among = offered(ids, "run", labels, [start, *st.query_params.get_all("with")])
+    run_id = choose("Run", among, "run", start, show=lambda i: labels[i], width=250)
     others = choose_many(
-        "Compare with", [i for i in ids if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=250
+        "Compare with", [i for i in among if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=250
     )
     view = options(more=follow_switch)
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
-    head.links(run_id, actions.has_stages(runs[ids.index(run_id)]))
+    head.links(run_id, actions.has_stages(runs[run_id]))
 follows = bool(st.session_state.get("follow"))
 
-run = runs[ids.index(run_id)]
+run = runs[run_id]
 if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
     st.session_state["followed"] = ids[0]
     st.query_params["run"] = ids[0]
     st.rerun()
 colours = curves.run_colours(shown, ids)
-view = view_to_end(view, [runs[ids.index(i)] for i in shown])
-forks = forks_of(run_id, runs)
-is_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
+view = view_to_end(view, [runs[i] for i in shown])
+forks = forks_of(run_id, [one.facts for one in shelf.look_all(console.home).values()])
+is_live = any(run_state(runs[i]).status.is_moving for i in shown)
 clock = f"{REFRESH_S}s" if is_live else None
 parent = read_parent(run)
 curve_colours, curve_labels = dict(colours), dict(labels)
@@ -196,7 +198,7 @@ def top() -> None:
         st.rerun()  # deleted elsewhere: the page says so
     st.session_state["drawn"] = statuses()
     row = next(r for r in tables.run_rows([run], queries.run_overview(console.store, [run_id])))
-    now_live = any(run_state(runs[ids.index(i)]).status.is_moving for i in shown)
+    now_live = any(run_state(runs[i]).status.is_moving for i in shown)
     if now_live != is_live:
         st.rerun()  # ended or begun since the page was drawn: the clock follows
     now = run_view()
@@ -243,16 +245,16 @@ def base_row() -> tables.RunRow | None:
     base = baseline_run.read(console.home)
     if base is None or base not in ids or base == run_id:
         return None
-    return tables.run_rows([runs[ids.index(base)]], queries.run_overview(console.store, [base]))[0]
+    return tables.run_rows([runs[base]], queries.run_overview(console.store, [base]))[0]
 
 
 def statuses() -> list[Status]:
-    return [run_state(runs[ids.index(i)]).status for i in shown]
+    return [run_state(runs[i]).status for i in shown]
 
 
 def is_stale() -> bool:
     """Whether a status changed while the page's own clock stands still, or there is a newer run to follow."""
-    newest = max((found.run_id for found in all_runs(console.home)), default="")
+    newest = next(reversed(known_runs(console.home)), "")
     if not run.path.is_dir():
         return True
     return (not is_live and statuses() != st.session_state.get("drawn")) or (bool(follows) and newest > ids[0])

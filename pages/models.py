@@ -17,12 +17,12 @@ from core.models.facts import compare
 from core.models.registry import Entry, Interval
 from core.packaging import folder
 from core.paths import HOME_VARIABLE, PROJECT, program
-from core.runs.run_dir import all_runs
 from pages.views import downloads
 from pages.views.access import acts
 from pages.views.links import choose
+from pages.views.run_choice import offered
 from pages.views.shell import begin, path_of, say, show_toasts
-from pages.views.tables import display_name
+from pages.views.tables import all_names, newest_first
 from pages.views.text import gain_text, plain
 from storage import queries
 
@@ -87,10 +87,12 @@ def register(run_id: str, name: str, note: str) -> None:
 
 
 def register_form() -> None:
-    ids = sorted(queries.evaluated_runs(console.store), reverse=True)
-    runs = {run.run_id: run for run in all_runs(console.home) if run.run_id in ids and run.checkpoint_names()}
-    asked, options = st.query_params.get("run", ""), [i for i in ids if i in runs]
-    with st.expander("Register a run's model", expanded=bool(asked) or (bool(runs) and len(entries) == 1), icon=":material/add:"):
+    evaluated, known, names = queries.evaluated_runs(console.store), newest_first(console.home), all_names(console.home)
+    ids = [run_id for run_id in known if run_id in evaluated]
+    asked = st.query_params.get("run", "")
+    with st.expander("Register a run's model", expanded=bool(asked) or (bool(ids) and len(entries) == 1), icon=":material/add:"):
+        runs = {run_id: known[run_id] for run_id in offered(ids, "run", names) if known[run_id].checkpoint_names()}
+        options = list(runs)
         if asked and asked not in runs:
             st.warning(f"The run {plain(asked)} can't be registered: it has no checkpoint or evaluation yet, or was deleted.")
         if not runs:
@@ -100,7 +102,7 @@ def register_form() -> None:
         with st.form("register", border=False):
             first, second = st.columns([2, 1])
             at = options.index(asked) if asked in runs else 0
-            run_id = first.selectbox("Run", options, index=at, format_func=lambda i: f"{display_name(runs[i])} · {i}")
+            run_id = first.selectbox("Run", options, index=at, format_func=lambda i: f"{names[i]} · {i}")
             name = second.text_input(
                 "Name", placeholder="as in the run's settings", max_chars=60, help="Registered as the next version of this name."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -13,8 +14,7 @@ import streamlit as st
 from core.errors import ParamError, RunError
 from core.logos.samples import N_SAMPLES, sample_logos
 from core.models import registry
-from core.runs.run_dir import all_runs
-from core.runs.status import overview
+from core.runs.rounds import known_runs
 from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.palette import MOST_COLOURS, palette_of
@@ -24,10 +24,12 @@ from pages.views.intake import UPLOAD_HELP, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
+from storage import queries
 
 PREFERENCES = {"smaller": "smaller file", "": "balanced", "faithful": "closer match"}
 BACKGROUNDS = {"keep": "keep", "remove": "around the logo", "everywhere": "also in its holes"}
 N_RECENT = 8
+MOST_RUNS = 20  # that are offered as models, the best
 _STARTING, _PER_S = 0.08, 0.01  # of the bar: what getting ready may fill, and per second of it
 console = begin("Optimize")
 batches = batch.all_batches(console.home)
@@ -36,9 +38,8 @@ asked_for = st.query_params.get("batch")
 
 def models() -> dict[str, str]:
     """{model: label}: the default, the registered models, then runs by best gain."""
-    rows = [row for row in map(overview, all_runs(console.home)) if row["best_gain"] is not None]
-    rows.sort(key=lambda row: -row["best_gain"])
-    own = {row["run_id"]: f"{row['run_id']} (gain {row['best_gain']:+.3f})" for row in rows[:20]}
+    runs, gains = known_runs(console.home), queries.best_gains(console.store)
+    own = dict(itertools.islice(((run_id, f"{run_id} (gain {gain:+.3f})") for run_id, gain in gains if run_id in runs), MOST_RUNS))
     entries = registry.models(console.home)
     kept = {
         e.model_id: f"{e.model_id}{f' (gain {e.record.gain.mean:+.3f})' if e.record.gain else ''}"

@@ -11,23 +11,23 @@ from core.config.installation import Settings, read_settings
 from core.errors import ConfigError, RunError, StudyError
 from core.reports import kept, pdf
 from core.reports.kept import Report
-from core.runs.run_dir import all_runs
 from core.studies.study import all_studies
 from pages.server import kept_reports, start_document
 from pages.views import actions, chart_box, downloads, tables
 from pages.views.access import acts
-from pages.views.links import choose, choose_many
+from pages.views.links import choose
 from pages.views.reports import across, kinds
 from pages.views.reports.document import to_html
 from pages.views.reports.study_facts import runs_of
+from pages.views.run_choice import choose_runs
 from pages.views.shell import begin, path_of, say
 from pages.views.text import bytes_text, plain
 
 PAGE_SIZE = 12
 ICONS = {"end": ":material/flag:", "stage": ":material/stairs:", "day": ":material/today:", "week": ":material/date_range:"}
 console = begin("Reports")
-runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
-names = tables.names_of(list(runs.values()))
+runs = tables.newest_first(console.home)
+names = tables.all_names(console.home)
 studies = {study.study_id: study for study in all_studies(console.home)}
 found = kept.all_reports(console.home)
 if not runs and not found and not studies:
@@ -84,7 +84,7 @@ def form() -> None:
         st.caption("There are no runs to report on.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = choose_many("Runs", list(runs), "run", show=lambda run_id: names[run_id], placeholder="one, or several to compare")
+        chosen = choose_runs("Runs", list(runs), "run", names, placeholder="one, or several to compare")
         fitting = [name for name, kind in kinds.KINDS.items() if kind.of == "runs" and kind.least <= max(len(chosen), 1) <= kind.most]
         with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
         fitting = [name for name in fitting if name != "curriculum" or with_stages]
@@ -220,7 +220,7 @@ def trends() -> None:
     """A figure from run to run, with its running average and a line through it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = choose("Figure", list(across.QUANTITIES), "figure", show=lambda name: across.QUANTITIES[name].label, width=320)
-        chosen = choose_many("Only these runs", list(runs), "of", show=lambda run_id: names[run_id], placeholder="all")
+        chosen = choose_runs("Only these runs", list(runs), "of", names, placeholder="all")
     quantity = across.QUANTITIES[column]
     points = across.points(console.store, {run_id: names[run_id] for run_id in chosen or runs}, column)
     if len(points) < across.LEAST_RUNS:

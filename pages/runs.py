@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from core.runs import baseline_run, shelf
-from core.runs.run_dir import all_runs, unlisted
+from core.runs.run_dir import unlisted
 from core.runs.status import Status
 from pages.views import actions, controls, downloads, first_visit, tables, take_home
 from pages.views.runs import rows, several
@@ -25,15 +25,17 @@ console = begin("Runs")
 
 def everything() -> list[Listed]:
     """All runs, the newest first, by what is known of them without their episodes."""
-    figures = queries.run_figures(console.store).set_index("run_id")
-    gains, minutes = figures["best_gain"].to_dict(), figures["minutes"].to_dict()
-    runs = list(all_runs(console.home))[::-1]
-    labels = tables.names_of(runs)
-    return [Listed(*shelf.look(run), labels[run.run_id], number(gains.get(run.run_id)), number(minutes.get(run.run_id))) for run in runs]
+    figures = queries.run_figures(console.store)
+    known = dict(zip(figures["run_id"], zip(figures["best_gain"].tolist(), figures["minutes"].tolist(), strict=True), strict=True))
+    labels = tables.all_names(console.home)
+    return [
+        Listed(one.facts, one.state, labels.get(run_id, one.facts.name), *map(number, known.get(run_id, (None, None))))
+        for run_id, one in shelf.look_all(console.home).items()
+    ]
 
 
-def number(value: object) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type]
+def number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
 
 
 def studies(runs: Sequence[Listed]) -> None:
@@ -149,8 +151,8 @@ def has_changed() -> bool:
     """Whether runs came, went or began to move while the list's own clock stands still."""
     if is_any_live:
         return False
-    runs = list(all_runs(console.home))[::-1]
-    return [run.run_id for run in runs] != st.session_state.get("listed") or any(shelf.known_state(run).status.is_moving for run in runs)
+    seen = shelf.look_all(console.home)
+    return list(seen) != st.session_state.get("listed") or any(one.state.status.is_moving for one in seen.values())
 
 
 take_home.panel(console)

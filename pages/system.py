@@ -12,9 +12,10 @@ from core.access import audit
 from core.config.installation import Settings, read_settings
 from core.errors import ConfigError
 from core.paths import program
+from core.runs import shelf
 from core.runs.records import peek_config, read_scheduler_state
 from core.runs.requirements import workers_of
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir
 from core.scheduling import local
 from pages.views import cluster, controls, tables
 from pages.views.live.health import megabytes
@@ -137,11 +138,12 @@ def trail() -> None:
 @st.fragment(run_every=f"{REFRESH_S}s")
 def overview() -> None:
     show_toasts()
-    rows = tables.run_rows(list(all_runs(console.home)), queries.run_overview(console.store))
+    live = [one.facts.run for one in shelf.look_all(console.home).values() if one.state.status.is_live]
+    rows = tables.run_rows(live, queries.run_overview(console.store, [run.run_id for run in live])) if live else []
     show_machine()
     live_runs(rows)
     st.subheader("Queue")
-    if not controls.queue_list(console, {row.run.run_id: row.name for row in rows}):
+    if not controls.queue_list(console, tables.all_names(console.home)):
         st.caption("The queue is empty. A run that exceeds the free capacity waits here and starts automatically.")
     scheduler_note()
     notifications()

@@ -15,7 +15,7 @@ from core.logos.favourites import Favourite
 from core.logos.intake import decode_upload
 from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir
 from core.scheduling import review
 from core.scheduling.batch import Batch
 from core.search.baselines import BASELINES
@@ -25,6 +25,7 @@ from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
 from pages.views.access import acts
 from pages.views.links import choose
+from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for, say
 from pages.views.text import plain
 from pages.views.viewer import inspect
@@ -141,7 +142,7 @@ def from_batch() -> tuple[Picture, str, str, dict[str, Params]] | None:
 
 def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) -> tuple[Picture, str, str, dict[str, Params]] | None:
     with st.grid(2, min_column_width=220):
-        run_id = choose("Run", ids, "run", show=lambda i: labels[i])
+        run_id = choose_run("Run", ids, "run", labels)
         evaluations = queries.evaluations(console.store, [run_id])
         steps = [str(int(s)) for s in evaluations["step"]]
         best = str(int(evaluations.loc[evaluations["gain"].idxmax(), "step"]))
@@ -160,10 +161,10 @@ def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) ->
     return picture, versions.digest, name, {"the agent's choice": Params.from_values([float(row[n]) for n in NAMES])}
 
 
-runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
+runs = tables.newest_first(console.home)
 evaluated = queries.runs_with_pictures(console.store)
 ids = [run_id for run_id in runs if run_id in evaluated]
-labels = tables.names_of(list(runs.values()))
+labels = tables.all_names(console.home)
 ways = {
     "a logo of a run": lambda: from_run(ids, runs, labels),
     "a built-in logo": from_sample,

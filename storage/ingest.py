@@ -22,16 +22,17 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from core.runs.events import CHUNK_BYTES, read_new_lines
-from core.runs.run_dir import EVENTS_FILE, all_runs
-from storage.store import Store
+from core.runs.rounds import Rounds, known_runs
+from core.runs.run_dir import EVENTS_FILE
+from storage.store import LogPart, Store
 
 log = logging.getLogger("tracewright.ingest")
 SCAN_S, MAX_SCAN_S = 1.0, 10.0
 UNREADABLE = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)  # of a value in a line, not of the disk
 MIN_PAUSE_S = 0.05  # bursts of appends become one transaction
 SCANNING_SHARE = 0.05  # of a core, that the scans of a home with thousands of runs may take
+AT_ONCE = 500  # logs that are taken in by one transaction at most
 WATCHED = 32  # runs, those that began last: each watch is a thread
-Stamp = tuple[int, int, int]  # time of change, size and inode of a log
 
 
 def catch_up(
@@ -39,49 +40,73 @@ def catch_up(
     home: Path,
     offsets: dict[str, int],
     failed: dict[str, str] | None = None,
-    stamps: dict[str, Stamp] | None = None,
+    rounds: Rounds | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> int:
     """Take in all whole lines that are new; ``offsets`` is kept up to date. Returns the number of events.
 
-    ``failed``: {run id: why its log can't be read}, kept up to date; one such run does not hold the others. ``stamps``: of the logs when they
-    were read last, kept up to date; one that has not changed since is not opened. Ends early once ``is_over``.
+    ``failed``: {run id: why its log can't be read}, kept up to date; one such run does not hold the others. ``rounds``: says which logs are
+    worth a look; else all are. Ends early once ``is_over``.
     """
-    n_events, seen = 0, set()
+    n_events = 0
     failed = {} if failed is None else failed
-    for run in all_runs(home):
+    rounds = Rounds(home) if rounds is None else rounds
+    pending = _Pending(store, offsets)
+    for run in rounds.due():
         if is_over():
             return n_events
-        seen.add(run.run_id)
-        stamp = _stamp(run.events_file) if stamps is not None else None
-        if stamps is not None and stamp is not None:
-            if stamps.get(run.run_id) == stamp and run.run_id in offsets:
-                continue
-            stamps[run.run_id] = stamp  # before the log is read: what comes meanwhile changes it again
         try:
-            n_events += read_new(store, run.run_id, run.events_file, offsets)
+            n_events += pending.read(run.run_id, run.events_file)
             failed.pop(run.run_id, None)
+            rounds.done_with(run.run_id)  # as it was before it was read: what came meanwhile makes it due again
         except OSError as error:
             problem = f"{EVENTS_FILE} can't be read: {error.strerror or error}; figures read earlier are shown"
             if failed.get(run.run_id) != problem:
                 log.warning("%s: %s", run.run_id, problem)
             failed[run.run_id] = problem
-            if stamps is not None:
-                stamps.pop(run.run_id, None)
-    for gone in set(failed) - seen:
+    n_events += pending.flush()
+    for gone in failed.keys() - rounds.runs.keys():
         del failed[gone]
-    for gone in set(offsets) - seen:
+    for gone in offsets.keys() - rounds.runs.keys():
         store.forget(gone)
         del offsets[gone]
     return n_events
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+class _Pending:
+    """What was read of short logs and is not in the store yet: many are taken in at once."""
+
+    def __init__(self, store: Store, offsets: dict[str, int]) -> None:
+        self._store, self._offsets = store, offsets
+        self._parts: list[LogPart] = []
+        self._n_bytes = 0
+
+    def read(self, run_id: str, path: Path) -> int:
+        """Read what is new in a log; returns the number of events that were taken in on the way."""
+        at = self._offsets.get(run_id, 0)
+        new = read_new_lines(path, at, self._store.tail(run_id), CHUNK_BYTES)
+        if new.was_replaced or new.has_more:
+            return read_new(self._store, run_id, path, self._offsets)
+        if new.data:
+            self._parts.append(LogPart(run_id, new.data, at))
+            self._n_bytes += len(new.data)
+        return self.flush() if self._n_bytes >= CHUNK_BYTES or len(self._parts) >= AT_ONCE else 0
+
+    def flush(self) -> int:
+        """Take in what waits; where DuckDB refuses a value, each log by itself."""
+        parts, self._parts, self._n_bytes = self._parts, [], 0
+        if not parts:
+            return 0
+        try:
+            n_events = self._store.take_in_all(parts)
+            self._offsets |= {part.run_id: part.at + len(part.lines) for part in parts}
+            return n_events
+        except UNREADABLE:
+            n_events = 0
+            for part in parts:
+                n_events += _take_in(self._store, part.run_id, part.lines, part.at)
+                self._offsets[part.run_id] = part.at + len(part.lines)
+            return n_events
 
 
 def read_new(store: Store, run_id: str, path: Path, offsets: dict[str, int], told: Callable[[int], None] | None = None) -> int:
@@ -136,7 +161,7 @@ class Ingest:
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._observer: BaseObserver | None = None
         self._watched: dict[str, ObservedWatch] = {}  # the one that began last at the end
-        self._stamps: dict[str, Stamp] = {}
+        self._rounds = Rounds(home)
         self.failed: dict[str, str] = {}  # {run id: why its log can't be read}
         self.error = ""
 
@@ -163,7 +188,7 @@ class Ingest:
             if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
                 self._store.reopen()
             self._offsets = self._store.offsets()
-            self._stamps.clear()
+            self._rounds = Rounds(self._home)
         except Exception as worse:  # the disk is still full, perhaps; the next scan comes here again
             self.error = str(worse)
 
@@ -171,7 +196,7 @@ class Ingest:
         """Watch the own folder of each of the newest runs, not what lies below: checkpoints and SVGs come and go there."""
         if self._observer is None:
             return
-        newest = {run.run_id: run for run in list(all_runs(self._home))[-WATCHED:]}
+        newest = dict(list(known_runs(self._home).items())[-WATCHED:])
         for run_id in set(self._watched) - set(newest):
             watch = self._watched.pop(run_id)
             if os.path.isdir(watch.path):  # the watch of one that is gone ends by itself
@@ -188,7 +213,7 @@ class Ingest:
             began = time.thread_time()
             try:
                 self._watch_new_runs()
-                catch_up(self._store, self._home, self._offsets, self.failed, self._stamps, self._stop.is_set)
+                catch_up(self._store, self._home, self._offsets, self.failed, self._rounds, self._stop.is_set)
                 self.error = ""
             except Exception as error:  # one bad run must not end the thread; the next scan tries again
                 if str(error) != self.error:

@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,7 +91,7 @@ def _insert_statement(table: str, record: type[Record], version: int) -> str:
     )
 
 
-_HEAD = "?::INTEGER, attempt, seq, ts, step"
+_HEAD = "run, attempt, seq, ts, step"
 _METRICS = (
     f"INSERT INTO metrics({', '.join(EVENT_TABLES['metrics'])}) SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
     "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')"
@@ -100,6 +101,22 @@ _OTHERS = (
     f"INSERT INTO events({', '.join(EVENT_TABLES['events'])}) SELECT {_HEAD}, kind, v, data FROM batch "
     f"WHERE kind NOT IN ({', '.join(repr(kind) for kind in _OWN_TABLE)})"
 )
+
+
+_ADVANCE = (
+    "UPDATE sources SET read_bytes = b.read_bytes, n_events = n_events + b.events, n_bad = n_bad + b.bad, n_newer = n_newer + b.newer, "
+    "tail = b.tail FROM (SELECT unnest(?) AS run, unnest(?) AS read_bytes, unnest(?) AS events, unnest(?) AS bad, unnest(?) AS newer, "
+    "unnest(?) AS tail) b WHERE sources.run = b.run"
+)
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Whole lines of a run's log that start at byte ``at``."""
+
+    run_id: str
+    lines: bytes
+    at: int
 
 
 def _lines(data: bytes) -> pa.ChunkedArray:
@@ -217,38 +234,53 @@ class Store:
         return dict(self.rows("SELECT run_id, read_bytes FROM sources JOIN runs USING (run)"))
 
     def take_in(self, run_id: str, lines: bytes, at: int) -> int:
-        """Take in whole lines that start at byte ``at`` of the run's log; returns the number of events.
+        """Take in whole lines that start at byte ``at`` of the run's log; returns the number of events."""
+        return self.take_in_all([LogPart(run_id, lines, at)])
 
-        Rows and the new offset become visible together or not at all. Lines that are no events are counted.
+    def take_in_all(self, parts: Sequence[LogPart]) -> int:
+        """Take in what is new in several logs, each once among ``parts``: thousands of short logs cost little more than one of their length.
+
+        Rows and the new offsets become visible together or not at all. Lines that are no events are counted.
         """
-        batch = pa.table({"line": _lines(lines)})
+        tails: dict[str, bytes] = {}
         with self._connection.cursor() as cursor:
             cursor.execute("BEGIN")
             try:
-                run = self._run_key(cursor, run_id)
-                stored = cursor.execute("SELECT read_bytes FROM sources WHERE run = ?", [run]).fetchall()[0][0]
-                if stored != at:
-                    raise StoreError(f"{run_id}: bytes from {at} were offered, those from {stored} are due")
-                n_events, n_newer = self._insert(cursor, run, batch)
-                tail = (self.tail(run_id) + lines[-TAIL_BYTES:])[-TAIL_BYTES:] if at else lines[-TAIL_BYTES:]
-                cursor.execute(
-                    "UPDATE sources SET read_bytes = ?, n_events = n_events + ?, n_bad = n_bad + ?, n_newer = n_newer + ?, tail = ? WHERE run = ?",
-                    [at + len(lines), n_events, batch.num_rows - n_events - n_newer, n_newer, tail.hex(), run],
+                runs = self._run_keys(cursor, [part.run_id for part in parts])
+                stored = dict(
+                    cursor.execute("SELECT run, read_bytes FROM sources WHERE run IN (SELECT unnest(?))", [list(runs.values())]).fetchall()
                 )
+                for part in parts:
+                    if stored[runs[part.run_id]] != part.at:
+                        raise StoreError(
+                            f"{part.run_id}: bytes from {part.at} were offered, those from {stored[runs[part.run_id]]} are due"
+                        )
+                batches = [_lines(part.lines) for part in parts]
+                keys = [np.full(len(batch), runs[part.run_id], np.int32) for part, batch in zip(parts, batches, strict=True)]
+                lines = pa.chunked_array([chunk for batch in batches for chunk in batch.chunks], pa.string())
+                n_events, n_newer = self._insert(cursor, pa.table({"run": np.concatenate(keys), "line": lines}))
+                told: list[tuple[Any, ...]] = []
+                for part, batch in zip(parts, batches, strict=True):
+                    run = runs[part.run_id]
+                    tails[part.run_id] = ((self.tail(part.run_id) if part.at else b"") + part.lines[-TAIL_BYTES:])[-TAIL_BYTES:]
+                    events, newer = n_events.get(run, 0), n_newer.get(run, 0)
+                    told.append((run, part.at + len(part.lines), events, len(batch) - events - newer, newer, tails[part.run_id].hex()))
+                cursor.execute(_ADVANCE, [list(column) for column in zip(*told, strict=True)])
                 cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):  # on a full disk the transaction is gone already
                     cursor.execute("ROLLBACK")
                 raise
-        self._tails[run_id] = tail
-        self._changed(run_id)
-        return n_events
+        self._tails |= tails
+        for part in parts:
+            self._changed(part.run_id)
+        return sum(n_events.values())
 
     def leave_out(self, run_id: str, line: bytes, at: int) -> None:
         """Count a line that starts at byte ``at`` as bad, without taking it in."""
         tail = (self.tail(run_id) + line[-TAIL_BYTES:])[-TAIL_BYTES:]
         with self._connection.cursor() as cursor:
-            run = self._run_key(cursor, run_id)
+            run = self._run_keys(cursor, [run_id])[run_id]
             cursor.execute(
                 "UPDATE sources SET read_bytes = ?, n_bad = n_bad + 1, tail = ? WHERE run = ? AND read_bytes = ?",
                 [at + len(line), tail.hex(), run, at],
@@ -256,52 +288,52 @@ class Store:
         self._tails[run_id] = tail
         self._changed(run_id)
 
-    def _insert(self, cursor: duckdb.DuckDBPyConnection, run: int, table: pa.Table) -> tuple[int, int]:
-        """(events taken in, events of a newer version, which stay in the log until this version can read them)."""
+    def _insert(self, cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[dict[int, int], dict[int, int]]:
+        """By run: events taken in, and events of a newer version, which stay in the log until this version can read them."""
         cursor.register("lines", table)
         cursor.execute(
             # Materialised, or every condition parses each line again
-            "CREATE OR REPLACE TEMP TABLE batch AS WITH parsed AS MATERIALIZED (SELECT json_transform(line, "
+            "CREATE OR REPLACE TEMP TABLE batch AS WITH parsed AS MATERIALIZED (SELECT run, json_transform(line, "
             f"'{_LINE}') AS e FROM lines WHERE json_valid(line)) "
-            f"SELECT e.* REPLACE (coalesce(e.v, {EVENT_VERSION}) AS v) FROM parsed "
+            f"SELECT run, e.* REPLACE (coalesce(e.v, {EVENT_VERSION}) AS v) FROM parsed "
             f"WHERE e.kind IS NOT NULL AND starts_with(e.data, '{{') AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION} AND {_IN_RANGE}"
         )
         cursor.unregister("lines")
-        newer = cursor.execute("SELECT count(*) FROM batch WHERE v > ?", [EVENT_VERSION]).fetchall()[0][0]
+        newer = dict(cursor.execute("SELECT run, count(*) FROM batch WHERE v > ? GROUP BY run", [EVENT_VERSION]).fetchall())
         if newer:
             cursor.execute("DELETE FROM batch WHERE v > ?", [EVENT_VERSION])
-        kinds = dict(cursor.execute("SELECT kind, count(*) FROM batch GROUP BY kind").fetchall())
-        versions = [int(v) for (v,) in cursor.execute("SELECT DISTINCT v FROM batch").fetchall()]
+        n_events = dict(cursor.execute("SELECT run, count(*) FROM batch GROUP BY run").fetchall())
+        kinds = cursor.execute("SELECT DISTINCT kind, v FROM batch").fetchall()
         for name, record in RECORD_TABLES.items():
-            if record.kind in kinds:
-                for version in versions:
-                    cursor.execute(_insert_statement(name, record, version), [run])
-        if Metrics.kind in kinds:
-            cursor.execute(_METRICS, [run])
-        if set(kinds) - set(_OWN_TABLE):
-            cursor.execute(_OTHERS, [run])
-        if "attempt_started" in kinds:
+            for version in sorted({int(v) for kind, v in kinds if kind == record.kind}):
+                cursor.execute(_insert_statement(name, record, version))
+        names = {kind for kind, _ in kinds}
+        if Metrics.kind in names:
+            cursor.execute(_METRICS)
+        if names - set(_OWN_TABLE):
+            cursor.execute(_OTHERS)
+        if "attempt_started" in names:
             cursor.execute(
                 "INSERT INTO attempts(run, attempt, started_ts, last_ts, from_step) "
-                "SELECT ?, attempt, ts, ts, coalesce(TRY_CAST(data->>'from_step' AS BIGINT), 0) FROM batch WHERE kind = 'attempt_started'",
-                [run],
+                "SELECT run, attempt, ts, ts, coalesce(TRY_CAST(data->>'from_step' AS BIGINT), 0) FROM batch WHERE kind = 'attempt_started'"
             )
         cursor.execute(
-            "UPDATE attempts SET last_ts = greatest(last_ts, b.ts) FROM (SELECT attempt, max(ts) AS ts FROM batch GROUP BY attempt) b "
-            "WHERE attempts.run = ? AND attempts.attempt = b.attempt",
-            [run],
+            "UPDATE attempts SET last_ts = greatest(last_ts, b.ts) FROM (SELECT run, attempt, max(ts) AS ts FROM batch GROUP BY ALL) b "
+            "WHERE attempts.run = b.run AND attempts.attempt = b.attempt"
         )
-        return int(sum(kinds.values())), int(newer)
+        return n_events, newer
 
     @staticmethod
-    def _run_key(cursor: duckdb.DuckDBPyConnection, run_id: str) -> int:
-        found = cursor.execute("SELECT run FROM runs WHERE run_id = ?", [run_id]).fetchall()
-        if found:
-            return int(found[0][0])
-        key = int(cursor.execute("SELECT coalesce(max(run), 0) + 1 FROM runs").fetchall()[0][0])
-        cursor.execute("INSERT INTO runs(run, run_id) VALUES (?, ?)", [key, run_id])
-        cursor.execute("INSERT INTO sources(run, read_bytes, n_events, n_bad, n_newer, tail) VALUES (?, 0, 0, 0, 0, '')", [key])
-        return key
+    def _run_keys(cursor: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> dict[str, int]:
+        """{run id: its number here}; runs that are new get one."""
+        found = dict(cursor.execute("SELECT run_id, run FROM runs WHERE run_id IN (SELECT unnest(?))", [list(run_ids)]).fetchall())
+        if new := [run_id for run_id in run_ids if run_id not in found]:
+            (last,) = cursor.execute("SELECT coalesce(max(run), 0) FROM runs").fetchall()[0]
+            keys = [last + n for n in range(1, len(new) + 1)]
+            cursor.execute("INSERT INTO runs(run, run_id) SELECT unnest(?), unnest(?)", [keys, new])
+            cursor.execute("INSERT INTO sources(run, read_bytes, n_events, n_bad, n_newer, tail) SELECT unnest(?), 0, 0, 0, 0, ''", [keys])
+            found |= dict(zip(new, keys, strict=True))
+        return found
 
     def forget(self, run_id: str) -> None:
         """Remove every row of a run."""

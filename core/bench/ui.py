@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import psutil
 
 from core.bench.ingest import METRICS as _METRICS
 from core.bench.ingest import episode, write_run
+from core.bench.made_up import finished_runs
 from core.bench.report import Report, say
 from core.config.config import RecoveryConfig, RunConfig
 from core.errors import BenchError
@@ -34,6 +36,7 @@ from core.machine import Process
 from core.paths import PROJECT
 from core.runs.events import EventWriter
 from core.runs.records import claim, write_heartbeat
+from core.runs.rounds import HOT_S
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.small_files import Heartbeat
 
@@ -48,6 +51,10 @@ DRAWN = """() => {
   const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')].slice(0, 1);
   return charts.length > 0 && charts.every(c => { const d = c.querySelector('canvas, svg.marks'); return d && d.getBoundingClientRect().width > 50; });
 }"""
+
+
+LISTED = """() => document.querySelectorAll('[class*="st-key-pick-"]').length >= 5 || document.querySelectorAll('[class*="st-key-group-"]').length >= 5"""
+_SETTLED_NOW = f"() => document.querySelector('{_SETTLED}') !== null"
 
 
 def written(**settings: Any) -> RunConfig:
@@ -73,11 +80,12 @@ def browser_parts() -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class _Size:
-    """How much is measured; ``n_points``: episodes of the large run; ``n_small``: other runs, at least two."""
+    """How much is measured; ``n_points``: episodes of the large run; ``n_small``: other runs, at least two; ``n_many``: runs of a list."""
 
     n_repeats: int
     n_points: int = 1_000_000
     n_small: int = 20
+    n_many: int = 10_000
     idle_s: float = 30.0
     settle_s: float = 5.0
     waits_for_quiet: bool = True
@@ -102,20 +110,49 @@ def measure(n_repeats: int, is_short: bool = False) -> Report:
     Raises:
         BenchError: no Chromium or no playwright.
     """
-    size = _Size(n_repeats, 20_000, 3, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
+    size = _Size(n_repeats, 20_000, 3, 50, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
     browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        runs = _write_runs(home, size)
-        with server_on(home) as (url, server), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-            try:
-                _measure_visits(report, browser, url, home, runs, size)
-                _measure_idling(report, browser, url, server, runs.large, size)
-            finally:
-                browser.close()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        try:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                home = Path(folder)
+                runs = _write_runs(home, size)
+                with server_on(home) as (url, server):
+                    _measure_visits(report, browser, url, home, runs, size)
+                    _measure_idling(report, browser, url, server, runs.large, size)
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                _measure_many(report, browser, Path(folder), size)
+        finally:
+            browser.close()
     return report
+
+
+def _measure_many(report: Report, browser: Any, home: Path, size: _Size) -> None:
+    """A home of thousands of runs that ended: the first page of the list, and what a server costs that nobody looks at."""
+    say(f"writing {size.n_many:,} runs")
+    finished_runs(home, size.n_many)
+    with server_on(home) as (url, server):
+        visit = partial(_visit, waits_for_quiet=size.waits_for_quiet, drawn=LISTED)
+        first = visit(browser.new_context(viewport=_VIEWPORT), f"{url}/")
+        known = browser.new_context(viewport=_VIEWPORT)
+        visit(known, f"{url}/alerts", drawn=_SETTLED_NOW)
+        seconds = {page: [visit(known, f"{url}/{page}") for _ in range(size.n_repeats)] for page in ("", "?sort=best+gain", "?fold=seeds")}
+        time.sleep(size.settle_s + HOT_S if size.waits_for_quiet else size.settle_s)
+        before, started = _cpu(server), time.monotonic()
+        time.sleep(size.idle_s)
+        share = (_cpu(server) - before) / (time.monotonic() - started)
+    report.keys |= {"runs_10k_s": statistics.median(seconds[""]), "runs_10k_idle_share": share}
+    for page, found in seconds.items():
+        report.add(
+            f"first page of {size.n_many:,} runs{f' with {page}' if page else ''}",
+            f"{statistics.median(found):.2f} s",
+            f"{min(found):.2f} to {max(found):.2f} s",
+        )
+    report.add("the same on a server's and a browser's first visit", f"{first:.2f} s")
+    report.add(f"idle server with {size.n_many:,} runs", f"{share:.1%} of a core", "no page is open")
+    report.details["runs_10k"] = {"seconds": seconds, "first_visit_s": first, "idle_share": share}
 
 
 def _write_runs(home: Path, size: _Size) -> _Runs:
@@ -189,8 +226,8 @@ def _measure_idling(report: Report, browser: Any, url: str, server: psutil.Proce
     report.details |= {"idle_cpu": share, "idle_refresh_kb": quiet / 1000}
 
 
-def _visit(context: Any, url: str, waits_for_quiet: bool) -> float:
-    """Seconds to the drawn chart of a visit in a new tab; returns when the page rests."""
+def _visit(context: Any, url: str, waits_for_quiet: bool, drawn: str = DRAWN) -> float:
+    """Seconds to the drawn chart (or what else ``drawn`` waits for) of a visit in a new tab; returns when the page rests."""
     page = context.new_page()
     if waits_for_quiet:
         _await_quiet()
@@ -198,7 +235,7 @@ def _visit(context: Any, url: str, waits_for_quiet: bool) -> float:
         say(f"visiting {url.split('&')[0]}")
         started = time.perf_counter()
         page.goto(url)
-        page.wait_for_function(DRAWN, timeout=120_000)
+        page.wait_for_function(drawn, timeout=120_000)
         seconds = time.perf_counter() - started
         page.wait_for_selector(SETTLED, timeout=120_000)
         return seconds

@@ -26,6 +26,7 @@ from core.files import set_aside, write_aside
 from core.notifications.addresses import send
 from core.notifications.notices import KINDS, Notice, notice_of
 from core.runs.events import NewLines, read_new_lines
+from core.runs.rounds import Rounds, known_runs
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.small_files import Seconds, read
 from core.runs.status import Status, overview
@@ -82,6 +83,7 @@ class Notifier:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
         self._offsets: dict[str, int] | None = None
+        self._rounds = Rounds(home)
         self._outbox: list[OutboxMessage] = []
         self._sent: dict[str, float] = {}  # {run and cause: Unix time in s}
         self._last_summary = 0.0
@@ -124,8 +126,9 @@ class Notifier:
     def _read(self, settings: NotifySettings, now: float) -> bool:
         assert self._offsets is not None
         is_changed = False
-        for run in all_runs(self.home):
+        for run in self._rounds.due():
             at = self._offsets.get(run.run_id, 0)
+            self._rounds.done_with(run.run_id)
             for new in _readable(run, at):
                 self._offsets[run.run_id] = new.offset
                 is_changed = True
@@ -187,7 +190,7 @@ class Notifier:
 
     def _save(self) -> None:
         assert self._offsets is not None
-        alive = {run.run_id for run in all_runs(self.home)}
+        alive = known_runs(self.home)
         self._offsets = {key: value for key, value in self._offsets.items() if key in alive}
         week = max(self._sent.values(), default=0.0) - SUMMARY_S["weekly"]
         self._sent = {key: value for key, value in self._sent.items() if value > week}

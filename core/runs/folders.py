@@ -13,19 +13,17 @@ from core.config.installation import read_settings
 from core.errors import ConfigError, LogosError
 from core.logos.dataset import BUILTIN
 from core.logos.sets import all_sets
-from core.runs.records import is_ours, peek_config, read_queue_entry
-from core.runs.run_dir import RunDir, all_runs
+from core.runs import shelf
+from core.runs.records import is_ours, read_queue_entry
+from core.runs.run_dir import RunDir
 
 
 def folders_of_runs(home: Path) -> list[str]:
     """What runs of this machine were trained on, and is there; each once, as their settings have it."""
     found: dict[str, None] = {}
-    for run in all_runs(home):
-        try:
-            path = peek_config(run).logos.path
-        except ConfigError:
-            continue
-        if path != BUILTIN and path not in found and os.path.isdir(path) and _was_started_here(run):
+    for seen in reversed(shelf.look_all(home).values()):
+        path = seen.facts.logos_path
+        if path not in ("", BUILTIN) and path not in found and os.path.isdir(path) and _was_started_here(seen.facts.run):
             found[path] = None
     return list(found)
 

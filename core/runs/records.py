@@ -25,6 +25,7 @@ from core.errors import ConfigError, RunError
 from core.files import NO_ROOM, open_file, remove, write_aside
 from core.locks import held
 from core.machine import Process, identity
+from core.runs.rounds import announce
 from core.runs.run_dir import (
     COMMANDS,
     COMMANDS_FILE,
@@ -164,6 +165,7 @@ def read_queue_entry(run: RunDir) -> QueueEntry | None:
 
 def write_queue_entry(run: RunDir, entry: QueueEntry) -> None:
     write_aside(run.path / QUEUE_ENTRY_FILE, json.dumps({"v": 1} | asdict(entry) | _marks(run)).encode(), within=run.path)
+    announce(run.path.parent)
 
 
 def drop_queue_entry(run: RunDir) -> bool:
@@ -241,6 +243,7 @@ def write_process(run: RunDir, process: Process, after: float = 0.0) -> None:
     """The process that a launcher spawned after the log's last event, of ``after``; stands in until the first heartbeat."""
     data = {"v": 1, "pid": process.pid, "create_time": process.create_time, "ts": moment(run, after)} | _marks(run)
     write_aside(run.process_file, json.dumps(data).encode(), within=run.path)
+    announce(run.path.parent)
 
 
 def read_process(run: RunDir) -> Spawned | None:

@@ -142,14 +142,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def all_runs(home: Path) -> Iterator[RunDir]:
     """Every run of a home, oldest name first; a run that lost its config or its log is one still."""
+    for name in folders_in(home):
+        if has_run(path := home / name):
+            yield RunDir(path)
+
+
+def folders_in(home: Path) -> list[str]:
+    """The folders of a home that are called as a run may be, by name; none where it is not there yet, or is no folder."""
     try:
         with os.scandir(home) as entries:
-            names = sorted(entry.name for entry in entries if _ID.fullmatch(entry.name) and _is_folder(entry))
-    except OSError:  # it is not there yet, or no folder
-        return
-    for name in names:
-        if _has_run(path := home / name):
-            yield RunDir(path)
+            return sorted(entry.name for entry in entries if _ID.fullmatch(entry.name) and _is_folder(entry))
+    except OSError:
+        return []
 
 
 def unlisted(home: Path) -> list[str]:
@@ -174,10 +178,10 @@ def is_run_id(name: str) -> bool:
 
 def _is_run(path: Path) -> bool:
     """Whether a folder is a run's."""
-    return os.path.isdir(path) and _has_run(path)
+    return os.path.isdir(path) and has_run(path)
 
 
-def _has_run(folder: Path) -> bool:
+def has_run(folder: Path | str) -> bool:
     """Whether a folder holds a config or a log, of whatever kind."""
     return any(os.path.lexists(f"{folder}/{name}") for name in (CONFIG_FILE, EVENTS_FILE))
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
 
 from core.files import open_file
 from core.runs.records import read_parent, read_trial
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.rounds import BY_TURNS, COARSE_S, known_runs
+from core.runs.run_dir import CONFIG_FILE, RunDir
 from core.runs.small_files import Label, Parent, read_or_none
 from core.runs.status import RunState, run_state
 from core.runs.trash import is_archived
@@ -43,8 +46,10 @@ class RunFacts:
     study: str
     parent: Parent | None
     is_archived: bool
+    logos_path: str = ""  # as the config has it
+    has_curriculum: bool = False
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         return self.run.run_id
 
@@ -67,9 +72,57 @@ def look(run: RunDir) -> tuple[RunFacts, RunState]:
     return _facts(run.path, *times), run_state(run) if state.status.is_moving else state
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A run as it was last looked at."""
+
+    facts: RunFacts
+    state: RunState
+
+
+@dataclass
+class _Shelf:
+    seen: dict[str, Seen] = field(default_factory=dict)
+    folder_ns: dict[str, int] = field(default_factory=dict)  # when each folder had changed
+    moving: set[str] = field(default_factory=set)
+    turn: list[str] = field(default_factory=list)
+
+
+_shelves: dict[Path, _Shelf] = {}
+_lock = threading.Lock()
+
+
+def look_all(home: Path) -> dict[str, Seen]:
+    """Every run of a home by its id, the newest first; the same object as before where nothing has changed, and not to be written to.
+
+    Costs one look at the folder of each run that ended; what was written into its config or log by hand is found by turns.
+    """
+    runs = known_runs(home)
+    with _lock:
+        shelf = _shelves.setdefault(home, _Shelf())
+        if not shelf.turn:
+            shelf.turn = list(runs)
+        turn, shelf.turn = set(shelf.turn[:BY_TURNS]), shelf.turn[BY_TURNS:]
+        now_ns, changed = time.time_ns(), {}
+        for run_id, run in runs.items():
+            folder_ns = _time(f"{home}/{run_id}")
+            if shelf.folder_ns.get(run_id) == folder_ns and run_id not in shelf.moving and run_id not in turn:
+                continue
+            found = Seen(*look(run))
+            if found != shelf.seen.get(run_id):
+                changed[run_id] = found
+            shelf.folder_ns[run_id] = folder_ns if abs(now_ns - folder_ns) > COARSE_S * 1e9 else -1
+        if changed or shelf.seen.keys() != runs.keys():
+            known = {**shelf.seen, **changed}
+            shelf.seen = {run_id: known[run_id] for run_id in reversed(runs)}
+            shelf.folder_ns = {run_id: shelf.folder_ns[run_id] for run_id in runs}
+            shelf.moving = {run_id for run_id, one in shelf.seen.items() if one.state.status.is_moving}
+        return shelf.seen
+
+
 def warm(home: Path, is_over: Callable[[], bool]) -> None:
     """Look at every run of a home once, so that the first list of them comes at once; ends early where ``is_over``."""
-    for run in all_runs(home):
+    for run in known_runs(home).values():
         if is_over():
             return
         look(run)
@@ -77,12 +130,12 @@ def warm(home: Path, is_over: Callable[[], bool]) -> None:
 
 def _times(run: RunDir) -> tuple[int, int]:
     """When the folder and the config changed, in ns; 0 where there is none."""
-    return _time(run.path), _time(run.config_file)
+    return _time(str(run.path)), _time(f"{run.path}/{CONFIG_FILE}")
 
 
-def _time(path: Path) -> int:
+def _time(path: str) -> int:
     try:
-        return os.stat(str(path)).st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except (OSError, ValueError):
         return 0
 
@@ -119,7 +172,19 @@ def _facts(path: Path, folder_ns: int, config_ns: int) -> RunFacts:
         study=trial.study if trial else "",
         parent=parent,
         is_archived=is_archived(run),
+        logos_path=_within(_taken_out(text, "logos")[0], "path"),
+        has_curriculum=_within(_taken_out(text, "curriculum")[0], "enabled").lower() == "true",
     )
+
+
+def _within(block: str, key: str) -> str:
+    """A value of a block of a config, as text."""
+    if (found := re.search(rf"^[ ]+{key}:[ ]*(.*)$", block, re.MULTILINE)) is not None and _PLAIN.fullmatch(found[1].strip()):
+        return found[1].strip()
+    with suppress(yaml.YAMLError, ValueError, RecursionError):
+        values = yaml.safe_load(block)
+        return str(values.get(key, "")) if isinstance(values, dict) else ""
+    return ""
 
 
 def _taken_out(text: str, key: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,12 @@ Place = Literal["first", "last", "up", "down"]
 
 def waiting(home: Path) -> list[tuple[RunDir, QueueEntry]]:
     """The queue, the next run first."""
-    found = [(run, entry) for run in all_runs(home) if (entry := read_queue_entry(run)) is not None]
+    return in_order(all_runs(home))
+
+
+def in_order(runs: Iterable[RunDir]) -> list[tuple[RunDir, QueueEntry]]:
+    """Those of some runs that wait, the next one first."""
+    found = [(run, entry) for run in runs if (entry := read_queue_entry(run)) is not None]
     return sorted(found, key=lambda pair: (pair[1].rank, pair[0].run_id))
 
 

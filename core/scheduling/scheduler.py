@@ -42,11 +42,12 @@ from core.runs.records import (
     write_scheduler_state,
 )
 from core.runs.requirements import MIN_DISK_MB, estimated_disk_mb, estimated_memory_mb, workers_of
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.rounds import Rounds
+from core.runs.run_dir import RunDir
 from core.runs.small_files import QueueEntry, Recovery, SchedulerState
 from core.runs.status import Status, run_state
 from core.scheduling import local
-from core.scheduling.queue import RESTART_PRIORITY, waiting
+from core.scheduling.queue import RESTART_PRIORITY, in_order
 
 log = logging.getLogger("tracewright.scheduler")
 TICK_S = 1.0
@@ -65,7 +66,8 @@ class Scheduler:
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
         self._lock: FileLock | None = None
         self._reasons: dict[str, str] | None = None
-        self._settled: dict[str, tuple[int, int]] = {}  # finished runs, with the state of their files
+        self._rounds = Rounds(home)
+        self._is_woken = True
         self._heartbeats: dict[str, tuple[float, float]] = {}  # of live runs: the last heartbeat, and when it was first seen
         self.error = ""
 
@@ -81,6 +83,7 @@ class Scheduler:
 
     def wake(self) -> None:
         """Check the queue now rather than within a second."""
+        self._is_woken = True
         self._wake.set()
 
     def release(self) -> None:
@@ -113,14 +116,13 @@ class Scheduler:
         return self._lock is not None
 
     def tick(self) -> list[str]:
-        """Check all runs once: restart those that died, start those that fit. Returns the ids of the started runs."""
+        """Look at all runs that may need it: restart those that died, start those that fit. Returns the ids of the started runs."""
         if not self.acts():
             return []
         live: list[RunDir] = []
-        for run in all_runs(self.home):
-            stamp = _stamp(run)
-            if self._settled.get(run.run_id) == stamp:
-                continue
+        queued: list[RunDir] = []
+        is_woken, self._is_woken = self._is_woken, False
+        for run in self._rounds.due(looks_at_all=is_woken):
             try:
                 status = self._look_after(run)
             except OSError as error:  # of one run, which must not hold the others
@@ -128,9 +130,11 @@ class Scheduler:
                 continue
             if status.is_live:
                 live.append(run)
-            elif status.is_finished and read_queue_entry(run) is None:
-                self._settled[run.run_id] = stamp
-        return self._admit(live)
+            if read_queue_entry(run) is not None:
+                queued.append(run)
+            elif status.is_finished:
+                self._rounds.done_with(run.run_id)
+        return self._admit(live, queued)
 
     def _look_after(self, run: RunDir) -> Status:
         """Kill what hangs, queue again what died. Returns the status that it was found in."""
@@ -185,13 +189,13 @@ class Scheduler:
         write_queue_entry(run, QueueEntry(made, RESTART_PRIORITY, not_before=made + pause, cause=cause, made=made))
         log.warning("%s at step %d: %s in %.0f s", run.run_id, step, cause, pause)
 
-    def _admit(self, live: list[RunDir]) -> list[str]:
+    def _admit(self, live: list[RunDir], queued: list[RunDir]) -> list[str]:
         """Start runs from the head of the queue as long as the next one fits; record why the others wait."""
         started: list[str] = []
         reasons: dict[str, str] = {}
         ahead = ""
         settings = self._settings()
-        for run, entry in waiting(self.home):
+        for run, entry in in_order(queued):
             if local.trainers(run):
                 spawned = read_process(run)
                 if spawned is not None and spawned.ts > entry.made:
@@ -254,18 +258,6 @@ class Scheduler:
         if free < min(estimated_disk_mb(config), MIN_DISK_MB):
             return f"waiting for disk space: {free:.0f} MB are free"
         return ""
-
-
-def _stamp(run: RunDir) -> tuple[int, int]:
-    """A value that changes whenever a file in a run's folder is written or its log grows."""
-    try:
-        log_size = run.events_file.stat().st_size
-    except OSError:
-        log_size = 0
-    try:
-        return run.path.stat().st_mtime_ns, log_size
-    except OSError:
-        return 0, log_size
 
 
 def _config(run: RunDir) -> RunConfig | None:

@@ -11,14 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
 from core.runs import shelf
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir
 from core.runs.status import Status
 from pages.server import service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import access, guide
 from pages.views.components.mount import keys
 from pages.views.links import STAYS
-from pages.views.tables import display_name, names_of
+from pages.views.tables import all_names, display_name
 from pages.views.text import plain
 from pages.views.toasts import say as say
 from pages.views.toasts import show_toasts as show_toasts
@@ -134,19 +134,19 @@ def notices(console: service.Console) -> list[Notice]:
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
     access.show_person()
-    states = [(run, shelf.known_state(run).status) for run in all_runs(console.home)]
-    live = [run for run, status in states if status.is_live]
-    names = names_of([run for run, _ in states]) if live else {}
-    n_waiting = sum(status is Status.QUEUED for _, status in states)
+    statuses = {run_id: one.state.status for run_id, one in shelf.look_all(console.home).items()}
+    live = [run_id for run_id, status in statuses.items() if status.is_live]
+    names = all_names(console.home) if live else {}
+    n_waiting = sum(status is Status.QUEUED for status in statuses.values())
     found = notices(console)
     with st.container():
         _bell(console, found)
         if live:
             waiting = f", {n_waiting} waiting" if n_waiting else ""
             st.caption(f"{len(live)} live run{'s' if len(live) > 1 else ''}{waiting}")
-            for run in live[:5]:
-                label = plain(names[run.run_id])
-                st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run.run_id})
+            for run_id in live[:5]:
+                label = plain(names.get(run_id, run_id))
+                st.page_link(path_of("live"), label=label, icon=":material/play_circle:", query_params={"run": run_id})
         else:
             st.caption(f"No run is live{f', {n_waiting} waiting' if n_waiting else ''}.")
         if console.ingest.error:

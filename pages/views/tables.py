@@ -15,6 +15,7 @@ from core.config.config import RunConfig
 from core.errors import ConfigError
 from core.runs import shelf
 from core.runs.records import peek_config, problems, read_label, read_parent, read_tags, read_trial
+from core.runs.rounds import known_runs
 from core.runs.run_dir import RunDir
 from core.runs.status import RunState, Status
 from core.statistics import TIE, verdict
@@ -116,6 +117,23 @@ def display_name(run: RunDir) -> str:
 def names_of(runs: Sequence[RunDir]) -> dict[str, str]:
     """{run id: name}, newest first; runs that are called alike are told apart."""
     return _unlike({run.run_id: display_name(run) for run in sorted(runs, key=lambda run: run.run_id, reverse=True)})
+
+
+def all_names(home: Path) -> dict[str, str]:
+    """{run id: name} of all runs of a home, newest first; runs that are called alike are told apart."""
+    seen = shelf.look_all(home)
+    kept = _names.get(home)
+    if kept is None or kept[0] is not seen:
+        kept = _names[home] = (seen, _unlike({run_id: one.facts.name for run_id, one in seen.items()}))
+    return kept[1]
+
+
+_names: dict[Path, tuple[dict[str, shelf.Seen], dict[str, str]]] = {}
+
+
+def newest_first(home: Path) -> dict[str, RunDir]:
+    """All runs of a home by id."""
+    return dict(reversed(known_runs(home).items()))
 
 
 def run_rows(runs: Sequence[RunDir], overview: pd.DataFrame) -> list[RunRow]:

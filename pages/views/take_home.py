@@ -18,12 +18,13 @@ import streamlit as st
 from core.errors import TracewrightError
 from core.paths import program
 from core.runs.archive import pack
-from core.runs.run_dir import RunDir, all_runs
+from core.runs.run_dir import RunDir
 from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import downloads, tables
 from pages.views.access import acts
-from pages.views.links import choose_many, drop_parameters
+from pages.views.links import drop_parameters
+from pages.views.run_choice import choose_runs
 from pages.views.shell import path_of
 from pages.views.text import bytes_text, plain
 from storage import export
@@ -81,9 +82,9 @@ def panel(console: Console) -> None:
 
 @st.fragment
 def _export(console: Console) -> None:
-    runs = {run.run_id: run for run in sorted(all_runs(console.home), key=lambda run: run.run_id, reverse=True)}
-    names = tables.names_of(list(runs.values()))
-    chosen = choose_many("Runs", list(runs), RUNS, show=lambda i: names[i], placeholder="Choose runs")
+    runs = tables.newest_first(console.home)
+    names = tables.all_names(console.home)
+    chosen = choose_runs("Runs", list(runs), RUNS, names, placeholder="Choose runs")
     with st.container(horizontal=True, gap="medium"):
         form = str(st.segmented_control("As", list(FORMS), format_func=lambda f: FORMS[f], default="csv", key="take.form", required=True))
         kinds = list(export.KINDS)

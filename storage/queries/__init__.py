@@ -18,6 +18,7 @@ from storage.queries.evaluations import baselines, evaluated_logos, evaluated_ru
 from storage.queries.events import TimedEvent, events_of, notable_events
 from storage.queries.runs import (
     RUN_FIGURES,
+    best_gains,
     counts,
     last_checkpoint_step,
     minutes_of,
@@ -39,6 +40,7 @@ __all__ = [
     "TimedEvent",
     "Window",
     "baselines",
+    "best_gains",
     "counts",
     "data_digests",
     "end_reasons",

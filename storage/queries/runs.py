@@ -46,6 +46,12 @@ def run_figures(store: Store) -> pd.DataFrame:
     return store.query(RUN_FIGURES)
 
 
+def best_gains(store: Store) -> list[tuple[str, float]]:
+    """(run id, best gain) of all runs that have one, the best first."""
+    found = store.query(f"SELECT run_id, best_gain FROM ({RUN_FIGURES}) WHERE isfinite(best_gain) ORDER BY best_gain DESC, run_id")
+    return list(zip(found["run_id"], found["best_gain"], strict=True))
+
+
 def run_totals(store: Store, run: str) -> dict[str, Any]:
     """Figures of one run: step, episodes, minutes, rates, last gains. Empty where nothing is known yet."""
     frame = run_overview(store, [run])
@@ -100,7 +106,9 @@ def last_checkpoint_step(store: Store, run: str) -> int:
 def counts(store: Store, run: str) -> dict[str, int]:
     """Rows of each table that a run's log gave, superseded attempts included."""
     tables = ("episodes", "metrics", "evaluated", "evaluations", "events")
-    return {table: int(store.rows(f"SELECT count(*) FROM {table} JOIN runs USING (run) WHERE run_id = ?", [run])[0][0]) for table in tables}
+    each = ", ".join(f"(SELECT count(*) FROM {table} t WHERE t.run = r.run) AS {table}" for table in tables)
+    found = store.query(f"SELECT {each} FROM runs r WHERE run_id = ?", [run])
+    return {table: 0 if found.empty else int(found[table].iloc[0]) for table in tables}
 
 
 def usual_rate(store: Store, last: int = 50) -> float | None:

@@ -30,14 +30,14 @@ def state(folder: Path) -> dict[Path, tuple[int, int]]:
 def test_a_snapshot_has_the_consoles_rows_while_it_runs(console, home):
     run = write_run(home)
     caught_up(console, run)
-    before = state(home)
+    before = state(run.path)  # the console itself writes beside it
     with open_snapshot(home) as snapshot:
         for kind in ("episodes", "metrics", "evaluations", "summary"):
             expected = export.TABLES[kind](console.store, run.run_id)
             pd.testing.assert_frame_equal(snapshot.table(kind).drop(columns="run_id"), expected)
         assert snapshot.runs["run_id"].to_list() == [run.run_id]
         assert snapshot.sql("SELECT count(*) AS n FROM current_episodes WHERE run_id = ?", [run.run_id])["n"][0] == 20
-    assert state(home) == before
+    assert state(run.path) == before
 
 
 def test_a_snapshot_stands_still_until_it_is_refreshed(home):

@@ -3,10 +3,10 @@
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, make_dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import ClassVar, get_type_hints
 
 import duckdb
 import numpy as np
@@ -22,7 +22,7 @@ from core.runs.run_dir import RunDir
 from core.tracing.params import DEFAULTS, NAMES
 from storage import export, queries, schema
 from storage.ingest import Ingest, catch_up, read_new
-from storage.store import Store
+from storage.store import LogPart, Store
 from tests.support.events import episode, record
 from tests.support.paths import ASSETS
 from tests.support.runs import tiny_config
@@ -150,17 +150,44 @@ def test_a_log_that_is_written_on_and_on_keeps_no_other_waiting(tmp_path):
     class WrittenMeanwhile(Store):
         n = 0
 
-        def take_in(self, run_id: str, lines: bytes, at: int) -> int:
+        def take_in_all(self, parts: Sequence[LogPart]) -> int:
             self.n += 1
             assert self.n < 10, "the reader never comes to an end"
             with EventWriter(busy.events_file) as log:
                 log.write(99, record("phase", phase=str(self.n)))
-            return super().take_in(run_id, lines, at)
+            return super().take_in_all(parts)
 
     with WrittenMeanwhile(None) as store:
         catch_up(store, tmp_path, {})
-        assert store.n == 2
+        assert store.n == 1
         assert queries.counts(store, quiet.run_id)["episodes"] == 20
+
+
+def test_many_logs_are_taken_in_at_once_and_a_value_that_is_refused_holds_none_of_the_others(tmp_path, monkeypatch):
+    """Thousands of short logs were a transaction each: a first start took minutes."""
+    runs = [write_run(tmp_path) for _ in range(3)]
+
+    class Counting(Store):
+        parts: ClassVar[list[int]] = []
+
+        def take_in_all(self, parts: Sequence[LogPart]) -> int:
+            self.parts.append(len(parts))
+            return super().take_in_all(parts)
+
+    with Counting(None) as store:
+        offsets: dict[str, int] = {}
+        n_events = catch_up(store, tmp_path, offsets)
+        assert store.parts == [3]
+        assert offsets == store.offsets() == {run.run_id: run.events_file.stat().st_size for run in runs}
+        assert n_events == sum(len(run.events_file.read_bytes().splitlines()) for run in runs)
+        assert [queries.counts(store, run.run_id)["episodes"] for run in runs] == [20, 20, 20]
+        with runs[1].events_file.open("ab") as log:
+            log.write(b"no event\n")
+        with EventWriter(runs[2].events_file) as log:
+            log.write(99, record("phase", phase="more"))
+        assert catch_up(store, tmp_path, offsets) == 1
+        known = queries.run_overview(store).set_index("run_id")
+        assert [int(known.loc[run.run_id, "n_bad"]) for run in runs] == [0, 1, 0]
 
 
 def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from core.errors import ConfigError
 from core.runs.event_types import ActionTaken, AlertRaised, AttemptStarted, Record, StageDecision, WorkerLost
 from core.runs.records import peek_config, read_parent
 from core.runs.run_dir import RunDir
+from core.runs.shelf import RunFacts
 from core.runs.small_files import Parent
 from pages.server.service import Console
 from pages.views.charts import curves
@@ -113,9 +114,9 @@ def view_to_end(view: View, runs: Sequence[RunDir]) -> View:
     return replace(view, end=max(ends))
 
 
-def forks_of(run_id: str, runs: Sequence[RunDir]) -> list[str]:
+def forks_of(run_id: str, runs: Sequence[RunFacts]) -> list[str]:
     """The runs that were forked from one, oldest first."""
-    found = [run.run_id for run in runs if (parent := read_parent(run)) is not None and parent.run_id == run_id]
+    found = [run.run_id for run in runs if run.parent is not None and run.parent.run_id == run_id]
     return sorted(found)
 
 
