@@ -5,6 +5,7 @@ Nothing is unpickled: weights come from safe formats, and their checksums are ch
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from core.search.outcome_model import Outcomes
 from core.search.policy_search import PolicySearch
 from core.search.searchers import Searcher, seed_of
 from core.tracing.outcome import Outcome, Weights
-from core.tracing.params import Params
+from core.tracing.params import DEFAULTS, Params
 
 
 class PolicyEpisode:
@@ -47,6 +48,17 @@ class Model:
     policy: Actor
     deviation: NDArray[np.float64]
     outcomes: Outcomes | None
+
+    def fingerprint(self) -> str:
+        """What tells this model from another: a hash of its config and of what it answers."""
+        found = hashlib.sha256(self.config.model_dump_json(exclude={"name", "n_workers", "workers"}).encode())
+        observations = np.outer([0.0, 0.3, -0.5], np.ones(self.spec.n_observation)).astype(np.float32)
+        answers = [self.policy.actions(observations), self.deviation]
+        if self.outcomes is not None:
+            answers.append(self.outcomes.predict(observations[1], DEFAULTS.values()[None]))
+        for answer in answers:  # not to the last bit, which the number of threads may change
+            found.update(np.round(np.asarray(answer, dtype=np.float64), 4).tobytes())
+        return found.hexdigest()[:16]
 
     def choice(self, logo: PreparedLogo) -> Searcher:
         """The policy's own conversions alone."""

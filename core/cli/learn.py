@@ -133,7 +133,7 @@ def evaluate(
 
 def optimize(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or ZIP files.")],
-    out: Annotated[Path, typer.Option(help="Folder for the SVGs and optimized.csv.")] = Path("svgs"),
+    out: Annotated[Path, typer.Option(help="Folder for the SVGs, optimized.csv and optimized.parquet.")] = Path("svgs"),
     model: Annotated[str, typer.Option(help="A run, a registered model, a checkpoint or model folder, or 'default'.")] = "default",
     budget: Annotated[int, typer.Option(help="Attempts per image.", min=1, max=1000)] = 10,
     prefer: Annotated[str, typer.Option(help="Prioritise: smaller (smaller file) or faithful (closer match); default is balanced.")] = "",
@@ -153,7 +153,7 @@ def optimize(
     progress_file: Annotated[Path | None, typer.Option(hidden=True, help="Write progress to this file, as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Convert each picture to the best SVG that the agent finds."""
+    """Convert each picture to the best SVG that the agent finds. Killed, it continues when called again with the same arguments."""
     from core.agents.loading import load_model
     from core.evaluation.files import given_pictures
     from core.evaluation.finalists import PREFERENCES

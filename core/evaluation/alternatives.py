@@ -54,7 +54,7 @@ class Alternatives:
     def __init__(self, folder: Path | None, palette: Palette) -> None:
         self._folder = folder
         self.palette = palette
-        self._rows: dict[str, dict[str, dict[str, Any]]] = {}
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {}
 
     @property
     def is_kept(self) -> bool:
@@ -86,9 +86,9 @@ class Alternatives:
                 "file_bytes": len(svg),
                 "made_by": other.made_by,
             }
-        self._rows[name] = row
+        self.rows[name] = row
 
     def write(self) -> None:
         """The list, as far as pictures are done."""
         if self._folder is not None:
-            write_aside(self._folder / TABLE, json.dumps({"v": 1, "pictures": self._rows}).encode())
+            write_aside(self._folder / TABLE, json.dumps({"v": 1, "pictures": self.rows}).encode())

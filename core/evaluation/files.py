@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from core.csv_files import unguarded, write_csv
 from core.errors import DamagedFileError
-from core.files import open_file, read_text
+from core.files import open_file, read_text, write_aside
 from core.logos.dataset import IGNORED, Skipped
 from core.logos.pictures import FORMATS, kind_of
 from core.logos.uploads import take_in
 from core.names import MAX_BYTES, printable, safe_name
 from core.staging import staging
 
-TABLE = "optimized.csv"
+TABLE, PARQUET = "optimized.csv", "optimized.parquet"
 _NOT_OURS = "__MACOSX"  # what macOS adds to its zip files
-_MAX_TABLE_BYTES = 64_000_000
+_MAX_TABLE_BYTES = 512_000_000  # of a million pictures
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def find_pictures(paths: Sequence[Path], out: Path | None = None) -> tuple[list[
 
 
 def _is_meant(inside: PurePath) -> bool:
-    return inside.name.lower() not in (TABLE, *IGNORED) and not any(part.startswith(".") or part == _NOT_OURS for part in inside.parts)
+    return inside.name.lower() not in (TABLE, PARQUET, *IGNORED) and not any(
+        part.startswith(".") or part == _NOT_OURS for part in inside.parts
+    )
 
 
 def _readable(name: str) -> str:
@@ -149,12 +154,12 @@ def _inside(out: Path, name: str) -> Path:
 
 
 class OutNames:
-    """Names for the SVGs of one run, all different, in the sub-folders that their pictures have."""
+    """Names for the SVGs of one run, all different, in the sub-folders that their pictures have. ``done``: rows that are not listed yet."""
 
-    def __init__(self, out: Path, sources: Sequence[Source]) -> None:
+    def __init__(self, out: Path, sources: Sequence[Source], done: Sequence[Mapping[str, Any]] = ()) -> None:
         self.out = out
         self._inputs = {_real(source.path) for source in sources}
-        self._before = written_before(out)
+        self._before: dict[Path, Mapping[str, Any]] = written_before(out) | {_real(Path(row["svg"])): row for row in done}
         self._taken: set[str] = set()
 
     def of(self, name: str, picture: Path) -> Path:
@@ -173,10 +178,34 @@ class OutNames:
         row = self._before.get(_real(path))
         return row is not None and _real(Path(row.get("file", ""))) == _real(picture)
 
-    def write_table(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The list of this run's SVGs, and below it of earlier ones that are still there."""
-        if not rows:
-            return
+    def write_table(self, rows: Sequence[Mapping[str, Any]], is_last: bool = False) -> None:
+        """The list of this run's SVGs, and below it of earlier ones that are still there; in the end as Parquet too."""
         new = {_real(Path(row["svg"])) for row in rows}
         kept = [row for path, row in self._before.items() if path not in new and path.is_file()]
-        write_csv(self.out / TABLE, [*rows, *({key: row.get(key, "") for key in rows[0]} for row in kept)])
+        if not rows and not kept:
+            return
+        keys = list((rows or kept)[0])
+        listed = [*rows, *({key: row.get(key, "") for key in keys} for row in kept)]
+        write_csv(self.out / TABLE, listed)
+        if is_last and rows:
+            write_aside(self.out / PARQUET, parquet_bytes([*rows, *(_typed(row, rows[0]) for row in kept)]))
+
+
+def _typed(row: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that was read from the list, its cells of the types that another row has; None for what is missing or can't be read."""
+    found: dict[str, Any] = {}
+    for key, other in like.items():
+        cell = row.get(key, "")
+        try:
+            found[key] = cell if not isinstance(cell, str) else cell == "True" if isinstance(other, bool) else type(other)(cell)
+        except ValueError:
+            found[key] = None
+    return found
+
+
+def parquet_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A Parquet file of rows that share their keys; of a file's name what is no UTF-8 is written as its bytes."""
+    told = [{k: v.encode(errors="backslashreplace").decode() if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    made = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(told), made, compression="zstd")
+    return bytes(made.getvalue())

@@ -1,6 +1,7 @@
 """``optimize``: takes pictures and delivers the best SVG found for each.
 
-Works through any number of files in groups: while one is searched on all cores, the next is read. A search sees the enlarged picture as
+Works through any number of files in groups: while one is searched on all cores, the next is read. One that was killed goes on where it was
+(core/evaluation/journal.py). A search sees the enlarged picture as
 training does; what is delivered is made once more of a larger one (core/evaluation/delivery.py), and the best of these is the result.
 Guarantee: a file that can't be read or traced is reported and skipped; nothing is overwritten but earlier results; where
 nothing is better, the result is what VTracer's defaults give; and unless small files are preferred, no result looks visibly worse than
@@ -25,6 +26,8 @@ from core.evaluation.alternatives import Alternatives, finished
 from core.evaluation.delivery import Delivery, deliver
 from core.evaluation.files import OutNames, Source
 from core.evaluation.finalists import PREFERENCES, Finalist, worth
+from core.evaluation.journal import Journal
+from core.evaluation.optimized import Optimized, Result
 from core.files import write_aside
 from core.logos.classify import kind_of
 from core.logos.dataset import Logo, Skipped, digest_of
@@ -33,14 +36,14 @@ from core.paths import trace_cache_file
 from core.search.parallel import search_in_parallel
 from core.search.searchers import Searcher
 from core.tracing.background import without_background
-from core.tracing.cache import TraceCache
-from core.tracing.outcome import HEADLINE, Outcome, gain
+from core.tracing.cache import TraceCache, engine
+from core.tracing.outcome import HEADLINE, gain
 from core.tracing.palette import Palette
-from core.tracing.params import DEFAULTS, NAMES, Params
+from core.tracing.params import DEFAULTS
 from core.workers.backend import open_pool, workers_on
 from core.workers.picture_store import PictureStore
 
-MAX_GROUP = 256  # pictures
+MAX_GROUP, MAX_CLUSTER_GROUP = 256, 1024  # pictures: as many searches are under way at once
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
 OnProgress = Callable[[str, int, int], None]
 
@@ -49,105 +52,17 @@ OnProgress = Callable[[str, int, int], None]
 class Extras:
     """What a result is besides the best SVG: in a palette, and with others beside it, in the folder ``alternatives`` where one is given.
 
-    ``cluster``: address of a Ray cluster to convert on; empty uses this machine.
+    ``cluster``: address of a Ray cluster to convert on; empty uses this machine. ``group``: pictures at once, 0 for what suits the place.
     """
 
     palette: Palette = field(default_factory=Palette)
     alternatives: Path | None = None
     cluster: str = ""
-
-
-@dataclass(frozen=True)
-class Result:
-    """The best SVG of a file.
-
-    ``gain``: the headline gain over VTracer's defaults; ``visual_gain``: without the bytes; ``made_by``: "agent", "single" (the best single
-    setting), or "defaults", where nothing was better; ``trace_size``: longest side that VTracer saw, in pixels; ``file_bytes``: of the file, which is minified; ``remark``: what a person
-    should know of it; ``kind``: simple, text, gradient, complex or photograph.
-    """
-
-    file: str
-    svg: str
-    gain: float
-    outcome: Outcome
-    defaults: Outcome
-    params: Params
-    n_conversions: int
-    made_by: str
-    visual_gain: float
-    trace_size: int
-    file_bytes: int
-    remark: str
-    kind: str = ""
+    group: int = 0
 
     @property
-    def is_default(self) -> bool:
-        return self.made_by == finalists.DEFAULTS
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "file": self.file,
-            "svg": self.svg,
-            "gain": self.gain,
-            "ssim": self.outcome.ssim,
-            "ssim_default": self.defaults.ssim,
-            "colour": self.outcome.colour,
-            "colour_default": self.defaults.colour,
-            "edge": self.outcome.edge,
-            "edge_default": self.defaults.edge,
-            "nodes": self.outcome.n_nodes,
-            "nodes_default": self.defaults.n_nodes,
-            "bytes": self.outcome.n_bytes,
-            "bytes_default": self.defaults.n_bytes,
-            "n_conversions": self.n_conversions,
-            "is_default": self.is_default,
-            "made_by": self.made_by,
-            "visual_gain": self.visual_gain,
-            "trace_size": self.trace_size,
-            "file_bytes": self.file_bytes,
-            "remark": self.remark,
-            "kind": self.kind,
-        } | {name: float(value) for name, value in zip(NAMES, self.params.values(), strict=True)}
-
-
-@dataclass
-class Optimized:
-    """The results of all files. ``search_s``: seconds spent on conversions, out of ``seconds`` in all."""
-
-    results: list[Result] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    n_conversions: int = 0
-    search_s: float = 0.0
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        n = len(self.results)
-        return {
-            "n_done": n,
-            "n_skipped": len(self.skipped),
-            "n_conversions": self.n_conversions,
-            "mean_gain": sum(r.gain for r in self.results) / n if n else None,
-            "mean_visual_gain": sum(r.visual_gain for r in self.results) / n if n else None,
-            "bytes": sum(r.outcome.n_bytes for r in self.results),
-            "bytes_default": sum(r.defaults.n_bytes for r in self.results),
-            "n_visibly_worse": sum(r.defaults.failure is None and r.outcome.is_visibly_worse(r.defaults) for r in self.results),
-            "n_to_look_at": sum(bool(r.remark) for r in self.results),
-            "results": [r.as_dict() for r in self.results],
-            "skipped": [{"file": s.source, "reason": s.reason} for s in self.skipped],
-        }
-
-    def as_text(self) -> str:
-        lines = []
-        for r in self.results:
-            smaller = 1 - r.outcome.n_bytes / max(r.defaults.n_bytes, 1)
-            likeness = f"SSIM {r.defaults.ssim:.3f} to {r.outcome.ssim:.3f}"
-            lines.append(
-                f"{r.svg}  visual gain {r.visual_gain:+.2f}  gain {r.gain:+.2f}  {likeness}  {r.outcome.n_bytes} bytes ({-smaller:+.0%})"
-                f"{f'  {r.remark}' if r.remark else ''}"
-            )
-        n = len(self.results)
-        mean = f", mean gain {sum(r.gain for r in self.results) / n:.3f}" if n else ""
-        return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{mean}"])
+    def at_once(self) -> int:
+        return self.group or (MAX_CLUSTER_GROUP if self.cluster else MAX_GROUP)
 
 
 def optimize(  # noqa: PLR0913 - the options of its command
@@ -162,31 +77,55 @@ def optimize(  # noqa: PLR0913 - the options of its command
     seed: int = 0,
     extras: Extras = Extras(),
 ) -> Optimized:
-    """Search each file for ``budget`` conversions and write the best SVG and ``optimized.csv`` to ``out``."""
+    """Search each file for ``budget`` conversions and write the best SVG to ``out``, and ``optimized.csv`` and ``optimized.parquet``.
+
+    What an earlier call with the same arguments has done, before it was killed, is kept and not done again.
+    """
     began = time.monotonic()
-    done = Optimized()
-    names = OutNames(out, files)
+    journal = Journal(out, _asked(model, budget, prefer, max_side, seed, extras))
+    names = OutNames(out, files, journal.rows())
+    if not journal.is_same:
+        names.write_table([])
+    journal.begin()
+    kept, rest = journal.split(files)
+    done = Optimized([entry.result for entry in kept], n_kept=len(kept))
     beside = Alternatives(extras.alternatives, extras.palette)
+    for entry in kept:
+        beside.rows[entry.path] = entry.beside
     each = budget + 4  # conversions, counted as in :func:`_search`
-    n_before = 0
-    on_progress("reading the pictures", 0, len(files) * each)
-    for group in _groups(files, max_side, done.skipped, extras.palette):
+    n_before, n_all = len(kept), len(files) * each
+    on_progress("reading the pictures", n_before * each, n_all)
+    for group in _groups(rest, max_side, done.skipped, extras, journal):
         first = n_before
 
         def progress(share: float, first: int = first, n: int = len(group)) -> None:
             what = "reading and trying settings" if share < (budget + 1) / each else "making the final SVGs"
-            on_progress(what, round((first + share * n) * each), len(files) * each)
+            on_progress(what, round((first + share * n) * each), n_all)
 
-        _search(group, model, budget, prefer, home, names, done, progress, seed, beside, extras.cluster)
+        _search(group, model, budget, prefer, home, Place(names, beside, journal), done, progress, seed, extras.cluster)
         n_before += len(group)
         beside.write()
         names.write_table([result.as_dict() for result in done.results])
-    on_progress("done", len(files) * each, len(files) * each)
+    order = {file.shown: k for k, file in enumerate(files)}
+    done.results.sort(key=lambda result: order.get(result.file, 0))
+    beside.write()
+    names.write_table([result.as_dict() for result in done.results], is_last=True)
+    journal.end()
+    on_progress("done", n_all, n_all)
     done.seconds = time.monotonic() - began
     return done
 
 
-def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], palette: Palette) -> Iterator[list[Logo]]:
+def _asked(model: Model, budget: int, prefer: str, max_side: int, seed: int, extras: Extras) -> dict[str, Any]:
+    """All that decides what a picture becomes, as JSON."""
+    place = str(extras.alternatives.absolute()) if extras.alternatives else ""
+    return {
+        "model": model.fingerprint(), "engine": engine().hex(), "budget": budget, "prefer": prefer, "max_side": max_side, "seed": seed,
+        "palette": repr(extras.palette), "alternatives": place.encode(errors="replace").decode(),
+    }  # fmt: skip
+
+
+def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], extras: Extras, journal: Journal) -> Iterator[list[Logo]]:
     """Readable pictures at work size, in groups; the next is read while one is worked on."""
     with Decoders() as decoders, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as readers:
         left = list(files)
@@ -194,9 +133,10 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], pale
         def read() -> list[Logo]:
             group: list[Logo] = []
             n_bytes = 0
-            while left and len(group) < MAX_GROUP and n_bytes < MAX_GROUP_BYTES:
-                some, left[:16] = left[:16], []
-                for found in readers.map(lambda file: _read(file, max_side, decoders, palette), some):
+            while left and len(group) < extras.at_once and n_bytes < MAX_GROUP_BYTES:
+                n = min(16, extras.at_once - len(group))
+                some, left[:n] = left[:n], []
+                for found in readers.map(lambda file: _read(file, max_side, decoders, extras.palette, journal), some):
                     if isinstance(found, Skipped):
                         skipped.append(found)
                     else:
@@ -218,7 +158,8 @@ def _groups(files: Sequence[Source], max_side: int, skipped: list[Skipped], pale
                 yield group
 
 
-def _read(file: Source, max_side: int, decoders: Decoders, palette: Palette) -> Logo | Skipped:
+def _read(file: Source, max_side: int, decoders: Decoders, palette: Palette, journal: Journal) -> Logo | Skipped:
+    journal.reads(file)
     try:
         found = decoders.read(file.path, None, svg_side=max_side, longest_side=max_side)
         pixels = found.pixels
@@ -229,17 +170,25 @@ def _read(file: Source, max_side: int, decoders: Decoders, palette: Palette) -> 
     return Logo(file.name, "", "", "", file.shown, pixels, digest_of(pixels), found.size, found.notes)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where results go."""
+
+    names: OutNames
+    beside: Alternatives
+    journal: Journal
+
+
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
     group: list[Logo],
     model: Model,
     budget: int,
     prefer: str,
     home: Path,
-    names: OutNames,
+    place: Place,
     done: Optimized,
     on_progress: Callable[[float], None],
     seed: int,
-    beside: Alternatives,
     cluster: str,
 ) -> None:
     weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
@@ -269,7 +218,9 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
             keep_svg=True,
         )
         deliveries = [
-            Delivery.of(i, group[i], trajectory.best(budget).params, model.config.pipeline, prefer, beside.is_plain, beside.is_kept)
+            Delivery.of(
+                i, group[i], trajectory.best(budget).params, model.config.pipeline, prefer, place.beside.is_plain, place.beside.is_kept
+            )
             for i, trajectory in zip(places, trajectories, strict=True)
         ]
         n_last = sum(len(delivery.jobs) for delivery in deliveries)
@@ -285,23 +236,23 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
         base = Finalist(finalists.DEFAULTS, trajectory.logo.default_svg, trajectory.logo.defaults, DEFAULTS)
         n_conversions = len(trajectory.conversions) + len(found)
         try:
-            done.results.append(_keep(group[i], [base, searched, *found], prefer, names, n_conversions, beside))
+            done.results.append(_keep(group[i], [base, searched, *found], prefer, n_conversions, place))
         except SvgError as error:
             done.skipped.append(Skipped(group[i].source, str(error)))
 
 
-def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNames, n_conversions: int, beside: Alternatives) -> Result:
+def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, n_conversions: int, place: Place) -> Result:
     """Write what is chosen of the candidates, VTracer's defaults first.
 
     Raises:
         SvgError: it holds more than a tracer draws.
     """
     chosen, defaults = finalists.choose(candidates, prefer), candidates[0].outcome
-    svg, outcome = finished(logo, chosen, beside.palette)
-    path = names.of(logo.name, Path(logo.source))
-    write_aside(path, svg)
-    beside.add(logo, path.relative_to(names.out).as_posix(), candidates, prefer, chosen)
-    return Result(
+    svg, outcome = finished(logo, chosen, place.beside.palette)
+    path = place.names.of(logo.name, Path(logo.source))
+    name = path.relative_to(place.names.out).as_posix()
+    place.beside.add(logo, name, candidates, prefer, chosen)
+    result = Result(
         file=logo.source,
         svg=str(path),
         gain=gain(outcome, defaults, HEADLINE).total,
@@ -316,3 +267,6 @@ def _keep(logo: Logo, candidates: Sequence[Finalist], prefer: str, names: OutNam
         remark="; ".join(filter(None, (finalists.remark(outcome, defaults), *logo.notes))),
         kind=kind_of(logo.pixels),
     )
+    place.journal.add(result, name, svg, place.beside.rows.get(name, {}))
+    write_aside(path, svg)
+    return result

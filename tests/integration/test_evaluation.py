@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -17,7 +18,7 @@ from core.errors import ConfigError, RunError
 from core.evaluation.comparison import Request, compare
 from core.evaluation.files import find_pictures
 from core.evaluation.finalists import PREFERENCES
-from core.evaluation.optimize import optimize
+from core.evaluation.optimize import Extras, optimize
 from core.evaluation.tables import as_text, write_comparison
 from core.logos.dataset import write_logos
 from core.runs.records import read_config
@@ -211,6 +212,39 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
         assert len(svg.encode()) == result.file_bytes
         assert measured.outcome.ssim == result.outcome.ssim
     assert len((tmp_path / "out" / "optimized.csv").read_text().splitlines()) == 1 + len(done.results)
+
+
+def test_optimize_that_was_killed_goes_on_and_gives_the_same(trained, tmp_path):
+    """An error out of the progress stands for the kill: nothing of ours is done after it."""
+    home, _, run = trained
+    files, _ = find_pictures([pictures(tmp_path)])
+    model, told = load_model(str(run.path), home), []
+
+    def call(out, progress=quiet):
+        return optimize(files, model, 3, "", 64, out, home, progress, extras=Extras(alternatives=out / "others", group=2))
+
+    def killed(what, n_done, n_all):
+        if n_done > 3.5 / 8 * n_all:
+            raise InterruptedError(what)
+
+    with pytest.raises(InterruptedError):
+        call(tmp_path / "out", killed)
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.svg")}
+    done = call(tmp_path / "out", lambda what, n, of: told.append(n / of))
+    assert 2 <= len(first) == done.n_kept < 5
+    assert told[0] == done.n_kept / 8
+    assert all(path.stat().st_mtime_ns == written for path, written in first.items())
+    whole = call(tmp_path / "whole")
+    assert whole.n_kept == 0
+    assert [r.as_dict() | {"svg": ""} for r in done.results] == [r.as_dict() | {"svg": ""} for r in whole.results]
+    for name in ("optimized.parquet", "others/alternatives.json"):
+        assert (tmp_path / "out" / name).is_file()
+    assert (tmp_path / "out/others/alternatives.json").read_bytes() == (tmp_path / "whole/others/alternatives.json").read_bytes()
+    svgs = [{p.relative_to(out): p.read_bytes() for p in out.rglob("*.svg")} for out in (tmp_path / "out", tmp_path / "whole")]
+    assert svgs[0] == svgs[1]
+    table = pq.read_table(tmp_path / "out" / "optimized.parquet").to_pylist()
+    assert table == [r.as_dict() for r in done.results]
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_optimize_keeps_what_is_clear(trained, tmp_path):

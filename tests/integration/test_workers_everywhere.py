@@ -3,11 +3,11 @@
 import json
 import threading
 import time
-from collections import Counter
 from importlib.util import find_spec
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from core.agents.loading import load_model
@@ -195,22 +195,36 @@ def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home
     assert "conversions are done elsewhere" in lost.reason
 
 
-def test_a_folder_is_optimized_whole_though_a_node_is_lost(nodes, home, tmp_path):
+def test_a_folder_is_optimized_whole_though_it_is_killed_and_a_node_is_lost(nodes, home, tmp_path):
     folder, out, seen = write_logos(tmp_path / "pictures", 6), tmp_path / "out", []
+    files, _ = find_pictures([folder])
+    out.mkdir()
 
-    def progress(what, n_done, n_all):
+    def killed(what, n_done, n_all):
+        if list(out.rglob("*.svg")):
+            raise InterruptedError(what)
+
+    def losing(what, n_done, n_all):
         seen.append(n_done)
-        if len(seen) == 12:
+        if len(seen) == 6:
             lose_a_node(nodes)
             add_node(nodes)
 
-    files, _ = find_pictures([folder])
-    out.mkdir()
-    done = optimize(files, load_model("default", home), 2, "", 48, out, home, progress, extras=Extras(cluster=nodes.address))
-    assert len(seen) > 12
+    def call(progress):
+        extras = Extras(cluster=nodes.address, group=len(files) // 2)
+        return optimize(files, load_model("default", home), 2, "", 48, out, home, progress, extras=extras)
+
+    with pytest.raises(InterruptedError):
+        call(killed)
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.svg")}
+    done = call(losing)
+    assert len(seen) > 6
+    assert done.n_kept == len(written) == len(files) // 2
+    assert all(path.stat().st_mtime_ns == at for path, at in written.items())
     assert not done.skipped
-    assert Counter(result.as_dict()["file"] for result in done.results).most_common(1)[0][1] == 1
-    assert len(done.results) == len(files) == len(list(out.rglob("*.svg")))
+    table = pq.read_table(out / "optimized.parquet").to_pylist()
+    assert [row["file"] for row in table] == [file.shown for file in files]
+    assert sorted(row["svg"] for row in table) == sorted(map(str, out.rglob("*.svg")))
 
 
 def test_a_cluster_without_capacity_says_so(nodes, logo_folder):
