@@ -54,7 +54,7 @@ DRAWN = """() => {
 
 
 LISTED = """() => document.querySelectorAll('[class*="st-key-pick-"]').length >= 5 || document.querySelectorAll('[class*="st-key-group-"]').length >= 5"""
-_SETTLED_NOW = f"() => document.querySelector('{_SETTLED}') !== null"
+_SETTLED_NOW = f"() => document.querySelector('{SETTLED}') !== null"
 
 
 def written(**settings: Any) -> RunConfig:
@@ -135,8 +135,8 @@ def _measure_many(report: Report, browser: Any, home: Path, size: _Size) -> None
     finished_runs(home, size.n_many)
     with server_on(home) as (url, server):
         visit = partial(_visit, waits_for_quiet=size.waits_for_quiet, drawn=LISTED)
-        first = visit(browser.new_context(viewport=_VIEWPORT), f"{url}/")
-        known = browser.new_context(viewport=_VIEWPORT)
+        first = visit(browser.new_context(viewport=VIEWPORT), f"{url}/")
+        known = browser.new_context(viewport=VIEWPORT)
         visit(known, f"{url}/alerts", drawn=_SETTLED_NOW)
         seconds = {page: [visit(known, f"{url}/{page}") for _ in range(size.n_repeats)] for page in ("", "?sort=best+gain", "?fold=seeds")}
         time.sleep(size.settle_s + HOT_S if size.waits_for_quiet else size.settle_s)
