@@ -264,7 +264,7 @@ def export_buttons(store: Store, run: RunDir, key: str) -> None:
     for table, n in labels.items():
         downloads.button(
             f"{table}.csv",
-            data=lambda table=table: export.table_csv(store, run, table),  # type: ignore[misc]
+            data=lambda table=table: export.table_csv(store, run, table),
             file_name=f"{run_id}-{table}.csv",
             mime="text/csv",
             disabled=n == 0,
