@@ -255,14 +255,14 @@ MARKDOWN = "![a](http://evil.example/markdown.png) [b](javascript:alert(1)) **c*
 def spied(context, urls: list[str]):
     """A page of which every request that leaves is written down, and every script that runs sets ``window.evil``."""
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)  # of a machine that is busy with other things
     page.on("request", lambda request: urls.append(request.url))
     page.on("dialog", lambda dialog: (urls.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     return page
 
 
 def settled(page) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=180_000)
 
 
 @pytest.fixture
