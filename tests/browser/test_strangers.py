@@ -1,19 +1,26 @@
 """Strangers in a real Chromium: pages from another local port, a frame, a name that was pointed at this machine; and what they give."""
 
 import contextlib
+import csv
 import http.server
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import psutil
 import pytest
 
 from core.config.installation import PageSettings, Settings, write_settings
+from core.csv_files import unguarded
+from core.names import printable
 from core.runs.records import claim, write_label
 from core.scheduling import batch
 from pages.views.reports import kinds
@@ -202,6 +209,44 @@ def test_the_console_works_behind_a_proxy_that_the_operator_names(home, tmp_path
         speaks_to_itself_only(server)
 
 
+MAX_MB, PER_FILE_S = 1000, 5.0
+FATES = {"taken": ("taken",), "refused": ("refused",), "either": ("taken", "refused")}
+
+
+def shown_name(name: str) -> str:
+    """A file's name as a browser sends it and the console shows it."""
+    return printable(name.replace('"', "%22").replace("\n", "%0A"))
+
+
+def outcome_of(name: str, told: dict[str, tuple[str, str]]) -> str:
+    """What became of a file, or of all that is in a zip."""
+    shown = shown_name(name)
+    found = {said[0] for given, said in told.items() if given == shown or given.startswith(f"{shown}/")}
+    return found.pop() if len(found) == 1 else f"nothing clear: {found}"
+
+
+@contextmanager
+def peaks_of(pid: int):
+    """{what a process is: its largest resident memory, in MB} of a server and all that it starts."""
+    found, over = {}, threading.Event()
+
+    def watch():
+        while not over.wait(0.1):
+            with contextlib.suppress(psutil.Error):
+                for process in (server := psutil.Process(pid), *server.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):
+                        name = " ".join(process.cmdline()[1:4])
+                        found[name] = max(found.get(name, 0.0), process.memory_info().rss / 2**20)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watching.join(10)
+
+
 SCRIPT = "<script>window.evil = 1; fetch('http://evil.example/name')</script><img src=x onerror='window.evil = 2'>"
 SHOWN = ("svg-script.svg", "head-PNG.png", hostile.NAMES[4], hostile.NAMES[5])  # on Optimize, to the end
 MARKDOWN = "![a](http://evil.example/markdown.png) [b](javascript:alert(1)) **c** $d$ {{ 7*7 }}"
@@ -210,14 +255,14 @@ MARKDOWN = "![a](http://evil.example/markdown.png) [b](javascript:alert(1)) **c*
 def spied(context, urls: list[str]):
     """A page of which every request that leaves is written down, and every script that runs sets ``window.evil``."""
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)  # of a machine that is busy with other things
     page.on("request", lambda request: urls.append(request.url))
     page.on("dialog", lambda dialog: (urls.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     return page
 
 
 def settled(page) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=180_000)
 
 
 @pytest.fixture
@@ -232,25 +277,31 @@ def strange_home(home):
     return run, other
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path, chromium, strange_home):
-    """Hostile files are dropped on Logos and Optimize; hostile names and SVGs are shown on every page with pictures, in a report and a film."""
+    """The whole corpus is dropped on Logos and Optimize; hostile names and SVGs are shown on every page with pictures, in a report and a film."""
     from playwright.sync_api import sync_playwright
 
     run, other = strange_home
-    files = [file for file in hostile.corpus() if not file.name.startswith(("bomb-", "zip-3000", "zip-folders", "svg-slow", "svg-long"))]
-    folder = tmp_path / "given"
-    folder.mkdir()
+    files = hostile.corpus()
+    folder, temporary = tmp_path / "given", tmp_path / "tmp"
+    for each in (folder, temporary):
+        each.mkdir()
     given = [folder / file.name for file in files]
     for path, file in zip(given, files, strict=True):
         path.write_bytes(file.data)
     archive = tmp_path / "all.zip"
-    archive.write_bytes(hostile.as_zip([file for file in hostile.corpus() if file.name in ("bomb-60000.png", "bomb.svgz", "zip-bomb.zip")]))
+    archive.write_bytes(hostile.as_zip([file for file in files if file.name in ("bomb-60000.png", "bomb.svgz", "zip-bomb.zip")]))
+    before = {path.name for path in tmp_path.iterdir()}
     urls: list[str] = []
-    with serving(home, tmp_path) as server, sync_playwright() as playwright:
+    with (
+        serving(home, tmp_path, environment={"TMPDIR": str(temporary)}) as server,
+        peaks_of(server.process.pid) as peaks,
+        sync_playwright() as playwright,
+    ):
         server.await_read(run.events_file.stat().st_size + other.events_file.stat().st_size)
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = spied(browser.new_context(viewport={"width": 1440, "height": 1000}), urls)
+        page = spied(browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True), urls)
 
         def clean() -> None:
             assert page.evaluate("window.evil") is None
@@ -261,41 +312,64 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
                 if not url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:", "file:"))
             ]
 
+        def told_after(button: str, n: int) -> dict[str, tuple[str, str]]:
+            """Press it, and read the list of what became of the ``n`` files: {name: (outcome, reason)}."""
+            began = time.monotonic()
+            page.get_by_role("button", name=button, exact=True).first.click()
+            page.get_by_text(" taken, ").first.wait_for(timeout=1000 * PER_FILE_S * n)
+            assert time.monotonic() - began < PER_FILE_S * n
+            with page.expect_download() as got:
+                page.get_by_role("button", name="All files, CSV").first.click()
+            assert got.value.suggested_filename == "uploads.csv"
+            rows = list(csv.DictReader(io.StringIO(got.value.path().read_text(encoding="utf-8"), newline="")))
+            assert not [row for row in rows if row["outcome"] == "refused" and not 8 < len(row["reason"]) < 300]
+            assert not [row for row in rows if "\n" in row["reason"] or "Traceback" in row["reason"]]
+            return {unguarded(row["file"]): (row["outcome"], row["reason"]) for row in rows}
+
         page.goto(f"{server.url}/logos?tab=Make+a+set")
         settled(page)
         page.get_by_role("textbox", name="Name of the set").fill("strange")
         page.locator("input[type=file]").first.set_input_files([*map(str, given), str(archive)])
         page.get_by_text("all.zip").first.wait_for()
         page.get_by_role("textbox", name="Name of the set").press("Tab")
-        page.get_by_role("button", name="Add to set").first.click()
-        page.get_by_text(" taken, ").first.wait_for()
+        told = told_after("Add to set", len(files))
         clean()
-        good = [file for file in files if file.fate == "taken"]
-        stored = list((home / "logos" / "strange").iterdir())
-        assert len(stored) > len(good) + len(hostile.IN_ZIPS) - 3
+        became = {file.name: (file.fate, outcome_of(file.name, told)) for file in files}
+        assert not {name: said for name, said in became.items() if said[1] not in FATES[said[0]]}
+        assert {f"all.zip/{name}" for name in ("../../outside.png", "/etc/absolute.png", "Case.png", "case.png")} <= told.keys()
         assert {path.name for path in (home / "logos").iterdir()} == {"strange"}
+        n_taken = sum(outcome == "taken" for outcome, _ in told.values())
+        assert len(list((home / "logos" / "strange").iterdir())) == n_taken + 1
 
         page.goto(f"{server.url}/optimize")
         settled(page)
         page.locator("input[type=file]").set_input_files([*map(str, given), str(archive)])
         page.get_by_text("all.zip").first.wait_for()
-        page.get_by_role("button", name="Optimize").first.click()
-        page.get_by_text(" taken, ").first.wait_for()
+        told = told_after("Optimize", len(files))
+        assert {shown_name(file.name) for file in files if file.fate == "taken"} <= {
+            name for name, said in told.items() if said[0] == "taken"
+        }
         page.get_by_role("button", name="Cancel").first.click()
         page.get_by_text("This batch was cancelled").wait_for()
         clean()
-        (first,) = batch.all_batches(home)
-        assert {item.given for item in first.intake().taken} >= {file.name.replace('"', "%22") for file in good if file.name.isprintable()}
         page.goto(f"{server.url}/optimize")  # the box keeps what was dropped
         settled(page)
-        page.locator("input[type=file]").set_input_files([str(path) for path in given if path.name in SHOWN])
+        few = [file for file in files if file.fate == "refused" or file.name in SHOWN]
+        page.locator("input[type=file]").set_input_files([str(folder / file.name) for file in few])
         page.get_by_text("svg-script.svg").first.wait_for(state="attached")  # the box may be folded
         page.get_by_role("button", name="Optimize", exact=True).first.click()
-        page.locator(".card .pair").first.wait_for(timeout=120_000)
+        page.locator(".card .pair").first.wait_for(timeout=1000 * PER_FILE_S * len(few))
         page.locator(".card .pair").first.click()
         page.locator(".handle").first.wait_for()
         page.get_by_text(" taken, ").first.wait_for()
         clean()
+        skipped = batch.all_batches(home)[0].result()["skipped"]
+        intake = batch.all_batches(home)[0].intake()
+        lost = {Path(item["file"]).name for item in skipped}
+        told = {item.given: ("refused", item.reason) for item in intake.refused}
+        told |= {item.given: ("refused" if item.name in lost else "taken", "") for item in intake.taken}
+        became = {file.name: (file.fate, outcome_of(file.name, told)) for file in few}
+        assert not {name: said for name, said in became.items() if said[1] not in FATES[said[0]]}
         assert not [path for path in (home / "batches").iterdir() if path.name.startswith(".")]
 
         write_settings(home, Settings(pages=PageSettings(folders=[str(folder)])))
@@ -327,3 +401,7 @@ def test_what_strangers_give_runs_no_script_and_sends_no_request(home, tmp_path,
         assert [problem["word"] for problem in json.loads(film.stdout.splitlines()[-1])["problems"]] == ["damaged"]
         browser.close()
         speaks_to_itself_only(server)
+        assert "Traceback" not in server.output.read_text(errors="replace")
+    assert max(peaks.values()) < MAX_MB, peaks
+    assert list(temporary.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} - before <= {"home", "server.log", "server.addresses", "report.html", "film.webp"}

@@ -1,15 +1,21 @@
 """Over eighty hostile files, with good ones among them, given to the commands as a folder and as a zip: every good one is taken, every other
 refused in one sentence that names it, and nothing is left behind."""
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from core.errors import PictureError
+from core.logos.intake import Decoders
+from core.logos.uploads import take_in
 from core.names import printable
 from tests.support import hostile
 from tests.support.paths import ROOT
@@ -60,6 +66,33 @@ def check_fates(files: list[hostile.Hostile], taken: set[str], refused: dict[str
 def test_there_are_enough_and_no_two_are_called_the_same(corpus):
     assert sum(file.fate != "taken" for file in corpus) >= 60
     assert len({file.name for file in corpus}) == len(corpus) > 110
+
+
+def spent_s() -> float:
+    """CPU seconds of this process and of all that it started."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = time.process_time() + ended.ru_utime + ended.ru_stime
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found += sum(child.cpu_times()[:2])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_file_takes_more_than_five_seconds(tmp_path, corpus):
+    """Of CPU time, to be taken in and decoded: the clock depends on what else the machine does."""
+    costs = {}
+    with Decoders() as decoders:
+        for k, file in enumerate(corpus):
+            (folder := tmp_path / str(k)).mkdir()
+            began = spent_s()
+            for item in take_in([(file.name, file.data)], folder).taken:
+                with contextlib.suppress(PictureError):
+                    decoders.decode((folder / item.name).read_bytes(), None, 512, 256)
+            costs[file.name] = spent_s() - began
+    assert max(costs.values()) < PER_FILE_S, sorted(costs.items(), key=lambda cost: -cost[1])[:5]
+    assert len(costs) == len(corpus)
 
 
 @pytest.mark.slow
