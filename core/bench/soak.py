@@ -38,6 +38,7 @@ from storage.store import Store, database_file
 
 N_LIVE = 3
 WARM_MINUTES = 15.0  # imports, pools and caches fill in the first minutes
+LEAST_ROUNDS = 2  # an upload of each kind
 START_S, STOP_S, READ_S = 300.0, 180.0, 120.0
 TRACE = "Traceback (most recent call last)"
 _LONGEST = 2_000_000  # steps, which nobody waits for
@@ -159,7 +160,7 @@ class Soak:
         visitor.open_live(self._submitted[0].run_id)
         n, began = 0, time.monotonic()
         with self._sampler.into(csv):
-            while not self._is_over.is_set() and time.monotonic() < began + self._pace.minutes * 60:
+            while not self._is_over.is_set() and (n < LEAST_ROUNDS or time.monotonic() < began + self._pace.minutes * 60):
                 visitor.take_round(n)
                 self._sampler.note(visitor.heap_mb())
                 self._top_up()

@@ -198,9 +198,9 @@ class Visitor:
 
     def _to_set(self, given: Handful) -> None:
         self._open(f"logos?tab={quote('Make a set')}")
+        self._drop(given)  # first: files that are dropped while a page is drawn again, as after a name was typed, are lost
         self._tab.get_by_role("textbox", name="Name of the set").fill(SET)
         self._tab.get_by_role("textbox", name="Name of the set").press("Tab")
-        self._drop(given)
         self._tab.get_by_role("button", name="Add to set").first.click()
         self._tab.wait_for_function("() => location.search.includes('set=')")
         told = self._tab.get_by_text(re.compile(r"\d+ files? taken, \d+ refused"))

@@ -2,7 +2,7 @@
 
 Only results are found here, not work in progress: if two identical conversions are under way at once, both are made.
 
-Two layers: a dictionary for the life of the process, and a bounded SQLite file for what other runs will ask again
+Two layers: the newest results in memory, and a bounded SQLite file for what other runs will ask again
 (evaluations, baselines, preparations). The key is the picture's digest (which stands for the work size too), the
 parameters, and :func:`engine`: versions and source of everything that a result depends on.
 
@@ -29,6 +29,7 @@ from core.tracing.params import N_PARAMS, Params
 
 log = logging.getLogger("tracewright")
 MAX_BYTES = 256 * 2**20
+MAX_KNOWN = 20_000  # traces in memory, about 0.3 kB each: a training makes millions, and asks again for those of the last updates alone
 _BATCH = 64  # results that wait for one transaction
 _PARAMS = struct.Struct(f"<{N_PARAMS}d")
 _FEATURES = struct.Struct(f"<{N_FEATURES}d")
@@ -83,12 +84,35 @@ def _unpack(value: bytes, svg: bytes | None) -> Cached:
     return Cached(Outcome.unpack(value), text, features)
 
 
-class TraceCache:
-    """Both layers. ``path`` None keeps to the dictionary; about 0.2 kB a trace there."""
+class _Newest:
+    """At most so many results, the newest or last asked for: two dictionaries, of which the older is dropped when the newer is full."""
 
-    def __init__(self, path: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, most: int) -> None:
+        self._half = max(most // 2, 1)
+        self._newer: dict[bytes, bytes] = {}
+        self._older: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._newer) + len(self._older)
+
+    def get(self, key: bytes) -> bytes | None:
+        found = self._newer.get(key)
+        if found is None and (found := self._older.pop(key, None)) is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._newer[key] = value
+        if len(self._newer) >= self._half:
+            self._newer, self._older = {}, self._newer
+
+
+class TraceCache:
+    """Both layers. ``path`` None keeps to memory, and to ``max_known`` results there."""
+
+    def __init__(self, path: Path | None = None, max_bytes: int = MAX_BYTES, max_known: int = MAX_KNOWN) -> None:
         self.n_hits = self.n_asked = 0
-        self._known: dict[bytes, bytes] = {}
+        self._known = _Newest(max_known)
         self._best: dict[bytes, float] = {}
         self._pending: dict[bytes, tuple[bytes, bytes | None, str, bytes]] = {}  # {key: value, SVG, picture, params}
         self._max_bytes = max_bytes
@@ -106,7 +130,8 @@ class TraceCache:
         """
         self.n_asked += 1
         key = _key(digest, params)
-        found = _unpack(self._known[key], None) if key in self._known else None
+        packed = self._known.get(key)
+        found = None if packed is None else _unpack(packed, None)
         if is_lasting and (found is None or need_svg or (need_features and found.features is None)):
             found = self._stored(_lasting(key), need_svg)
         if found is None or (need_svg and found.svg is None) or (need_features and found.features is None):
@@ -128,7 +153,7 @@ class TraceCache:
             self._pending[_lasting(key)] = (_pack(cached), svg_bytes, digest, _PARAMS.pack(*params.as_tuple()))
             if len(self._pending) >= _BATCH:
                 self.flush()
-        self._known[key] = _pack(cached)
+        self._known.put(key, _pack(cached))
 
     def take_hit_rate(self) -> float | None:
         """Hits per question since the last call; None where nothing was asked."""

@@ -146,3 +146,14 @@ def test_a_place_that_can_not_be_written_is_done_without(tmp_path):
     cache.put("a", DEFAULTS, cached(1), is_lasting=True)
     assert cache.get("a", DEFAULTS) == cached(1)
     cache.close()
+
+
+def test_memory_holds_the_newest_results_alone_and_what_is_asked_for_again():
+    """A training makes millions of traces and hardly asks for one again: they were all kept, 0.3 MB per thousand steps."""
+    cache = TraceCache(max_known=20)
+    for n in range(1, 200):
+        cache.put("a", params_of(n), cached(n), is_lasting=False)
+        assert cache.get("a", params_of(1)) == cached(1)
+    known = [n for n in range(2, 200) if cache.get("a", params_of(n)) is not None]
+    assert set(range(191, 200)) <= set(known)
+    assert len(known) <= 20
