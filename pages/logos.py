@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.errors import LogosError
 from core.logos import sets
 from core.logos.dataset import BUILTIN, SPLITS, Logo, LogoSet, load_logos
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.similar import Pair, near_duplicates
-from core.logos.uploads import Given
 from core.runs.folders import check_readable, folders_of_runs
 from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_features
 from core.tracing.picture import encode_png
@@ -23,7 +24,7 @@ from pages.views import chart_box, downloads
 from pages.views.access import acts
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
-from pages.views.intake import UPLOAD_HELP, show_intake
+from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
@@ -230,9 +231,10 @@ def made(name: str, make: Any, what: str) -> None:
     show_instead(str(folder))
 
 
-def add(name: str, files: list[Given]) -> Path:
+def add(name: str, files: Sequence[UploadedFile]) -> Path:
     """Add pictures to a set; what became of each is shown with the set."""
-    added = sets.add_pictures(console.home, name, files)
+    added = sets.add_pictures(console.home, name, contents(files))
+    drop_uploads("set.files", files)
     st.session_state["logos.intake"] = (str(added.folder), added.intake)
     return added.folder
 
@@ -264,16 +266,12 @@ def maker(path: str) -> None:
                 "Pictures or ZIP files",
                 help=UPLOAD_HELP,
                 accept_multiple_files=True,
-                key="set.files",
+                key=uploader_key("set.files"),
             )
             if st.button(
                 "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
             ):
-                made(
-                    name,
-                    lambda: add(name.strip(), [(f.name, f.getvalue()) for f in files]),
-                    "Added to",
-                )
+                made(name, lambda: add(name.strip(), files), "Added to")
             if own:
                 sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
                 if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):

@@ -242,7 +242,7 @@ with left:
         "Trackers": "trackers",
     }
     with st.expander("Advanced", icon=":material/settings:"):
-        for tab, section in zip(st.tabs([*sections, "Run"]), [*sections.values(), "run"], strict=True):
+        for tab, section in zip(st.tabs([*sections, "Run"], key="tab", bind="query-params"), [*sections.values(), "run"], strict=True):
             with tab:
                 if section == "run":
                     own = ["note", "n_envs", "device", *forms.section_names("workers"), *forms.section_names("outcome")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.errors import ParamError, RunError
 from core.logos.samples import N_SAMPLES, sample_logos
@@ -20,7 +21,7 @@ from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.palette import MOST_COLOURS, palette_of
 from pages.views import batch_result
 from pages.views.access import acts
-from pages.views.intake import UPLOAD_HELP, show_intake
+from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
@@ -52,12 +53,13 @@ def models() -> dict[str, str]:
 
 
 @acts("batch.start", is_drawn=True)
-def begin_batch(make: Callable[[], Batch]) -> None:
+def begin_batch(make: Callable[[], Batch], uploads: Sequence[UploadedFile] = ()) -> None:
     try:
         made = make()
     except (RunError, OSError) as error:
         st.error(plain(str(error)))
         return
+    drop_uploads("files", uploads)
     drop_parameters("batch", "picture", "show")
     st.query_params["batch"] = made.batch_id
     st.rerun()
@@ -96,7 +98,7 @@ def palette() -> dict[str, Any]:
         return fields
 
 
-def form() -> tuple[list[Any], Request]:
+def form() -> tuple[list[UploadedFile], Request]:
     """What is to be optimized, and how."""
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -104,7 +106,7 @@ def form() -> tuple[list[Any], Request]:
             "Pictures or ZIP files",
             help=UPLOAD_HELP,
             accept_multiple_files=True,
-            key="files",
+            key=uploader_key("files"),
         )
         fields = palette()
     with right:
@@ -178,7 +180,7 @@ with opened:
     files, request = form()
 with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Optimize", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
-        begin_batch(lambda: batch.start(console.home, [(f.name, f.getvalue()) for f in files], request))
+        begin_batch(lambda: batch.start(console.home, contents(files), request), files)
     is_other = shown is not None and shown.status() is not BatchStatus.WORKING and request != shown.request()
     if (
         shown is not None

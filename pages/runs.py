@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.paths import runs_home
 from core.runs import baseline_run, shelf
 from core.runs.run_dir import unlisted
 from core.runs.status import Status
@@ -20,7 +21,7 @@ from storage import export, queries
 
 PAGE_SIZE, MAX_EXPORTED = 15, 200
 
-console = begin("Runs")
+console = begin("Runs" if next(all_runs(runs_home()), None) is not None else "Welcome")
 
 
 def everything() -> list[Listed]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.logos.pictures import FORMATS
 from core.logos.uploads import MAX_BYTES, MAX_FILES, Intake
@@ -14,6 +19,25 @@ UPLOAD_HELP = (
     f"Supported: {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them; what a file is is decided by its content. "
     f"At most {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once."
 )
+
+
+def uploader_key(name: str) -> str:
+    """The key of a file uploader; another one once :func:`drop_uploads` has emptied it."""
+    return f"{name}.{st.session_state.get(f'{name}.emptied', 0)}"
+
+
+def contents(files: Sequence[UploadedFile]) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each upload, one at a time."""
+    return ((file.name, file.getvalue()) for file in files)
+
+
+def drop_uploads(name: str, files: Sequence[UploadedFile]) -> None:
+    """Empty an uploader whose files lie on disk, and free the server's memory of them: Streamlit itself keeps them as long as the session."""
+    st.session_state[f"{name}.emptied"] = st.session_state.get(f"{name}.emptied", 0) + 1
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file in files:
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def show_intake(intake: Intake, key: str) -> None:

@@ -23,6 +23,7 @@ from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import downloads, tables
 from pages.views.access import acts
+from pages.views.intake import drop_uploads, uploader_key
 from pages.views.links import drop_parameters
 from pages.views.run_choice import choose_runs
 from pages.views.shell import path_of
@@ -186,13 +187,19 @@ def _import(console: Console) -> None:
             "Archives",
             type="zip",
             accept_multiple_files=True,
-            key="take.files",
+            key=uploader_key("take.files"),
             max_upload_size=MAX_UPLOAD_MB,
             label_visibility="collapsed",
         )
-    name = st.text_input("Name", key="take.as", max_chars=100, placeholder="As in the archive", width=280) if len(files) == 1 else ""
+    name = (
+        st.text_input("Name", key="take.as", max_chars=100, placeholder="As in the archive", width=280, on_change="ignore")
+        if len(files) == 1
+        else ""
+    )
     if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
         _import_all(console, files, name.strip())
+        if not any(is_error for _, _, is_error in st.session_state["take.imported"]):
+            drop_uploads("take.files", files)  # else another name may do
         st.rerun()  # the list below has it too
     for ids, line, is_error in st.session_state.get("take.imported", []):
         if is_error:

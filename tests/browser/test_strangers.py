@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -23,6 +24,7 @@ from core.csv_files import unguarded
 from core.names import printable
 from core.runs.records import claim, write_label
 from core.scheduling import batch
+from pages.server import service
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from storage.ingest import catch_up
@@ -129,7 +131,7 @@ def opens(page, url):
     sockets = []
     page.on("websocket", lambda found: sockets.append(found.url))
     page.goto(url)
-    page.get_by_role("heading", name="Runs").wait_for()
+    page.get_by_role("heading", name="Welcome").wait_for()  # there is no run yet
     page.get_by_role("link", name="Settings", exact=True).first.click()
     page.get_by_role("heading", name="Settings").first.wait_for()
     assert sockets
@@ -159,6 +161,15 @@ def test_the_console_works_under_a_base_path(home, tmp_path, foreign):
         opens(foreign, f"{server.url}/logos/console/")
         answer = foreign.goto(f"http://{STRANGER}:{urlsplit(server.url).port}/logos/console/")
         assert answer.status == 421
+        # Pages and their start script know where they are, under the policy that holds elsewhere
+        for path, said in (
+            ("", 'src="/logos/console/api/start.js"'),
+            ("live", 'src="/logos/console/api/start.js"'),
+            ("api/start.js", '"/logos/console/"'),
+        ):
+            with urllib.request.urlopen(f"{server.url}/logos/console/{path}", timeout=5) as found:
+                assert found.headers["content-security-policy"] == service.CONTENT_SECURITY_POLICY
+                assert said in found.read().decode()
         speaks_to_itself_only(server)
 
 

@@ -75,25 +75,26 @@ def test_a_whole_run_goes_out_and_comes_in(visit, runs, home):
     page.button(key="take.make").click().run()
     (path,) = made(home)
     page = visit("runs", take="import")
-    page.file_uploader(key="take.files").set_value(("mine.zip", path.read_bytes(), "application/zip")).run()
+    page.file_uploader(key="take.files.0").set_value(("mine.zip", path.read_bytes(), "application/zip")).run()
     page.text_input(key="take.as").set_value("a-copy").run()
     page.button(key="take.import").click().run()
     assert not page.exception
     assert "a\\-copy was imported" in texts(page)
     assert "a-copy" in [run.run_id for run in all_runs(home)]
-    page.text_input(key="take.as").set_value("").run()
+    page.file_uploader(key="take.files.1").set_value(("mine.zip", path.read_bytes(), "application/zip")).run()  # the first one is emptied
     page.button(key="take.import").click().run()
     assert "already exists; nothing was changed" in texts(page)
 
 
 def test_a_bad_upload_is_a_sentence_with_its_own_name(visit, runs, home):
     page = visit("runs", take="import")
-    page.file_uploader(key="take.files").set_value(("mine.zip", b"not a zip", "application/zip")).run()
+    page.file_uploader(key="take.files.0").set_value(("mine.zip", b"not a zip", "application/zip")).run()
     page.button(key="take.import").click().run()
     assert not page.exception
     assert "mine.zip is not a ZIP file, or is damaged" in page.error[0].value.replace("\\", "")
     assert made(home) == []
     assert len(list(all_runs(home))) == 2
+    assert not page.button(key="take.import").disabled  # it is still there, for another name
 
 
 def test_what_was_made_goes_after_an_hour(console, runs, home, monkeypatch):
