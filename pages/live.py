@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.paths import program
 from core.runs import baseline_run, shelf
-from core.runs.event_types import ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
+from core.runs.event_types import NODE, ActionTaken, AlertRaised, LogosLoaded, StageDecision, StageEnded, WarningGiven, WorkerLost
 from core.runs.records import read_log_tail, read_parent
 from core.runs.rounds import known_runs
 from core.runs.status import Status, run_state
@@ -132,8 +132,13 @@ def waiting(row: tables.RunRow) -> bool:
 
 def warnings_of(run_id: str) -> None:
     found = queries.events_of(console.store, run_id, [WarningGiven, LogosLoaded, WorkerLost])
-    n_lost = sum(isinstance(event.data, WorkerLost) for event in found)
-    if n_lost:
+    lost = [event.data for event in found if isinstance(event.data, WorkerLost)]
+    if nodes := [one for one in lost if one.is_node]:
+        told = "A node of the cluster was lost" if len(nodes) == 1 else f"Nodes of the cluster were lost {len(nodes)} times, the latest"
+        st.warning(
+            plain(f"{told}: {nodes[-1].worker.removeprefix(NODE)}, {nodes[-1].reason}. The run continues on the nodes that are there.")
+        )
+    if n_lost := len(lost) - len(nodes):
         workers = "One worker was" if n_lost == 1 else f"{n_lost} workers were"
         st.warning(
             f"{workers} lost and replaced; the run continues. The events below show the logo, and the log shows how to reproduce it."

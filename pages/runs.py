@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.paths import runs_home
 from core.runs import baseline_run, shelf
-from core.runs.run_dir import unlisted
+from core.runs.run_dir import all_runs, unlisted
 from core.runs.status import Status
 from pages.views import actions, controls, downloads, first_visit, tables, take_home
 from pages.views.runs import rows, several

@@ -74,7 +74,8 @@ def _text_of(record: Record, step: int) -> tuple[Severity, str, str, str, bool] 
         case WarningGiven():
             return "warning", "Warning", record.text, f"warning {record.text[:40]}", False
         case WorkerLost():
-            return "warning", "A worker was replaced", record.reason, "worker_lost", False
+            title = f"The {record.worker} was lost" if record.is_node else "A worker was replaced"
+            return "warning", title, record.reason, "worker_lost", False
         case Ended():
             text = record.reason + (f"; validation gain {record.gain:+.3f}" if record.gain is not None else "")
             if Status(record.status) is Status.UNKNOWN:

@@ -295,6 +295,9 @@ class ActionTaken(Record):
     n_left: int = 0  # interventions that the run still allows
 
 
+NODE = "node "  # with which the name of a lost node begins
+
+
 @dataclass(frozen=True)
 class WorkerLost(Record):
     """A worker process was replaced, with what repeats the case."""
@@ -308,6 +311,11 @@ class WorkerLost(Record):
     params: dict[str, float] | None = None  # {parameter: value} of the conversion
     is_quarantined: bool = False  # the logo is left out from now on
     case: str | None = None  # path of the picture inside the run
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it was a node of a cluster, whose conversions others do; no logo is at fault."""
+        return self.worker.startswith(NODE)
 
 
 @dataclass(frozen=True)

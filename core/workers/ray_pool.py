@@ -36,6 +36,7 @@ PART_BYTES = 32 * 2**20  # of pictures per object
 NO_CAPACITY_S = 60.0  # without capacity for any worker, after which a pool gives up
 _LOOK_S = 2.0  # interval at which nodes are looked for
 _ANSWER_S = 60.0  # a node answers at least every few seconds
+_PLACED_S = 15.0  # an actor has its CPUs after this long, or another took them first
 _AGAIN_S, _MOST_FAILURES = 5.0, 3  # after which a node is tried again, and so often without one result
 _NEAR = 256  # waiting jobs that are searched for one whose picture the node has open
 _LATE_S, _LATE_TIMES = 1.0, 3.0  # a job is late after this many seconds and times as long as they take
@@ -43,11 +44,12 @@ _LATE_S, _LATE_TIMES = 1.0, 3.0  # a job is late after this many seconds and tim
 
 @dataclass
 class _NodeState:
-    """An actor. ``held``: the jobs that it was handed, by number, and when."""
+    """An actor. ``placed``: answered once it has its CPUs; ``held``: the jobs that it was handed, by number, and when."""
 
     node: Node
     n_workers: int
     actor: Any
+    placed: Any
     call: Any
     since: float
     is_ready: bool = False
@@ -163,13 +165,25 @@ class RayPool(WorkerPool):
         nodes = {node.node_id: node for node in self._cluster.nodes()}
         for node_id in [node_id for node_id in self._states if node_id not in nodes]:
             self._drop(self._states[node_id], "it left the cluster")
+        per_worker = self._settings.cpus_per_worker
+        capacity = {i: int(node.free // per_worker) for i, node in nodes.items() if i not in self._states and self._may_try(i)}
+        if any(capacity.values()):
+            self._leave_taken_nodes()
         missing = self._wanted - sum(state.n_workers for state in self._states.values()) if self._wanted else 0
         if self._wanted and missing <= 0:
             return
-        per_worker = self._settings.cpus_per_worker
-        capacity = {i: int(node.free // per_worker) for i, node in nodes.items() if i not in self._states and self._may_try(i)}
         for node_id, n in share_out(capacity, missing, self._settings.placement).items():
             self._start_on(nodes[node_id], n)
+
+    def _leave_taken_nodes(self) -> None:
+        """Wait no longer for CPUs that another run took first, as trials that start together do."""
+        now = time.monotonic()
+        for node_id, state in list(self._states.items()):
+            if state.is_ready or now - state.since < _PLACED_S or self._ray.wait([state.placed], timeout=0)[0]:
+                continue
+            log.info("no CPU is free on %s any more; trying elsewhere", state.node.name)
+            self._failures[node_id] = (1, now)
+            self._end(self._states.pop(node_id))
 
     def _may_try(self, node_id: str) -> bool:
         n, when = self._failures.get(node_id, (0, 0.0))
@@ -188,8 +202,9 @@ class RayPool(WorkerPool):
             )
             .remote(n, self.limits)
         )
+        placed = actor.is_placed.remote()
         call = actor.open.remote(self._parts, self._slots, self.store.pipeline)
-        self._states[node.node_id] = _NodeState(node, n, actor, call, time.monotonic())
+        self._states[node.node_id] = _NodeState(node, n, actor, placed, call, time.monotonic())
 
     def _hand_out(self) -> None:
         """Fill up the nodes that listen, those with the fewest jobs first, and call them."""

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from core.machine import Process
-from core.runs.event_types import PhaseStarted
+from core.runs.event_types import PhaseStarted, WorkerLost
 from core.runs.events import EventWriter
 from core.runs.records import claim, write_heartbeat
 from core.runs.small_files import Heartbeat
@@ -55,3 +55,15 @@ def test_live_shows_workers_by_node_of_a_run_on_a_cluster_alone(visit, console, 
         page = visit("live", run=run.run_id)
         assert not page.exception
         assert [c.value.partition(" ")[2] for c in page.caption if "Workers by node" in c.value] == expected
+
+
+def test_live_says_which_node_was_lost_and_blames_no_logo(visit, console, logo_folder):
+    run = claim(console.home, tiny_config(logo_folder, workers={"backend": "ray"}))
+    with EventWriter(run.events_file) as events:
+        events.write(0, PhaseStarted("training"))
+        events.write(8, WorkerLost("node b_2/f00", "crashed", "it left the cluster; its 3 conversions are done elsewhere"))
+    write_heartbeat(run, Heartbeat(Process.of(os.getpid()), time.time(), 8, "training", nodes={"a/1": 1}))
+    page = visit("live", run=run.run_id)
+    assert not page.exception
+    (told,) = [warning.value for warning in page.warning if "lost" in warning.value]
+    assert told.startswith("A node of the cluster was lost: b\\_2/f00, it left the cluster; its 3 conversions are done elsewhere. The run")

@@ -11,23 +11,34 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.agents.loading import load_model
+from core.agents.ppo import build_agent
 from core.bench.ray_here import add_node, ray_cluster
+from core.config.installation import Settings, write_settings
 from core.config.workers import WorkersConfig
 from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
+from core.environment.spec import env_spec, pipeline_of
 from core.environment.vec_env import COLUMN, PoolVecEnv
-from core.errors import ClusterError
+from core.errors import ClusterError, RunError
+from core.evaluation.comparison import Request, compare
 from core.evaluation.files import find_pictures
 from core.evaluation.optimize import Extras, optimize
 from core.logos.dataset import load_logos
 from core.runs.event_types import WorkerLost
 from core.runs.events import read_events
-from core.runs.records import claim
+from core.runs.records import claim, read_config, read_log_tail, read_trial
+from core.runs.run_dir import all_runs
 from core.runs.status import Status
+from core.scheduling import local
+from core.scheduling.scheduler import Scheduler
+from core.studies.runner import Runner
+from core.studies.storage import read_trials
+from core.studies.study import StudyStatus, create, validate_study
 from core.tracing.outcome import HEADLINE
 from core.tracing.params import BEST_SINGLE, DEFAULTS, N_PARAMS
 from core.tracing.picture import Picture
 from core.tracing.pipeline import Pipeline
+from core.training.data_loader import load_set
 from core.training.trainer import train
 from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
@@ -41,7 +52,7 @@ from tests.support.inline_pool import InlinePool
 from tests.support.json_outputs import described, paths_of
 from tests.support.logos import write_logos
 from tests.support.requirements import need
-from tests.support.runs import await_status, follow, tiny_config, values
+from tests.support.runs import await_end, await_status, follow, tiny_config, values
 
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster serves them all
 PIPELINE = Pipeline(trace_size=96)
@@ -172,6 +183,112 @@ def test_jobs_that_are_late_on_one_node_are_done_on_an_idle_one(nodes, logo_fold
 def lose_a_node(nodes) -> None:
     """One goes without a word."""
     nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
+
+
+@pytest.mark.timeout(300)
+def test_one_two_and_four_nodes_train_the_same(nodes, recordings):
+    """To the last weight of the networks."""
+    config = tiny_config(recordings.logos)
+    logos = load_set(config).of_split("train")
+
+    def trained(pool):
+        preparations = Preparations(logos)
+        preparations.prepare(pool, range(len(logos)))
+        agent = build_agent(config, PoolVecEnv(pool, preparations, env_spec(config), config.n_envs, config.seed))
+        agent.learn(2 * config.rollout_steps)
+        return [weight.numpy().copy() for weight in agent.policy.state_dict().values()]
+
+    def store():
+        return PictureStore.create(logos, pipeline_of(config))
+
+    here = InlinePool(store(), 1)
+    expected = trained(here)
+    here.close()
+    added = [add_node(nodes) for _ in range(2)]
+    try:
+        for n in (1, 2, 4):
+            pool = RayPool(store(), WorkersConfig(backend="ray", address=nodes.address), n)
+            try:
+                pool.wait_for_all()
+                assert sorted(pool.by_node().values()) == [1] * n
+                for own, other in zip(expected, trained(pool), strict=True):
+                    np.testing.assert_array_equal(own, other)
+            finally:
+                pool.close()
+    finally:
+        for node in added:
+            nodes.remove_node(node)
+
+
+@pytest.mark.parametrize("backend", ["local", "ray"])
+def test_a_run_that_a_launcher_starts_is_the_run_of_this_process(request, home, recordings, recorded, backend):
+    """``recorded`` was trained inline; these are processes, one of them with its workers on the cluster."""
+    workers = {"backend": "ray", "address": request.getfixturevalue("nodes").address} if backend == "ray" else {}
+    run = local.start(home, tiny_config(recordings.logos, workers=workers))
+    assert await_end(run, 120) is Status.COMPLETED, read_log_tail(run, 30)
+    assert values(run) == values(recorded())
+    with pytest.raises(RunError, match="COMPLETED"):
+        local.resume(run)
+
+
+@pytest.mark.timeout(400)
+def test_trials_run_on_nodes_and_a_lost_one_loses_and_doubles_nothing(nodes, home, tmp_path, recordings):
+    """Two trials at a time, each with a node; one of these goes, and its trial takes what the other leaves."""
+    write_settings(home, Settings.model_validate({"reports": {"at_end": False}, "queue": {"cores": 2}}))
+    base = tiny_config(recordings.logos, workers={"backend": "ray", "address": nodes.address})
+    wanted = {"name": "far", "sampler": "random", "space": {"ppo.n_epochs": {"low": 1, "high": 3}}, "n_trials": 2, "parallel": 2}
+    study = create(home, validate_study(wanted | {"evaluations": 3, "pruner": "none"}, base), base)
+
+    def lose():
+        follow_first(study, lambda event: event.kind == "episode" and event.step >= 8)
+        (raylet, *_) = {process.ppid() for process in psutil.process_iter() if process.name().startswith("ray::NodeWorkers")}
+        (busy,) = [node for node in nodes.list_all_nodes() if node.all_processes["raylet"][0].process.pid == raylet]
+        nodes.remove_node(busy, allow_graceful=False)
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    with Scheduler(home):
+        status, reason = Runner(study).run()
+    losing.join()
+    add_node(nodes)
+    assert (status, reason) == (StudyStatus.COMPLETED, "all 2 trials are done")
+    rows = read_trials(study)
+    assert [(row.number, row.state) for row in rows] == [(0, "COMPLETE"), (1, "COMPLETE")]
+    assert sorted(read_trial(run).number for run in all_runs(home)) == [0, 1]
+    n_lost = 0
+    for row in rows:
+        run = study.run_of(row.number)
+        events = list(read_events(run.events_file))
+        n_lost += sum(isinstance(event.data, WorkerLost) for event in events)
+        assert values(run) == values(recordings.copy(tmp_path / "alone", read_config(run).model_copy(update={"workers": WorkersConfig()})))
+    assert n_lost >= 1
+
+
+def follow_first(study, wanted) -> None:
+    """Wait until the first trial's run tells of what is wanted."""
+    run, deadline = study.run_of(0), time.monotonic() + 120
+    while not run.events_file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    follow(run, wanted, 120)
+
+
+def test_a_comparison_with_policy_search_is_the_same_though_a_node_is_lost(nodes, home, tmp_path):
+    folder, seen = write_logos(tmp_path / "pictures", 6), []
+
+    def losing(what, n_done, n_all):
+        seen.append(n_done)
+        if len(seen) == 20:
+            lose_a_node(nodes)
+            add_node(nodes)
+
+    def call(home, progress, cluster=""):
+        asked = Request("default", str(folder), "all", ["policy_search"], [4], 48, n_workers=1, cluster=cluster)
+        return compare(asked, home, progress).curves("policy_search")
+
+    there = call(home, losing, nodes.address)
+    assert len(seen) > 20
+    np.testing.assert_array_equal(there, call(tmp_path / "another", lambda *_: None))
 
 
 def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home, recordings, recorded):
