@@ -47,10 +47,8 @@ def bench(  # noqa: C901 - one case per benchmark
     from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, soak, telemetry, throughput, ui
 
     with clear_errors():
-        if what not in NAMES:
-            raise ConfigError(f"bench {what!r} is not one of {', '.join(NAMES)}")
         try:
-            match what:
+            match _known(what):
                 case "throughput":
                     report = throughput.measure(images, repeats, short)
                 case "telemetry":
@@ -80,6 +78,12 @@ def bench(  # noqa: C901 - one case per benchmark
         if not short or out is not None:
             _write(what, report, out)
         result(report.as_dict(), as_json, lambda: print(report.as_text()))
+
+
+def _known(what: str) -> str:
+    if what not in NAMES:
+        raise ConfigError(f"bench {what!r} is not one of {', '.join(NAMES)}")
+    return what
 
 
 def _write(what: str, report: Report, out: Path | None) -> None:

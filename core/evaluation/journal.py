@@ -58,7 +58,7 @@ class Journal:
         return [self._result(entry).as_dict() for entry in self._entries.values()]
 
     def begin(self) -> None:
-        """Write on from here: anew where something else was asked for."""
+        """Write on from here, or from the start where something else was asked for."""
         make_folder(self._out)
         if self.is_same:
             with self._file.open("ab") as file:

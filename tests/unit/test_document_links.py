@@ -122,7 +122,7 @@ def test_commands_are_found_and_known_ones_pass():
 def messages() -> list[list[str | None]]:
     """Every text of the code in its parts; None is put into it and may be anything."""
     found = []
-    for top in ("core", "storage", "pages"):
+    for top in (".ci", "core", "storage", "pages"):
         for path in (ROOT / top).rglob("*.py"):
             for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.JoinedStr):
@@ -137,7 +137,9 @@ def messages() -> list[list[str | None]]:
 
 
 def is_told(line: str) -> bool:
-    """Whether a text of the code gives this line."""
+    """Whether a text of the code gives this line, with or without what a command puts before an error."""
+    if line.startswith("error: ") and is_told(line.removeprefix("error: ")):
+        return True
     near = (parts for parts in messages() if all(part is None or part in line for part in parts))
     return any(re.fullmatch("".join(".*" if part is None else re.escape(part) for part in parts), line) for parts in near)
 
