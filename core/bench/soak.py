@@ -36,7 +36,6 @@ from core.runs.status import run_state
 from core.scheduling import local, queue
 from storage.store import Store, database_file
 
-N_LIVE = 3
 WARM_MINUTES = 15.0  # imports, pools and caches fill in the first minutes
 LEAST_ROUNDS = 2  # an upload of each kind
 START_S, STOP_S, READ_S = 300.0, 180.0, 120.0
@@ -46,11 +45,12 @@ _LONGEST = 2_000_000  # steps, which nobody waits for
 
 @dataclass(frozen=True)
 class Pace:
-    """How long, and how often something happens (seconds)."""
+    """How long, how often something happens (seconds), and how many trainings there are at once."""
 
     minutes: float
     round_s: float = 60.0
     sample_s: float = 20.0
+    n_live: int = 3
 
     @property
     def warm_minutes(self) -> float:
@@ -63,7 +63,7 @@ def measure(minutes: float, images: str, keep: Path | None = None, samples: Path
     Raises:
         BenchError: no Chromium or no playwright, or the runs or the console did not start.
     """
-    pace = Pace(0.4, round_s=4.0, sample_s=1.0) if is_short else Pace(minutes)
+    pace = Pace(0.2, round_s=1.0, sample_s=1.0, n_live=1) if is_short else Pace(minutes)
     browser_path, sync_playwright = browser_parts()
     from playwright.sync_api import Error as PlaywrightError
 
@@ -133,7 +133,7 @@ class Soak:
         self._home, self._scratch, self._images, self._pace, self._is_over = home, scratch, images, pace, is_over
         self._submitted: list[RunDir] = []
         self._log = home / "server.log"
-        write_settings(home, Settings(queue=QueueSettings(cores=N_LIVE)))
+        write_settings(home, Settings(queue=QueueSettings(cores=pace.n_live)))
         self._server = Server(home, self._log, {"TMPDIR": str(scratch)}, START_S)
         self._sampler = Sampler(self._server, home, scratch, pace.sample_s)
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -144,15 +144,17 @@ class Soak:
     def begin(self) -> None:
         """Start the runs."""
         self._top_up()
-        if not _await(lambda: len(trainers(self._home)) >= N_LIVE and all(r.events_file.exists() for r in self._submitted), START_S):
-            raise BenchError(f"{len(trainers(self._home))} of the {N_LIVE} runs started; see train.log in their folders")
+        if not _await(
+            lambda: len(trainers(self._home)) >= self._pace.n_live and all(r.events_file.exists() for r in self._submitted), START_S
+        ):
+            raise BenchError(f"{len(trainers(self._home))} of the {self._pace.n_live} runs started; see train.log in their folders")
 
     def _top_up(self) -> None:
-        """Keep three runs live or waiting."""
+        """Keep so many runs live or waiting."""
         n_open = sum(not run_state(run).status.is_finished for run in self._submitted)
-        for _ in range(N_LIVE - n_open):
+        for _ in range(self._pace.n_live - n_open):
             n = len(self._submitted) + 1
-            self._submitted.append(queue.submit(self._home, _config(self._images, n, self._pace.minutes < 1)))
+            self._submitted.append(queue.submit(self._home, _config(self._images, n, self._pace.n_live == 1)))
 
     def run(self, visitor: Visitor, csv: Path | None) -> None:
         """Use the console for as long as that is wanted."""
