@@ -67,6 +67,6 @@ def tab_to(page: Any, target: Any, most: int = 150) -> None:
     target.wait_for()
     for _ in range(most):
         page.keyboard.press("Tab")
-        if target.evaluate("e => e === document.activeElement || e.contains(document.activeElement)"):
+        if target.evaluate("e => e.contains(e.getRootNode().activeElement)"):
             return
     raise AssertionError(f"{target} is not reached by {most} presses of Tab")
