@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.scheduling import batch, review
-from tests.support.browsers import FLAGS, keep_picture
+from tests.support.browsers import FLAGS, keep_picture, keeps_nobody_out, tab_to
 from tests.support.logos import png
 from tests.support.servers import serving
 
@@ -74,6 +74,37 @@ def test_twenty_logos_become_an_accepted_zip_in_few_clicks(home, tmp_path, chrom
     chosen = review.read_choices(which).chosen
     assert sorted(chosen.values()) == sorted(["defaults"] + 19 * ["best"])
     assert chosen[str(name)] == "best"
+
+
+def test_logos_become_an_accepted_zip_by_keyboard_alone(home, tmp_path, browse):
+    files = []
+    for i in range(2):
+        files.append(tmp_path / f"logo {i}.png")
+        files[-1].write_bytes(png(i, 48))
+    with serving(home, tmp_path) as server:
+        page = browse()
+        page.goto(f"{server.url}/optimize")
+        tab_to(page, page.locator("[data-testid=stFileUploader] [data-testid^=stBaseButton]").first)
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        chooser.value.set_files([str(file) for file in files])
+        page.get_by_text("logo 1.png").first.wait_for()
+        tab_to(page, page.locator(".st-key-go button").first)
+        page.keyboard.press("Enter")
+        page.get_by_text("0 of 2 accepted").first.wait_for()
+        assert not page.locator("[data-testid=stFileUploaderFile]").count()  # the field is empty again
+        tab_to(page, page.locator(".sheet .card .choose-defaults").first)
+        page.keyboard.press("Enter")
+        page.get_by_text("1 of 2 accepted").first.wait_for()
+        tab_to(page, page.get_by_role("button", name="Accept the other 1").first)
+        page.keyboard.press("Enter")
+        page.get_by_text("2 of 2 accepted").first.wait_for()
+        tab_to(page, page.get_by_role("button", name="Accepted SVGs and CSV (2)").first)
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert len([name for name in archive.namelist() if name.endswith(".svg")]) == 2
+        keeps_nobody_out(page, page.locator(".sheet .card"))
 
 
 def test_a_first_visit_shows_a_result_and_both_ways_in_a_small_window(home, tmp_path, browse):

@@ -7,11 +7,9 @@ import pytest
 
 from core.runs import baseline_run
 from core.runs.run_dir import RunDir
-from tests.support.browsers import keep_picture
+from tests.support.browsers import SETTLED, keep_picture, keeps_nobody_out, tab_to
 from tests.support.recorded import Recordings
 from tests.support.servers import Server, serving
-
-SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +23,16 @@ def seeds(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_set_a_baseline_run_and_read_deltas(seeds, browse):
+    """By keyboard alone, as far as something is pressed."""
     server, runs = seeds
     page = browse()
     page.goto(f"{server.url}/runs?fold=nothing")
     page.get_by_role("link", name="tiny, seed 1").first.wait_for()
     page.wait_for_selector(SETTLED)
-    page.get_by_role("button", name="More").last.click()  # the oldest stands last
-    page.get_by_role("button", name="Set as baseline").first.click()
+    tab_to(page, page.get_by_role("button", name="More").last)  # the oldest stands last
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Set as baseline").first)
+    page.keyboard.press("Enter")
     page.locator(".stMarkdownBadge").filter(has_text="Baseline").first.wait_for()
     assert baseline_run.read(runs[0].path.parent) == runs[0].run_id
     gains = page.locator("[data-testid=stMarkdown]").filter(has_text=re.compile(r"^[+-]\d\.\d{3}\s+[+-]\d\.\d{3}"))
@@ -55,6 +56,7 @@ def test_fold_three_seeds_into_a_band(seeds, browse):
     page.get_by_text("3 runs: 3 completed").first.wait_for()
     page.keyboard.press("Escape")
     keep_picture(page, "task-fold-seeds")
+    keeps_nobody_out(page, page.get_by_text("3 runs: 3 completed"))
     page.get_by_role("link", name="Compare as a band").first.click()
     page.get_by_text("Merge seeds of the same config").first.wait_for()
     page.get_by_text("Gain on validation logos").first.wait_for()
@@ -100,3 +102,4 @@ def test_scrub_four_logos_of_two_runs_together(seeds, browse):
     page.locator(".together .said").filter(has_text="step 96").wait_for()
     assert all(image.evaluate("e => e.decode().then(() => e.naturalWidth > 0)") for image in pictures.all())
     keep_picture(page, "task-scrub-together")
+    keeps_nobody_out(page, slider)
