@@ -153,8 +153,9 @@ def _tell(report: Report, config: RunConfig, logos: list[Logo], found: Found) ->
     report.keys["ray_over_local"] = median(ratios)
     rates = {name: median(repeat.rate for repeat in found[name]) for name in (LOCAL, *(name for name in found if name != LOCAL))}
     for name, rate in rates.items():
-        of = f"{min(x.rate for x in found[name]):.1f} to {max(x.rate for x in found[name]):.1f} in {len(found[name])} repeats"
-        report.add(name, f"{rate:.1f} steps/s", f"the same training, {config.n_envs} environments, updates included; {of}")
+        own = [repeat.rate for repeat in found[name]]
+        spread = f"; {min(own):.1f} to {max(own):.1f} in {len(own)} repeats" if len(own) > 1 else ""
+        report.add(name, f"{rate:.1f} steps/s", f"the same training, {config.n_envs} environments, updates included{spread}")
     costs = _costs(config, logos, found[most])
     n_cores, off = available_cores(), {}
     for n in range(1, N_NODES + 1):
