@@ -23,6 +23,7 @@ CONSOLE_CONFIG = _PACKED / "streamlit" / "config.toml" if IS_PACKAGED else PROJE
 _DOCUMENTS = Path() if IS_PACKAGED else PROJECT / "docs"  # which a package does not have: then the working folder
 BENCHMARKS = _DOCUMENTS / "benchmarks.md"
 PICTURES = _DOCUMENTS / "pictures.md"
+SCALE = _DOCUMENTS / "scale.md"
 HOME_VARIABLE = "TRACEWRIGHT_HOME"
 
 

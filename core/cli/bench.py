@@ -9,13 +9,14 @@ import typer
 
 from core.cli.common import Json, clear_errors, fail, result
 from core.errors import BenchError, ConfigError
-from core.paths import BENCHMARKS, PICTURES, PRESETS
+from core.paths import BENCHMARKS, PICTURES, PRESETS, SCALE
 
 if TYPE_CHECKING:
     from core.bench.report import Report
 
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
+DOCUMENTS = {"scale": SCALE}  # others write to docs/benchmarks.md
 NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos", "fuzz", "soak")
 
 
@@ -39,7 +40,7 @@ def bench(  # noqa: C901 - one case per benchmark
     keep: Annotated[Path | None, typer.Option(help="soak: a new folder for the runs, which stays; else a temporary one.")] = None,
     samples: Annotated[Path | None, typer.Option(help="soak: a CSV file for each sample, written as it is taken.")] = None,
     short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default docs/benchmarks.md.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default is the benchmark's in docs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
@@ -94,4 +95,4 @@ def _write(what: str, report: Report, out: Path | None) -> None:
     if what == "pictures":
         pictures.write_document(report, out or PICTURES, (out or PICTURES).parent / "pictures" / "before_after.png")
     else:
-        write_section(report, out or BENCHMARKS)
+        write_section(report, out or DOCUMENTS.get(what, BENCHMARKS))

@@ -102,7 +102,7 @@ class Cluster:
             try:
                 _init(ray, address)
             except Exception as error:  # Ray raises its own, built-in and gRPC's errors here
-                raise ClusterError(_told(address, error)) from error
+                raise ClusterError(why_not(address, error)) from error
         return cls(ray, settings)
 
     def nodes(self) -> list[Node]:
@@ -180,8 +180,8 @@ def _init(ray: Any, address: str) -> None:
         ray.init(address=address, namespace="tracewright", log_to_driver=False, configure_logging=False, logging_level="ERROR")
 
 
-def _told(address: str, error: Exception) -> str:
-    """Why a connection failed, and what to do."""
+def why_not(address: str, error: Exception) -> str:
+    """Why a connection failed, and what to do, in one line."""
     text = f"{error} {error.__cause__ or ''}"
     if "authentication" in text.lower():
         return f"the Ray cluster at {address} refuses the token; use the one that its head was started with"

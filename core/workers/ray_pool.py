@@ -101,6 +101,12 @@ class RayPool(WorkerPool):
         while sum(self.by_node().values()) < self.n_workers and time.monotonic() < until:
             self._take_in()
 
+    def call_idle(self, n: int) -> None:
+        """Call a node ``n`` times with nothing to do, one call after the other: what a call costs."""
+        state = next(state for state in self._states.values() if state.is_ready)
+        for _ in range(n):
+            self._ray.get(state.actor.exchange.remote([]), timeout=_ANSWER_S)
+
     def close(self) -> None:
         super().close()
         for state in self._states.values():

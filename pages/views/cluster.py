@@ -30,9 +30,11 @@ def show(told: dict[str, Any] | str) -> None:
         st.error("  \n".join(plain(line.strip()) for line in told.splitlines()))
         return
     n, n_nodes = told["n_workers"], len(told["nodes"])
-    st.success(
-        f"Connected to {n_nodes} node{'s'[: n_nodes != 1]} with the same versions as here; {n} worker{'s'[: n != 1]} of one CPU can start now."
-    )
+    connected = f"Connected to {n_nodes} node{'s'[: n_nodes != 1]} with the same versions as here"
+    if n:
+        st.success(f"{connected}; {n} worker{'s'[: n != 1]} of one CPU can start now.")
+    else:
+        st.warning(f"{connected}, but no node has a free CPU: add nodes, or wait until a run ends.")
     rows = [{label: row[key] for key, label in COLUMNS.items()} for row in told["nodes"]]
     st.dataframe(rows, hide_index=True)
 

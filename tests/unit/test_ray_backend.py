@@ -12,7 +12,7 @@ from core.config.workers import WorkersConfig
 from core.errors import ClusterError, ConfigError
 from core.runs import requirements
 from core.workers.backend import workers_on
-from core.workers.ray_cluster import Cluster, differences
+from core.workers.ray_cluster import Cluster, differences, why_not
 from core.workers.ray_node import facts
 from core.workers.ray_shares import AHEAD, MOST_AHEAD, depth, share_out
 
@@ -89,6 +89,34 @@ def test_no_token_and_no_cluster_are_told_apart(without_token, monkeypatch):
     with pytest.raises(ClusterError, match=rf"no Ray cluster answers at 127.0.0.1:{port} \(.*refused\); check the address") as told:
         Cluster.connect(settings)
     assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "expected"),
+    [
+        ("h:1", RuntimeError("Invalid authentication token"), "the Ray cluster at h:1 refuses the token; use the one that its head was"),
+        (
+            "h:1",
+            RuntimeError("Version mismatch: The cluster was started with:\n  Ray: 2.1\n"),
+            "the Ray cluster at h:1 has other versions: Ver",
+        ),
+        (
+            "h:1",
+            RuntimeError("Can't find a raylet here"),
+            "this machine has not joined the Ray cluster at h:1; join it with: ray start --ad",
+        ),
+        (
+            "auto",
+            ConnectionError("Could not find any running Ray instance."),
+            "this machine has joined no Ray cluster (ConnectionError: Could",
+        ),
+        ("h:1", OSError("first\nlast"), "the Ray cluster at h:1 can't be used (OSError: last)"),
+    ],
+)
+def test_why_a_connection_failed_is_one_clear_line(address, error, expected):
+    told = why_not(address, error)
+    assert told.startswith(expected)
+    assert "\n" not in told
 
 
 def test_a_model_of_a_cluster_is_used_here_unless_a_cluster_is_named():
