@@ -26,6 +26,7 @@ from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
+from pages.views.buttons import button
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -284,8 +285,14 @@ with right, st.container(border=True):
         for problem_text in preflight(config, console.home):
             st.warning(forms.with_labels(problem_text[:1].upper() + problem_text[1:] + "."))
     if (
-        st.button(
-            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"
+        button(
+            "Start",
+            does="run.fork" if forked else "run.start",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=config is None or bool(problem),
+            key="start",
         )
         and config
     ):

@@ -12,6 +12,7 @@ from core.runs import baseline_run, shelf
 from core.runs.run_dir import all_runs, unlisted
 from core.runs.status import Status
 from pages.views import actions, controls, downloads, first_visit, tables, take_home
+from pages.views.buttons import button
 from pages.views.runs import rows, saved, several
 from pages.views.runs.choices import Choices, menu
 from pages.views.runs.lines import Listed, folded, ordered, wanted
@@ -71,7 +72,7 @@ def controls_row(runs: Sequence[Listed]) -> tuple[list[Listed], Choices, str]:
         with_trials = bool(st.session_state.get("trials")) or choices.group == "study"
         found = ordered(wanted(runs, text, choices.hides_finished, bool(st.session_state.get("archived")), with_trials), choices.sort)
         told = f"Train on the built-in logos: {first_visit.duration_of(console, 'quick')} on this machine."
-        if st.button("Quick run", icon=":material/play_arrow:", help=told):
+        if button("Quick run", does="run.start", icon=":material/play_arrow:", help=told):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         downloads.button(

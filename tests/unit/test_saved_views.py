@@ -104,7 +104,7 @@ def test_what_a_newer_version_saved_is_opened_as_far_as_it_is_known(visit, home)
 
 def test_each_person_who_signs_in_has_views_and_columns_of_their_own(visit, home, tmp_path):
     with asked_to_sign_in(home, tmp_path):
-            for role, name in ((Role.VIEWER, "of vera"), (Role.TRAINER, "of tom")):
+        for role, name in ((Role.VIEWER, "of vera"), (Role.TRAINER, "of tom")):
             page = visit("runs")
             page.user = claims_of(role)
             page.run()

@@ -17,6 +17,7 @@ from core.errors import DamagedFileError
 from core.files import set_aside, write_aside
 from core.runs.small_files import RunTable, SavedView, SavedViews, read
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.runs.choices import COLUMNS, Choices, kept_in
 from pages.views.runs.lines import GROUPS, SORTS
 from pages.views.shell import say
@@ -140,12 +141,12 @@ def menu(home: Path, shown: Choices, find: str) -> None:
         st.session_state[_NAME] = named if named in views else ""
     name = str(st.text_input("Name of this view", key=_NAME, max_chars=MAX_NAME, placeholder="such as: tonight, by gain")).strip()
     with st.container(horizontal=True):
-        st.button(
+        button(
             "Overwrite" if name in views else "Save view", key="view.save", icon=":material/bookmark_add:", disabled=not name,
             on_click=save, args=(name, file, table, find), help="Saves columns, order, grouping and what is looked for under this name.",
         )  # fmt: skip
         if named in views:
-            st.button("Delete view", key="view.delete", icon=":material/delete:", on_click=delete, args=(named, file))
+            button("Delete view", key="view.delete", icon=":material/delete:", on_click=delete, args=(named, file))
 
 
 def undo(home: Path) -> None:
@@ -154,7 +155,7 @@ def undo(home: Path) -> None:
     if gone is not None:
         with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo-view"):
             st.markdown(f"The view **{plain(gone.name)}** was deleted.", width="content")
-            st.button("Undo", icon=":material/undo:", key="undo.view", on_click=restore, args=(gone.name, kept_in(home) / VIEWS_FILE))
+            button("Undo", icon=":material/undo:", key="undo.view", on_click=restore, args=(gone.name, kept_in(home) / VIEWS_FILE))
             st.button("Dismiss", key="undo.dismiss.view", type="tertiary", on_click=_dismiss)
 
 
