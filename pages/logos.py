@@ -175,7 +175,7 @@ def features(found: Loaded) -> None:
     feature = st.selectbox("Feature", FEATURE_NAMES[:N_SIMPLE_FEATURES], index=0, key="feature", bind="query-params", width=260)
     data = table[["logo", "category", "split", str(feature)]].rename(columns={str(feature): "value"})
     chart_box.show(plots.spread(data, str(feature)), f"feature-{feature}", f"{feature} by category", data, can_pin=False)
-    st.dataframe(table, hide_index=True, height=320)
+    st.dataframe(table, hide_index=True, height=320, lazy=True)
     downloads.button("features.csv", lambda: export.to_csv(table), "features.csv", "text/csv", icon=":material/download:", key="csv")
 
 

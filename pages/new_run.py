@@ -111,7 +111,7 @@ def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, 
     return look_at_logos(path, n_per_category, seed, not may("run.start"))
 
 
-@st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
+@st.cache_data(max_entries=20, max_size="20MB", show_spinner="Checking the logos …", ttl=60)
 def look_at_logos(
     path: str, n_per_category: int, seed: int, is_closed: bool = False
 ) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:

@@ -67,7 +67,7 @@ MEDIANS: dict[str, Any] = {
 UNDO = "batch.undo"
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=200, max_size="200MB", show_spinner=False)
 def original(path: str, mtime: float, max_side: int) -> tuple[bytes, int, int]:
     """(PNG of the picture at work size, width, height)."""
     pixels = fit(read_picture(Path(path), None, svg_side=max_side), max_side)

@@ -40,7 +40,7 @@ CHOICES = (
 _AFTER = {BEST: "after", DEFAULTS: "VTracer's defaults", CLOSER: "closer match", SMALLER: "smaller"}
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
+@st.cache_data(max_entries=400, max_size="100MB", show_spinner=False)
 def traced_by_defaults(path: str, mtime: float, max_side: int) -> bytes:
     """What VTracer's defaults give, for batches that did not keep it."""
     return Picture(fit(read_picture(Path(path), None, svg_side=max_side), max_side)).by_defaults.trace.svg.encode()
