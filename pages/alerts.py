@@ -14,6 +14,7 @@ from core.reports.reporter import TRIGGER_OF
 from pages.server import kept_reports, start_document
 from pages.views import tables
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.live import health
 from pages.views.shell import begin, notices, path_of
 from pages.views.text import plain
@@ -44,7 +45,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         required=True,
     )
     text = st.text_input("Find", placeholder="run or text", key="find", bind="query-params", width=240)
-    if st.button("Mark all as read", icon=":material/done_all:", disabled=not n_new):
+    if button("Mark all as read", does="alerts.read", icon=":material/done_all:", disabled=not n_new):
         mark_all()
         st.rerun()
     st.page_link(path_of("settings"), label="Notification settings", icon=":material/send:")

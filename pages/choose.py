@@ -63,7 +63,7 @@ def pairs_of_run(run_id: str) -> list[Pair]:
     return [Pair(str(row.logo), str(row.category), str(row.digest), partial(make, row)) for row in rows.itertuples()]
 
 
-@st.cache_resource(max_entries=200, show_spinner=False)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def batch_picture(path: str, mtime_ns: int, max_side: int) -> Picture:
     return Picture(fit(read_picture(Path(path), None, svg_side=max_side), max_side))
 

@@ -18,6 +18,7 @@ from core.runs.event_types import StageEvaluation
 from core.runs.records import peek_config
 from pages.views import actions, chart_box, downloads, forms, gone, tables
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
@@ -160,9 +161,9 @@ def rules() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Save as", placeholder="name", key="keep_as", width=260)
-        st.button("Save", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
+        button("Save", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
         if kind == "file":
-            st.button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
+            button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
             st.page_link(path_of("new_run"), label="Train with it", icon=":material/play_arrow:", query_params={"curriculum": which})
     what_if(edited)
 

@@ -14,6 +14,7 @@ from core.runs.records import read_log_tail, read_parent
 from core.runs.rounds import known_runs
 from core.runs.status import Status, run_state
 from pages.views import actions, chart_box, gone, tables
+from pages.views.buttons import button
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.event_text import detail, text_of_decision
@@ -112,7 +113,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
                 hold,
                 ("Next stage", "advance", ":material/skip_next:"),
             ):
-                st.button(label, icon=icon, key=f"stage.{command}", on_click=actions.steer, args=(row.run, command))
+                button(label, icon=icon, key=f"stage.{command}", on_click=actions.steer, args=(row.run, command))
 
 
 def waiting(row: tables.RunRow) -> bool:

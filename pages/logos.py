@@ -22,6 +22,7 @@ from core.tracing.features import FEATURE_NAMES, N_SIMPLE_FEATURES, picture_feat
 from core.tracing.picture import encode_png
 from pages.views import chart_box, downloads
 from pages.views.access import acts
+from pages.views.buttons import button, locked
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
@@ -119,7 +120,13 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
                     key = f"label.{what}.{name}"
                     st.session_state[key] = current
                     st.segmented_control(
-                        what.capitalize(), options, key=key, required=True, on_change=relabel, args=(path, name, key, what)
+                        what.capitalize(),
+                        options,
+                        key=key,
+                        required=True,
+                        on_change=relabel,
+                        args=(path, name, key, what),
+                        **locked("logos.relabel"),
                     )
             else:
                 st.caption("To change categories, create your own set first, under Make a set.")
@@ -168,7 +175,7 @@ def features(found: Loaded) -> None:
     feature = st.selectbox("Feature", FEATURE_NAMES[:N_SIMPLE_FEATURES], index=0, key="feature", bind="query-params", width=260)
     data = table[["logo", "category", "split", str(feature)]].rename(columns={str(feature): "value"})
     chart_box.show(plots.spread(data, str(feature)), f"feature-{feature}", f"{feature} by category", data, can_pin=False)
-    st.dataframe(table, hide_index=True, height=320)
+    st.dataframe(table, hide_index=True, height=320, lazy=True)
     downloads.button("features.csv", lambda: export.to_csv(table), "features.csv", "text/csv", icon=":material/download:", key="csv")
 
 
@@ -268,13 +275,18 @@ def maker(path: str) -> None:
                 accept_multiple_files=True,
                 key=uploader_key("set.files"),
             )
-            if st.button(
-                "Add to set", type="primary", icon=":material/add_photo_alternate:", key="set.add", disabled=not (files and name.strip())
+            if button(
+                "Add to set",
+                does="logos.add",
+                type="primary",
+                icon=":material/add_photo_alternate:",
+                key="set.add",
+                disabled=not (files and name.strip()),
             ):
                 made(name, lambda: add(name.strip(), files), "Added to")
             if own:
                 sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
-                if st.button("Delete", icon=":material/delete:", key="set.delete", disabled=not sure):
+                if button("Delete", does="logos.delete", icon=":material/delete:", key="set.delete", disabled=not sure):
                     delete_set(path)
         with cells.cell():
             st.subheader("Procedural")
@@ -290,7 +302,7 @@ def maker(path: str) -> None:
                             alt=f"A {category} logo",
                         )
                         st.caption(category)
-            if st.button("Create set", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
+            if button("Create set", does="logos.add", icon=":material/auto_awesome:", key="made.go", disabled=not called.strip()):
                 with st.spinner(f"Drawing {4 * n} logos …"):
                     made(called, lambda: sets.make_procedural(console.home, called.strip(), seed, n), "Made")
 

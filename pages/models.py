@@ -19,6 +19,7 @@ from core.packaging import folder
 from core.paths import HOME_VARIABLE, PROJECT, program
 from pages.views import downloads
 from pages.views.access import acts
+from pages.views.buttons import button, locked, submit_button
 from pages.views.links import choose
 from pages.views.run_choice import offered
 from pages.views.shell import begin, path_of, say, show_toasts
@@ -107,7 +108,7 @@ def register_form() -> None:
                 "Name", placeholder="as in the run's settings", max_chars=60, help="Registered as the next version of this name."
             )
             note = st.text_input("Note", max_chars=400, placeholder="Optional")
-            if st.form_submit_button("Register", icon=":material/add:"):
+            if submit_button("Register", does="model.register", icon=":material/add:"):
                 with st.spinner("Registering the model …"):
                     register(str(run_id), name.strip(), note)
 
@@ -180,14 +181,14 @@ def more(entry: Entry) -> None:
     origin(entry)
     if entry.record is not None:
         key = f"note.{entry.model_id}"
-        st.text_area("Note", entry.record.note, key=key, on_change=annotate, args=(entry, key), max_chars=2000)
+        st.text_area("Note", entry.record.note, key=key, on_change=annotate, args=(entry, key), max_chars=2000, **locked("model.note"))
     with st.container(horizontal=True):
-        st.button(
+        button(
             "Make default", key=f"promote.{entry.model_id}", on_click=promote, args=(entry,), icon=":material/verified:",
             disabled=entry.is_default or (bool(entry.problem) and not entry.is_shipped), help="Optimize and the command line will use it unless another model is chosen.",
         )  # fmt: skip
         if not entry.is_shipped:
-            st.button(
+            button(
                 "Delete", key=f"delete.{entry.model_id}", on_click=delete, args=(entry,), icon=":material/delete:", disabled=entry.is_default,
                 help="Make another model the default first." if entry.is_default else "You can restore it within a week.",
             )  # fmt: skip
@@ -198,7 +199,7 @@ def undo() -> None:
     if model_id:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"**{model_id}** was deleted.")
-            st.button("Undo", icon=":material/undo:", key="models.undo.button", on_click=restore, args=(model_id,))
+            button("Undo", icon=":material/undo:", key="models.undo.button", on_click=restore, args=(model_id,))
 
 
 def deleted() -> None:
@@ -209,7 +210,7 @@ def deleted() -> None:
             for entry in found[:20]:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(entry.model_id)
-                    st.button("Restore", key=f"back.{entry.model_id}", on_click=restore, args=(entry.model_id,), type="tertiary")
+                    button("Restore", key=f"back.{entry.model_id}", on_click=restore, args=(entry.model_id,), type="tertiary")
 
 
 def comparison() -> None:

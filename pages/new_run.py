@@ -26,6 +26,7 @@ from core.scheduling import queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
+from pages.views.buttons import button
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -110,7 +111,7 @@ def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, 
     return look_at_logos(path, n_per_category, seed, not may("run.start"))
 
 
-@st.cache_data(max_entries=20, show_spinner="Checking the logos …", ttl=60)
+@st.cache_data(max_entries=20, max_size="20MB", show_spinner="Checking the logos …", ttl=60)
 def look_at_logos(
     path: str, n_per_category: int, seed: int, is_closed: bool = False
 ) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:
@@ -284,8 +285,14 @@ with right, st.container(border=True):
         for problem_text in preflight(config, console.home):
             st.warning(forms.with_labels(problem_text[:1].upper() + problem_text[1:] + "."))
     if (
-        st.button(
-            "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=config is None or bool(problem), key="start"
+        button(
+            "Start",
+            does="run.fork" if forked else "run.start",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=config is None or bool(problem),
+            key="start",
         )
         and config
     ):

@@ -21,6 +21,7 @@ from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.palette import MOST_COLOURS, palette_of
 from pages.views import batch_result
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, show_toasts
@@ -163,7 +164,7 @@ def working(which: Batch) -> None:
     ready = min(_STARTING, _PER_S * (1 + began_s(which)))  # the model and the pictures are being read
     share = max(ready, _STARTING + (1 - _STARTING) * done) if done else ready
     st.progress(min(share, 1.0), text=f"{now.what[:1].upper()}{now.what[1:]}: {min(share, 1.0):.0%}{left_text}")
-    st.button("Cancel", icon=":material/close:", key="cancel", on_click=batch_result.cancel, args=(which,))
+    button("Cancel", icon=":material/close:", key="cancel", on_click=batch_result.cancel, args=(which,))
 
 
 shown = next((b for b in batches if b.batch_id == asked_for), None)
@@ -179,18 +180,20 @@ opened = st.expander(
 with opened:
     files, request = form()
 with st.container(horizontal=True, vertical_alignment="center"):
-    if st.button("Optimize", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
+    if button("Optimize", does="batch.start", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
         begin_batch(lambda: batch.start(console.home, contents(files), request), files)
     is_other = shown is not None and shown.status() is not BatchStatus.WORKING and request != shown.request()
     if (
         shown is not None
         and is_other
         and not files
-        and st.button("Optimize again", icon=":material/replay:", key="again", help="The same pictures with the settings above.")
+        and button(
+            "Optimize again", does="batch.start", icon=":material/replay:", key="again", help="The same pictures with the settings above."
+        )
     ):
         before = shown
         begin_batch(lambda: batch.again(console.home, before, request))
-    if not files and st.button(f"Try {N_SAMPLES} sample logos", icon=":material/category:", key="samples"):
+    if not files and button(f"Try {N_SAMPLES} sample logos", does="batch.start", icon=":material/category:", key="samples"):
         begin_batch(lambda: batch.start(console.home, list(sample_logos()), request))
 if shown is None:
     st.info("Drop pictures above, then press Optimize. No training needed, and nothing leaves this machine.", icon=":material/upload:")

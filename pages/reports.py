@@ -15,6 +15,7 @@ from core.studies.study import all_studies
 from pages.server import kept_reports, start_document
 from pages.views import actions, chart_box, downloads, tables
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.links import choose
 from pages.views.reports import across, kinds
 from pages.views.reports.document import to_html
@@ -89,7 +90,7 @@ def form() -> None:
         with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
         fitting = [name for name in fitting if name != "curriculum" or with_stages]
         kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=220)
-        if st.button("Make report", type="primary", icon=":material/summarize:", disabled=not chosen):
+        if button("Make report", does="report.make", type="primary", icon=":material/summarize:", disabled=not chosen):
             with st.spinner("Making the report …"):
                 make(chosen, kind)
 
@@ -101,8 +102,9 @@ def study_form() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown = {study_id: f"{study.name()} · {study_id[:13]}" for study_id, study in studies.items()}
         chosen = choose("Study", list(studies), "study", show=lambda study_id: shown[study_id], width=420)
-        if st.button(
+        if button(
             "Make study report",
+            does="report.make",
             icon=":material/manage_search:",
             help="What was searched, which trials are best, and which settings matter.",
         ):
@@ -138,7 +140,7 @@ def buttons(report: Report) -> None:
     else:
         has_browser = pdf.find_browser() is not None
         help_text = "Takes a few seconds." if has_browser else f"Not available: {pdf.missing()}."
-        st.button(
+        button(
             "Make PDF", key=f"print.{report.name}", on_click=print_it, args=(report,), icon=":material/picture_as_pdf:",
             disabled=not has_browser, help=help_text,
         )  # fmt: skip
@@ -153,7 +155,7 @@ def buttons(report: Report) -> None:
         )
     elif len(report.about.runs) == 1 and there:
         st.page_link(path_of("live"), label="Run", icon=":material/monitoring:", query_params={"run": there[0]}, width="content")
-    st.button(
+    button(
         "Delete", key=f"delete.{report.name}", on_click=delete, args=(report,), icon=":material/delete:", type="tertiary",
         help="You can restore it within a week.",
     )  # fmt: skip
@@ -165,7 +167,7 @@ def undo() -> None:
     if done:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"**{plain(done[1])}** was deleted.")
-            st.button("Undo", icon=":material/undo:", key="undo.report", on_click=restore, args=(done[0],))
+            button("Undo", icon=":material/undo:", key="undo.report", on_click=restore, args=(done[0],))
 
 
 def deleted() -> None:
@@ -176,7 +178,7 @@ def deleted() -> None:
             for report in gone[:20]:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(f"{plain(report.about.title)} · {report.name}")
-                    st.button("Restore", key=f"back.{report.name}", on_click=restore, args=(report.name,), type="tertiary")
+                    button("Restore", key=f"back.{report.name}", on_click=restore, args=(report.name,), type="tertiary")
 
 
 def automatic() -> None:

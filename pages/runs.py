@@ -12,7 +12,8 @@ from core.runs import baseline_run, shelf
 from core.runs.run_dir import all_runs, unlisted
 from core.runs.status import Status
 from pages.views import actions, controls, downloads, first_visit, tables, take_home
-from pages.views.runs import rows, several
+from pages.views.buttons import button
+from pages.views.runs import rows, saved, several
 from pages.views.runs.choices import Choices, menu
 from pages.views.runs.lines import Listed, folded, ordered, wanted
 from pages.views.shell import begin, path_of, redraw_when, show_toasts
@@ -63,13 +64,15 @@ def studies(runs: Sequence[Listed]) -> None:
 
 def controls_row(runs: Sequence[Listed]) -> tuple[list[Listed], Choices, str]:
     """What is looked for and how, and what begins something new; returns what is to be listed, in its order."""
+    saved.undo(console.home)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        saved.choice(console.home)
         text = st.text_input("Find", placeholder="Name, tag, note or status", key="find", bind="query-params", width=260)
-        choices = menu(console.home)
+        choices = menu(console.home, lambda now: saved.menu(console.home, now, text))
         with_trials = bool(st.session_state.get("trials")) or choices.group == "study"
         found = ordered(wanted(runs, text, choices.hides_finished, bool(st.session_state.get("archived")), with_trials), choices.sort)
         told = f"Train on the built-in logos: {first_visit.duration_of(console, 'quick')} on this machine."
-        if st.button("Quick run", icon=":material/play_arrow:", help=told):
+        if button("Quick run", does="run.start", icon=":material/play_arrow:", help=told):
             actions.start_preset(console, "quick")
         st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")
         downloads.button(

@@ -17,6 +17,7 @@ from core.studies.storage import TrialRow, read_trials
 from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
 from pages.views import downloads, study_charts, study_form
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.chart_box import redraw_if_asked
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
@@ -72,7 +73,10 @@ def new_study() -> None:
                 with st.container(width="stretch", gap="xxsmall"):
                     st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
                     st.caption("Each trial is a run: it is queued, can be watched live, and remains available for comparison.")
-            if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=wanted is None, key="start") and wanted:
+            if (
+                button("Start", does="study.start", type="primary", icon=":material/play_arrow:", disabled=wanted is None, key="start")
+                and wanted
+            ):
                 start(*wanted)
             if wanted is not None:
                 text = f"config: {st.session_state.get('study.config', 'recommended')}\n{study_yaml(wanted[0])}"
@@ -163,17 +167,17 @@ def _figure(name: str, value: float) -> str:
 def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
     """Stop, or go on; delete."""
     if status is StudyStatus.RUNNING:
-        st.button(
+        button(
             "Stop", key="stop", icon=":material/stop:", on_click=stop, args=(found,),
             disabled=found.is_stop_wanted(), help="Live trials keep every step so far and resume there when the study continues.",
         )  # fmt: skip
         return
     with st.popover("Continue", icon=":material/play_arrow:"):
         st.number_input("Total trials", value=config.n_trials, step=1, min_value=1, key="more.trials")
-        st.button("Continue", key="continue", type="primary", on_click=go_on, args=(found, config))
+        button("Continue", key="continue", type="primary", on_click=go_on, args=(found, config))
     with st.popover("Delete", icon=":material/delete:"):
         st.caption("The study is deleted for good; the runs of its trials stay.")
-        st.button("Delete the study", key="delete", on_click=delete, args=(found,))
+        button("Delete the study", key="delete", on_click=delete, args=(found,))
 
 
 def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
@@ -185,13 +189,13 @@ def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) ->
     with st.container(horizontal=True, vertical_alignment="bottom"):
         number = choose("Trial", list(candidates), "trial", show=lambda n: label(config, candidates[n]), width=300)
         trial = candidates[number]
-        st.button(
+        button(
             "Train with the full budget", key="train", type="primary", icon=":material/fitness_center:", on_click=train, args=(found, trial),
             help=f"Queues a run with its settings and {found.base().total_timesteps:,} steps.",
         )  # fmt: skip
         with st.popover("Save as preset", icon=":material/bookmark_add:"):
             st.text_input("Preset name", f"tuned-{trial.number}", key="preset.name", max_chars=40)
-            st.button("Save", key="preset.keep", on_click=keep, args=(found, trial))
+            button("Save", key="preset.keep", on_click=keep, args=(found, trial))
         run = found.run_of(trial.number)
         if run.exists():
             st.page_link(path_of("live"), label="Run", icon=":material/monitoring:", query_params={"run": run.run_id})

@@ -131,7 +131,7 @@ def trail() -> None:
             st.warning(f"{found.n_bad} lines of {audit.FILE} can't be read and are left out.")
         rows = [entry.as_dict() | {"ts": datetime.fromtimestamp(entry.ts)} for entry in found.entries]
         when = st.column_config.DatetimeColumn("when", format="MMM DD, HH:mm:ss")
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=300, column_config={"ts": when})
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=300, column_config={"ts": when}, lazy=True)
         st.caption(f"The last {N_ACTIONS} actions. All of them: `{program()} audit`.")
 
 

@@ -24,6 +24,7 @@ from core.tracing.picture import Picture, fit
 from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.links import choose
 from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for, say
@@ -246,7 +247,7 @@ with stage:
         favourite = Favourite(
             called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain
         )
-        st.button(
+        button(
             "Save",
             icon=":material/star:",
             key="bench.keep",
@@ -257,7 +258,7 @@ with stage:
     for k, f in enumerate(kept):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(f.name)}** · gain {f.gain:+.3f}")
-            st.button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
+            button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):
             inspect.palette(stats)

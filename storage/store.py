@@ -25,11 +25,10 @@ import pandas as pd
 import pyarrow as pa
 
 from core.errors import StoreError
-from core.runs.event_fields import OLDEST_VERSION, columns_of, old_name
-from core.runs.event_types import EVENT_VERSION, Metrics, Record
-from core.runs.events import LIMITS
-from core.tracing.params import N_OLD_PARAMS, SPECS
-from storage.schema import EVENT_TABLES, KEYS, RECORD_TABLES, TABLES, prepare, quoted
+from core.runs.event_fields import OLDEST_VERSION
+from core.runs.event_types import EVENT_VERSION, Metrics
+from storage.schema import RECORD_TABLES, TABLES, prepare
+from storage.statements import IN_RANGE, LINE, METRICS, OTHERS, OWN_TABLE, insert_statement
 
 log = logging.getLogger("tracewright")
 CLOSE_PATIENCE_S = 5.0
@@ -39,69 +38,6 @@ _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
 _PROBE_BYTES = 1_000_000
 Parameters = list[Any] | dict[str, Any]
-LINE_TYPES = {"v": "INTEGER", "seq": "BIGINT", "attempt": "INTEGER", "ts": "DOUBLE", "kind": "VARCHAR", "step": "BIGINT", "data": "JSON"}
-
-
-def _struct(types: dict[str, str]) -> str:
-    return "{" + ", ".join(f'"{key}": {_json_type(kind)}' for key, kind in types.items()) + "}"
-
-
-def _json_type(kind: str) -> str:
-    return f'["{kind[:-2]}"]' if kind.endswith("[]") else f'"{kind}"'
-
-
-_LINE = _struct(LINE_TYPES)
-_IN_RANGE = " AND ".join(f"e.{name} >= 0 AND e.{name} < {limit:.0f}" for name, limit in LIMITS.items())
-
-
-def literal(value: object) -> str:
-    """A default as SQL."""
-    return f"'{str(value).replace(chr(39), chr(39) * 2)}'" if isinstance(value, str) else str(value).lower()
-
-
-def _param(values: str, place: int) -> str:
-    """A parameter of a list as SQL; those that versions before did not have keep VTracer's defaults where only the first ones stand."""
-    older = f", CASE WHEN len({values}) = {N_OLD_PARAMS} THEN {SPECS[place - 1].default} END" if place > N_OLD_PARAMS else ""
-    return f"coalesce({values}[{place}]{older})"
-
-
-def _insert_statement(table: str, record: type[Record], version: int) -> str:
-    """Takes the events of a kind, as one version wrote them, from ``batch`` into their table; columns by name."""
-    read: dict[str, str] = {}  # of the JSON object: {key: type}
-    values: dict[str, str] = {}  # {column of the table: expression}
-    needed: list[str] = ["true"]  # without these an event is none: a whole number, text or switch that is missing or of another type
-    for column in columns_of(record):
-        if column.shape == "params":
-            key = old_name(record.kind, column.name, version)
-            read[key] = f"{column.sql}[]"
-            values |= {spec.name: _param(f"d.{quoted(key)}", place) for place, spec in enumerate(SPECS, start=1)}
-            continue
-        for name in column.columns:
-            key = old_name(record.kind, name, version)
-            read[key] = column.sql
-            values[name] = f"d.{quoted(key)}"
-            if column.is_whole and column.is_required:
-                needed.append(f"{values[name]} IS NOT NULL")
-            elif column.is_whole:
-                values[name] = f"coalesce({values[name]}, {literal(column.default)})"
-    names = ", ".join(quoted(name) for name in [*KEYS, *values])
-    return (
-        f"INSERT INTO {table}({names}) WITH parsed AS MATERIALIZED (SELECT *, json_transform(data, '{_struct(read)}') AS d FROM batch "
-        f"WHERE kind = '{record.kind}' AND v = {version}) SELECT {_HEAD}, {', '.join(values.values())} FROM parsed WHERE {' AND '.join(needed)}"
-    )
-
-
-_HEAD = "run, attempt, seq, ts, step"
-_METRICS = (
-    f"INSERT INTO metrics({', '.join(EVENT_TABLES['metrics'])}) SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
-    "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')"
-)
-_OWN_TABLE = (Metrics.kind, *(record.kind for record in RECORD_TABLES.values()))
-_OTHERS = (
-    f"INSERT INTO events({', '.join(EVENT_TABLES['events'])}) SELECT {_HEAD}, kind, v, data FROM batch "
-    f"WHERE kind NOT IN ({', '.join(repr(kind) for kind in _OWN_TABLE)})"
-)
-
 
 _ADVANCE = (
     "UPDATE sources SET read_bytes = b.read_bytes, n_events = n_events + b.events, n_bad = n_bad + b.bad, n_newer = n_newer + b.newer, "
@@ -294,9 +230,9 @@ class Store:
         cursor.execute(
             # Materialised, or every condition parses each line again
             "CREATE OR REPLACE TEMP TABLE batch AS WITH parsed AS MATERIALIZED (SELECT run, json_transform(line, "
-            f"'{_LINE}') AS e FROM lines WHERE json_valid(line)) "
+            f"'{LINE}') AS e FROM lines WHERE json_valid(line)) "
             f"SELECT run, e.* REPLACE (coalesce(e.v, {EVENT_VERSION}) AS v) FROM parsed "
-            f"WHERE e.kind IS NOT NULL AND starts_with(e.data, '{{') AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION} AND {_IN_RANGE}"
+            f"WHERE e.kind IS NOT NULL AND starts_with(e.data, '{{') AND coalesce(e.v, {EVENT_VERSION}) >= {OLDEST_VERSION} AND {IN_RANGE}"
         )
         cursor.unregister("lines")
         newer = dict(cursor.execute("SELECT run, count(*) FROM batch WHERE v > ? GROUP BY run", [EVENT_VERSION]).fetchall())
@@ -306,12 +242,12 @@ class Store:
         kinds = cursor.execute("SELECT DISTINCT kind, v FROM batch").fetchall()
         for name, record in RECORD_TABLES.items():
             for version in sorted({int(v) for kind, v in kinds if kind == record.kind}):
-                cursor.execute(_insert_statement(name, record, version))
+                cursor.execute(insert_statement(name, record, version))
         names = {kind for kind, _ in kinds}
         if Metrics.kind in names:
-            cursor.execute(_METRICS)
-        if names - set(_OWN_TABLE):
-            cursor.execute(_OTHERS)
+            cursor.execute(METRICS)
+        if names - set(OWN_TABLE):
+            cursor.execute(OTHERS)
         if "attempt_started" in names:
             cursor.execute(
                 "INSERT INTO attempts(run, attempt, started_ts, last_ts, from_step) "

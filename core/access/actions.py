@@ -19,7 +19,11 @@ class Action:
     role: Role
 
 
-_VIEWER = {"export.prepare": "Prepare an export of runs for download"}
+_VIEWER = {
+    "export.prepare": "Prepare an export of runs for download",
+    "view.save": "Save a view of the list of runs",
+    "view.delete": "Delete a saved view of the list of runs",
+}
 _TRAINER = {
     "run.start": "Start a run",
     "run.fork": "Fork a run",

@@ -140,6 +140,22 @@ class RunTable:
 
 
 @dataclass(frozen=True)
+class SavedView:
+    """A way to look at the list of runs, under a name that a person gave it. ``find``: the text that is looked for."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    table: RunTable
+    find: Annotated[str, Field(max_length=400)] = ""
+
+
+@dataclass(frozen=True)
+class SavedViews:
+    """All of them."""
+
+    views: Annotated[list[SavedView], Field(max_length=1000)]
+
+
+@dataclass(frozen=True)
 class Moment:
     """When something was last done: when the user asked the run to stop, or read the alerts."""
 

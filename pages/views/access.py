@@ -52,6 +52,7 @@ def acts(name: str, is_drawn: bool = False) -> Callable[[Callable[P, None]], Cal
             else:
                 say(plain(problem), ":material/lock:")
 
+        held.action = name  # type: ignore[attr-defined] # pages/views/buttons.py switches buttons off by it
         return held
 
     return wrap

@@ -19,6 +19,7 @@ from core.scheduling import local, queue
 from pages.server.service import Console
 from pages.views import downloads
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.reports import kinds
 from pages.views.reports.document import to_html
 from pages.views.shell import path_of, say
@@ -92,7 +93,7 @@ def invite(console: Console, text: str) -> None:
     """Explain why a page is empty and offer the button that fills it. Ends the page."""
     st.info(text)
     with st.container(horizontal=True):
-        if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
+        if button("Start the quick run", does="run.start", type="primary", icon=":material/play_arrow:"):
             start_preset(console, "quick")
         st.page_link(path_of("runs"), label="All runs")
     st.stop()

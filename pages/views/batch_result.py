@@ -20,6 +20,7 @@ from core.tracing.params import DEFAULTS, NAMES
 from core.tracing.picture import Picture, decode_png, fit
 from pages.views import contact_sheet, downloads
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
 from pages.views.intake import show_intake
@@ -66,7 +67,7 @@ MEDIANS: dict[str, Any] = {
 UNDO = "batch.undo"
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=200, max_size="200MB", show_spinner=False)
 def original(path: str, mtime: float, max_side: int) -> tuple[bytes, int, int]:
     """(PNG of the picture at work size, width, height)."""
     pixels = fit(read_picture(Path(path), None, svg_side=max_side), max_side)
@@ -151,7 +152,7 @@ def to_take(which: Batch, items: Sequence[Item]) -> None:
 
 
 def delete_button(which: Batch) -> None:
-    st.button(
+    button(
         "Delete", icon=":material/delete:", key="delete", on_click=delete, args=(which,), help="You can restore it within a week.",
     )  # fmt: skip
 
@@ -180,7 +181,7 @@ def undo(folder: Path) -> None:
     if batch_id:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"Batch **{plain(batch_id)}** was deleted.")
-            st.button("Undo", icon=":material/undo:", key="undo.button", on_click=_restore, args=(folder, batch_id))
+            button("Undo", icon=":material/undo:", key="undo.button", on_click=_restore, args=(folder, batch_id))
 
 
 @acts("batch.restore")

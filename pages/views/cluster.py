@@ -10,6 +10,7 @@ import streamlit as st
 from core.paths import how_to_install
 from core.scheduling.probe import ask
 from pages.views.access import acts
+from pages.views.buttons import submit_button
 from pages.views.text import plain
 
 COLUMNS = {
@@ -56,7 +57,7 @@ def panel() -> None:
                 help="HOST:PORT of the cluster's head, or auto for the cluster that this machine has joined. The token is read from"
                 " RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
             )
-            if st.form_submit_button("Test connection", icon=":material/network_check:"):
+            if submit_button("Test connection", does="cluster.test", icon=":material/network_check:"):
                 test(address.strip() or "auto")
         if "cluster.told" in st.session_state:
             show(st.session_state["cluster.told"])

@@ -22,6 +22,7 @@ from core.scheduling.batch import Batch
 from core.scheduling.review import BEST, CLOSER, DEFAULTS, SMALLER, Item
 from core.tracing.picture import Picture, fit
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import sheet
 from pages.views.shell import say
@@ -39,7 +40,7 @@ CHOICES = (
 _AFTER = {BEST: "after", DEFAULTS: "VTracer's defaults", CLOSER: "closer match", SMALLER: "smaller"}
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
+@st.cache_data(max_entries=400, max_size="100MB", show_spinner=False)
 def traced_by_defaults(path: str, mtime: float, max_side: int) -> bytes:
     """What VTracer's defaults give, for batches that did not keep it."""
     return Picture(fit(read_picture(Path(path), None, svg_side=max_side), max_side)).by_defaults.trace.svg.encode()
@@ -101,7 +102,7 @@ def draw(batch: Batch, items: Sequence[Item]) -> None:
         wanted = filtered(items, str(which))
         undecided = [item for item in wanted if not item.choice]
         label = f"Accept all {len(undecided)}" if len(undecided) == len(items) else f"Accept the other {len(undecided)}"
-        st.button(
+        button(
             label, icon=":material/done_all:", key="accept", disabled=not undecided, on_click=choose, args=(batch, {i.name: BEST for i in undecided}),
             help="Accepts the results shown that you have not decided on.",
         )  # fmt: skip

@@ -10,6 +10,7 @@ from core.runs.status import Status
 from core.scheduling import local, queue
 from pages.server.service import Console
 from pages.views import actions, tables
+from pages.views.buttons import button
 from pages.views.shell import path_of
 from pages.views.text import plain
 
@@ -35,15 +36,15 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
     run, status = row.run, row.state.status
     if status.is_live:
         if status is Status.PAUSED:
-            st.button("Continue", key=f"{key}continue", on_click=actions.proceed, args=(run,), icon=":material/play_arrow:", type="primary")
+            button("Continue", key=f"{key}continue", on_click=actions.proceed, args=(run,), icon=":material/play_arrow:", type="primary")
         elif is_large:
             pause(row, key)
         left = local.kill_in_s(run)
         if left is None:
-            st.button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=STOP_HELP)
+            button("Stop", key=f"{key}stop", on_click=actions.stop, args=(run,), icon=":material/stop:", help=STOP_HELP)
         else:
             label = f"Kill in {left:.0f} s" if left > 0 else "Kill"
-            st.button(
+            button(
                 label,
                 key=f"{key}stop",
                 on_click=actions.stop,
@@ -53,12 +54,12 @@ def buttons(console: Console, row: tables.RunRow, key: str, is_large: bool = Fal
                 help=kill_help(n_lost),
             )
     elif status is Status.QUEUED:
-        st.button(
+        button(
             "Cancel", key=f"{key}cancel", on_click=actions.cancel, args=(run,), icon=":material/close:", help="Remove it from the queue."
         )
     elif status.can_resume:
         label = "Resume" if run.events_file.exists() else "Start"
-        st.button(
+        button(
             label, key=f"{key}resume", on_click=actions.resume, args=(console, run), icon=":material/play_arrow:",
             type="primary" if is_large else "secondary",
         )  # fmt: skip
@@ -68,7 +69,7 @@ def pause(row: tables.RunRow, key: str) -> None:
     """Only where it is not asked for already."""
     if row.state.status is Status.RUNNING and not is_pause_wanted(row.run):
         help_text = "Pauses after the current step; the run keeps its memory and cores."
-        st.button("Pause", key=f"{key}pause", on_click=actions.pause, args=(row.run,), icon=":material/pause:", help=help_text)
+        button("Pause", key=f"{key}pause", on_click=actions.pause, args=(row.run,), icon=":material/pause:", help=help_text)
 
 
 def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
@@ -79,7 +80,7 @@ def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
     name = st.selectbox("Checkpoint", names, format_func=checkpoint_name, key=f"{key}checkpoint")
     with st.container(horizontal=True):
         if row.state.status.can_resume:
-            st.button(
+            button(
                 "Resume from here", key=f"{key}resume_from", on_click=actions.resume, args=(console, row.run, name), icon=":material/play_arrow:",
                 help="Continues from this checkpoint; later steps are repeated.",
             )  # fmt: skip
@@ -101,7 +102,7 @@ def queue_list(console: Console, names: dict[str, str]) -> int:
                 _move(console, run, "first", ":material/vertical_align_top:", "Run next", place == 0)
                 _move(console, run, "up", ":material/arrow_upward:", "Earlier", place == 0)
                 _move(console, run, "down", ":material/arrow_downward:", "Later", place == len(waiting) - 1)
-                st.button(
+                button(
                     "",
                     key=f"queue.cancel.{run.run_id}",
                     on_click=actions.cancel,
@@ -113,7 +114,7 @@ def queue_list(console: Console, names: dict[str, str]) -> int:
 
 
 def _move(console: Console, run: RunDir, place: queue.Place, icon: str, help_text: str, is_there: bool) -> None:
-    st.button(
+    button(
         "",
         key=f"queue.{place}.{run.run_id}",
         on_click=actions.move,

@@ -18,6 +18,7 @@ from core.scheduling import batch
 from pages.server.service import Console
 from pages.views import actions, take_home
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.charts.svg import Side, svg_url
 from pages.views.components.mount import before_after
 from pages.views.shell import path_of
@@ -66,7 +67,7 @@ def first_visit(console: Console) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Optimize my logos", type="primary", icon=":material/auto_fix_high:", key="first.optimize"):
                 st.switch_page(path_of("optimize"))
-            if st.button(f"Try {N_SAMPLES} sample logos", icon=":material/category:", key="first.samples"):
+            if button(f"Try {N_SAMPLES} sample logos", does="batch.start", icon=":material/category:", key="first.samples"):
                 try_samples(console)
     with grid.cell(), st.container(border=True, height="stretch", key="card-train"):
         st.subheader("I train models")
@@ -75,7 +76,7 @@ def first_visit(console: Console) -> None:
             "Watch its reward rise, then compare its SVGs."
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Start the quick run", type="primary", icon=":material/play_arrow:"):
+            if button("Start the quick run", does="run.start", type="primary", icon=":material/play_arrow:"):
                 actions.start_preset(console, "quick")
             if st.button("Set up your own run", icon=":material/tune:", key="first.new"):
                 st.switch_page(path_of("new_run"))

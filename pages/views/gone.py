@@ -9,6 +9,7 @@ import streamlit as st
 from core.runs import trash
 from pages.server.service import Console
 from pages.views import actions, tables
+from pages.views.buttons import button
 from pages.views.shell import path_of, redraw_when
 from pages.views.text import plain
 
@@ -24,7 +25,7 @@ def tell_deleted(console: Console, wanted: Sequence[str]) -> None:
                 width="content",
             )
             ids = [run.run_id for run in found]
-            st.button("Undo", icon=":material/undo:", key="gone.undo", on_click=actions.restore, args=(console, ids))
+            button("Undo", does="run.restore", icon=":material/undo:", key="gone.undo", on_click=actions.restore, args=(console, ids))
 
 
 def stop_if_deleted(console: Console, wanted: str | None) -> None:
@@ -37,7 +38,15 @@ def stop_if_deleted(console: Console, wanted: str | None) -> None:
         return
     st.warning(f"**{plain(tables.display_name(found))}** was deleted. You can restore it within a week.", icon=":material/delete:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Undo", type="primary", icon=":material/undo:", key="gone.undo", on_click=actions.restore, args=(console, found.run_id))
+        button(
+            "Undo",
+            does="run.restore",
+            type="primary",
+            icon=":material/undo:",
+            key="gone.undo",
+            on_click=actions.restore,
+            args=(console, found.run_id),
+        )
         st.page_link(path_of("runs"), label="All runs", icon=":material/list:", width="content")
     redraw_when(lambda: (console.home / found.run_id).exists())
     st.stop()

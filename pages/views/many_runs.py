@@ -58,6 +58,7 @@ def seeds_section(console: Console, groups: Sequence[SeedGroup], names: dict[str
         ],
         hide_index=True,
         placeholder="–",
+        lazy=True,
         column_config={
             "n_seeds": gain_of("%d", "seeds"),
             "iqm": gain_of(
@@ -134,6 +135,7 @@ def efficiency_section(console: Console, groups: Sequence[SeedGroup], names: dic
         ],
         hide_index=True,
         placeholder="–",
+        lazy=True,
         column_config={
             "conversions_per_s": gain_of("%.1f", "conversions/s", "Over the whole training, including evaluations and preparation."),
             "conversions": gain_of("localized"),
@@ -170,6 +172,7 @@ def importance_section(console: Console, runs: Sequence[RunDir]) -> None:
         ],
         hide_index=True,
         placeholder="–",
+        lazy=True,
         column_config={
             "explained": gain_of(
                 "%.0f %%", "explains", "Share of the variance in gain, beyond the settings above and corrected for chance."

@@ -70,7 +70,7 @@ def settings(view: StudyView) -> None:
         _contour(view)
 
 
-@st.cache_data(max_entries=40, show_spinner="Computing importance …")
+@st.cache_data(max_entries=40, max_size="20MB", show_spinner="Computing importance …")
 def _shares(path: str, _study: StudyDir, _config: StudyConfig, method: str, place: int, _n_finished: int) -> dict[str, float] | str:
     """Kept by the number of trials that had ended (``_n_finished`` is part of ``path``): it takes a moment."""
     try:
@@ -174,7 +174,7 @@ def trials(view: StudyView, names: dict[str, str]) -> None:
         "run": st.column_config.LinkColumn("run", display_text="open", width=70),
         "reason": st.column_config.TextColumn("outcome", width=260),
     }
-    st.dataframe(shown, hide_index=True, placeholder="–", height=min(38 + 35 * len(shown), 460), column_config=columns)
+    st.dataframe(shown, hide_index=True, placeholder="–", height=min(38 + 35 * len(shown), 460), column_config=columns, lazy=True)
     downloads.button(
         "trials.csv", lambda: export.to_csv(frame), f"{view.study.study_id}-trials.csv", "text/csv", icon=":material/download:",
         key="csv.trials",

@@ -23,6 +23,7 @@ from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import downloads, tables
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.intake import drop_uploads, uploader_key
 from pages.views.links import drop_parameters
 from pages.views.run_choice import choose_runs
@@ -196,7 +197,7 @@ def _import(console: Console) -> None:
         if len(files) == 1
         else ""
     )
-    if st.button("Import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
+    if button("Import", does="run.import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
         _import_all(console, files, name.strip())
         if not any(is_error for _, _, is_error in st.session_state["take.imported"]):
             drop_uploads("take.files", files)  # else another name may do

@@ -57,5 +57,19 @@ def test_a_viewer_presses_every_button_and_changes_nothing(visit, recorded, home
         assert files(home) == before
     for entry in audit.read(home).entries:
         assert entry.role == "viewer"
-        if entry.outcome == "allowed":
-            assert entry.action == "visit" or ACTIONS[entry.action].role <= Role.VIEWER
+        assert entry.outcome == "allowed", f"the button of {entry.action} is not off"
+        assert entry.action == "visit" or ACTIONS[entry.action].role <= Role.VIEWER
+
+
+def test_a_viewer_sees_which_role_a_button_takes(visit, recorded, home, tmp_path):
+    run = recorded()
+    with asked_to_sign_in(home, tmp_path):
+        shown = visit("runs")
+        shown.user = claims_of(Role.VIEWER)
+        shown.run()
+        delete = shown.button(key=f"delete.{run.run_id}")
+        assert (delete.disabled, delete.help) == (True, "Takes the role trainer; you are viewer.")
+        assert shown.text_input(key=f"name.{run.run_id}").disabled
+        shown.user = claims_of(Role.TRAINER)
+        shown.run()
+        assert not shown.button(key=f"delete.{run.run_id}").disabled

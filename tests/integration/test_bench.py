@@ -89,7 +89,7 @@ FIGURES = {
     "throughput": {"step_over_vtracer", "step_over_vtracer_random", "naive_over_step", "pool_over_subproc", "rollout_efficiency"},
     "telemetry": {"telemetry_overhead"},
     "ingest": {"ingest_rows_per_s", "ingest_lag_p95_s"},
-    "ui": {"live_chart_1m_s", "live_20_s", "compare_20_s", "refresh_kb"},
+    "ui": {"live_chart_1m_s", "live_20_s", "compare_20_s", "refresh_kb", "runs_10k_s", "runs_10k_idle_share"},
     "heap": {"heap_growth_mb"},
     "optimize": {"optimize_over_pool", "results_over_defaults", "results_visibly_worse"},
     "ablation": {"curriculum.enabled_true_less_false"},

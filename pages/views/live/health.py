@@ -16,6 +16,7 @@ from core.runs.events import Event
 from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views import actions, chart_box
+from pages.views.buttons import button
 from pages.views.charts import curves
 from pages.views.live.run_view import RunView
 from pages.views.text import plain
@@ -83,8 +84,8 @@ def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, ident
             told = ", ".join(
                 f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
             )
-            if st.button(
-                f"Fork from the best checkpoint with {told}", key=f"remedy.{identity}", icon=":material/fork_right:",
+            if button(
+                f"Fork from the best checkpoint with {told}", does="run.fork", key=f"remedy.{identity}", icon=":material/fork_right:",
                 help="Starts a new run from this run's best checkpoint with this change; this run stays unchanged.",
             ):  # fmt: skip
                 actions.fork_with(console, run, changes)

@@ -1,8 +1,10 @@
-"""How the list of runs is looked at: in the address, so that a link shows the same, and kept in the home for the next visit."""
+"""How the list of runs is looked at: in the address, so that a link shows the same, and kept for the next visit, for each person who signs in."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +13,13 @@ import streamlit as st
 
 from core.files import write_aside
 from core.runs.small_files import RunTable, read_or_none
+from pages.server import identity
+from pages.views.access import whoami
 from pages.views.links import choose
 from pages.views.runs.lines import GROUPS, SORTS
 
 TABLE_FILE = "runs_table.json"
+PEOPLE = "people"  # in the home: a folder for each person who signs in, named by a digest
 COLUMNS = {
     "progress": "Progress", "gain": "Best gain", "duration": "Time", "started": "Started", "seed": "Seed", "tags": "Tags", "note": "Note",
 }  # fmt: skip
@@ -31,21 +36,33 @@ class Choices:
     hides_finished: bool
 
 
-def menu(home: Path) -> Choices:
-    """Draw the menu of the table and return what it says."""
-    kept = read_or_none(home / TABLE_FILE, RunTable) or DEFAULT
+def kept_in(home: Path) -> Path:
+    """The folder of what whoever uses this page chose: the home, or one of their own where people sign in."""
+    person = whoami()
+    if identity.way() != "sign-in" or not person.name:
+        return home
+    return home / PEOPLE / hashlib.sha256(person.name.encode()).hexdigest()[:24]
+
+
+def menu(home: Path, draw_more: Callable[[Choices], None]) -> Choices:
+    """Draw the menu of the table and return what it says; ``draw_more``: draws what stands below it in the menu."""
+    file = kept_in(home) / TABLE_FILE
+    kept = read_or_none(file, RunTable) or DEFAULT
     with st.popover("Table", icon=":material/tune:", width="content", key="table"):
         columns = _columns(kept)
         sort = choose("Order", SORTS, "sort", default=kept.sort)
         group = choose("Fold by", GROUPS, "fold", default=kept.group, help="Runs of a group fold into one line.")
-        hides = st.toggle("Hide finished runs", key="unfinished", value=kept.hides_finished, bind="query-params")
-    found = Choices(tuple(name for name in COLUMNS if name in columns), sort, group, bool(hides))
+        hides = st.toggle(
+            "Hide finished runs", key="unfinished", value=kept.hides_finished and "unfinished" not in st.session_state, bind="query-params"
+        )
+        found = Choices(tuple(name for name in COLUMNS if name in columns), sort, group, bool(hides))
+        draw_more(found)
     now = RunTable(list(found.columns), sort, group, found.hides_finished)
     first = st.session_state.setdefault("table.first", now)
     if now not in (kept, first):  # changed here, rather than by the link that was followed
         st.session_state["table.first"] = None
         with suppress(OSError):  # on a full disk it is kept in the address alone
-            write_aside(home / TABLE_FILE, json.dumps({"v": 1} | asdict(now)).encode())
+            write_aside(file, json.dumps({"v": 1} | asdict(now)).encode())
     return found
 
 

@@ -11,6 +11,7 @@ from core.runs import trash
 from core.statistics import TIE
 from pages.server.service import Console
 from pages.views import actions, controls, tables
+from pages.views.buttons import button, locked
 from pages.views.runs.choices import COLUMNS, Choices
 from pages.views.runs.lines import Line, Listed
 from pages.views.shell import path_of
@@ -163,7 +164,7 @@ def more(console: Console, shown: tables.RunRow, base: Listed | None) -> None:
     if shown.best_gain is not None:
         st.page_link(path_of("models"), label="Register as a model", icon=":material/inventory_2:", query_params=query)
     is_base = base is not None and base.run_id == run.run_id
-    st.button(
+    button(
         "No longer the baseline" if is_base else "Set as baseline", key=f"baseline.{run.run_id}", icon=":material/flag:",
         on_click=actions.set_baseline, args=(console, None if is_base else run), help="The run that all others are held against, here, on Live and on Compare.",
     )  # fmt: skip
@@ -174,12 +175,12 @@ def more(console: Console, shown: tables.RunRow, base: Listed | None) -> None:
     is_live = shown.state.status.is_live
     hidden = trash.is_archived(run)
     with st.container(horizontal=True):
-        st.button(
-            "Unarchive" if hidden else "Archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=([run], not hidden),
+        button(
+            "Unarchive" if hidden else "Archive", does="run.archive", key=f"archive.{run.run_id}", on_click=actions.archive, args=([run], not hidden),
             icon=":material/unarchive:" if hidden else ":material/archive:", help="Hides it from this list; its files stay.",
         )  # fmt: skip
-        st.button(
-            "Delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=([run],), disabled=is_live, icon=":material/delete:",
+        button(
+            "Delete", does="run.delete", key=f"delete.{run.run_id}", on_click=actions.delete, args=([run],), disabled=is_live, icon=":material/delete:",
             help="You can restore it within a week." if not is_live else "Stop the run first.",
         )  # fmt: skip
 
@@ -188,8 +189,18 @@ def _words(shown: tables.RunRow) -> None:
     """Name, tags and note."""
     run = shown.run
     key = f"name.{run.run_id}"
-    st.text_input("Name", value=shown.name, key=key, on_change=actions.rename, args=(run, key), max_chars=80)
+    st.text_input("Name", value=shown.name, key=key, on_change=actions.rename, args=(run, key), max_chars=80, **locked("run.rename"))
     key = f"tags.{run.run_id}"
-    st.text_input("Tags", value=", ".join(shown.tags), key=key, on_change=actions.tag, args=(run, key), placeholder="separated by commas")
+    st.text_input(
+        "Tags",
+        value=", ".join(shown.tags),
+        key=key,
+        on_change=actions.tag,
+        args=(run, key),
+        placeholder="separated by commas",
+        **locked("run.tag"),
+    )
     key = f"note.{run.run_id}"
-    st.text_area("Note", value=shown.note, key=key, on_change=actions.note, args=(run, key), max_chars=2000, height=80)
+    st.text_area(
+        "Note", value=shown.note, key=key, on_change=actions.note, args=(run, key), max_chars=2000, height=80, **locked("run.note")
+    )

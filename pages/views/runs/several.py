@@ -11,6 +11,7 @@ from core.runs import trash
 from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views import actions, take_home
+from pages.views.buttons import button
 from pages.views.runs.lines import Listed
 from pages.views.runs.rows import PICKED, pick, picked
 from pages.views.shell import path_of
@@ -37,9 +38,9 @@ def bar(console: Console, known: Mapping[str, Listed]) -> None:
         if st.button("Export", icon=":material/folder_zip:", key="picked.export"):
             st.query_params.update({take_home.PANEL: "export", take_home.RUNS: ids})
             st.rerun()
-        st.button("Archive", icon=":material/archive:", key="picked.archive", on_click=actions.archive, args=(runs,))
-        st.button(
-            "Delete", icon=":material/delete:", key="picked.delete", on_click=actions.delete, args=(runs,), disabled=n_live > 0,
+        button("Archive", does="run.archive", icon=":material/archive:", key="picked.archive", on_click=actions.archive, args=(runs,))
+        button(
+            "Delete", does="run.delete", icon=":material/delete:", key="picked.delete", on_click=actions.delete, args=(runs,), disabled=n_live > 0,
             help=f"{n_live} of them are live; stop them first." if n_live else "You can restore them within a week.",
         )  # fmt: skip
         st.button("Clear", key="picked.clear", type="tertiary", on_click=pick, args=(ids, False))
@@ -55,8 +56,8 @@ def undo(console: Console) -> None:
         with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"undo-{what}"):
             st.markdown(f"{_names(runs)} {'was' if len(runs) == 1 else 'were'} {what}.", width="content")
             ids = [run.run_id for run in runs]
-            st.button(
-                "Undo", icon=":material/undo:", key="undo.button" if what == "deleted" else "undo.archive",
+            button(
+                "Undo", does="run.restore", icon=":material/undo:", key="undo.button" if what == "deleted" else "undo.archive",
                 on_click=actions.restore if what == "deleted" else actions.archive, args=(console, ids) if what == "deleted" else (runs, False),
             )  # fmt: skip
             st.button("Dismiss", key=f"undo.dismiss.{what}", type="tertiary", on_click=_dismiss, args=(what, ids))
@@ -92,5 +93,12 @@ def deleted(console: Console) -> None:
         for run in found[:20]:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"{plain(display_name(run))} · {run.run_id}")
-                st.button("Restore", key=f"back.{run.run_id}", on_click=actions.restore, args=(console, [run.run_id]), type="tertiary")
-        st.button("Free disk space now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))
+                button(
+                    "Restore",
+                    does="run.restore",
+                    key=f"back.{run.run_id}",
+                    on_click=actions.restore,
+                    args=(console, [run.run_id]),
+                    type="tertiary",
+                )
+        button("Free disk space now", key="empty", icon=":material/delete_forever:", on_click=actions.empty_trash, args=(console,))

@@ -17,6 +17,7 @@ from core.scheduling.job import JobStatus
 from pages.server.service import Console
 from pages.views import downloads
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.links import choose
 from pages.views.shell import say, show_toasts
 from pages.views.text import bytes_text, duration_text, plain
@@ -61,7 +62,7 @@ def _form(console: Console, run: RunDir, name: str, names: Sequence[str], others
         seconds = st.number_input("Seconds per evaluation", 0.2, 10.0, 1.0, 0.2, key="film.seconds", width=170)
         n_pictures = len(logos) * (1 + len(beside))
         request = Request([run.run_id, *beside], list(logos), cast(films.Ending, ending), float(seconds), ground == "dark")
-        if st.button("Make the film", icon=":material/movie:", key="film.make", disabled=not 0 < n_pictures <= MAX_PICTURES):
+        if button("Make the film", does="film.make", icon=":material/movie:", key="film.make", disabled=not 0 < n_pictures <= MAX_PICTURES):
             _make(console, request)
     if n_pictures > MAX_PICTURES:
         st.caption(f"{n_pictures} pictures side by side; a film can show at most {MAX_PICTURES}.")
@@ -105,7 +106,7 @@ def _shown(job: FilmJob) -> None:
                 f"Download ({bytes_text(file.stat().st_size)})", file.read_bytes, f"{job.request().runs[0]}{file.suffix}",  # type: ignore[union-attr]
                 MIMES[file.suffix], icon=":material/download:", type="primary", key="film.download",
             )  # fmt: skip
-        st.button("Delete", icon=":material/delete:", key="film.delete", on_click=_delete, args=(job,))
+        button("Delete", icon=":material/delete:", key="film.delete", on_click=_delete, args=(job,))
 
 
 def _film(job: FilmJob, file: Path, result: dict[str, Any]) -> None:
@@ -132,7 +133,7 @@ def _working(job: FilmJob) -> None:
     left = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left}" if now.n_all else now.what.capitalize())
-    st.button("Cancel", icon=":material/close:", key="film.cancel", on_click=_cancel, args=(job,))
+    button("Cancel", icon=":material/close:", key="film.cancel", on_click=_cancel, args=(job,))
 
 
 @acts("film.cancel")

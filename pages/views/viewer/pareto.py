@@ -18,6 +18,7 @@ from core.tracing.picture import Picture
 from pages.server.service import Console
 from pages.views import chart_box
 from pages.views.access import acts
+from pages.views.buttons import button
 from pages.views.charts import plots
 from pages.views.charts.pareto import front_of
 from pages.views.shell import room_for
@@ -111,8 +112,9 @@ def panel(console: Console, versions: Versions, row: Any, name: str) -> None:
         return
     tried: list[tuple[float, ...]] = st.session_state.setdefault("tried", {}).setdefault(versions.digest, [])
     agent = versions.get("agent")
-    if st.button(
+    if button(
         f"Try {N_MORE} more settings",
+        does="picture.trace",
         icon=":material/add:",
         key="explore",
         help="Converts the picture now; half of the settings are close to the agent's choice.",

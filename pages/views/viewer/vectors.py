@@ -15,7 +15,7 @@ from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors
 from pages.views.text import gain_text, plain
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=200, max_size="20MB", show_spinner=False)
 def _errors(digest: str, _source: str, _pixels: NDArray[np.uint8], svgs: tuple[str, ...]) -> list[VectorErrors | str]:
     """Of the SVGs; ``_pixels``: RGB or RGBA; ``digest`` stands for them and for the source. What failed is not kept, but tried again."""
     return judge_apart(_source, _pixels, svgs)

@@ -82,7 +82,7 @@ def run_pipeline(run: RunDir) -> Pipeline:
         return Pipeline()
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
+@st.cache_data(max_entries=400, max_size="200MB", show_spinner=False)
 def _measured(_picture: Picture, digest: str, params: tuple[float, ...], is_plain: bool, pipeline: str, mode: Mode) -> Measured:
     return _picture.measure(Params.from_values(list(params)).with_values(is_plain=is_plain), mode=mode)
 

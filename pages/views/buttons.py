@@ -1,0 +1,52 @@
+"""Buttons and fields that do an action of the table: off, with a line that says which role it takes, for whoever may not do it.
+
+A courtesy only: pages/views/access.py holds the table in front of every action, whatever was drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from core.access.actions import ACTIONS
+from core.access.roles import Role
+from pages.views.access import whoami
+
+_SURE_S = 1.0  # for how long a role that was looked up holds for what is drawn: a page has hundreds of buttons
+
+
+def button(label: str, does: str = "", **more: Any) -> bool:
+    """``st.button`` for an action, by its name or by the ``on_click`` that does it."""
+    return st.button(label, **_held_back(does, more))
+
+
+def submit_button(label: str, does: str, **more: Any) -> bool:
+    """The same in a form."""
+    return st.form_submit_button(label, **_held_back(does, more))
+
+
+def locked(does: str) -> dict[str, Any]:
+    """Arguments that switch a field off for whoever may not do the action; none for who may."""
+    why = refusal(does)
+    return {"disabled": True, "help": why} if why else {}
+
+
+def refusal(does: str) -> str:
+    """Why the person who looks at the page may not do an action of this name; "" where they may."""
+    takes, role = ACTIONS[does].role, _role()
+    return "" if role >= takes else f"Takes the role {takes.label}; you are {role.label}."
+
+
+def _held_back(does: str, more: dict[str, Any]) -> dict[str, Any]:
+    return more | locked(does or more["on_click"].action)
+
+
+def _role() -> Role:
+    claims, now = st.user.to_dict(), time.monotonic()
+    kept = st.session_state.get("access.role")
+    if kept is None or kept[0] != claims or now - kept[1] > _SURE_S:
+        kept = st.session_state["access.role"] = (claims, now, whoami().role)
+    role: Role = kept[2]
+    return role
