@@ -44,7 +44,6 @@ def bench(  # noqa: C901 - one case per benchmark
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
-    # imports torch
     from core.bench import ablation, chaos, fuzz, heap, ingest, optimizing, pictures, scaling, soak, telemetry, throughput, ui
 
     with clear_errors():
