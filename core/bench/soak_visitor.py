@@ -26,6 +26,7 @@ from core.tracing.raster import rasterizer
 from pages.server.registry import PAGES
 
 SET = "soak"
+N_PAGES = len(PAGES)  # after so many rounds each was seen
 PATIENCE_S = 240.0  # the machine is busy: three trainings are all that it can do
 _ODD = 'logo <b>x</b> [a](b) \u202e äß "q" 100%.png'
 _SIDE = 64
