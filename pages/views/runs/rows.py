@@ -18,7 +18,7 @@ from pages.views.shell import path_of
 from pages.views.text import duration_text, gain_text, plain
 
 PICKED = "picked"
-_NAME, _BUTTONS = 2.3, 2.2  # widths of columns, in parts
+_NAME, _BUTTONS = 2.9, 2.2  # widths of columns, in parts
 _WIDTHS = {"progress": 1.8, "gain": 1.4, "duration": 1.0, "started": 1.1, "seed": 0.6, "tags": 1.0, "note": 1.6}
 
 
