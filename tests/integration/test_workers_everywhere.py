@@ -127,12 +127,12 @@ def test_a_seed_gives_the_same_episodes_wherever_they_are_converted(open_anywher
         reference.close()
 
 
-def actors(n) -> list[psutil.Process]:
-    """The processes of ``n`` nodes; those of a pool that was closed may take a moment to end."""
+def actors(n: int | None = None) -> list[psutil.Process]:
+    """The processes of ``n`` nodes, or of all; those of a pool that was closed may take a moment to end."""
     deadline = time.monotonic() + 20
     while True:
         found = [p for p in psutil.process_iter(["cmdline"]) if "".join((p.info["cmdline"] or [])[:1]).startswith("ray::NodeWorkers")]
-        if len(found) == n:
+        if n is None or len(found) == n:
             return found
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
@@ -235,13 +235,14 @@ def test_a_run_that_a_launcher_starts_is_the_run_of_this_process(request, home, 
 def test_trials_run_on_nodes_and_a_lost_one_loses_and_doubles_nothing(nodes, home, tmp_path, recordings):
     """Two trials at a time, each with a node; one of these goes, and its trial takes what the other leaves."""
     write_settings(home, Settings.model_validate({"reports": {"at_end": False}, "queue": {"cores": 2}}))
+    actors(0)  # those of the tests before have ended
     base = tiny_config(recordings.logos, workers={"backend": "ray", "address": nodes.address})
     wanted = {"name": "far", "sampler": "random", "space": {"ppo.n_epochs": {"low": 1, "high": 3}}, "n_trials": 2, "parallel": 2}
     study = create(home, validate_study(wanted | {"evaluations": 3, "pruner": "none"}, base), base)
 
     def lose():
         follow_first(study, lambda event: event.kind == "episode" and event.step >= 8)
-        (raylet, *_) = {process.ppid() for process in psutil.process_iter() if process.name().startswith("ray::NodeWorkers")}
+        (raylet, *_) = {actor.ppid() for actor in actors()}
         (busy,) = [node for node in nodes.list_all_nodes() if node.all_processes["raylet"][0].process.pid == raylet]
         nodes.remove_node(busy, allow_graceful=False)
 
