@@ -50,7 +50,7 @@ def finished_runs(home: Path, n_runs: int, n_episodes: int = 4) -> list[RunDir]:
     for n in range(n_runs):
         run = RunDir(home / f"{20200101 + n // 2000}-{n % 2000:06d}-many-{n:05d}")
         run.path.mkdir(parents=True)
-        settings = {"name": f"many {n // _SEEDS}", "seed": n % _SEEDS, "note": f"of {n // _SEEDS}"}
+        settings = {"name": f"many {n // _SEEDS}", "seed": n % _SEEDS, "note": f"of {n // _SEEDS}", "total_timesteps": 1000 + n // _SEEDS}
         own = "".join(f"{key}: {value}\n" for key, value in settings.items())
         kept = [line for line in text.splitlines(keepends=True) if line.split(":")[0] not in settings]
         (run.path / CONFIG_FILE).write_text(own + "".join(kept))
