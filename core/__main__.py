@@ -8,7 +8,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # 
 
 def main() -> None:
     """What ``python -m core`` and the installed command ``tracewright`` run."""
-    from core.cli.app import main as run  # here alone: worker processes import this file too, and need none of it
+    from core.cli.app import main as run  # only now: NumPy comes with it
 
     run()
 

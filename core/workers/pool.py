@@ -13,11 +13,13 @@ import contextlib
 import multiprocessing as mp
 import os
 import selectors
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any, cast
 
 import psutil
@@ -76,6 +78,18 @@ class _Worker:
     is_ready: bool = False
     tasks: deque[_Task] = field(default_factory=deque)
     since: float = 0.0  # when the first of the tasks was started, or else the worker itself
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not run this one's main script again, as "spawn" has it: they need nothing of it, and a console's sets a server up."""
+    own, nothing = sys.modules["__main__"], ModuleType("__main__")
+    sys.modules["__main__"] = nothing
+    try:
+        yield
+    finally:
+        if sys.modules["__main__"] is nothing:  # else a page has begun meanwhile
+            sys.modules["__main__"] = own
 
 
 class WorkerPool:
@@ -185,7 +199,8 @@ class WorkerPool:
     def _start(self, name: str) -> _Worker:
         here, there = self._context.Pipe()
         process = self._context.Process(target=worker_main, args=(there, self.store.handle, os.getpid()), name=name, daemon=True)
-        process.start()
+        with _without_main():
+            process.start()
         there.close()
         self._selector.register(here, selectors.EVENT_READ)
         return _Worker(name, process, here, since=time.monotonic())

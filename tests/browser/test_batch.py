@@ -144,6 +144,9 @@ def test_a_batch_after_a_look_at_compare_starts_once(home, tmp_path, browse):
         page.locator(".handle").first.wait_for()
         page.locator(".st-key-pair").get_by_text("original | best").first.click()
         page.wait_for_function("() => location.search.includes('pair=')")
+        page.get_by_text("Pictures and settings").first.click()
+        page.locator("input[type=file]").set_input_files(str(picture))
+        page.get_by_text("mine.png").first.wait_for()
         page.locator(".st-key-go button").first.click()
         page.wait_for_function(
             "(first) => location.search.includes('batch=') && !location.search.includes(first)", arg=batch.all_batches(home)[0].batch_id

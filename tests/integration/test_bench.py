@@ -120,7 +120,9 @@ def test_every_benchmark_has_a_short_form_in_the_suite():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.timeout(400)) if name == "soak" else name for name in FIGURES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.timeout(400)) if name in ("soak", "ui") else name for name in FIGURES]
+)
 def test_a_benchmark_goes_its_whole_way(name, logo_folder, request, tmp_path):
     """The command as it is, with smaller numbers: a folder's logos, and the preset's built-in ones and variants of all."""
     if name in ("ui", "heap", "soak"):

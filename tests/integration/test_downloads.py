@@ -21,7 +21,8 @@ def test_what_pages_give_away_is_named_safely(visit, console, monkeypatch):
     for name in ("runs", "live", "gallery", "curriculum", "workbench", "new_run"):
         page = visit(name, run=runs[0].run_id, logo=NAME, source="a logo of a run")
         assert not page.exception, name
-    visit("compare", run=[run.run_id for run in runs], tab="Logo by logo")
+    for tab in ("Overview", "Logo by logo"):
+        visit("compare", run=[run.run_id for run in runs], tab=tab)
     assert {"svg.right", "svg.left", "csv", "csv.logos", "csv.figures", "export.runs", "yaml"} <= given.keys()
     assert [name for name in given.values() if download_name(name) != name or "/" in name] == []
     assert given["svg.right"].endswith("-agent.svg")

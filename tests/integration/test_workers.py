@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -21,6 +23,7 @@ from core.tracing.picture import Picture
 from core.workers.picture_store import PictureStore
 from core.workers.pool import MAX_LOSSES_IN_A_ROW, Limits, WorkerPool
 from core.workers.worker import Job, JobResult, pack_job, pack_result, unpack_job, unpack_result
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -261,3 +264,24 @@ def test_a_pool_that_was_stopped_itself_blames_no_worker(open_pool, monkeypatch)
     monkeypatch.setattr(pool, "_take_in", look_after_a_long_sleep)
     assert [(key, result.outcome.failure) for key, result in pool.results()] == [("x", None)]
     assert pool._workers == [worker]
+
+
+def test_a_worker_runs_nothing_of_the_script_that_opened_it(logo_folder, tmp_path):
+    """A console's pages open pools too, and its script sets up a server."""
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+print("the script runs")
+from core.logos.dataset import load_logos
+from core.tracing.params import DEFAULTS
+from core.workers.picture_store import PictureStore
+from core.workers.pool import WorkerPool
+from core.workers.worker import Job
+if __name__ == "__main__":
+    pool = WorkerPool(PictureStore.create(list(load_logos({str(logo_folder)!r}, 48).logos)[:1]), 1)
+    print(pool.measure([Job(0, DEFAULTS)])[0].outcome.failure)
+    pool.close()
+""")
+    done = subprocess.run(
+        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["the script runs", "None"], done.stderr
