@@ -131,7 +131,7 @@ def measure_one(executions: int, seed: int) -> Measured:
         before, n_open = psutil.Process().memory_info().rss, _n_open()
         weights = sum(reader.weight for reader in readers)
         progress = _Progress(executions, seed)
-        found = {reader.name: fuzz(reader, max(executions * reader.weight // weights, 1), seed, progress.done) for reader in readers}
+        found = {reader.name: fuzz(reader, -(-executions * reader.weight // weights), seed, progress.done) for reader in readers}
         n_left = sum(1 for _ in (Path(scratch) / "home").iterdir()) + _n_open() - n_open
     return Measured(found, n_left, max((psutil.Process().memory_info().rss - before) / MB, 0.0))
 

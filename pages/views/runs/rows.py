@@ -48,7 +48,7 @@ def row(console: Console, line: Line, shown: tables.RunRow, choices: Choices, ba
     listed = line.runs[0]
     run = shown.run
     name, *cells, buttons = st.columns(_widths(choices), vertical_alignment="center")
-    with name, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with name, st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"run-name-{run.run_id}"):
         if line.depth:
             st.space("small")
         box(listed)
