@@ -46,7 +46,7 @@ if not ids:
 
 labels = tables.all_names(console.home)
 if begun_with not in ids:
-    st.warning(f"Run {plain(begun_with)} has no evaluation yet, so the newest evaluated run is shown.")
+    st.warning(f"{plain(labels.get(begun_with, begun_with))} has no evaluation, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
     run_id = choose_run("Run", ids, "run", labels, begun_with)
     evaluations = queries.evaluations(console.store, [run_id])
@@ -93,8 +93,9 @@ def go(to: int) -> None:
 with bar:
     name = choose("Logo", names, "logo", show=lambda n: f"{n}  ({gains_of[n]:+.3f})", width=200)
     at = names.index(name)
-    st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
-    st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
+    with st.container(horizontal=True, width="content"):
+        st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
+        st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
 row: Any = shown.iloc[at]
 versions = Versions(console, run, row, labels)
 

@@ -125,7 +125,7 @@ def waiting(row: tables.RunRow) -> bool:
     elif row.state.status is Status.QUEUED:
         st.info(f"In the queue: {plain(row.state.reason)}.", icon=":material/hourglass_top:")
     elif row.state.status is Status.FAILED:
-        st.error("This run failed before its first step; its log is below.")
+        st.error("This run failed before its first step; its log is under *Events and log*.")
     else:
         st.info("This run has no episodes yet.")
     return True

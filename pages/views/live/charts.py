@@ -51,7 +51,7 @@ def gain(run_view: RunView) -> None:
 
     found = run_view.with_parent(read(run_view.shown), read)
     if found.empty:
-        chart_box.empty("gain", GAIN_TITLE, "Waits for the first evaluation, of the untrained agent.", TALL)
+        chart_box.empty("gain", GAIN_TITLE, run_view.nothing_before("the first evaluation, of the untrained agent"), TALL)
         return
     if view.window is not None:
         found = found[found["x"].between(*view.window)]
@@ -78,7 +78,7 @@ def reward(run_view: RunView) -> None:
 
     series = run_view.with_parent(read(run_view.shown), read)
     if series.empty:
-        awaited = "No episode in this range." if view.window else "Waits for the first episodes."
+        awaited = "No episode in this range." if view.window else run_view.nothing_before("the first episodes")
         chart_box.empty("reward", REWARD_TITLE, awaited, TALL)
         return
     chart = curves.line(series, run_view.colours, view, "reward", labels=run_view.labels, height=TALL, stages=run_view.stages)
@@ -103,7 +103,7 @@ def categories(run_view: RunView) -> None:
     frame = queries.evaluations(run_view.console.store, [run_view.run_id])
     columns = [c for c in frame.columns if c in {f"gain_{name}" for name in curves.CATEGORY_COLOURS}]
     if frame.empty or not columns:
-        chart_box.empty("categories", "Gain by category: first and best", "Waits for the first evaluation.")
+        chart_box.empty("categories", "Gain by category: first and best", run_view.nothing_before("the first evaluation"))
         return
     picked = {"first": frame.iloc[0], "best": frame.loc[frame["gain"].idxmax()]}
     bars = pd.DataFrame([{"category": c.removeprefix("gain_"), "gain": r[c], "when": when} for when, r in picked.items() for c in columns])
@@ -119,9 +119,7 @@ def gate(run_view: RunView) -> None:
     except ConfigError:
         config = CurriculumConfig()
     if shares.empty or run_view.stages.empty:
-        awaited = (
-            f"Waits for the first update, {_first_update(run_view)}." if config.enabled else "Only runs with a curriculum have a gate."
-        )
+        awaited = run_view.nothing_before(_first_update(run_view)) if config.enabled else "Only runs with a curriculum have a gate."
         chart_box.empty("gate", GATE_TITLE, awaited)
         return
     stages = {stage.name: stage for stage in config.stages}
@@ -330,15 +328,15 @@ def _metric(run_view: RunView, metric: str, name: str, title: str, height: int =
         name,
         title[:1].upper() + title[1:],
         run_view,
-        f"Waits for the first update, {_first_update(run_view)}.",
+        _first_update(run_view),
     )
 
 
 def _first_update(run_view: RunView) -> str:
-    """ "at step 512"."""
+    """ "the first update, at step 512"."""
     with suppress(ConfigError):
-        return f"at step {peek_config(run_view.run).rollout_steps:,}"
-    return "after the first rollout"
+        return f"the first update, at step {peek_config(run_view.run).rollout_steps:,}"
+    return "the first update, after the first rollout"
 
 
 def _bands(run_view: RunView, column: str, name: str, title: str) -> None:
@@ -352,11 +350,11 @@ def _or_empty(
     name: str,
     title: str,
     run_view: RunView,
-    empty: str = "Waits for the first episodes.",
+    first: str = "the first episodes",
     is_zoomable: bool = True,
 ) -> None:
     if data.empty:
-        chart_box.empty(name, title, "Nothing in this range." if run_view.view.window else empty)
+        chart_box.empty(name, title, "Nothing in this range." if run_view.view.window else run_view.nothing_before(first))
         return
     newest = queries.newest_ts(run_view.console.store, run_view.run_id)
     is_fresh = newest is not None and time.time() - newest < FRESH_S  # of a run that has ended the top of the page says when

@@ -15,6 +15,7 @@ from core.runs.records import peek_config, read_parent
 from core.runs.run_dir import RunDir
 from core.runs.shelf import RunFacts
 from core.runs.small_files import Parent
+from core.runs.status import run_state
 from pages.server.service import Console
 from pages.views.charts import curves
 from pages.views.charts.curves import View
@@ -77,6 +78,15 @@ class RunView:
         if self.view.window is not None and len(frame):
             frame = frame[frame["x"].between(*self.view.window)]
         return frame
+
+    @cached_property
+    def is_moving(self) -> bool:
+        """A trainer works on it, or will."""
+        return run_state(self.run).status.is_moving
+
+    def nothing_before(self, what: str) -> str:
+        """What an empty chart says: what it waits for, or that nothing more will come."""
+        return f"Waits for {what}." if self.is_moving else f"The run ended before {what}."
 
     def place(self, event: TimedEvent) -> float:
         """Where an event is on the page's axis."""
