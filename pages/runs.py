@@ -29,10 +29,11 @@ def everything() -> list[Listed]:
     """All runs, the newest first, by what is known of them without their episodes."""
     figures = queries.run_figures(console.store)
     known = dict(zip(figures["run_id"], zip(figures["best_gain"].tolist(), figures["minutes"].tolist(), strict=True), strict=True))
-    labels = tables.all_names(console.home)
+    seen = shelf.look_all(console.home)
+    labels = tables.all_names(console.home, seen)
     return [
         Listed(one.facts, one.state, labels.get(run_id, one.facts.name), *map(number, known.get(run_id, (None, None))))
-        for run_id, one in shelf.look_all(console.home).items()
+        for run_id, one in seen.items()
     ]
 
 

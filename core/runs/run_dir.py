@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import RunError
@@ -28,11 +29,11 @@ def _part(digest: str) -> str:
     return digest if _DIGEST.fullmatch(digest) else "none"
 
 
+@dataclass(frozen=True)
 class RunDir:
-    """Paths and small files of one run."""
+    """Paths and small files of one run; the same run where the folder is the same."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     @property
     def run_id(self) -> str:

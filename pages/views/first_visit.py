@@ -6,10 +6,12 @@ VTracer's defaults, and as Optimize delivers it).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 
+from core.config.config import RunConfig
 from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
 from core.logos.samples import N_SAMPLES, sample_logos
@@ -33,10 +35,16 @@ _VIEWER_HEIGHT = 270  # pixels: with both cards in a window 900 high
 def duration_of(console: Console, preset: str) -> str:
     """How long a preset takes on this machine: "about 2 min 20 s"; "a few minutes" where the preset can't be read."""
     try:
-        config = load_config(presets()[preset])
-    except (ConfigError, KeyError):
+        path = presets()[preset]
+        config = _config(path, path.stat().st_mtime_ns)
+    except (ConfigError, KeyError, OSError):
         return "a few minutes"
     return f"about {duration_text(estimated_minutes(config, queries.usual_rate(console.store)))}"
+
+
+@lru_cache(maxsize=8)
+def _config(path: Path, _mtime_ns: int) -> RunConfig:
+    return load_config(path)
 
 
 @acts("batch.start", is_drawn=True)

@@ -134,9 +134,10 @@ def notices(console: service.Console) -> list[Notice]:
 @st.fragment(run_every="5s")
 def _sidebar(console: service.Console) -> None:
     access.show_person()
-    statuses = {run_id: one.state.status for run_id, one in shelf.look_all(console.home).items()}
+    seen = shelf.look_all(console.home)
+    statuses = {run_id: one.state.status for run_id, one in seen.items()}
     live = [run_id for run_id, status in statuses.items() if status.is_live]
-    names = all_names(console.home) if live else {}
+    names = all_names(console.home, seen) if live else {}
     n_waiting = sum(status is Status.QUEUED for status in statuses.values())
     found = notices(console)
     with st.container():

@@ -119,9 +119,9 @@ def names_of(runs: Sequence[RunDir]) -> dict[str, str]:
     return _unlike({run.run_id: display_name(run) for run in sorted(runs, key=lambda run: run.run_id, reverse=True)})
 
 
-def all_names(home: Path) -> dict[str, str]:
-    """{run id: name} of all runs of a home, newest first; runs that are called alike are told apart."""
-    seen = shelf.look_all(home)
+def all_names(home: Path, seen: dict[str, shelf.Seen] | None = None) -> dict[str, str]:
+    """{run id: name} of all runs of a home (``seen``: as just looked at), newest first; runs that are called alike are told apart."""
+    seen = shelf.look_all(home) if seen is None else seen
     kept = _names.get(home)
     if kept is None or kept[0] is not seen:
         kept = _names[home] = (seen, _unlike({run_id: one.facts.name for run_id, one in seen.items()}))

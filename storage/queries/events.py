@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.runs.event_fields import from_data, table_columns
-from core.runs.event_types import EvaluationEnded, Record
+from core.runs.event_types import EVENT_VERSION, EvaluationEnded, Record
 from core.runs.events import Event
 from storage.queries.series import marks
 from storage.store import Store
@@ -39,27 +39,26 @@ def events_of(store: Store, run: str, kinds: Sequence[type[Record]] = ()) -> lis
 def notable_events(store: Store, kinds: Sequence[str], limit: int = 500) -> list[tuple[str, Event]]:
     """The last events of some kinds over all runs, evaluations that were a new best among them, newest first."""
     figures = ", ".join(f"'{name}', {name}" for name in table_columns(EvaluationEnded))
-    found = store.rows(
+    found = store.query(
         f"""
         SELECT run_id, seq, attempt, ts, step, kind, v, data::VARCHAR AS data FROM current_events WHERE kind IN ({marks(list(kinds))})
         UNION ALL
-        SELECT run_id, seq, attempt, ts, step, '{EvaluationEnded.kind}', NULL, json_object({figures})::VARCHAR FROM current_evaluations
+        SELECT run_id, seq, attempt, ts, step, '{EvaluationEnded.kind}', {EVENT_VERSION}, json_object({figures})::VARCHAR FROM current_evaluations
         WHERE is_best ORDER BY ts DESC LIMIT {int(limit)}
         """,
         [*kinds],
     )
     events = []
-    for run_id, seq, attempt, ts, step, kind, version, text in found:
-        record = _record(str(kind), text, version)
+    for run_id, seq, attempt, ts, step, kind, version, text in found.itertuples(index=False):
+        record = _record(str(kind), text, int(version))
         if record is not None:
             events.append((str(run_id), Event(int(seq), int(attempt), float(ts), int(step), record)))
     return events
 
 
-def _record(kind: str, text: Any, version: int | None) -> Record | None:
+def _record(kind: str, text: Any, version: int) -> Record | None:
     """None where the event does not say what its kind says; the log keeps it."""
     try:
-        data = json.loads(text)
-        return from_data(kind, data) if version is None else from_data(kind, data, version)
+        return from_data(kind, json.loads(text), version)
     except (TypeError, ValueError, RecursionError):
         return None

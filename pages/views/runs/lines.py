@@ -90,6 +90,8 @@ def folded(runs: Sequence[Listed], by: str, unfolded: Sequence[str] = ()) -> lis
     the group's key is among ``unfolded``."""
     members: dict[str, list[Listed]] = {}
     keys = _keys(runs, by)
+    if not keys:
+        return [Line((run,)) for run in runs]
     for run in runs:
         members.setdefault(keys.get(run.run_id, ""), []).append(run)
     lines: list[Line] = []
