@@ -25,7 +25,7 @@ from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
 from pages.views.access import acts
 from pages.views.buttons import button
-from pages.views.links import choose
+from pages.views.links import choose, drop_parameters, setting_of, setting_text
 from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for, say
 from pages.views.text import plain
@@ -36,7 +36,8 @@ from storage import queries
 MAX_SIDE = 1024
 BUILTIN_SEED, N_SAMPLES = 7, 60  # of the built-in set
 SAMPLES = {f"{category}-{index:03d}": (category, index) for category in CATEGORIES for index in range(N_SAMPLES)}
-PLAIN, MODE, TRACE_SIZE = "bench.plain", "bench.mode", "bench.trace_size"
+PLAIN, MODE, TRACE_SIZE = "bench.plain", "bench.mode", "traced_at"
+VALUES = "values"  # of the address: where the sliders are, unless that is where they began
 TRACE_SIZES = (256, 512, 1024, 1536, 2048)
 console = begin("Workbench")
 
@@ -89,7 +90,12 @@ def from_sample() -> tuple[Picture, str, str, dict[str, Params]]:
 def longest_side() -> int:
     return int(
         st.select_slider(
-            "Longest side", [128, 256, 512, MAX_SIDE], 512, key="bench.side", help="Size in pixels at which results are compared."
+            "Longest side",
+            [128, 256, 512, MAX_SIDE],
+            512,
+            key="side",
+            bind="query-params",
+            help="Size in pixels at which results are compared.",
         )
     )
 
@@ -102,7 +108,11 @@ def retraced(digest: str, trace_size: int, _picture: Picture) -> Picture:
 
 def traced_at(default: int = 1024) -> int:
     about = "Size in pixels that VTracer works at: the picture is enlarged and its edges are cleaned. Larger looks better but takes longer."
-    return int(st.select_slider("Traced at", sorted({*TRACE_SIZES, default}), default, key=f"{TRACE_SIZE}.{default}", help=about))
+    return int(
+        st.select_slider(
+            "Traced at", sorted({*TRACE_SIZES, default}), default, key=f"{TRACE_SIZE}_{default}", help=about, bind="query-params"
+        )
+    )
 
 
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
@@ -182,8 +192,10 @@ chosen = {baseline.label: baseline.choose(picture.features) for baseline in BASE
 starts |= {label: params for label, params in chosen.items() if params == params.clamped().with_values(is_plain=params.is_plain)}
 kept = favourites.read(console.home, digest)
 first = next(iter(starts))
-if st.session_state.get("bench.digest") != (digest, first) or key_of(NAMES[0]) not in st.session_state:
-    put(starts[first])
+is_begun = key_of(NAMES[0]) in st.session_state  # else the address may have what the sliders were at before a reload
+if st.session_state.get("bench.digest") != (digest, first) or not is_begun:
+    asked = None if is_begun else setting_of(st.query_params.get(VALUES, ""))
+    put(*(asked or (starts[first], "spline")))
     st.session_state["bench.digest"] = (digest, first)
 
 
@@ -221,11 +233,23 @@ with sliders:
     chosen_params = chosen_params.with_values(is_plain=bool(st.session_state[PLAIN]))
     mode = st.session_state[MODE]
 mode_now: Mode = mode if mode in MODES else "spline"
+begun = starts[first].clamped().with_values(is_plain=starts[first].is_plain)
+now = setting_text(chosen_params, mode_now)
+if now == setting_text(begun, "spline"):
+    drop_parameters(VALUES)
+elif st.query_params.get(VALUES) != now:
+    st.query_params[VALUES] = now
 against = {"start": first, "original": "original picture"}
 with stage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         side = st.segmented_control(
-            "Compare with", list(against), format_func=lambda k: against[k], default="start", key="against", required=True
+            "Compare with",
+            list(against),
+            format_func=lambda k: against[k],
+            default="start",
+            key="against",
+            required=True,
+            bind="query-params",
         )
         over = inspect.choose_cover()
     room = room_for("viewer", inspect.VIEWER_HEIGHT)

@@ -6,12 +6,17 @@ Streamlit's own binding writes what an option is shown as; two runs may be calle
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from core.tracing.params import Params
+from core.tracing.pipeline import MODES, Mode
+
+_PLAIN = ",plain"
 STAYS = "stays"  # what a visit of a page began with, until another page is opened
 
 
@@ -39,6 +44,25 @@ def wanted(parameter: str, options: Sequence[str]) -> str:
         return named
     kept: dict[str, str] = st.session_state.setdefault(STAYS, {})
     return kept.setdefault(parameter, options[0]) if options else kept.get(parameter, "")
+
+
+def setting_text(params: Params, mode: str) -> str:
+    """A setting as an address has it: its values in their order, the mode, and "plain" where VTracer alone draws."""
+    return ",".join([*(f"{value:g}" for value in params.as_tuple()), mode]) + (_PLAIN if params.is_plain else "")
+
+
+def setting_of(text: str) -> tuple[Params, Mode] | None:
+    """What :func:`setting_text` wrote, within the ranges; None for anything else."""
+    *values, mode = text.removesuffix(_PLAIN).split(",")
+    named = next((known for known in MODES if known == mode), None)
+    try:
+        numbers = [float(value) for value in values]
+        params = Params.from_values(numbers).clamped()
+    except (ValueError, OverflowError):
+        return None
+    if named is None or not all(math.isfinite(number) for number in numbers):
+        return None
+    return params.with_values(is_plain=text.endswith(_PLAIN)), named
 
 
 def drop_parameters(*parameters: str) -> None:

@@ -109,6 +109,31 @@ def test_the_workbench_starts_from_the_agent_and_keeps_favourites(visit, console
     assert not page.exception
 
 
+def test_the_workbench_is_in_its_address(visit):
+    page = visit("workbench", source="a built-in logo", sample="text-001")
+    assert "values" not in page.query_params
+    page.slider(key="bench.color_precision").set_value(3).run()
+    page.selectbox(key="bench.mode").set_value("polygon").run()
+    told = page.query_params["values"]
+    again = visit("workbench", source="a built-in logo", sample="text-001", values=told)
+    assert again.slider(key="bench.color_precision").value == 3
+    assert again.selectbox(key="bench.mode").value == "polygon"
+    assert again.code[0].value == page.code[0].value
+    again.selectbox(key="sample").set_value("text-002").run()  # another logo begins where it begins
+    assert again.slider(key="bench.color_precision").value == DEFAULTS.color_precision
+    assert "values" not in again.query_params
+    assert not again.exception
+
+
+@pytest.mark.parametrize(
+    "values", ["", "x", "3,spline", "nan" + 9 * ",1" + ",spline", "inf" + 9 * ",1" + ",spline", 10 * "9e99," + "spiral"]
+)
+def test_values_of_an_address_that_are_none_change_nothing(visit, values):
+    page = visit("workbench", source="a built-in logo", sample="text-001", values=values)
+    assert not page.exception
+    assert page.slider(key="bench.color_precision").value == DEFAULTS.color_precision
+
+
 def test_the_gallery_shows_other_steps_runs_and_methods(visit, console, ended):
     for left, right in (("method1", "single"), ("step.0", "agent"), ("original", "defaults")):
         page = visit("gallery", run=ended.run_id, at="96", left=left, right=right, cover="structure")

@@ -48,15 +48,19 @@ class Server:
         self._base = base
         self.output = output
         self._addresses = output.with_suffix(".addresses")
-        environment = os.environ | {
+        self._environment = os.environ | {
             "TRACEWRIGHT_HOME": str(home),
             "TRACEWRIGHT_ADDRESSES": str(self._addresses),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(WATCHED), os.environ.get("PYTHONPATH", "")])),
             **(environment or {}),
         }
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *flags]
-        with output.open("ab") as file:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        self._command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *flags]
+        self.start()
+
+    def start(self) -> None:
+        """Also after it ended: at the address that it had."""
+        with self.output.open("ab") as file:
+            self.process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=file, stderr=subprocess.STDOUT)
         self._await_up()
 
     def addresses(self) -> set[tuple[str, str]]:
