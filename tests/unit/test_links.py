@@ -18,7 +18,9 @@ def test_a_setting_is_read_as_it_was_written(params, mode):
     np.testing.assert_allclose(found[0].values(), params.values(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("text", ["", ",", "spline", "1,2,3,spline", "a" + 9 * ",1" + ",spline", 10 * "nan," + "spline", 10 * "1," + "round"])
+@pytest.mark.parametrize(
+    "text", ["", ",", "spline", "1,2,3,spline", "a" + 9 * ",1" + ",spline", 10 * "nan," + "spline", 10 * "1," + "round"]
+)
 def test_anything_else_is_no_setting(text):
     assert setting_of(text) is None
 
