@@ -159,8 +159,16 @@ class Visitor:
             if not self._is_over.is_set():
                 self.failures.append(f"{what}: {' '.join(str(error).split())[:400]}")
                 self._keep_picture(what)
-                self._tab.close()
-                self._tab = self._new_tab()
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """On a fresh page; without a browser the soak ends, and reports what it has."""
+        try:
+            self._tab.close()
+            self._tab = self._new_tab()
+        except self._error as error:
+            self.failures.append(f"the browser ended: {' '.join(str(error).split())[:200]}")
+            self._is_over.set()
 
     def _keep_picture(self, what: str) -> None:
         """What the tab shows, beside the samples."""
@@ -220,7 +228,9 @@ class Visitor:
     def _to_batch(self, given: Handful) -> None:
         known = {batch.batch_id for batch in all_batches(self._home)}
         self._open("optimize")
-        if not self._tab.locator("[data-testid=stFileUploaderDropzone]").first.is_visible():
+        form = self._tab.locator("details:has([data-testid=stFileUploaderDropzone])").first
+        form.wait_for()
+        if form.get_attribute("open") is None:  # folded beside a result; what is not drawn yet is not folded
             self._tab.get_by_text("Pictures and settings").first.click()
         self._drop(given)
         self._tab.locator(".st-key-go button").first.click()
