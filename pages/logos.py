@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ def stamp(path: str) -> int:
 @st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
 def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair], pd.DataFrame]:
     found = load_logos(path, 256, stays_inside=True)
-    values = [astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES] for logo in found.logos]
+    with ThreadPoolExecutor() as threads:
+        values = list(threads.map(lambda logo: astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES], found.logos))
     table = pd.DataFrame(values, columns=list(FEATURE_NAMES[:N_SIMPLE_FEATURES]))
     table.insert(0, "logo", [logo.name for logo in found.logos])
     table.insert(1, "category", [logo.category for logo in found.logos])

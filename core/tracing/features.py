@@ -168,6 +168,18 @@ def _pack(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return packed
 
 
+def _most_common(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The labels that are counted most often, of those that are counted often enough.
+
+    To sort all of up to 32,768 takes longer than everything else here, so that is left to where equal counts leave a choice.
+    """
+    common = np.flatnonzero(counts >= MIN_REGION)
+    if len(common) > MAX_REGION_COLOURS:
+        least = np.partition(counts[common], -MAX_REGION_COLOURS)[-MAX_REGION_COLOURS]
+        common = common[counts[common] >= least]
+    return common if len(common) <= MAX_REGION_COLOURS else np.argsort(counts)[::-1][:MAX_REGION_COLOURS]
+
+
 def _posterised(planes: Sequence[NDArray[np.int32]], shades: NDArray[np.int64], bits: int) -> tuple[float, float, float]:
     """log2 colours, log2 regions and scaled error when each channel keeps ``bits`` bits.
 
@@ -182,9 +194,7 @@ def _posterised(planes: Sequence[NDArray[np.int32]], shades: NDArray[np.int64], 
     colours = int((counts >= max(0.0005 * labels.size, 2)).sum())
     n_regions = 0
     every_other = np.ascontiguousarray(labels[::2, ::2])  # a quarter of the pixels counts regions as well, four times faster
-    for value in np.argsort(counts)[::-1][:MAX_REGION_COLOURS]:
-        if counts[value] < MIN_REGION:
-            break
+    for value in _most_common(counts):
         mask = (every_other == value).view(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4, ltype=cv2.CV_16U)
         n_regions += int((stats[1:, cv2.CC_STAT_AREA] >= MIN_REGION // 4).sum())
