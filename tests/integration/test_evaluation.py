@@ -214,21 +214,38 @@ def test_optimize_writes_the_best_and_skips_what_it_cannot_read(trained, tmp_pat
     assert len((tmp_path / "out" / "optimized.csv").read_text().splitlines()) == 1 + len(done.results)
 
 
+TO_BE_KILLED = """
+import sys
+from pathlib import Path
+from core.agents.loading import load_model
+from core.evaluation.files import find_pictures
+from core.evaluation.optimize import Extras, optimize
+
+folder, run, home, out = map(Path, sys.argv[1:])
+
+def progress(what, n_done, n_all):
+    if n_done > 3.5 / 8 * n_all:
+        print("there", flush=True)
+        sys.stdin.read()
+
+optimize(find_pictures([folder])[0], load_model(str(run), home), 3, "", 64, out, home, progress, extras=Extras(alternatives=out / "others", group=2))
+"""
+
+
 def test_optimize_that_was_killed_goes_on_and_gives_the_same(trained, tmp_path):
-    """An error out of the progress stands for the kill: nothing of ours is done after it."""
+    """SIGKILL in the midst of a group."""
     home, _, run = trained
-    files, _ = find_pictures([pictures(tmp_path)])
+    folder = pictures(tmp_path)
+    files, _ = find_pictures([folder])
     model, told = load_model(str(run.path), home), []
 
     def call(out, progress=quiet):
         return optimize(files, model, 3, "", 64, out, home, progress, extras=Extras(alternatives=out / "others", group=2))
 
-    def killed(what, n_done, n_all):
-        if n_done > 3.5 / 8 * n_all:
-            raise InterruptedError(what)
-
-    with pytest.raises(InterruptedError):
-        call(tmp_path / "out", killed)
+    command = [sys.executable, "-c", TO_BE_KILLED, *map(str, (folder, run.path, home, tmp_path / "out"))]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "there\n"
+        process.kill()
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.svg")}
     done = call(tmp_path / "out", lambda what, n, of: told.append(n / of))
     assert 2 <= len(first) == done.n_kept < 5
