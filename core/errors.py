@@ -69,7 +69,11 @@ class WorkerError(TracewrightError, RuntimeError):
 
 
 class ClusterError(WorkerError):
-    """Raised when a Ray cluster can't be used: Ray is missing, the cluster can't be reached, refuses the token, differs or has no capacity."""
+    """Raised when a Ray cluster can't be used now: it can't be reached, does not answer or has no capacity."""
+
+
+class ClusterRefusedError(ClusterError):
+    """Raised when a Ray cluster can't be used until a person acts: Ray or a token is missing, the token is refused, or versions differ."""
 
 
 class TrainingError(TracewrightError, ValueError):

@@ -49,7 +49,7 @@ if begun_with not in ids:
     st.warning(f"{plain(labels.get(begun_with, begun_with))} has no evaluation, so the newest evaluated run is shown.")
 with st.grid(3, min_column_width=190):
     run_id = choose_run("Run", ids, "run", labels, begun_with)
-    evaluations = queries.evaluations(console.store, [run_id])
+    evaluations = queries.evaluations(console.store, [run_id]).drop_duplicates("step", keep="last")
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
     steps = [int(s) for s in evaluations["step"]]

@@ -1,4 +1,4 @@
-"""A run as it happens: status, figures, curves, stages, parameters, log. While it is live, its head and main charts are drawn again every two seconds, the tabs every five."""
+"""A run as it happens: status, figures, curves, stages, parameters, log. While it is live, its head and main charts look every two seconds for something new to draw, the tabs every five."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from core.runs.event_types import NODE, ActionTaken, AlertRaised, LogosLoaded, S
 from core.runs.records import read_log_tail, read_parent
 from core.runs.rounds import known_runs
 from core.runs.status import Status, run_state
+from pages.server import changes
+from pages.server.start_document import base_path
 from pages.views import actions, chart_box, gone, tables
 from pages.views.buttons import button
 from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
+from pages.views.components.mount import clock
 from pages.views.event_text import detail, text_of_decision
 from pages.views.first_visit import duration_of
 from pages.views.links import choose, choose_many, wanted
@@ -69,12 +72,18 @@ colours = curves.run_colours(shown, ids)
 view = view_to_end(view, [runs[i] for i in shown])
 forks = forks_of(run_id, [one.facts for one in shelf.look_all(console.home).values()])
 is_live = any(run_state(runs[i]).status.is_moving for i in shown)
-clock = f"{REFRESH_S}s" if is_live else None
 parent = read_parent(run)
 curve_colours, curve_labels = dict(colours), dict(labels)
 if parent is not None and parent.run_id in ids and parent.run_id not in shown and view.axis not in ("minutes", "wall"):
     curve_colours[parent.run_id] = PARENT_COLOUR
     curve_labels[parent.run_id] = f"{labels[parent.run_id]}, before the fork"
+
+
+def watch(every_s: float, key: str) -> None:
+    """Draw this part again when there is something new of the runs that are shown."""
+    if is_live:
+        watched = [runs[i] for i in shown]
+        clock(changes.address(base_path(), watched), changes.version(console.store, watched), every_s, key)
 
 
 def run_view() -> RunView:
@@ -196,8 +205,9 @@ def events(now: RunView) -> None:
             st.caption("The log is still empty.")
 
 
-@st.fragment(run_every=clock)
+@st.fragment
 def top() -> None:
+    watch(REFRESH_S, "clock.top")  # before anything is read: what comes meanwhile is new
     chart_box.redraw_if_asked()
     show_toasts()
     if not run.path.is_dir():
@@ -221,8 +231,9 @@ def top() -> None:
     warnings_of(run_id)
 
 
-@st.fragment(run_every=f"{TABS_REFRESH_S}s" if is_live else None)
+@st.fragment
 def below() -> None:
+    watch(TABS_REFRESH_S, "clock.below")
     chart_box.redraw_if_asked()
     if not run.path.is_dir():
         return
@@ -268,4 +279,5 @@ def is_stale() -> bool:
 
 top()
 below()
-redraw_when(is_stale)
+if follows or not is_live:  # else the clocks see all that there is to see
+    redraw_when(is_stale)

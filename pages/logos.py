@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.errors import LogosError
 from core.logos import sets
@@ -26,7 +25,7 @@ from pages.views.access import acts
 from pages.views.buttons import button, locked
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
-from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
+from pages.views.intake import UPLOAD_HELP, done_with_given, given_files, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
@@ -55,15 +54,22 @@ def stamp(path: str) -> int:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the logos …")
-def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair], pd.DataFrame]:
+def read(path: str, _stamp: int) -> tuple[LogoSet, list[Pair]]:
     found = load_logos(path, 256, stays_inside=True)
+    return found, near_duplicates(found.logos)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Measuring the logos …")
+def measured(path: str, stamped: int) -> pd.DataFrame:
+    """A row of features per logo of a set that was read."""
+    logos = read(path, stamped)[0].logos
     with ThreadPoolExecutor() as threads:
-        values = list(threads.map(lambda logo: astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES], found.logos))
+        values = list(threads.map(lambda logo: astuple(picture_features(logo.flat))[:N_SIMPLE_FEATURES], logos))
     table = pd.DataFrame(values, columns=list(FEATURE_NAMES[:N_SIMPLE_FEATURES]))
-    table.insert(0, "logo", [logo.name for logo in found.logos])
-    table.insert(1, "category", [logo.category for logo in found.logos])
-    table.insert(2, "split", [logo.split for logo in found.logos])
-    return found, near_duplicates(found.logos), table
+    table.insert(0, "logo", [logo.name for logo in logos])
+    table.insert(1, "category", [logo.category for logo in logos])
+    table.insert(2, "split", [logo.split for logo in logos])
+    return table
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,9 @@ class Loaded:
     """A set with what is known of it."""
 
     path: str
+    stamp: int
     logos: LogoSet
     pairs: list[Pair]
-    features: pd.DataFrame
 
 
 def picture(logo: Logo) -> str:
@@ -95,7 +101,7 @@ def pick(name: str) -> None:
     st.query_params["logo"] = name
 
 
-def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
+def browse(path: str, found: LogoSet) -> None:
     """All pictures, filtered; the one that was clicked with why it is where it is."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.pills("Category", CATEGORIES, selection_mode="multi", key="category", bind="query-params")
@@ -132,9 +138,9 @@ def browse(path: str, found: LogoSet, table: pd.DataFrame) -> None:
                     )
             else:
                 st.caption("To change categories, create your own set first, under Make a set.")
-            one = table[table["logo"] == name].iloc[0]
+            one = picture_features(logo.flat)
             st.dataframe(
-                pd.DataFrame({"feature": SHOWN_FEATURES, "value": [float(one[f]) for f in SHOWN_FEATURES]}),
+                pd.DataFrame({"feature": SHOWN_FEATURES, "value": [float(getattr(one, f)) for f in SHOWN_FEATURES]}),
                 hide_index=True,
                 column_config={"value": st.column_config.NumberColumn(format="%.4g")},
             )
@@ -152,7 +158,7 @@ def overview(found: Loaded) -> None:
     counts(found.logos, found.pairs)
     for note in found.logos.notes:
         st.warning(plain(note), icon=":material/swap_horiz:")
-    browse(found.path, found.logos, found.features)
+    browse(found.path, found.logos)
 
 
 def counts(found: LogoSet, pairs: list[Pair]) -> None:
@@ -173,7 +179,7 @@ def counts(found: LogoSet, pairs: list[Pair]) -> None:
 
 def features(found: Loaded) -> None:
     """How hard the logos are, by category."""
-    table = found.features
+    table = measured(found.path, found.stamp)
     feature = st.selectbox("Feature", FEATURE_NAMES[:N_SIMPLE_FEATURES], index=0, key="feature", bind="query-params", width=260)
     data = table[["logo", "category", "split", str(feature)]].rename(columns={str(feature): "value"})
     chart_box.show(plots.spread(data, str(feature)), f"feature-{feature}", f"{feature} by category", data, can_pin=False)
@@ -240,10 +246,10 @@ def made(name: str, make: Any, what: str) -> None:
     show_instead(str(folder))
 
 
-def add(name: str, files: Sequence[UploadedFile]) -> Path:
+def add(name: str, files: Sequence[tuple[str, Path]]) -> Path:
     """Add pictures to a set; what became of each is shown with the set."""
-    added = sets.add_pictures(console.home, name, contents(files))
-    drop_uploads("set.files", files)
+    added = sets.add_pictures(console.home, name, files)
+    done_with_given(console.home)
     st.session_state["logos.intake"] = (str(added.folder), added.intake)
     return added.folder
 
@@ -271,12 +277,7 @@ def maker(path: str) -> None:
                 key="set.name",
                 help="If a set with this name exists, the pictures are added to it.",
             )
-            files = st.file_uploader(
-                "Pictures or ZIP files",
-                help=UPLOAD_HELP,
-                accept_multiple_files=True,
-                key=uploader_key("set.files"),
-            )
+            files = given_files(console.home, "set.files", "Pictures or ZIP files", UPLOAD_HELP)
             if button(
                 "Add to set",
                 does="logos.add",
@@ -328,7 +329,8 @@ problem = ""
 loaded = None
 try:
     check_readable(path, console.home)
-    loaded = read(path, stamp(path))
+    stamped = stamp(path)
+    loaded = Loaded(path, stamped, *read(path, stamped))
 except (LogosError, OSError) as error:
     problem = str(error)
 tabs = st.tabs(["Logos", "Features", "Look alike", "Skipped", "Make a set"], key="tab", bind="query-params")
@@ -338,11 +340,10 @@ if intake is not None and of_set == path:
 if problem:
     st.error(plain(problem))
 elif loaded is not None:
-    logo_set, alike_pairs, feature_table = loaded
     for tab, draw in zip(tabs, (overview, features, alike, left_out), strict=False):
         if tab.open:
             with tab:
-                draw(Loaded(path, logo_set, alike_pairs, feature_table))
+                draw(loaded)
 if tabs[-1].open:
     with tabs[-1]:
         maker(path)

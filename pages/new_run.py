@@ -20,9 +20,9 @@ from core.logos.dataset import BUILTIN, load_logos
 from core.paths import PRESETS, program
 from core.runs.folders import check_readable
 from core.runs.records import read_config
-from core.runs.requirements import estimated_minutes, estimated_rate, preflight
+from core.runs.requirements import basis_of_estimate, estimated_minutes, has_open_end, preflight
 from core.runs.run_dir import RunDir, find_run
-from core.scheduling import queue
+from core.scheduling import known_cluster, queue
 from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
@@ -153,13 +153,14 @@ def centre_choice(data: dict[str, Any], version: str) -> None:
 def estimate(config: RunConfig) -> str:
     """How long it will take, from this machine's own runs where there are any."""
     measured = queries.usual_rate(console.store)
-    rate, minutes = estimated_rate(config, measured), estimated_minutes(config, measured)
-    basis = (
-        f"at {rate:.0f} steps per second, as in this machine's last runs"
-        if measured
-        else f"at a typical {rate:.0f} steps per second; no run on this machine has been measured yet"
-    )
-    return f"About **{duration_text(minutes)}** for {config.planned_steps(start):,} steps, {basis}."
+    about, minutes = "Up to" if has_open_end(config) else "About", duration_text(estimated_minutes(config, measured))
+    return f"{about} **{minutes}** for {config.planned_steps(start):,} steps, {basis_of_estimate(config, measured)}."
+
+
+def begin_with_cluster(version: str, settings: dict[str, Any]) -> None:
+    """A preset begins with the cluster that the test on System reached last."""
+    if version.startswith("preset.") and settings["workers"]["address"] == known_cluster.JOINED:
+        settings["workers"]["address"] = known_cluster.remembered(console.home)
 
 
 def rounding(data: dict[str, Any]) -> dict[str, str]:
@@ -215,6 +216,7 @@ with left:
             st.file_uploader("A config file", type=["yaml", "yml"], key="upload")
     version, settings, about = with_curriculum(*source())
     unchanged = copy.deepcopy(settings)
+    begin_with_cluster(version, settings)
     settings = kept_form.restored(version, settings)
     st.caption(about)
     drafted = st.session_state.get(f"draft.{version}", settings)
@@ -259,6 +261,8 @@ with left:
                     own += ["early_stop.enabled", *[n for n in forms.section_names("early_stop") if n != "early_stop.enabled"]]
                 forms.fields(own, settings, version, errors)
 
+if settings["workers"]["backend"] == "local":  # a run that needs no address says none
+    settings["workers"]["address"] = unchanged["workers"]["address"]
 st.session_state[f"draft.{version}"] = settings
 config, errors_now = check(settings)
 kept_form.keep(unchanged, config.model_dump(mode="json") if config is not None else settings)

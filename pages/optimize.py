@@ -5,24 +5,24 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.errors import ParamError, RunError
+from core.errors import ConfigError, ParamError, RunError
 from core.logos.samples import N_SAMPLES, sample_logos
 from core.models import registry
 from core.runs.rounds import known_runs
 from core.scheduling import batch
 from core.scheduling.batch import Batch, BatchStatus, Request
 from core.tracing.palette import MOST_COLOURS, palette_of
-from pages.views import batch_result
+from pages.views import batch_result, cluster
 from pages.views.access import acts
 from pages.views.buttons import button
-from pages.views.intake import UPLOAD_HELP, contents, drop_uploads, show_intake, uploader_key
+from pages.views.intake import UPLOAD_HELP, done_with_given, given_files, show_intake
 from pages.views.links import choose, drop_parameters
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
@@ -54,13 +54,17 @@ def models() -> dict[str, str]:
 
 
 @acts("batch.start", is_drawn=True)
-def begin_batch(make: Callable[[], Batch], uploads: Sequence[UploadedFile] = ()) -> None:
+def begin_batch(make: Callable[[], Batch]) -> None:
     try:
         made = make()
-    except (RunError, OSError) as error:
+    except RunError as error:
+        done_with_given(console.home)  # there is no picture among them
         st.error(plain(str(error)))
         return
-    drop_uploads("files", uploads)
+    except (ConfigError, OSError) as error:
+        st.error(plain(str(error)))
+        return
+    done_with_given(console.home)
     drop_parameters("batch", "picture", "show")
     st.query_params["batch"] = made.batch_id
     st.rerun()
@@ -71,7 +75,13 @@ def palette() -> dict[str, Any]:
     with st.expander("Colours and background", icon=":material/palette:"):
         with st.grid(2, min_column_width=150):
             most = st.number_input(
-                "Colours at most", 0, MOST_COLOURS, 0, key="max_colours", help="0 means any number. Small areas take the nearest colour."
+                "Colours at most",
+                0,
+                MOST_COLOURS,
+                0,
+                key="max_colours",
+                bind="query-params",
+                help="0 means any number. Small areas take the nearest colour.",
             )
             merge = st.number_input(
                 "Merge within",
@@ -80,14 +90,15 @@ def palette() -> dict[str, Any]:
                 0.0,
                 1.0,
                 key="merge",
+                bind="query-params",
                 help="CIELAB distance; about 2.3 is just noticeable, 10 a different shade.",
             )
         brand = st.text_input(
-            "Brand colours", key="brand", placeholder="#0f6e84, #ffffff", help="Only these are used: each colour takes the nearest of them.",
+            "Brand colours", key="brand", bind="query-params", placeholder="#0f6e84, #ffffff", help="Only these are used: each colour takes the nearest of them.",
             max_chars=1000,
         )  # fmt: skip
         background = st.segmented_control(
-            "Remove the background", list(BACKGROUNDS), default="keep", format_func=lambda b: BACKGROUNDS[b], key="background", required=True,
+            "Remove the background", list(BACKGROUNDS), default="keep", format_func=lambda b: BACKGROUNDS[b], key="background", required=True, bind="query-params",
             help="The colour along the picture's border becomes transparent.",
         )  # fmt: skip
         fields = {"max_colours": int(most), "merge": float(merge), "brand": brand.strip(), "background": str(background)}
@@ -99,39 +110,31 @@ def palette() -> dict[str, Any]:
         return fields
 
 
-def form() -> tuple[list[UploadedFile], Request]:
-    """What is to be optimized, and how."""
+def form() -> tuple[list[tuple[str, Path]], Request]:
+    """What is to be optimized, (name, path) of each, and how."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        files = st.file_uploader(
-            "Pictures or ZIP files",
-            help=UPLOAD_HELP,
-            accept_multiple_files=True,
-            key=uploader_key("files"),
-        )
+        files = given_files(console.home, "files", "Pictures or ZIP files", UPLOAD_HELP)
         fields = palette()
     with right:
         known = models()
-        model = st.selectbox(
-            "Model",
-            list(known),
-            format_func=lambda m: known[m],
-            key="model",
-            help="A model trained on logos like yours gives better results.",
-        )
+        about = "A model trained on logos like yours gives better results."
+        model = choose("Model", list(known), "model", show=lambda m: known[m], help=about)
         budget = st.slider(
             "Attempts per image",
             1,
             100,
             10,
             key="budget",
+            bind="query-params",
             help="More attempts find better SVGs but take longer; 1 uses the agent's first choice.",
         )
         prefer = st.segmented_control(
-            "Prioritise", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True,
+            "Prioritise", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True, bind="query-params",
             help="Balance file size against visual match. Unless you choose smaller file, no result looks visibly worse than VTracer's defaults.",
         )  # fmt: skip
-    return list(files), Request(str(model), int(budget), str(prefer), **fields)
+        address = cluster.field()
+    return files, Request(model, int(budget), str(prefer), **fields, cluster=address)
 
 
 def batch_label(batch_id: str) -> str:
@@ -141,8 +144,8 @@ def batch_label(batch_id: str) -> str:
         return f"{batch_id} · damaged"
     with contextlib.suppress(ValueError):  # a folder that was renamed
         when = f"{datetime.strptime(batch_id[:15], '%Y%m%d-%H%M%S'):%b %d, %H:%M}"
-    n = f"{result['n_done']} pictures" if result else found.status().value.lower()
-    return f"{when} · {n} · {asked.budget} attempts, {PREFERENCES.get(asked.prefer, asked.prefer)}"
+    n = f"{result['n_done']} picture{'s'[: result['n_done'] != 1]}" if result else found.status().value.lower()
+    return f"{when} · {n} · {asked.budget} attempt{'s'[: asked.budget != 1]}, {PREFERENCES.get(asked.prefer, asked.prefer)}"
 
 
 def began_s(which: Batch) -> float:
@@ -181,7 +184,7 @@ with opened:
     files, request = form()
 with st.container(horizontal=True, vertical_alignment="center"):
     if button("Optimize", does="batch.start", type="primary", icon=":material/auto_fix_high:", disabled=not files, key="go"):
-        begin_batch(lambda: batch.start(console.home, contents(files), request), files)
+        begin_batch(lambda: batch.start(console.home, files, request))
     is_other = shown is not None and shown.status() is not BatchStatus.WORKING and request != shown.request()
     if (
         shown is not None
@@ -196,7 +199,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if not files and button(f"Try {N_SAMPLES} sample logos", does="batch.start", icon=":material/category:", key="samples"):
         begin_batch(lambda: batch.start(console.home, list(sample_logos()), request))
 if shown is None:
-    st.info("Drop pictures above, then press Optimize. No training needed, and nothing leaves this machine.", icon=":material/upload:")
+    stays = "" if request.cluster else ", and nothing leaves this machine"
+    st.info(f"Drop pictures above, then press Optimize. No training needed{stays}.", icon=":material/upload:")
     st.stop()
 st.divider()
 options = list(dict.fromkeys([*(b.batch_id for b in batches[:N_RECENT]), shown.batch_id]))

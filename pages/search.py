@@ -10,7 +10,7 @@ from core.config.config import RunConfig
 from core.errors import ConfigError, LogosError, RunError, StudyError
 from core.logos.dataset import load_logos
 from core.paths import program
-from core.runs.requirements import check_preflight, estimated_minutes
+from core.runs.requirements import check_preflight, estimated_minutes, has_open_end
 from core.studies import analysis, study, winners
 from core.studies.samplers import trial_config
 from core.studies.storage import TrialRow, read_trials
@@ -67,11 +67,12 @@ def new_study() -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             if wanted is not None:
                 config, base = wanted
-                minutes = estimated_minutes(trial_config(config, base), queries.usual_rate(console.store))
+                trial = trial_config(config, base)
+                minutes, about = estimated_minutes(trial, queries.usual_rate(console.store)), "up to" if has_open_end(trial) else "about"
                 n = f"{config.n_trials} trials" if config.n_trials else "as many trials as fit"
-                most = f"; all of them about **{duration_text(minutes * config.n_trials)}**, less with pruning" if config.n_trials else ""
+                most = f"; all of them {about} **{duration_text(minutes * config.n_trials)}**, less with pruning" if config.n_trials else ""
                 with st.container(width="stretch", gap="xxsmall"):
-                    st.markdown(f"**{n}** over {len(config.space)} settings. One takes about **{duration_text(minutes)}**{most}.")
+                    st.markdown(f"**{n}** over {len(config.space)} settings. One takes {about} **{duration_text(minutes)}**{most}.")
                     st.caption("Each trial is a run: it is queued, can be watched live, and remains available for comparison.")
             if (
                 button("Start", does="study.start", type="primary", icon=":material/play_arrow:", disabled=wanted is None, key="start")

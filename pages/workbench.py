@@ -25,6 +25,7 @@ from core.tracing.pipeline import MODES, Mode, Pipeline
 from pages.views import tables
 from pages.views.access import acts
 from pages.views.buttons import button
+from pages.views.intake import given_files
 from pages.views.links import choose, drop_parameters, setting_of, setting_text
 from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for, say
@@ -118,17 +119,19 @@ def traced_at(default: int = 1024) -> int:
 def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
     """(picture, digest, name, settings to start from)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        file = st.file_uploader("A picture", help=f"Supported: {', '.join(sorted(set(FORMATS.values())))}.", key="bench.file")
+        about = f"Supported: {', '.join(sorted(set(FORMATS.values())))}."
+        given = given_files(console.home, "bench.file", "A picture", about, is_one=True)
         side, trace_size = longest_side(), traced_at()
-    if file is None:
+    if not given:
         st.info("Drop a picture above, or choose a logo of a run to start from the agent's choice.", icon=":material/upload:")
         return None
+    name, path = given[-1]
     try:
-        picture = uploaded_picture(file.getvalue(), side, trace_size)
-    except PictureError as error:
-        st.error(plain(f"{file.name} can't be used: {error}"))
+        picture = uploaded_picture(path.read_bytes(), side, trace_size)
+    except (OSError, PictureError) as error:
+        st.error(plain(f"{name} can't be used: {error}"))
         return None
-    return picture, digest_of(picture.source), file.name.rsplit(".", 1)[0], {}
+    return picture, digest_of(picture.source), name.rsplit(".", 1)[0], {}
 
 
 def from_batch() -> tuple[Picture, str, str, dict[str, Params]] | None:

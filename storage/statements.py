@@ -34,7 +34,12 @@ def literal(value: object) -> str:
 def _param(values: str, place: int) -> str:
     """A parameter of a list as SQL; those that versions before did not have keep VTracer's defaults where only the first ones stand."""
     older = f", CASE WHEN len({values}) = {N_OLD_PARAMS} THEN {SPECS[place - 1].default} END" if place > N_OLD_PARAMS else ""
-    return f"coalesce({values}[{place}]{older})"
+    return f"coalesce({_finite(f'{values}[{place}]')}{older})"
+
+
+def _finite(number: str) -> str:
+    """A number as SQL; null where it is too large for one, such as 1e400."""
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def insert_statement(table: str, record: type[Record], version: int) -> str:
@@ -51,7 +56,7 @@ def insert_statement(table: str, record: type[Record], version: int) -> str:
         for name in column.columns:
             key = old_name(record.kind, name, version)
             read[key] = column.sql
-            values[name] = f"d.{quoted(key)}"
+            values[name] = _finite(f"d.{quoted(key)}") if column.sql == "DOUBLE" else f"d.{quoted(key)}"
             if column.is_whole and column.is_required:
                 needed.append(f"{values[name]} IS NOT NULL")
             elif column.is_whole:
@@ -65,7 +70,7 @@ def insert_statement(table: str, record: type[Record], version: int) -> str:
 
 _HEAD = "run, attempt, seq, ts, step"
 METRICS = (
-    f"INSERT INTO metrics({', '.join(EVENT_TABLES['metrics'])}) SELECT {_HEAD}, e.key, e.value FROM (SELECT *, "
+    f"INSERT INTO metrics({', '.join(EVENT_TABLES['metrics'])}) SELECT {_HEAD}, e.key, {_finite('e.value')} FROM (SELECT *, "
     "unnest(map_entries(from_json(data, '\"MAP(VARCHAR, DOUBLE)\"'))) AS e FROM batch WHERE kind = 'metrics')"
 )
 OWN_TABLE = (Metrics.kind, *(record.kind for record in RECORD_TABLES.values()))

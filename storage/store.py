@@ -151,6 +151,10 @@ class Store:
         named = [self._generations[value] for value in values if isinstance(value, str) and value in self._generations]
         return (self._generation, 0) if not named else tuple(named)
 
+    def generation(self, run_id: str) -> int:
+        """Changes when something of a run's log was taken in; 0 for one that is not known."""
+        return self._generations.get(run_id, 0)
+
     def _changed(self, run_id: str) -> None:
         self._generation += 1
         self._generations[run_id] = self._generation

@@ -51,6 +51,7 @@ _TRAINER = {
     "curriculum.delete": "Delete a saved curriculum",
     "logos.relabel": "Change a logo's category or split",
     "logos.add": "Create a set of logos or add pictures to it",
+    "files.give": "Choose files to optimize, to add to a set or to try on the workbench",
     "batch.start": "Optimize pictures",
     "batch.cancel": "Cancel a batch",
     "batch.choose": "Choose results of a batch",

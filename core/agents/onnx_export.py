@@ -144,7 +144,7 @@ conversions. Reward: {reward_formula(config)}.
 **Measure it** on your own logos: `{program()} evaluate --model FOLDER --images DIR --split all --methods
 default,single,tpe,policy,policy_search`.
 
-**Limits.** Logos and flat pictures, opaque, traced at 64 to 1,024 pixels; photographs are unlike anything in its training data. It
+**Limits.** Logos and flat pictures, opaque or transparent, of 64 to 1,024 pixels; photographs are unlike anything in its training data. It
 lowers the visual error on average, not on every picture: `{program()} optimize` falls back on VTracer's defaults where
 nothing was better. It knows VTracer {metadata.version("vtracer")}; another version may cluster colours otherwise.
 """

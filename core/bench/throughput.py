@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -64,6 +65,7 @@ def measure(images: str, n_repeats: int, is_short: bool = False) -> Report:
     Raises:
         BenchError: a package that only the benchmark needs is missing, or the training failed.
     """
+    cv2.setNumThreads(1)  # as the workers have it; else "one core" would be two
     report = Report("throughput", "Throughput")
     size = _Size(n_repeats, n_logos=4, n_processes=1, n_steps=64) if is_short else _Size(n_repeats)
     logos = list(load_logos(images, WORK_SIZE).logos)
@@ -276,8 +278,6 @@ class _EnvMaker:
         self.images, self.prepared, self.digests, self.seed = images, prepared, digests, seed
 
     def __call__(self) -> TraceEnv:
-        import cv2
-
         cv2.setNumThreads(1)
         wanted = {logo.digest: logo for logo in load_logos(self.images, WORK_SIZE).logos}
         pictures = [Picture(wanted[digest].pixels) for digest in self.digests]

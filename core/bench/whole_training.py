@@ -45,28 +45,33 @@ class Replay:
     def __init__(self, config: RunConfig) -> None:
         self._logos = {logo.name: logo for logo in training_logos(config, load_set(config).of_split("train"))}
         self._spec, self._pipeline = env_spec(config), pipeline_of(config)
-        self._places: dict[str, int] = {}
-        self._pictures: list[Picture] = []
-        self._prepared: list[PreparedLogo] = []
         self.n_steps, self.seconds = 0, 0.0
-        self.preparing_s = 0.0  # of all pictures so far
+        self.n_pictures, self.preparing_s = 0, 0.0
 
     def __call__(self, episodes: Sequence[EpisodeEnded]) -> None:
-        """Do the steps of these again: each conversion under the parameters of its episode's best."""
+        """Prepare their pictures and do their steps again: each conversion under the parameters of its episode's best.
+
+        One picture after the other, as a worker does it: thousands that are kept would have the system look for memory all the time.
+        """
+        by_logo: dict[str, list[EpisodeEnded]] = {}
+        for episode in episodes:
+            by_logo.setdefault(episode.logo, []).append(episode)
+        for name, of_logo in by_logo.items():
+            self._replay(name, of_logo)
+
+    def _replay(self, name: str, episodes: Sequence[EpisodeEnded]) -> None:
+        logo = self._logos[name]
         started = time.perf_counter()
-        for name in sorted({e.logo for e in episodes} - set(self._places)):
-            picture, logo = Picture(self._logos[name].pixels, self._pipeline), self._logos[name]
-            self._places[name] = len(self._pictures)
-            self._pictures.append(picture)
-            self._prepared.append(PreparedLogo(name, logo.category, logo.digest, picture.features, picture.defaults))
-            _ = picture.reference, picture.canvas(self._pipeline)
+        picture = Picture(logo.pixels, self._pipeline)
+        prepared = PreparedLogo(name, logo.category, logo.digest, picture.features, picture.defaults)
+        _ = picture.reference, picture.canvas(self._pipeline)
         self.preparing_s += time.perf_counter() - started
-        env = TraceEnv(self._prepared, lambda i, params: self._pictures[i].measure(params).outcome, self._spec)
+        self.n_pictures += 1
+        env = TraceEnv([prepared], lambda _, params: picture.measure(params).outcome, self._spec)
         env.reset(seed=0)
         actions = [self._spec.actions.to_action(Params.from_values(e.params)) for e in episodes]
         started = time.perf_counter()
         for episode, action in zip(episodes, actions, strict=True):
-            env.index = self._places[episode.logo]
             env.begin()
             for _ in range(episode.length):
                 env.step(action)
@@ -75,7 +80,7 @@ class Replay:
 
     def work_s(self, n_steps: int, n_pictures: int) -> float:
         """What so many steps on so many pictures take one core, in seconds."""
-        return n_steps * self.seconds / self.n_steps + n_pictures * self.preparing_s / max(len(self._pictures), 1)
+        return n_steps * self.seconds / self.n_steps + n_pictures * self.preparing_s / max(self.n_pictures, 1)
 
 
 @dataclass(frozen=True)
@@ -157,19 +162,28 @@ def _latest_episodes(run: RunDir) -> list[EpisodeEnded]:
     return []
 
 
+def time_of_steps(events: Sequence[Event]) -> tuple[int, float]:
+    """Steps of a training and its seconds, by its last metrics.
+
+    Not by ``time/fps``, which stable-baselines3 rounds down to a whole number: at 6 steps per second that is a sixth.
+    """
+    metrics = ((e.step, e.data.values) for e in reversed(events) if isinstance(e.data, Metrics))
+    return next((step, values["time/time_elapsed"]) for step, values in metrics if "time/time_elapsed" in values)
+
+
 def _tell(report: Report, trained: _Trained, replay: Replay) -> None:
     metrics = [(e.step, e.data.values) for e in trained.events if isinstance(e.data, Metrics)]
     updates = [values["time/update_s"] for _, values in metrics if "time/update_s" in values]
     update_s = statistics.median(updates) * len(updates)  # the median, since a stop may fall into one
-    done, reported = next((step, values["time/fps"]) for step, values in reversed(metrics) if "time/fps" in values)
+    done, elapsed = time_of_steps(trained.events)
     paused = trained.paused_s
-    seconds = done / reported - paused
+    seconds = elapsed - paused
     fps, single, cores = done / seconds, replay.n_steps / replay.seconds, available_cores()
     n_pictures = len({e.data.logo for e in trained.events if isinstance(e.data, EpisodeEnded)})  # each is prepared when it is first drawn
     work_s = replay.work_s(done, n_pictures)
     report.keys["rollout_efficiency"] = work_s / (cores * seconds)
     report.add(
-        "whole training (time/fps)",
+        "whole training",
         f"{fps:.0f} steps/s",
         f"{done:,} steps, with evaluations and checkpoints, minus {paused:.0f} s in which it was stopped",
     )

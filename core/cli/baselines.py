@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.common import Json, clear_errors, result
+from core.cli.common import Cluster, Json, clear_errors, result
 from core.cli.progress import Progress
 from core.paths import runs_home, trace_cache_file
 from core.search.fitted import SHIPPED, Fitted, read_fitted, write_fitted
@@ -35,6 +35,7 @@ def fit_baselines(
     each: Annotated[int, typer.Option(help="Settings to try for each additional place in the portfolio.", min=1)] = 6,
     size: Annotated[int, typer.Option(help="Number of settings in the portfolio.", min=1, max=100)] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the search.", min=0)] = 0,
+    ray: Cluster = "",
     as_json: Json = False,
 ) -> None:
     """Find the best single setting for all logos, and a portfolio from which each logo uses its best setting."""
@@ -42,7 +43,8 @@ def fit_baselines(
 
     with clear_errors():
         home = runs_home()
-        found = fit(Request(images, split, work_size, singles, each, size, seed), trace_cache_file(home), Progress())
+        asked = Request(images, split, work_size, singles, each, size, seed, cluster=ray)
+        found = fit(asked, trace_cache_file(home), Progress())
         write_fitted(out, found)
         _told(found, out, as_json)
 

@@ -16,8 +16,7 @@ def cluster(
     as_json: Json = False,
 ) -> None:
     """Test whether conversions can run on a Ray cluster: connect, compare versions on all nodes, and list the nodes with their load."""
-    from core.config.workers import WorkersConfig
-    from core.workers.backend import workers_on
+    from core.config.workers import WorkersConfig, workers_on
     from core.workers.ray_cluster import Cluster, disconnect
 
     with clear_errors():

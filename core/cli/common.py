@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from core.errors import ConfigError, LogosError, RunError, SourceError, StoreErr
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory.")]
+Cluster = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="Convert on this Ray cluster (HOST:PORT, or auto) instead of this machine.")
+]
 
 
 @contextmanager
@@ -40,7 +44,16 @@ def fail(error: Exception, code: int) -> NoReturn:
 
 
 def result(data: dict[str, Any], as_json: bool, text: Callable[[], None]) -> None:
+    """Print a command's result, as JSON or as ``text`` does; JSON has no infinite numbers, so they are null there."""
     if as_json:
-        print(json.dumps(data, default=str, allow_nan=False), flush=True)
+        print(json.dumps(_finite(data), default=str, allow_nan=False), flush=True)
     else:
         text()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.common import Json, clear_errors, fail, result
+from core.cli.common import Cluster, Json, clear_errors, fail, result
 from core.cli.progress import Progress
 from core.config.text import load_config
 from core.curriculum import library
@@ -21,10 +21,6 @@ from core.runs.run_dir import RunDir, find_run
 from core.runs.status import check_resumable
 from core.search.baselines import BASELINES
 from core.search.searchers import SEARCHES
-
-Cluster = Annotated[
-    str, typer.Option("--ray", metavar="ADDRESS", help="Convert on this Ray cluster (HOST:PORT, or auto) instead of this machine.")
-]
 
 
 def train(
@@ -98,7 +94,12 @@ def evaluate(
         typer.Option(help=f"Comma-separated: {', '.join((*BASELINES, *SEARCHES))}, policy, policy_search."),
     ] = "default,method1,single,policy",
     budgets: Annotated[str, typer.Option(help="Conversions per logo, comma-separated.")] = "1,5,10,20,50,100",
-    work_size: Annotated[int | None, typer.Option(help="Longest side in pixels; default is the model's.", min=32, max=1024)] = None,
+    work_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Longest side in pixels, enlarged for tracing as many times as in the training; default is the model's.", min=32, max=1024
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the searches.", min=0)] = 0,
     vectors: Annotated[
         bool, typer.Option(help="Also compare results with the original vectors of the pictures: errors and FLIP at 1,024 pixels.")

@@ -112,9 +112,15 @@ def _make(wish: _Wish, runs: list[RunDir]) -> dict[str, Any]:
 
     progress, now = Progress(), time.time()
     with Store(None) as store:
-        for n, run in enumerate(runs):
+        for n, run in enumerate(list(runs)):
             progress("reading the logs", n, len(runs))
-            read_new(store, run.run_id, run.events_file, {})
+            try:
+                read_new(store, run.run_id, run.events_file, {})
+            except OSError as error:
+                if not wish.period and wish.study is None:
+                    raise  # of a run that was asked for by name
+                runs = [other for other in runs if other is not run]
+                print(f"{run.run_id} is left out: {run.events_file.name} can't be read: {error.strerror or error}", file=sys.stderr)
         progress("reading the logs", len(runs), len(runs))
         kind = wish.kind or ("study" if wish.study else "period" if wish.period else kinds.default_kind(len(runs)))
         request = kinds.Request(store, runs, until=wish.event_ts or now, period=wish.period, study=wish.study, progress=progress)

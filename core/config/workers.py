@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import ValidationError
+
 from core.config.fields import Section, setting
+from core.errors import ConfigError
 
 
 class WorkersConfig(Section):
@@ -37,3 +40,18 @@ class WorkersConfig(Section):
     max_losses: int = setting(
         3, "Quarantine a logo for the rest of the run after it kills this many workers.", unit="workers", ge=1, le=1000
     )
+
+
+def workers_on(settings: WorkersConfig, cluster: str) -> WorkersConfig:
+    """The same settings for the Ray cluster at an address, and for this machine where it is empty: a model that was trained on a cluster is
+    used without it.
+
+    Raises:
+        ConfigError: what is given is no address.
+    """
+    try:
+        return WorkersConfig(**settings.model_dump() | ({"backend": "ray", "address": cluster} if cluster else {"backend": "local"}))
+    except ValidationError as error:
+        raise ConfigError(
+            f"{cluster!r} is no address of a Ray cluster; give HOST:PORT, or auto for the one this machine has joined"
+        ) from error

@@ -22,8 +22,10 @@ def reward_formula(config: RunConfig) -> str:
     return " + ".join(f"{weight:g} x {formula}" for formula, weight in weights if weight)
 
 
-def pipeline_of(config: RunConfig) -> Pipeline:
-    """The steps around VTracer in a run's conversions."""
+def pipeline_of(config: RunConfig, work_size: int = 0) -> Pipeline:
+    """The steps around VTracer in a run's conversions. ``work_size``: longest side in pixels of larger pictures than the run's, which are
+    enlarged as many times as those."""
     p = config.pipeline
     is_plain = not (p.trace_size or p.sharpen or p.fills)
-    return Pipeline(p.engine, p.trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)
+    trace_size = round(p.trace_size * max(work_size / config.logos.work_size, 1.0))
+    return Pipeline(p.engine, trace_size, p.sharpen, p.fills, PLAIN.optimize if is_plain else Pipeline().optimize)

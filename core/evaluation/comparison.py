@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.agents.loading import load_model
 from core.agents.model import Model
 from core.config.config import PipelineConfig, RunConfig
+from core.config.workers import workers_on
 from core.environment.episode import PreparedLogo
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of
@@ -37,7 +38,7 @@ from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK, Outcome, gain
 from core.tracing.params import DEFAULTS, Params
-from core.workers.backend import open_pool, workers_on
+from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
 from core.workers.worker import Job
@@ -230,7 +231,7 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
     logos = [logo for logo in found.logos if request.split in ("all", logo.split)]
     if not logos:
         raise LogosError(f"{path} has no logo in the split {request.split!r}")
-    store, cache = PictureStore.create(logos, pipeline_of(c)), TraceCache(trace_cache_file(home))
+    store, cache = PictureStore.create(logos, pipeline_of(c, size)), TraceCache(trace_cache_file(home))
     pool = open_pool(workers_on(c.workers, request.cluster), store, request.n_workers, cache)
     try:
         prepared = Preparations(logos, range(len(logos)))

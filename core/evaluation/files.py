@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -27,6 +28,8 @@ from core.names import MAX_BYTES, printable, safe_name
 from core.staging import staging
 
 TABLE, PARQUET = "optimized.csv", "optimized.parquet"
+JOURNAL = ".optimized.jsonl"  # of core/evaluation/journal.py
+MAX_JOURNAL_BYTES = 1_000_000_000
 _NOT_OURS = "__MACOSX"  # what macOS adds to its zip files
 _MAX_TABLE_BYTES = 512_000_000  # of a million pictures
 
@@ -70,8 +73,9 @@ def find_pictures(paths: Sequence[Path], out: Path | None = None) -> tuple[list[
     skipped = []
     for path in paths:
         if path.is_dir():
+            is_result = _results(path, out)
             for file in sorted(path.rglob("*")):
-                if file.is_dir() or not _is_meant(file.relative_to(path)) or _is_result(file, path, out):
+                if file.is_dir() or not _is_meant(file.relative_to(path)) or is_result(file):
                     continue
                 if why := _why_not(file):
                     skipped.append(Skipped(printable(str(file)), why))
@@ -123,12 +127,25 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_result(file: Path, given: Path, out: Path | None) -> bool:
-    if out is None or not _real(file).is_relative_to(_real(out)):
-        return False
-    if _real(given).is_relative_to(_real(out)):  # the pictures lie in the folder of results, or below it
-        return _real(file) in written_before(out)
-    return True
+def _results(given: Path, out: Path | None) -> Callable[[Path], bool]:
+    """Which files of a folder are results and no pictures."""
+    if out is None:
+        return lambda file: False
+    above = _real(out)
+    if _real(given).is_relative_to(above):  # the pictures lie in the folder of results, or below it
+        written = {*written_before(out), *_written_now(out)}
+        return lambda file: _real(file) in written
+    return lambda file: _real(file).is_relative_to(above)
+
+
+def _written_now(out: Path) -> set[Path]:
+    """The SVGs of a run that is under way or was killed, which may not be listed yet."""
+    found = set()
+    with suppress(DamagedFileError):
+        for line in (read_text(out / JOURNAL, MAX_JOURNAL_BYTES) or "").splitlines():
+            with suppress(ValueError, LookupError, TypeError, RecursionError):
+                found.add(_real(out / json.loads(line)["path"]))
+    return found
 
 
 def written_before(out: Path) -> dict[Path, dict[str, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config.workers import WorkersConfig, workers_on
 from core.environment.preparation import Preparations
 from core.errors import LogosError
 from core.logos.dataset import load_logos
@@ -25,8 +26,8 @@ from core.search.searchers import OptunaSearch, tpe_search
 from core.tracing.cache import TraceCache
 from core.tracing.params import BEST_SINGLE, Params
 from core.tracing.pipeline import Pipeline
+from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
-from core.workers.pool import WorkerPool
 from core.workers.worker import Job
 
 
@@ -42,6 +43,7 @@ class Request:
     n_settings: int = 20
     seed: int = 0
     n_workers: int = 0
+    cluster: str = ""  # address of a Ray cluster to convert on; empty uses this machine
 
 
 @dataclass
@@ -88,13 +90,16 @@ def fit(request: Request, cache: Path | None, on_progress: Callable[[str, int, i
 
     Raises:
         LogosError: no logo in the split.
+        ConfigError: what is given is no address of a cluster.
+        ClusterError: the cluster can't be used.
     """
     on_progress(f"loading {request.images}", 0, 0)
     logos = [logo for logo in load_logos(request.images, request.work_size).logos if request.split in ("all", logo.split)]
     if not logos:
         raise LogosError(f"{request.images} has no logo in the split {request.split!r}")
     pipeline = Pipeline()
-    pool = WorkerPool(PictureStore.create(logos, pipeline), request.n_workers, cache=TraceCache(cache))
+    workers = workers_on(WorkersConfig(), request.cluster)
+    pool = open_pool(workers, PictureStore.create(logos, pipeline), request.n_workers, TraceCache(cache))
     try:
         prepared = Preparations(logos, range(len(logos)))
         places = prepared.prepare(pool, range(len(logos)), lambda n: on_progress("preparing", n, len(logos)))

@@ -20,12 +20,10 @@ from typing import Annotated, Any, cast
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core.errors import DamagedFileError
-from core.evaluation.files import Source
+from core.evaluation.files import JOURNAL, MAX_JOURNAL_BYTES, Source
 from core.evaluation.optimized import Result
 from core.files import make_folder, open_file, read_text
 
-FILE = ".optimized.jsonl"
-_MAX_BYTES = 1_000_000_000
 Inside = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -45,7 +43,7 @@ class Journal:
     """``asked``: all that decides what a picture becomes. What an earlier call wrote is used where it was asked for the same."""
 
     def __init__(self, out: Path, asked: Mapping[str, Any]) -> None:
-        self._out, self._file = out, out / FILE
+        self._out, self._file = out, out / JOURNAL
         self._pictures: dict[str, str] = {}  # {file: SHA-256} of what is being worked on
         lines = _lines(self._file)
         head = json.dumps({"v": 1, "asked": asked}, sort_keys=True)
@@ -106,7 +104,7 @@ class Journal:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        yield from (read_text(file, _MAX_BYTES) or "").split("\n")
+        yield from (read_text(file, MAX_JOURNAL_BYTES) or "").split("\n")
     except DamagedFileError:
         return
 

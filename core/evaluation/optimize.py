@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agents.model import Model
+from core.config.workers import workers_on
 from core.environment.preparation import Preparations
 from core.environment.spec import pipeline_of
 from core.errors import PictureError, SvgError
@@ -40,11 +41,12 @@ from core.tracing.cache import TraceCache, engine
 from core.tracing.outcome import HEADLINE, gain
 from core.tracing.palette import Palette
 from core.tracing.params import DEFAULTS
-from core.workers.backend import open_pool, workers_on
+from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
 
 MAX_GROUP, MAX_CLUSTER_GROUP = 256, 1024  # pictures: as many searches are under way at once
 MAX_GROUP_BYTES = 400 * 2**20  # of pixels
+_REST = 19  # times as long as the lists took to write, before they are written again
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -90,6 +92,7 @@ def optimize(  # noqa: PLR0913 - the options of its command
     kept, rest = journal.split(files)
     done = Optimized([entry.result for entry in kept], n_kept=len(kept))
     beside = Alternatives(extras.alternatives, extras.palette)
+    lists = Lists(names, beside)
     for entry in kept:
         beside.rows[entry.path] = entry.beside
     each = budget + 4  # conversions, counted as in :func:`_search`
@@ -104,12 +107,10 @@ def optimize(  # noqa: PLR0913 - the options of its command
 
         _search(group, model, budget, prefer, home, Place(names, beside, journal), done, progress, seed, extras.cluster)
         n_before += len(group)
-        beside.write()
-        names.write_table([result.as_dict() for result in done.results])
+        lists.write(done)
     order = {file.shown: k for k, file in enumerate(files)}
     done.results.sort(key=lambda result: order.get(result.file, 0))
-    beside.write()
-    names.write_table([result.as_dict() for result in done.results], is_last=True)
+    lists.write(done, is_last=True)
     journal.end()
     on_progress("done", n_all, n_all)
     done.seconds = time.monotonic() - began
@@ -179,6 +180,24 @@ class Place:
     journal: Journal
 
 
+class Lists:
+    """What is done, as a person reads it: written whole each time, and so for a twentieth of the time at most. A kill loses none of it: the
+    journal has it."""
+
+    def __init__(self, names: OutNames, beside: Alternatives, now: Callable[[], float] = time.monotonic) -> None:
+        self._names, self._beside, self._now = names, beside, now
+        self._not_before = now()
+
+    def write(self, done: Optimized, is_last: bool = False) -> None:
+        began = self._now()
+        if began < self._not_before and not is_last:
+            return
+        self._beside.write()
+        self._names.write_table([result.as_dict() for result in done.results], is_last)
+        ended = self._now()
+        self._not_before = ended + _REST * (ended - began)
+
+
 def _search(  # noqa: PLR0913 - the steps of optimize share its options
     group: list[Logo],
     model: Model,
@@ -194,7 +213,7 @@ def _search(  # noqa: PLR0913 - the steps of optimize share its options
     weights, pipeline = PREFERENCES[prefer], pipeline_of(model.config)
     store = PictureStore.create(group, pipeline)
     cache = TraceCache(trace_cache_file(home))
-    pool = open_pool(workers_on(model.config.workers, cluster), store, 0 if cluster else model.config.n_workers, cache)
+    pool = open_pool(workers_on(model.config.workers, cluster), store, 0 if cluster else model.config.n_workers, cache, done.count_loss)
     began = time.monotonic()
     try:
         n_all = len(group) * (budget + 4)  # a delivered conversion takes as long as several

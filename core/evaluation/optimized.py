@@ -9,6 +9,7 @@ from core.evaluation import finalists
 from core.logos.dataset import Skipped
 from core.tracing.outcome import Outcome
 from core.tracing.params import NAMES, Params
+from core.workers.pool import Loss
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,18 @@ class Result:
 @dataclass
 class Optimized:
     """The results of all files. ``n_kept``: how many of them an earlier call had made; ``n_conversions``: of this call; ``search_s``: seconds
-    spent on these, out of ``seconds`` in all."""
+    spent on these, out of ``seconds`` in all; ``n_nodes_lost``: how often a node of the cluster was lost and others did its work."""
 
     results: list[Result] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     n_kept: int = 0
     n_conversions: int = 0
+    n_nodes_lost: int = 0
     search_s: float = 0.0
     seconds: float = 0.0
+
+    def count_loss(self, loss: Loss) -> None:
+        self.n_nodes_lost += loss.is_node
 
     def as_dict(self) -> dict[str, Any]:
         n = len(self.results)
@@ -83,6 +88,7 @@ class Optimized:
             "n_kept": self.n_kept,
             "n_skipped": len(self.skipped),
             "n_conversions": self.n_conversions,
+            "n_nodes_lost": self.n_nodes_lost,
             "mean_gain": sum(r.gain for r in self.results) / n if n else None,
             "mean_visual_gain": sum(r.visual_gain for r in self.results) / n if n else None,
             "bytes": sum(r.outcome.n_bytes for r in self.results),
@@ -105,4 +111,5 @@ class Optimized:
         n = len(self.results)
         mean = f", mean gain {sum(r.gain for r in self.results) / n:.3f}" if n else ""
         kept = f", {self.n_kept} of them by an earlier call" if self.n_kept else ""
-        return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{kept}{mean}"])
+        lost = f"; nodes of the cluster lost meanwhile: {self.n_nodes_lost}" if self.n_nodes_lost else ""
+        return "\n".join([*lines, f"{n} of {n + len(self.skipped)} pictures in {self.seconds:.1f} s{kept}{mean}{lost}"])

@@ -209,8 +209,8 @@ class NewLines:
     has_more: bool = False
 
     def events(self, kinds: Collection[str] = ()) -> Iterator[Event]:
-        """Its well-formed events, of some kinds only where they are given; lines of others are not even parsed."""
-        marks = [f'"kind":"{kind}"'.encode() for kind in kinds]
+        """Its well-formed events, of some kinds only where they are given; lines that don't name one are not even parsed."""
+        marks = [f'"{kind}"'.encode() for kind in kinds]
         for line in self.data.split(b"\n"):
             event = parse(line) if line and (not marks or any(mark in line for mark in marks)) else None
             if event is not None and (not kinds or event.kind in kinds):

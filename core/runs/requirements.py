@@ -110,6 +110,23 @@ def estimated_rate(config: RunConfig, measured: float | None) -> float:
     return (measured or TYPICAL_RATE * workers_of(config)) / relative_cost(config)
 
 
+def has_open_end(config: RunConfig) -> bool:
+    """Whether a run takes all workers that fit on a Ray cluster, which nobody has counted: it is estimated with one."""
+    return config.workers.backend == "ray" and not config.n_workers
+
+
+def basis_of_estimate(config: RunConfig, measured: float | None) -> str:
+    """What the estimated rate stands on, for a person."""
+    rate = f"{estimated_rate(config, measured):.0f} steps per second"
+    if has_open_end(config):
+        return f"at a typical {rate} of one worker; with n on the cluster, an nth of this"
+    if config.workers.backend == "ray":
+        return f"at a typical {rate} of {config.n_workers:,} worker{'s'[: config.n_workers != 1]} on the cluster"
+    return (
+        f"at {rate}, as in this machine's last runs" if measured else f"at a typical {rate}; no run on this machine has been measured yet"
+    )
+
+
 def estimated_minutes(config: RunConfig, measured: float | None) -> float:
     """How long a run is going to take."""
     return config.planned_steps() / estimated_rate(config, measured) / 60 + STARTUP_MINUTES

@@ -8,22 +8,27 @@ server.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import RunError
+from core.config.workers import WorkersConfig, workers_on
+from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.logos.pictures import FORMATS
 from core.logos.uploads import Given, Intake, take_in
+from core.paths import how_to_install
 from core.runs.small_files import read_or_none
 from core.scheduling.job import Job, JobStatus, claim, folders
 from core.staging import staging
+from core.tracing.params import NAMES
 
 BatchStatus = JobStatus
 _INTAKE, _STAGING = "intake.json", ".taking-"
@@ -41,25 +46,46 @@ class Request:
     merge: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
     brand: Annotated[str, Field(max_length=4000)] = ""
     background: str = "keep"
+    cluster: Annotated[str, Field(max_length=200)] = ""  # address of a Ray cluster to convert on; empty uses this machine
+
+
+_Path = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+_Size = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class _Row(BaseModel):
     """What ``optimize --json`` says of one picture, as far as it must be there."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    file: str
-    svg: str
+    file: _Path
+    svg: _Path
     gain: float
     ssim: float
     ssim_default: float
-    bytes: int
-    bytes_default: int
-    n_conversions: int
+    bytes: _Size
+    bytes_default: _Size
+    n_conversions: _Size
     is_default: bool
     made_by: str = "agent"  # of batches before there was another way
     visual_gain: float | None = None
     kind: str = ""
     remark: str = ""
+    colour: float | None = None
+    colour_default: float | None = None
+    edge: float | None = None
+    edge_default: float | None = None
+    nodes: _Size | None = None
+    nodes_default: _Size | None = None
+    trace_size: _Size | None = None
+    file_bytes: _Size | None = None
+
+    @model_validator(mode="after")
+    def _parameters_are_numbers(self) -> Self:
+        for name in NAMES:
+            value = (self.model_extra or {}).get(name, 0.0)
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{name} is {str(value)[:80]!r}, not a number")
+        return self
 
 
 class _Left(BaseModel):
@@ -76,8 +102,9 @@ class _Result(BaseModel):
     n_done: int
     mean_gain: float | None
     mean_visual_gain: float | None = None
-    bytes: int
-    bytes_default: int
+    bytes: _Size
+    bytes_default: _Size
+    n_nodes_lost: _Size = 0
 
 
 @dataclass(frozen=True)
@@ -125,7 +152,9 @@ def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
 
     Raises:
         RunError: there is no picture; nothing of the files is kept then.
+        ConfigError: the request can't be done here; the files are not looked at.
     """
+    _check(request)
     with staging(home / "batches", _STAGING) as staged:
         intake = take_in(files, staged)
         if not intake.taken:
@@ -143,7 +172,12 @@ def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
 
 
 def again(home: Path, before: Batch, request: Request) -> Batch:
-    """Process the same pictures again with other options."""
+    """Process the same pictures again with other options.
+
+    Raises:
+        ConfigError: the request can't be done here.
+    """
+    _check(request)
     batch = Batch(claim(home / "batches"))
     try:
         shutil.copytree(before.pictures, batch.pictures)
@@ -161,9 +195,21 @@ def all_batches(home: Path) -> list[Batch]:
     return [Batch(path) for path in folders(home / "batches")]
 
 
+def _check(request: Request) -> None:
+    """Refuse a cluster that can't be used from here."""
+    if not request.cluster:
+        return
+    if find_spec("ray") is None:
+        raise ConfigError(
+            f"Ray is not installed, so nothing can be converted on {request.cluster}; to use a cluster: {how_to_install('ray')}"
+        )
+    workers_on(WorkersConfig(), request.cluster)
+
+
 def _launch(batch: Batch, home: Path, request: Request) -> None:
     arguments = [str(batch.pictures), "--out", str(batch.out), "--model", request.model, "--budget", str(request.budget)]
     arguments += ["--max-side", str(request.max_side)] + (["--prefer", request.prefer] if request.prefer else [])
     arguments += ["--max-colours", str(request.max_colours), "--merge", str(request.merge), "--background", request.background]
     arguments += [*(["--brand", request.brand] if request.brand else []), "--alternatives", str(batch.alternatives)]
+    arguments += ["--ray", request.cluster] if request.cluster else []
     batch.launch(home, asdict(request), ["optimize", *arguments])

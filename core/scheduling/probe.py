@@ -5,13 +5,16 @@ Guarantee: whatever goes wrong is one text of a few lines.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import subprocess
 import sys
 from typing import Any
 
 from core.paths import PROJECT
 
+log = logging.getLogger("tracewright")
 TEST_S = 120
 
 
@@ -24,7 +27,16 @@ def ask(address: str) -> dict[str, Any] | str:
         return f"the Ray cluster at {address} has not answered for {TEST_S} s"
     except OSError as error:
         return f"the test could not be started: {error}"
-    if ended.returncode:
-        _, found, reason = ended.stderr.rpartition("error: ")
-        return reason.strip() if found else "the test failed; see the console's log"
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+    return answer(ended.returncode, ended.stdout, ended.stderr)
+
+
+def answer(code: int, told: str, complaints: str) -> dict[str, Any] | str:
+    """What a command that ended with a code and these outputs says: its last line, or the reason after the last ``error:`` that begins a line."""
+    _, found, reason = ("\n" + complaints).rpartition("\nerror: ")
+    if code and found:
+        return reason.strip()
+    with contextlib.suppress(ValueError, IndexError):
+        if not code and isinstance(read := json.loads(told.splitlines()[-1]), dict):
+            return read
+    log.warning("the test of a Ray cluster ended with code %d: %s", code, complaints.strip()[-2000:] or "it said nothing")
+    return "the test failed; see the console's log"

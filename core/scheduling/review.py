@@ -11,9 +11,12 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.csv_files import guarded
 from core.errors import DamagedFileError, RunError, SvgError
@@ -26,7 +29,19 @@ BEST, DEFAULTS, CLOSER, SMALLER = "best", "defaults", "faithful", "smaller"
 CHOICES = {BEST: "accept", DEFAULTS: "keep defaults", CLOSER: "closer match", SMALLER: "smaller"}
 FILE, TABLE, ALTERNATIVES = "choices.json", "accepted.csv", "alternatives.json"
 _PATIENCE_S = 5.0
-_FIGURES = ("visual_gain", "ssim", "colour", "edge", "bytes", "file_bytes", "made_by")
+
+
+class _Figures(BaseModel):
+    """What is said of another version of a picture; what is not said is the result's."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    visual_gain: float | None = None
+    ssim: float | None = None
+    colour: float | None = None
+    edge: float | None = None
+    bytes: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    file_bytes: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +139,9 @@ def items(batch: Batch) -> list[Item]:
         versions = {BEST: Version(BEST, path, {})}
         for choice, figures in others.get(name, {}).items():
             beside = batch.alternatives / choice / name
-            if choice in CHOICES and isinstance(figures, dict) and beside.is_file():
-                versions[choice] = Version(choice, beside, {key: figures[key] for key in _FIGURES if key in figures})
+            if choice in CHOICES and beside.is_file():
+                with suppress(ValidationError):  # damaged: the picture is there without it
+                    versions[choice] = Version(choice, beside, _Figures.model_validate(figures).model_dump(exclude_none=True))
         if row["is_default"]:
             versions[DEFAULTS] = Version(DEFAULTS, path, {})
         found.append(Item(name, Path(row["file"]).name, row, versions, chosen.get(name, "")))

@@ -53,7 +53,7 @@ log = logging.getLogger("tracewright.scheduler")
 TICK_S = 1.0
 LOCK_FILE = "scheduler.lock"
 RECOVER_WITHIN_S = 86_400.0  # if a run died longer ago, its owner decides
-RETRIED = ("WorkerError", "OSError", "MemoryError", "RuntimeError")  # errors after which a restart may succeed
+RETRIED = ("WorkerError", "ClusterError", "OSError", "MemoryError", "RuntimeError")  # errors after which a restart may succeed
 Launch = Callable[[RunDir, str, str], None]
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING")  # by Optuna's numbers
 _CONSTRAINT = "constraints:"
+_NUMBERS = ("gain", "step", "minutes", "bytes", "share_worse")  # what is noted of a trial
+_TEXTS = ("run", "reason")
 
 
 @dataclass
@@ -83,7 +85,7 @@ def _read(path: Path, name: str, _mtime_ns: int, _size: int, _inode: int) -> lis
                 n += 1
                 if line.endswith(b"\n"):  # a torn last line waits
                     reader.apply(_parsed(line))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         told = getattr(error, "strerror", None) or f"line {n} is not a journal entry ({type(error).__name__})"
         raise StudyError(f"{name}: {path.name} can't be read: {told}; restore a copy of it or delete the study (its runs stay)") from error
     return reader.rows
@@ -134,8 +136,8 @@ class _Reader:
             row.params[key] = _external(value, log["distributions"][key])
         values = log.get("values") or ([log["value"]] if log.get("value") is not None else [])
         row.values = [float(value) for value in values]
-        row.intermediate = {int(step): float(value) for step, value in (log.get("intermediate_values") or {}).items()}
-        row.attrs = dict(log.get("user_attrs") or {})
+        row.intermediate = {_whole(step): float(value) for step, value in (log.get("intermediate_values") or {}).items()}
+        _attr(row, {"user_attr": log.get("user_attrs") or {}})
         for key, value in (log.get("system_attrs") or {}).items():
             _note(row, key, value)
         self._by_id.append(row)
@@ -143,7 +145,7 @@ class _Reader:
 
 
 def _param(row: TrialRow, log: dict[str, Any]) -> None:
-    row.params[log["param_name"]] = _external(log["param_value_internal"], log["distribution"])
+    row.params[_text(log["param_name"])] = _external(log["param_value_internal"], log["distribution"])
 
 
 def _state(row: TrialRow, log: dict[str, Any]) -> None:
@@ -158,11 +160,15 @@ def _state(row: TrialRow, log: dict[str, Any]) -> None:
 
 def _step(row: TrialRow, log: dict[str, Any]) -> None:
     value = log["intermediate_value"]
-    row.intermediate[int(log["step"])] = float("nan") if value is None else float(value)
+    row.intermediate[_whole(log["step"])] = float("nan") if value is None else float(value)
 
 
 def _attr(row: TrialRow, log: dict[str, Any]) -> None:
-    row.attrs.update(log["user_attr"])
+    for key, value in log["user_attr"].items():
+        if key in _NUMBERS and value is not None:
+            row.attrs[key] = _whole(value) if key == "step" else float(value)
+        else:
+            row.attrs[key] = _text(value) if key in _TEXTS else value
 
 
 def _system(row: TrialRow, log: dict[str, Any]) -> None:
@@ -176,6 +182,20 @@ def _note(row: TrialRow, key: str, value: Any) -> None:
 
 
 _CHANGES = {5: _param, 6: _state, 7: _step, 8: _attr, 9: _system}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    """A count of steps; also from JSON's keys, which are texts."""
+    found = int(value)
+    if not 0 <= found < 2**63:
+        raise ValueError(f"{value!r} is no number of steps")
+    return found
 
 
 @lru_cache(maxsize=1000)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -105,7 +105,7 @@ def _moved(paint: Paint, shape: Shape) -> Paint:
 def shown(shapes: Sequence[Shape], width: int, height: int, view: tuple[float, float]) -> NDArray[np.int32]:
     """Which shape each pixel shows, -1 on soft edges and where none is; shape (height, width)."""
     coded = "".join(
-        f'<path d="{s.d}" fill="#{((i + 1) * _CODE) % _CODES:06x}"'
+        f'<path d="{s.d}" fill="#{(((i + 1) * _CODE) % _CODES).to_bytes(3, "little").hex()}"'
         + (f' transform="translate({s.dx:g},{s.dy:g})"/>' if s.dx or s.dy else "/>")
         for i, s in enumerate(shapes)
     )
@@ -115,7 +115,9 @@ def shown(shapes: Sequence[Shape], width: int, height: int, view: tuple[float, f
     square = (across[1:] & across[:-1] & (drawn[1:, :-1] == drawn[:-1, :-1])).view(np.uint8)  # each pixel and those right, below and across
     blocks = square[::_DRAWN, ::_DRAWN]  # whether a pixel of the picture shows one shape
     is_pure = cv2.erode(blocks, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE) > 0
-    found = (drawn[::_DRAWN, ::_DRAWN].astype(np.int64) * _DECODE) % _CODES - 1
+    found = (drawn[::_DRAWN, ::_DRAWN] * np.uint32(_DECODE) & np.uint32(_CODES - 1)).view(
+        np.int32
+    ) - 1  # overflow leaves the low bits right
     is_pure &= found < len(shapes)
     # ... and so do its neighbours
     for ours, theirs in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
@@ -123,7 +125,7 @@ def shown(shapes: Sequence[Shape], width: int, height: int, view: tuple[float, f
         is_pure[ours] &= ~differs
         is_pure[theirs] &= ~differs
     found[~is_pure] = -1
-    return found.astype(np.int32)
+    return found
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class _Seen:
     @classmethod
     def of(cls, labels: NDArray[np.int32], places: Ints, pixels: NDArray[np.uint8]) -> tuple[_Seen, list[int]]:
         """``labels``: of the pixels at ``places``; returns with it the label of each region."""
-        order = np.argsort(labels, kind="stable")  # a radix sort
+        order = np.argsort(labels.astype(np.uint16), kind="stable")  # of 16 bits: a radix sort
         labels, places = labels[order], places[order]
         starts = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
         counts = np.diff(np.append(starts, len(labels)))
@@ -151,7 +153,7 @@ class _Seen:
         if len(chosen) == 4 and not (chosen[3] == 255).all():
             black = colours * (chosen[3] / 255)
             colours = np.concatenate([black, black + (255 - chosen[3])])
-        y, x = np.divmod(places, pixels.shape[1])
+        y, x = np.divmod(places.astype(np.int32), np.int32(pixels.shape[1]))
         return cls(np.repeat(np.arange(len(starts)), counts), starts, x + 0.5, y + 0.5, colours), labels[starts].tolist()
 
     @property
@@ -183,7 +185,7 @@ def _flat(seen: _Seen) -> list[tuple[int, tuple[Stop, ...]]]:
     if not len(regions):
         return []
     first, medians = seen.region * 256, []
-    for column in np.rint(seen.colours).astype(np.int64):
+    for column in np.rint(seen.colours).astype(np.int32):
         below = np.bincount(first + column, minlength=seen.n_regions * 256).reshape(-1, 256)[regions].cumsum(axis=1)
         medians.append((below <= counts[regions, None] // 2).sum(axis=1))
     stops = _stops(np.stack(medians, axis=1)[:, None, :].astype(np.float64), np.zeros((len(regions), 1)))
@@ -255,6 +257,13 @@ class _Best:
             self.error[i], self.kind[i], self.colours[i], self._bytes[i] = error[i], 1 + (kind == "radial"), colours[i], cost
 
 
+@cache
+def _of_stops(n: int) -> tuple[Floats, Floats, Floats]:
+    """For so many stops: their places, what keeps a fit to empty bins solvable, and the squared bend, shape (n, n)."""
+    bend = np.diff(np.eye(n), 2, axis=0)
+    return np.linspace(0, 1, n), 1e-6 * np.eye(n), bend.T @ bend
+
+
 class _Fit:
     """Gradients of several regions at once. ``weight``: what a squared difference of all channels counts."""
 
@@ -304,12 +313,12 @@ class _Fit:
         return weights.reshape(shape), places.reshape(shape), means.reshape(*shape, -1), within.sum(axis=1)
 
     def _stops(self, n: int, weights: Floats, places: Floats, means: Floats, within: Floats) -> tuple[Floats, Floats]:
-        basis = np.maximum(0, 1 - np.abs(places[..., None] - np.linspace(0, 1, n)) * (n - 1))  # (regions, bins, stops)
+        even, ridge, bend = _of_stops(n)
+        basis = np.maximum(0, 1 - np.abs(places[..., None] - even) * (n - 1))  # (regions, bins, stops)
         weighted = basis * weights[..., None]
-        system = np.einsum("rbk,rbl->rkl", weighted, basis) + 1e-6 * np.eye(n)
+        system = np.einsum("rbk,rbl->rkl", weighted, basis) + ridge
         if n > 2:
-            bend = np.diff(np.eye(n), 2, axis=0)
-            system += _SMOOTH * (self._n / n)[:, None, None] * (bend.T @ bend)
+            system += _SMOOTH * (self._n / n)[:, None, None] * bend
         colours = np.clip(np.linalg.solve(system, np.einsum("rbk,rbc->rkc", weighted, means)), 0, 255)
         left = (weights[..., None] * (means - basis @ colours) ** 2).sum(axis=(1, 2)) + within
         return np.sqrt(np.maximum(left * self._weight, 0) / self._n), colours

@@ -82,14 +82,13 @@ class Rasterizer:
             return cv2.cvtColor(self._drawn(svg, width, height, background), cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
 
     def draw_codes(self, svg: bytes, width: int, height: int) -> NDArray[np.uint32]:
-        """The same as numbers, red * 65,536 + green * 256 + blue, on black; shape (height, width).
+        """The same as numbers, red + green * 256 + blue * 65,536, on black; shape (height, width).
 
         Raises:
             RasterError: as :meth:`draw`.
         """
         with self._lock:
-            drawn = self._drawn(svg, width, height, 0).view("<u4")[..., 0].byteswap()
-        return np.right_shift(drawn, 8, dtype=np.uint32)
+            return self._drawn(svg, width, height, 0).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
 
     def draw_rgba(self, svg: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """The same on nothing; returns RGBA, shape (height, width, 4), colours as they are, not weighted by their alpha.

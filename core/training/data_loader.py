@@ -26,7 +26,7 @@ from core.training.disk_guard import DiskGuard
 from core.training.heartbeat import HeartbeatWriter
 from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
-from core.workers.pool import Loss, WorkerPool
+from core.workers.pool import REFUSED, Loss, WorkerPool
 
 log = logging.getLogger("tracewright")
 
@@ -158,7 +158,10 @@ class DataLoader:
                     self._events.write(self._heartbeat.step, WarningGiven(f"{logo.name}: {error}"))
 
     def _on_loss(self, loss: Loss) -> None:
-        """Log that a worker was replaced, and how to reproduce the case."""
+        """Log that a worker was replaced, and how to reproduce the case; of nodes the pool has logged it."""
+        if loss.failure == REFUSED:
+            self._events.write(self._heartbeat.step, WarningGiven(loss.reason))
+            return
         lost = WorkerLost(loss.worker, loss.failure, loss.reason)
         repeat = ""
         if loss.job is not None:
@@ -173,7 +176,8 @@ class DataLoader:
                 lost, logo=logo.name, digest=logo.digest, params=loss.job.params.as_dict(), is_quarantined=loss.is_quarantined,
                 case=self._run.relative(path),
             )  # fmt: skip
-        log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to reproduce: {repeat}" if repeat else "")
+        if not loss.is_node:
+            log.warning("%s was replaced (%s: %s)%s", loss.worker, loss.failure, loss.reason, f"; to reproduce: {repeat}" if repeat else "")
         self._events.write(self._heartbeat.step, lost)
         if loss.is_quarantined and loss.job is not None:
             text = f"{self.pictures[loss.job.index].name} is quarantined: it killed {self._config.workers.max_losses} workers"

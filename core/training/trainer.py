@@ -22,7 +22,7 @@ from core.agents.sealed import damage_of
 from core.config.config import RunConfig
 from core.environment.experience import experience_of, read_experience
 from core.environment.spec import env_spec
-from core.errors import CheckpointError, DamagedFileError, RunError
+from core.errors import CheckpointError, ClusterError, DamagedFileError, RunError
 from core.health.doctor import Doctor
 from core.health.history import SEEN
 from core.machine import Process
@@ -44,6 +44,7 @@ from core.training.hourly import HourlyNotes
 from core.training.session import Context, Extras, Session
 
 log = logging.getLogger("tracewright")
+MOST_OF_REASON, MOST_OF_CLUSTER = 500, 4000  # characters of an error that are told; a cluster's is a list of what differs where
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def train(
                 if not run.exists():
                     raise RunError(f"{run.path} was deleted or moved during training; the training ended") from error
                 reason = str(error) or type(error).__name__
-                events.write(heartbeat.step, Ended(Status.FAILED, reason[:500], error=type(error).__name__))
+                most = MOST_OF_CLUSTER if isinstance(error, ClusterError) else MOST_OF_REASON
+                events.write(heartbeat.step, Ended(Status.FAILED, reason[:most], error=type(error).__name__))
                 events.sync()
                 raise
             events.write(heartbeat.step, Ended(ending.status, ending.reason, ending.gain, context.state.best_gain, verdict=ending.verdict))

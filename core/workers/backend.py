@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import ValidationError
-
 from core.config.workers import WorkersConfig
-from core.errors import ConfigError
 from core.tracing.cache import TraceCache
 from core.workers.picture_store import PictureStore
 from core.workers.pool import Limits, Loss, WorkerPool
 from core.workers.ray_pool import RayPool
-
-
-def workers_on(settings: WorkersConfig, cluster: str) -> WorkersConfig:
-    """The same settings for the Ray cluster at an address, and for this machine where it is empty: a model that was trained on a cluster is
-    used without it.
-
-    Raises:
-        ConfigError: what is given is no address.
-    """
-    try:
-        return WorkersConfig(**settings.model_dump() | ({"backend": "ray", "address": cluster} if cluster else {"backend": "local"}))
-    except ValidationError as error:
-        raise ConfigError(
-            f"{cluster!r} is no address of a Ray cluster; give HOST:PORT, or auto for the one this machine has joined"
-        ) from error
 
 
 def open_pool(

@@ -37,6 +37,7 @@ AHEAD, MOST_AHEAD = 2, 8
 _REST_S = 0.02  # the trainer's longest pause while all workers are busy: whenever it wakes up it takes a core from them
 MAX_LOSSES_IN_A_ROW = 10  # per worker, on average
 START_S = 60.0  # a worker is ready after half a second; after this long it hangs
+REFUSED = "refused"
 _LOOK_S = 1.0  # interval at which time and memory are checked
 
 
@@ -51,13 +52,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Loss:
-    """A worker that was lost; ``job``: what it was working on, None if it was idle."""
+    """A worker that was lost; ``job``: what it was working on, None if it was idle; ``is_node``: a node of a cluster, with all its workers.
+
+    With the failure :data:`REFUSED` a node of a cluster was never used, and nothing was lost.
+    """
 
     worker: str
-    failure: str  # one of core.tracing.outcome.LOST
+    failure: str  # one of core.tracing.outcome.LOST, or REFUSED
     reason: str
     job: Job | None
     is_quarantined: bool  # whether this loss quarantined the job's picture
+    is_node: bool = False
 
 
 @dataclass

@@ -13,19 +13,23 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.config.workers import WorkersConfig
-from core.errors import ClusterError
+from core.errors import ClusterError, ClusterRefusedError
 from core.paths import how_to_install
 from core.workers.ray_node import Facts, facts, node_facts
 
 _TOKEN_FILE = Path(".ray") / "auth_token"  # in the user's home, where Ray looks too
 _REACH_S = 5.0
 _FACTS_S = 60.0
+_NAMED = 5  # nodes per line of differences
+_HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
+_NO_TOKEN = "token authentication is off; start Ray there with RAY_AUTH_MODE=token"
 
 
 @dataclass(frozen=True)
@@ -36,20 +40,22 @@ class Node:
     name: str
     cpus: float
     free: float
+    is_head: bool = False
+    may_be_used: bool = True
 
 
 def load_ray() -> Any:
     """The package.
 
     Raises:
-        ClusterError: it is not installed, or does not load; with what to do.
+        ClusterRefusedError: it is not installed, or does not load; with what to do.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_AUTH_MODE"] = "token"
     try:
         return importlib.import_module("ray")
     except ImportError as error:
-        raise ClusterError(
+        raise ClusterRefusedError(
             f"workers.backend is ray, but Ray is not installed ({error}); install it with {how_to_install('ray')}"
         ) from error
 
@@ -65,16 +71,23 @@ def has_token() -> bool:
 
 
 def differences(own: Facts, of_nodes: Mapping[str, Facts | str]) -> list[str]:
-    """What is different on which node, a line each; a text instead of facts says why there are none."""
-    lines = []
+    """What is different on which nodes, a line per difference; a text instead of facts says why there are none."""
+    nodes: dict[str, list[str]] = {}
     for name, found in sorted(of_nodes.items()):
-        if isinstance(found, str):
-            lines.append(f"{name}: {found}")
-            continue
-        lines += [f"{name}: {key} is {found.get(key, 'missing')}, here {value}" for key, value in own.items() if found.get(key) != value]
-        if found.get("auth") != "token":
-            lines.append(f"{name}: token authentication is off; start Ray there with RAY_AUTH_MODE=token")
-    return lines
+        for what in differences_of(own, found):
+            nodes.setdefault(what, []).append(name)
+    return [
+        f"{', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {what}"
+        for what, names in nodes.items()
+    ]
+
+
+def differences_of(own: Facts, found: Facts | str) -> list[str]:
+    """What is different on one node."""
+    if isinstance(found, str):
+        return [found]
+    lines = [f"{key} is {found.get(key, 'missing')}, here {value}" for key, value in own.items() if found.get(key) != value]
+    return lines if found.get("auth") == "token" else [*lines, _NO_TOKEN]
 
 
 class Cluster:
@@ -92,7 +105,7 @@ class Cluster:
         """
         ray = load_ray()
         if not has_token():
-            raise ClusterError(
+            raise ClusterRefusedError(
                 "no token for the Ray cluster: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with it, or put it in ~/.ray/auth_token"
             )
         if not ray.is_initialized():
@@ -102,11 +115,14 @@ class Cluster:
             try:
                 _init(ray, address)
             except Exception as error:  # Ray raises its own, built-in and gRPC's errors here
-                raise ClusterError(why_not(address, error)) from error
+                raise why_not(address, error) from error
         return cls(ray, settings)
 
     def nodes(self) -> list[Node]:
         """The living nodes that may be used, by name."""
+        return [node for node in self._living() if node.may_be_used]
+
+    def _living(self) -> list[Node]:
         from ray._private.state import available_resources_per_node
 
         try:
@@ -120,11 +136,21 @@ class Cluster:
                 f"{row['NodeManagerHostname']}/{row['NodeID'][:6]}",
                 row["Resources"].get("CPU", 0.0),
                 free.get(row["NodeID"], {}).get("CPU", 0.0),
+                is_head=_HEAD in row["Resources"],
+                may_be_used=not wanted or wanted in row["Resources"],
             )
             for row in table
-            if row["Alive"] and (not wanted or wanted in row["Resources"])
+            if row["Alive"]
         ]
         return sorted(found, key=lambda node: (node.name, node.node_id))
+
+    @contextlib.contextmanager
+    def clear_errors(self) -> Iterator[None]:
+        """Whatever Ray raises is a :class:`ClusterError`."""
+        try:
+            yield
+        except self.ray.exceptions.RayError as error:
+            raise ClusterError(f"the Ray cluster at {self.settings.address} can't go on ({first_line(error)}); see Ray's log") from error
 
     def on_node(self, node_id: str) -> Any:
         """Ray's strategy for what is to run there and nowhere else."""
@@ -133,22 +159,42 @@ class Cluster:
         return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
     def check(self, nodes: list[Node]) -> dict[str, Facts]:
-        """Compare the versions on all nodes; returns what each told, by name.
+        """Compare the versions on these nodes; returns what each told, by name.
+
+        A head that asks for a token lets no node in without one, so of all others it is the only one that is asked.
 
         Raises:
             ClusterError: they differ, or token authentication is off; with the list.
         """
-        ask = self.ray.remote(num_cpus=0, max_retries=0)(node_facts)
-        asked = {node.name: ask.options(scheduling_strategy=self.on_node(node.node_id)).remote() for node in nodes}
-        found: dict[str, Facts | str] = {}
-        for name, ref in asked.items():
+        told, silent = self._ask(nodes, node_facts)
+        asked = {node.node_id for node in nodes}
+        heads = [node for node in self._living() if node.is_head and node.node_id not in asked]
+        of_head, silent_head = self._ask(heads, os.getenv, "RAY_AUTH_MODE")
+        found = told | {
+            name: f"Tracewright does not answer there ({why}); install the same version on every node" for name, why in silent.items()
+        }
+        head = {name: {"auth": mode or ""} for name, mode in of_head.items()} | {
+            name: f"the head does not answer ({why})" for name, why in silent_head.items()
+        }
+        if lines := differences(facts(), found) + differences({}, head):
+            kind = ClusterError if silent or silent_head else ClusterRefusedError
+            raise kind("the cluster's nodes differ from this machine:\n  " + "\n  ".join(lines))
+        return told
+
+    def _ask(self, nodes: list[Node], function: Callable[..., Any], *arguments: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """What a function returns on each node, by name, and why where it does not; all of them within one time."""
+        task = self.ray.remote(num_cpus=0, max_retries=0)(function)
+        with self.clear_errors():
+            asked = {node.name: task.options(scheduling_strategy=self.on_node(node.node_id)).remote(*arguments) for node in nodes}
+        until = time.monotonic() + _FACTS_S
+        told: dict[str, Any] = {}
+        silent: dict[str, str] = {}
+        for name, answer in asked.items():
             try:
-                found[name] = self.ray.get(ref, timeout=_FACTS_S)
+                told[name] = self.ray.get(answer, timeout=max(until - time.monotonic(), 0.0))
             except Exception as error:
-                found[name] = f"Tracewright does not answer there ({first_line(error)}); install the same version on every node"
-        if lines := differences(facts(), found):
-            raise ClusterError("the cluster's nodes differ from this machine:\n  " + "\n  ".join(lines))
-        return {name: told for name, told in found.items() if not isinstance(told, str)}
+                silent[name] = first_line(error)
+        return told, silent
 
 
 def disconnect() -> None:
@@ -164,7 +210,7 @@ def _reach(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: an empty or very long part of a name
         raise ClusterError(
             f"no Ray cluster answers at {address} ({error}); check the address and that its port is open to this machine"
         ) from error
@@ -180,18 +226,22 @@ def _init(ray: Any, address: str) -> None:
         ray.init(address=address, namespace="tracewright", log_to_driver=False, configure_logging=False, logging_level="ERROR")
 
 
-def why_not(address: str, error: Exception) -> str:
+def why_not(address: str, error: Exception) -> ClusterError:
     """Why a connection failed, and what to do, in one line."""
     text = f"{error} {error.__cause__ or ''}"
     if "authentication" in text.lower():
-        return f"the Ray cluster at {address} refuses the token; use the one that its head was started with"
+        return ClusterRefusedError(f"the Ray cluster at {address} refuses the token; use the one that its head was started with")
     if "version mismatch" in text.lower():
-        return f"the Ray cluster at {address} has other versions: {' '.join(text.split())}"
+        return ClusterRefusedError(f"the Ray cluster at {address} has other versions: {' '.join(text.split())}")
     if "raylet" in text.lower() or "this node has an ip" in text.lower():
-        return f"this machine has not joined the Ray cluster at {address}; join it with: ray start --address={address} --num-cpus=0"
+        return ClusterError(
+            f"this machine has not joined the Ray cluster at {address}; join it with: ray start --address={address} --num-cpus=0"
+        )
     if address == "auto":
-        return f"this machine has joined no Ray cluster ({first_line(error)}); start or join one with ray start, or set workers.address"
-    return f"the Ray cluster at {address} can't be used ({first_line(error)})"
+        return ClusterError(
+            f"this machine has joined no Ray cluster ({first_line(error)}); start or join one with ray start, or set workers.address"
+        )
+    return ClusterError(f"the Ray cluster at {address} can't be used ({first_line(error)})")
 
 
 def first_line(error: BaseException) -> str:

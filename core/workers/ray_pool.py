@@ -25,8 +25,8 @@ from core.errors import ClusterError
 from core.tracing.cache import TraceCache
 from core.tracing.outcome import LOST
 from core.workers.picture_store import PictureStore, Slot
-from core.workers.pool import START_S, Limits, Loss, WorkerPool, _Task, _Worker
-from core.workers.ray_cluster import Cluster, Node, differences, first_line
+from core.workers.pool import REFUSED, START_S, Limits, Loss, WorkerPool, _Task, _Worker
+from core.workers.ray_cluster import Cluster, Node, differences_of, first_line
 from core.workers.ray_node import Answer, Facts, NodeWorkers, facts
 from core.workers.ray_shares import depth, share_out
 from core.workers.worker import pack_job, unpack_job, unpack_result
@@ -40,6 +40,15 @@ _PLACED_S = 15.0  # an actor has its CPUs after this long, or another took them 
 _AGAIN_S, _MOST_FAILURES = 5.0, 3  # after which a node is tried again, and so often without one result
 _NEAR = 256  # waiting jobs that are searched for one whose picture the node has open
 _LATE_S, _LATE_TIMES = 1.0, 3.0  # a job is late after this many seconds and times as long as they take
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """``n``: failures of a node without a result between; ``when`` and ``reason``: of the last."""
+
+    n: int
+    when: float
+    reason: str
 
 
 @dataclass
@@ -79,13 +88,14 @@ class RayPool(WorkerPool):
         nodes = self._cluster.nodes()
         self._cluster.check(nodes)
         self._states: dict[str, _NodeState] = {}
-        self._failures: dict[str, tuple[int, float]] = {}  # {node: how often in a row, when}
+        self._failures: dict[str, _Failure] = {}
         self._numbers = itertools.count()
         self._out: dict[int, _Task] = {}  # handed out, without a result
         self.n_calls = 0
         self._took_s = 0.0  # from handing out a job to its result, about
-        self._nodes_seen = self._alive = time.monotonic()
-        self._parts, self._slots = _in_parts(self._ray, store)
+        self._nodes_seen = self._alive = self._asked = time.monotonic()
+        with self._cluster.clear_errors():
+            self._parts, self._slots = _in_parts(self._ray, store)
         self._hashes = [crc32(slot.digest.encode()) for slot in store.handle.slots]
         self._workers = []
         capacity = sum(int(node.cpus // settings.cpus_per_worker) for node in nodes)
@@ -121,7 +131,8 @@ class RayPool(WorkerPool):
     def _open(self) -> list[_Worker]:
         """Start the actors, and wait for the first of them."""
         try:
-            self._look_for_nodes()
+            with self._cluster.clear_errors():
+                self._look_for_nodes()
             while not any(state.is_ready for state in self._states.values()):
                 self._take_in()
         except BaseException:
@@ -137,6 +148,12 @@ class RayPool(WorkerPool):
 
     def _take_in(self) -> None:
         """Hand out what waits, wait for a node to answer, and act on it."""
+        self._alive += time.monotonic() - self._asked  # while nobody asked for results, nobody looked for capacity either
+        with self._cluster.clear_errors():
+            self._take_turn()
+        self._asked = time.monotonic()
+
+    def _take_turn(self) -> None:
         now = time.monotonic()
         if now - self._nodes_seen > _LOOK_S:
             self._look_for_nodes()
@@ -159,11 +176,24 @@ class RayPool(WorkerPool):
     def _check_capacity(self, now: float) -> None:
         """Raise where no node has had capacity for long."""
         if now - self._alive > self._patience_s:
-            nodes = "; ".join(f"{node.name} has {node.free:g} of {node.cpus:g} CPUs free" for node in self._cluster.nodes())
-            raise ClusterError(
-                f"the Ray cluster at {self._settings.address} has had no capacity for a worker of {self._settings.cpus_per_worker:g} CPUs for"
-                f" {self._patience_s:g} s ({nodes or 'it has no node that may be used'}); add nodes, free some, or lower workers.cpus_per_worker"
-            )
+            nodes = self._cluster.nodes()
+            lacks = f"no capacity for a worker of {self._settings.cpus_per_worker:g} CPUs"
+            remedy = "add nodes, free some, or lower workers.cpus_per_worker"
+            if any(self._is_given_up(node.node_id) for node in nodes):
+                lacks, remedy = "no node that works", "see what is wrong with these, and in Ray's logs there, or add others"
+            told = "; ".join(self._state_of(node) for node in nodes) or "it has no node that may be used"
+            raise ClusterError(f"the Ray cluster at {self._settings.address} has had {lacks} for {self._patience_s:g} s ({told}); {remedy}")
+
+    def _state_of(self, node: Node) -> str:
+        """What speaks against using a node, for a person."""
+        told = f"{node.name} has {node.free:g} of {node.cpus:g} CPUs free"
+        if failure := self._failures.get(node.node_id):
+            told += f", but {'is not used any more' if self._is_given_up(node.node_id) else 'failed'}: {failure.reason}"
+        return told
+
+    def _is_given_up(self, node_id: str) -> bool:
+        failure = self._failures.get(node_id)
+        return failure is not None and failure.n >= _MOST_FAILURES
 
     def _look_for_nodes(self) -> None:
         """Let go of nodes that have left, and start workers on those with capacity."""
@@ -188,12 +218,12 @@ class RayPool(WorkerPool):
             if state.is_ready or now - state.since < _PLACED_S or self._ray.wait([state.placed], timeout=0)[0]:
                 continue
             log.info("no CPU is free on %s any more; trying elsewhere", state.node.name)
-            self._failures[node_id] = (1, now)
+            self._failures[node_id] = _Failure(1, now, "others took its CPUs first")
             self._end(self._states.pop(node_id))
 
     def _may_try(self, node_id: str) -> bool:
-        n, when = self._failures.get(node_id, (0, 0.0))
-        return n < _MOST_FAILURES and (n == 0 or time.monotonic() - when > _AGAIN_S)
+        failure = self._failures.get(node_id)
+        return failure is None or (not self._is_given_up(node_id) and time.monotonic() - failure.when > _AGAIN_S)
 
     def _start_on(self, node: Node, n: int) -> None:
         wanted = self._settings.node_resource
@@ -272,10 +302,8 @@ class RayPool(WorkerPool):
 
     def _welcome(self, state: _NodeState, found: Facts) -> None:
         """Use a node whose workers have started; one that joined later with other versions is refused."""
-        if lines := differences(facts(), {state.node.name: found}):
-            log.warning("a node of the cluster differs from this machine and is not used: %s", "; ".join(lines))
-            self._failures[state.node.node_id] = (_MOST_FAILURES, time.monotonic())
-            self._drop(state, "other versions than here")
+        if lines := differences_of(facts(), found):
+            self._refuse(state, "; ".join(lines))
             return
         state.is_ready = True
         log.info("%d workers on %s", state.n_workers, state.node.name)
@@ -300,18 +328,28 @@ class RayPool(WorkerPool):
                 result = type(result)(result.outcome, reason=reason)
             self._keep(task, result)
 
+    def _refuse(self, state: _NodeState, reason: str) -> None:
+        del self._states[state.node.node_id]
+        self._end(state)
+        self._failures[state.node.node_id] = _Failure(_MOST_FAILURES, time.monotonic(), reason)
+        text = f"the node {state.node.name} of the cluster differs from this machine and is not used: {reason}"
+        log.warning("%s", text)
+        self._on_loss(Loss(f"node {state.node.name}", REFUSED, text, None, False))
+
     def _drop(self, state: _NodeState, reason: str) -> None:
         """Do without a node: what it held and nobody else holds waits again, first."""
         node_id = state.node.node_id
         del self._states[node_id]
-        self._ray.kill(state.actor)
-        n, _ = self._failures.get(node_id, (0, 0.0))
-        self._failures[node_id] = (n + 1, time.monotonic())
+        self._end(state)
+        before = self._failures.get(node_id)
+        self._failures[node_id] = _Failure(before.n + 1 if before else 1, time.monotonic(), reason)
         elsewhere = {number for other in self._states.values() for number in other.held}
         again = [number for number in state.held if number in self._out and number not in elsewhere]
         self._waiting.extendleft(self._out.pop(number) for number in reversed(again))
         self.n_lost += state.n_workers
-        self._on_loss(Loss(f"node {state.node.name}", "crashed", f"{reason}; its {len(again)} conversions are done elsewhere", None, False))
+        what = f"{reason}; its {len(again)} conversions are done elsewhere"
+        log.warning("node %s was lost: %s", state.node.name, what)
+        self._on_loss(Loss(f"node {state.node.name}", "crashed", what, None, False, is_node=True))
 
 
 def _in_parts(ray: Any, store: PictureStore) -> tuple[list[Any], tuple[Slot, ...]]:

@@ -112,8 +112,12 @@ def asking(cookies: Mapping[str, str]) -> tuple[Person, AccessSettings]:
 
 
 def end(cookies: Mapping[str, str]) -> None:
-    """A sign-in is over: in every page that is still open too, and after a restart."""
-    claims = _claims(cookies)
+    """The sign-in of a browser is over: in every page that is still open too, and after a restart."""
+    end_of(_claims(cookies))
+
+
+def end_of(claims: Mapping[str, Any]) -> None:
+    """As :func:`end`, of the sign-in that has these claims; of none where there are none."""
     if claims:
         try:
             _ended().end(_mark(claims))

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import AccessError, StoreError
+from core.logos import waiting
 from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
@@ -33,7 +34,7 @@ from core.runs.records import problems
 from core.runs.run_dir import all_runs
 from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
-from pages.server import identity, kept_reports, start_document
+from pages.server import changes, identity, kept_reports, start_document
 from pages.server.guard import Guard
 from pages.server.routes import Gate
 from storage.ingest import Ingest
@@ -95,6 +96,7 @@ def serve(home: Path) -> Iterator[Console]:
     home.mkdir(parents=True, exist_ok=True)
     trash.empty(home, trash.KEPT_S)
     registry.empty(home, registry.KEPT_S)
+    waiting.sweep(home)
     with contextlib.ExitStack() as parts:
         store = parts.enter_context(open_store(home))
         ingest = parts.enter_context(Ingest(store, home))
@@ -218,6 +220,7 @@ _BASE = start_document.base_path()
 ROUTES = [
     Route(f"{_BASE}/api/health", health),
     Route(f"{_BASE}/api/runs", runs),
+    *changes.routes(_BASE, lambda: (console().home, console().store, console().ingest.error)),
     *kept_reports.routes(_BASE, lambda: console().home),
     *start_document.routes(),
 ]

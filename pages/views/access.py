@@ -22,6 +22,7 @@ from pages.views.toasts import say
 
 P = ParamSpec("P")
 _MINUTE = Limit(60.0, time.monotonic)
+_LEAVING = "access.leaving"
 
 
 def whoami() -> Person:
@@ -115,7 +116,7 @@ def _without_role(person: Person) -> None:
         st.markdown("Your sign-in has ended, is too old, or can't be checked now.")
         _sign_in_buttons()
         return
-    st.button("Sign out", icon=":material/logout:", key="access.out", on_click=st.logout)
+    st.button("Sign out", icon=":material/logout:", key="access.out", on_click=sign_out)
 
 
 def _sign_in_buttons() -> None:
@@ -140,14 +141,24 @@ def _note_visit(person: Person) -> None:
         return  # what is done in it is recorded, or not done
 
 
-def show_person() -> None:
-    """In the sidebar: who is signed in, with which role, and the way out."""
+def sign_out() -> None:
+    """Callback of the button: over at once, in every page, whether or not the browser comes to the address that deletes its cookie."""
+    identity.end_of(st.user.to_dict())
+    st.session_state[_LEAVING] = True
+    st.logout()
+
+
+def show_person() -> Person:
+    """In the sidebar: who is signed in, with which role, and the way out; returns them."""
     person = whoami()
+    if st.session_state.get(_LEAVING):
+        st.stop()  # drawn again, the page would drop the message that takes the browser to the address which deletes its cookie
     if person.role < Role.VIEWER:
         st.rerun()  # withdrawn while the page was open: draw the page again, which ends it
     if identity.way() == "sign-in":
         st.caption(f"{plain(person.name)} · {person.role.label}")
-        st.button("Sign out", icon=":material/logout:", key="access.out", type="tertiary", on_click=st.logout)
+        st.button("Sign out", icon=":material/logout:", key="access.out", type="tertiary", on_click=sign_out)
+    return person
 
 
 def warn_if_shared() -> None:

@@ -89,6 +89,9 @@ def results(which: Batch) -> None:
     if problem:
         st.warning(plain(problem))
     totals(items)
+    if n_lost := result["n_nodes_lost"]:
+        nodes = "A node of the Ray cluster was lost" if n_lost == 1 else f"{n_lost} times a node of the Ray cluster was lost"
+        st.info(f"{nodes} meanwhile; others did its work, and nothing is missing.", icon=":material/hub:")
     to_take(which, items)
     names = {item.name: item for item in items} | {item.picture: item for item in items}
     asked = st.query_params.get("picture")

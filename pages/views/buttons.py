@@ -27,10 +27,10 @@ def submit_button(label: str, does: str, **more: Any) -> bool:
     return st.form_submit_button(label, **_held_back(does, more))
 
 
-def locked(does: str) -> dict[str, Any]:
-    """Arguments that switch a field off for whoever may not do the action; none for who may."""
+def locked(does: str, **more: Any) -> dict[str, Any]:
+    """``more``, and for whoever may not do the action what switches a field off."""
     why = refusal(does)
-    return {"disabled": True, "help": why} if why else {}
+    return more | ({"disabled": True, "help": why} if why else {})
 
 
 def refusal(does: str) -> str:
@@ -40,7 +40,7 @@ def refusal(does: str) -> str:
 
 
 def _held_back(does: str, more: dict[str, Any]) -> dict[str, Any]:
-    return more | locked(does or more["on_click"].action)
+    return locked(does or more["on_click"].action, **more)
 
 
 def _role() -> Role:

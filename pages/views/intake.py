@@ -1,24 +1,109 @@
-"""What became of the files that somebody gave: how many were taken, which were not and why, all of it as a file."""
+"""Files that somebody gives: where they are dropped, those that wait until something is done with them, and what became of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from core.logos import waiting
 from core.logos.pictures import FORMATS
 from core.logos.uploads import MAX_BYTES, MAX_FILES, Intake
+from core.logos.waiting import KEPT_S, Waiting
 from pages.views import downloads
-from pages.views.text import plain
+from pages.views.access import acts
+from pages.views.buttons import button, locked
+from pages.views.links import drop_parameters
+from pages.views.text import bytes_text, plain
+from pages.views.toasts import say
 
+GIVEN = "given"  # of the address: the files that wait
+N_NAMED = 40  # files that can be left out one by one
 N_TOLD = 5  # refusals, one by one
 UPLOAD_HELP = (
     f"Supported: {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them; what a file is is decided by its content. "
     f"At most {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once."
 )
+
+
+def given_files(home: Path, name: str, label: str, help: str, is_one: bool = False) -> list[tuple[str, Path]]:
+    """An uploader of this ``name``, and (what it is called, where it lies) of each file that was dropped there: on this machine's disk, and
+    named by the address, so that a reload, a lost connection or a server that comes back finds them. ``is_one``: the last one alone counts.
+    """
+    key = uploader_key(name)
+    st.file_uploader(
+        label, accept_multiple_files=not is_one, key=key, on_change=_keep, args=(home, name, key, is_one), **locked("files.give", help=help)
+    )
+    found = _waiting(home)
+    files = found.files() if found is not None else []
+    return _show_waiting(found, files) if found is not None and files else []
+
+
+def done_with_given(home: Path) -> None:
+    """What :func:`given_files` told was used, or is of no use."""
+    found = _waiting(home)
+    if found is not None:
+        found.drop()
+    drop_parameters(GIVEN)
+
+
+def _waiting(home: Path) -> Waiting | None:
+    return waiting.find(home, st.query_params.get(GIVEN, ""))
+
+
+@acts("files.give")
+def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
+    dropped = st.session_state[key]
+    fresh: list[UploadedFile] = [dropped] if is_one and dropped else list(dropped or [])
+    if not fresh:
+        return
+    before = _waiting(home)
+    try:
+        kept, refused = waiting.keep(home, contents(fresh), None if is_one else before)
+    except OSError as error:
+        say(plain(f"The files can't be kept: {error.strerror or error}. Free some disk space, and choose them again."), ":material/error:")
+        return
+    for one in refused[:N_TOLD]:
+        say(plain(f"{one} was left out: {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once are allowed"), ":material/error:")
+    st.query_params[GIVEN] = kept.waiting_id
+    drop_uploads(name, fresh)
+
+
+def _show_waiting(found: Waiting, files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """How many files wait, and a way to leave some out; returns those that stay."""
+    n = len(files)
+    told = f"{n:,} {'file' if n == 1 else 'files'} chosen, {bytes_text(found.n_bytes())}"
+    about = f"They lie on the machine of this console until they are used; what nobody uses for {KEPT_S / 86_400:.0f} days is removed."
+    if n > N_NAMED:
+        first = ", ".join(name for name, _ in files[:N_TOLD])
+        st.markdown(plain(f"{told}: {first} and {n - N_TOLD:,} more"), help=about)
+        everything = [path for _, path in files]
+        button("Choose others", icon=":material/close:", key="given.none", on_click=_leave_out, args=(found, "", everything))
+        return files
+    key = f"given.{found.waiting_id}.{n}.{files[-1][1].name}"
+    paths = [path for _, path in files]
+    stay = st.multiselect(
+        told, list(range(n)), default=list(range(n)), format_func=lambda i: files[i][0], key=key, on_change=_leave_out,
+        args=(found, key, paths), **locked("files.give", help=about),
+    )  # fmt: skip
+    return [files[i] for i in sorted(stay)]
+
+
+@acts("files.give")
+def _leave_out(found: Waiting, key: str, paths: Sequence[Path]) -> None:
+    """``key``: of the widget that says which of ``paths`` stay; "" where none does."""
+    stay = set(st.session_state[key]) if key else set()
+    try:
+        found.leave_out(path for i, path in enumerate(paths) if i not in stay)
+    except OSError as error:
+        say(plain(f"The files can't be removed: {error.strerror or error}."), ":material/error:")
+        return
+    if not found.files():
+        drop_parameters(GIVEN)
 
 
 def uploader_key(name: str) -> str:

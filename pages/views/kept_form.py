@@ -1,4 +1,5 @@
-"""What was changed in the form of a new run, kept in the page's address: a reload, a lost connection or a link shows the same form."""
+"""What was changed in the form of a new run, kept in the page's address: a reload, a lost connection or a link shows the same form, but for
+the address of a cluster, which is the one that a test reached last."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from pages.views.forms import Data, get_setting, put_setting
 
 CHANGED = "set"  # parameter of the address: one "a.b=value" per setting, the value as JSON
 MAX_CHARACTERS = 6000  # of the address
+_NEVER = ("workers.address",)  # where a cluster's token is sent: no link says it
 
 
 def restored(version: str, settings: Data) -> Data:
@@ -30,17 +32,19 @@ def restored(version: str, settings: Data) -> Data:
 def keep(base: Data, settings: Data) -> None:
     """Write into the address what differs from ``base``."""
     changed = [
-        f"{name}={json.dumps(get_setting(settings, name))}"
-        for name, _ in walk_fields(RunConfig)
-        if get_setting(settings, name) != get_setting(base, name)
+        f"{name}={json.dumps(get_setting(settings, name))}" for name in _names() if get_setting(settings, name) != get_setting(base, name)
     ]
     fitting = changed if sum(map(len, changed)) <= MAX_CHARACTERS else [text for text in changed if len(text) < MAX_CHARACTERS // 10]
     if fitting != st.query_params.get_all(CHANGED):
         st.query_params[CHANGED] = fitting
 
 
+def _names() -> list[str]:
+    return [name for name, _ in walk_fields(RunConfig) if name not in _NEVER]
+
+
 def _read(changes: Sequence[str]) -> dict[str, Any]:
-    known = {name for name, _ in walk_fields(RunConfig)}
+    known = set(_names())
     found = {}
     for text in changes:
         name, _, value = text.partition("=")

@@ -13,10 +13,10 @@ from core.notifications.notices import KINDS, Notice, last_read_ts, notice_of
 from core.runs import shelf
 from core.runs.run_dir import RunDir
 from core.runs.status import Status
-from pages.server import service, start_document
+from pages.server import changes, service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import access, guide
-from pages.views.components.mount import keys
+from pages.views.components.mount import clock, keys, when_back
 from pages.views.links import STAYS
 from pages.views.tables import all_names, display_name
 from pages.views.text import plain
@@ -26,6 +26,7 @@ from storage import queries
 
 STYLES = Path(__file__).with_name("components")
 PRODUCT = "Tracewright"
+REFRESH_S = 5  # how often the sidebar looks for something new
 MARK = Path(__file__).with_name("mark.svg")
 _TOAST = {"info": ":material/info:", "warning": ":material/warning:", "severe": ":material/error:"}
 WORDMARK = Path(__file__).with_name("wordmark.svg")
@@ -121,6 +122,7 @@ def begin(title: str) -> service.Console:
     st.session_state.pop("redraw", None)  # what was asked for is happening
     show_toasts()
     with st.sidebar:
+        when_back("clock.back")
         _sidebar(console)
     return console
 
@@ -131,9 +133,11 @@ def notices(console: service.Console) -> list[Notice]:
     return [notice for notice in found if notice is not None]
 
 
-@st.fragment(run_every="5s")
+@st.fragment
 def _sidebar(console: service.Console) -> None:
-    access.show_person()
+    person = access.show_person()
+    told = changes.version_of_frame(console.home, console.store, console.ingest.error, person)
+    clock(changes.address(start_document.base_path()), told, REFRESH_S, "clock.frame", hidden=True)  # for the browser's notifications
     seen = shelf.look_all(console.home)
     statuses = {run_id: one.state.status for run_id, one in seen.items()}
     live = [run_id for run_id, status in statuses.items() if status.is_live]

@@ -15,7 +15,7 @@ from storage.queries.episodes import (
     success_by,
 )
 from storage.queries.evaluations import baselines, evaluated_logos, evaluated_runs, evaluations, picture_history, runs_with_pictures
-from storage.queries.events import TimedEvent, events_of, notable_events
+from storage.queries.events import TimedEvent, events_of, notable_events, notable_mark
 from storage.queries.runs import (
     RUN_FIGURES,
     best_gains,
@@ -61,6 +61,7 @@ __all__ = [
     "n_cells",
     "newest_ts",
     "notable_events",
+    "notable_mark",
     "param_density",
     "param_pair",
     "picture_history",

@@ -17,10 +17,12 @@ def stage_spans(store: Store, run: str) -> pd.DataFrame:
     columns = ["step", "minutes", "ts", "episode"]
     found = store.query(
         """
-        SELECT v.kind, v.data->>'name' AS name, v.data->>'reason' AS reason, v.data->>'why' AS why,
+        SELECT v.kind, v.data->>'name' AS name, coalesce(v.data->>'reason', '') AS reason,
+               coalesce(v.data->>'why', '') AS why,
                TRY_CAST(v.data->>'success_share' AS DOUBLE) AS success_share, TRY_CAST(v.data->>'n_episodes' AS BIGINT) AS n_episodes, v.step, v.minutes, v.ts,
                (SELECT coalesce(max(episode), 0) FROM current_episodes e WHERE e.run_id = v.run_id AND e.step <= v.step) AS episode
-        FROM current_events v WHERE v.run_id = ? AND v.kind IN ('stage_started', 'stage_ended') ORDER BY v.seq
+        FROM current_events v WHERE v.run_id = ? AND v.kind IN ('stage_started', 'stage_ended') AND json_type(v.data, '$.name') = 'VARCHAR'
+        ORDER BY v.seq
         """,
         [run],
     )

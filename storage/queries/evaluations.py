@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 
+import orjson
 import pandas as pd
 
 from core.runs.event_fields import table_columns
@@ -36,17 +37,29 @@ def evaluations(store: Store, runs: list[str], axis: Axis = "step") -> pd.DataFr
         """,
         list(runs),
     )
-    shares = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("by_category")]
+    shares = [_numbers_of(text) for text in frame.pop("by_category")]
     for category in sorted({c for share in shares for c in share}):
-        frame[f"gain_{category}"] = [share.get(category) for share in shares]
+        if (column := f"gain_{category}") not in frame:  # a category may be called "low"
+            frame[column] = [share.get(category, math.nan) for share in shares]
     return frame
 
 
+def _numbers_of(text: object) -> dict[str, float]:
+    """A column of JSON that should be {name: number}: what is a number in it."""
+    try:
+        found = orjson.loads(text) if isinstance(text, str) else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)} if isinstance(found, dict) else {}
+
+
 def evaluated_logos(store: Store, run: str, step: int | None = None) -> pd.DataFrame:
-    """Every logo of a run's evaluations, or of the one at ``step``."""
+    """Every logo of a run's evaluations, or of the one at ``step``; once each, though a log may say a thing twice."""
     where = "run_id = ?" + ("" if step is None else " AND step = ?")
     return store.query(
-        f"SELECT {_EVALUATED} FROM current_evaluated WHERE {where} ORDER BY step, logo", [run] if step is None else [run, step]
+        f"SELECT {_EVALUATED} FROM current_evaluated WHERE {where} QUALIFY row_number() OVER (PARTITION BY step, logo ORDER BY seq DESC) = 1 "
+        "ORDER BY step, logo",
+        [run] if step is None else [run, step],
     )
 
 
@@ -61,7 +74,7 @@ def baselines(store: Store, runs: list[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=["run_id", "method", "gain"])
     return store.query(
         f"SELECT run_id, data->>'method' AS method, any_value(TRY_CAST(data->>'gain' AS DOUBLE)) AS gain FROM current_events "
-        f"WHERE kind = 'baseline' AND run_id IN ({marks(runs)}) GROUP BY ALL ORDER BY ALL",
+        f"WHERE kind = 'baseline' AND json_type(data, '$.method') = 'VARCHAR' AND run_id IN ({marks(runs)}) GROUP BY ALL ORDER BY ALL",
         list(runs),
     )
 

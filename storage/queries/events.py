@@ -56,6 +56,19 @@ def notable_events(store: Store, kinds: Sequence[str], limit: int = 500) -> list
     return events
 
 
+def notable_mark(store: Store, kinds: Sequence[str]) -> tuple[int, float]:
+    """(how many events :func:`notable_events` has to choose from, when the newest was; 0 without any)."""
+    found = store.query(
+        f"""
+        SELECT count(*) AS n, coalesce(max(ts), 0) AS newest FROM (
+            SELECT ts FROM current_events WHERE kind IN ({marks(list(kinds))}) UNION ALL SELECT ts FROM current_evaluations WHERE is_best
+        )
+        """,
+        [*kinds],
+    )
+    return int(found["n"].iloc[0]), float(found["newest"].iloc[0])
+
+
 def _record(kind: str, text: Any, version: int) -> Record | None:
     """None where the event does not say what its kind says; the log keeps it."""
     try:

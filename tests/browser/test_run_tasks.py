@@ -1,11 +1,17 @@
 """What people do with several runs, each in a real browser: hold them against a baseline, fold seeds into a band, undo a delete elsewhere."""
 
 import re
+import shutil
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from core.bench.ingest import write_run
+from core.bench.ui import DRAWN, alive, go_on, written
 from core.runs import baseline_run
+from core.runs.records import claim
 from core.runs.run_dir import RunDir
 from tests.support.browsers import SETTLED, keep_picture, keeps_nobody_out, tab_to
 from tests.support.recorded import Recordings
@@ -44,6 +50,41 @@ def test_set_a_baseline_run_and_read_deltas(seeds, browse):
     page.goto(f"{server.url}/compare?" + "&".join(f"run={run.run_id}" for run in runs))
     page.get_by_text("Baseline run: tiny, seed 1").first.wait_for()
     keep_picture(page, "task-read-deltas")
+
+
+@contextmanager
+def gone_at_the_end(run: RunDir) -> Iterator[None]:
+    """Else the process of the run, which is this one, would be ended with the server."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(run.path)
+
+
+def test_a_live_page_shows_what_is_new_and_asks_for_nothing_else(home, tmp_path, browse):
+    """Between drawings it asks what is new; the socket is quiet but for the sidebar and the time that passes."""
+    run = claim(home, written(name="live", total_timesteps=20_000))
+    write_run(run, 50, 500, n_evaluations=2)
+    with serving(home, tmp_path) as server, gone_at_the_end(run), alive(run):
+        server.await_read(run.events_file.stat().st_size)
+        page, drawn, asked = browse(), [], []
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: drawn.append(len(frame))))
+        page.on("response", lambda answer: asked.append(answer.status) if "/api/changes?run=" in answer.url else None)
+        page.goto(f"{server.url}/live?run={run.run_id}")
+        page.wait_for_function(DRAWN)
+        while drawn:  # until what the first drawing began has ended
+            drawn.clear()
+            page.wait_for_timeout(3000)
+        page.wait_for_timeout(6000)
+        assert sum(drawn) < 40_000  # at most once everything, for the time that passed; before, it came every two seconds
+        drawn.clear()
+        go_on(run, 501)
+        deadline = time.monotonic() + 60
+        while sum(drawn) < 8_000:
+            assert time.monotonic() < deadline, drawn
+            page.wait_for_timeout(200)
+        assert len(asked) > 4
+        assert set(asked) == {200}
 
 
 def test_fold_three_seeds_into_a_band(seeds, browse):

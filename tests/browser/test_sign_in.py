@@ -110,7 +110,8 @@ def test_people_sign_in_and_get_what_their_role_allows(home, tmp_path, browse):
         copy.goto(f"{server.url}/system")
         copy.get_by_text("vera@example.com · viewer").wait_for()
         viewer.get_by_role("button", name="Sign out").click()
-        viewer.wait_for_timeout(1000)
+        viewer.wait_for_url(lambda url: "/oauth2/end_session" in url)  # the browser came to the address that deletes its cookie
+        assert not [cookie["name"] for cookie in viewer.context.cookies(server.url) if "user" in cookie["name"]]
         copy.get_by_role("button", name="Sign in").wait_for(timeout=20_000)  # and every page that it was open in
         trail = audit.read(home).entries
         assert {(e.who, e.action, e.outcome) for e in trail} == {

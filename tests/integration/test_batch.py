@@ -10,15 +10,8 @@ from core.errors import RunError
 from core.scheduling import batch, review
 from core.scheduling.batch import BatchStatus, Request
 from core.tracing.palette import colours_of
+from tests.support.batches import await_end
 from tests.support.logos import png, zipped
-
-
-def await_end(which: batch.Batch, timeout: float = 90.0) -> BatchStatus:
-    deadline = time.monotonic() + timeout
-    while which.status() is BatchStatus.WORKING:
-        assert time.monotonic() < deadline, which.progress()
-        time.sleep(0.05)
-    return which.status()
 
 
 def test_a_batch_gives_what_the_command_gives(home):

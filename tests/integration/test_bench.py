@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from core.bench import ablation, ingest, report, throughput
 from core.bench.made_up import made_up
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
-from core.bench.whole_training import Replay
+from core.bench.whole_training import Replay, time_of_steps
 from core.cli.app import app
 from core.cli.bench import NAMES
 from core.config.text import load_config, to_yaml
@@ -21,8 +21,8 @@ from core.errors import ConfigError
 from core.logos.dataset import load_logos
 from core.paths import PRESETS
 from core.runs.event_fields import to_data
-from core.runs.event_types import EpisodeEnded
-from core.runs.events import read_events
+from core.runs.event_types import EpisodeEnded, Metrics
+from core.runs.events import Event, read_events
 from core.tracing.params import DEFAULTS
 from core.tracing.picture import Picture
 from core.tracing.raster import rasterizer
@@ -198,3 +198,10 @@ def test_an_ablation_looks_at_all_values_before_it_trains_any(tmp_path, logo_fol
         ablation.measure(config, "env.max_steps=1", [], "1", str(logo_folder))
     with pytest.raises(ConfigError, match=r"env\.max_steps"):
         ablation.measure(config, "env.max_steps=1,0", [], "1", str(logo_folder))
+
+
+def test_the_time_of_a_slow_training_is_not_rounded():
+    """5.95 steps per second, which stable-baselines3 tells as 5."""
+    learning = {"time/fps": 5.0, "time/time_elapsed": 516.0}
+    events = [Event(1, 1, 0.0, 512, Metrics({"time/fps": 6.0, "time/time_elapsed": 85.0})), Event(2, 1, 1.0, 3072, Metrics(learning))]
+    assert time_of_steps([*events, Event(3, 1, 2.0, 3072, Metrics({"time/update_s": 0.1}))]) == (3072, 516.0)

@@ -22,6 +22,12 @@ from tests.support.damages import N_EPISODES, grouped, made, ruins
 from tests.support.pages import PAGES, caught_up
 from tests.support.runs import tiny_config
 
+TABS = {
+    "live": ("Success", "Parameters", "Rewards", "Losses", "Health", "Machine", "Events and log", "Export"),
+    "compare": ("Figures and settings", "Logo by logo", "Over time", "Seeds", "Efficiency", "Importance"),
+    "gallery": ("Compare", "Over time", "Trade-off"),
+    "curriculum": ("What happened", "Rules and replay"),
+}
 SMALL, LOGS, INSTALLATION = damages.of_small_files(), damages.of_logs(), damages.of_installation()
 COMMANDS = typer.main.get_command(app)  # built once: that takes longer than most commands
 
@@ -143,18 +149,48 @@ def test_a_run_without_its_config_is_listed_still(home):
 @pytest.mark.timeout(300)
 def test_every_page_opens_on_ruins(home, console, visit):
     healthy, hurt = ruins(home)
-    caught_up(console, healthy)
+    for run in (healthy, hurt["every line"]):
+        caught_up(console, run)
     fallen = {}
 
     def opens(page, **query):
         app_test = visit(page, **query)
         if app_test.exception:
-            fallen[page, *query.values()] = app_test.exception[0].message[-1500:]
+            fallen[page, str(query)] = app_test.exception[0].message[-1500:]
 
     for page in PAGES:
         opens(page)
     for page in ("live", "new_run"):
         for run in list(hurt.values())[::45]:
             opens(page, run=run.run_id, clone=run.run_id, fork=run.run_id)
+    worst = hurt["every line"].run_id
+    for what, tabs in TABS.items():
+        for tab in tabs:
+            opens(what, run=[worst, healthy.run_id] if what == "compare" else worst, **{"view" if what == "gallery" else "tab": tab})
+    opens("live", run=worst, axis="episode")
     opens("runs", find="damaged")
     assert not fallen, "\n".join(f"{what}\n{trace}" for what, trace in fallen.items())
+
+
+def test_a_summary_of_a_week_leaves_out_what_cannot_be_read(home, healthy, tmp_path):
+    hurt = made(home, "hurt")
+    LOGS["a folder"](hurt.events_file)
+    told = CliRunner().invoke(COMMANDS, ["report", "--period", "week", "--out", str(tmp_path / "week.html")], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert f"{hurt.run_id} is left out: events.jsonl can't be read" in told.output
+    assert "1 run trained" in (tmp_path / "week.html").read_text()
+    told = CliRunner().invoke(COMMANDS, ["report", hurt.run_id, "--out", str(tmp_path / "run.html")], catch_exceptions=False)
+    assert told.exit_code
+    assert "events.jsonl" in told.output
+
+
+def test_a_run_is_shown_as_json_whatever_its_log_says(home):
+    _, hurt = ruins(home)
+    fallen = {}
+    for what in ("every line", *grouped(LOGS)):
+        told = CliRunner().invoke(COMMANDS, ["runs", "show", hurt[what].run_id, "--json"])
+        if told.exit_code not in (0, 1) or (told.exception and not isinstance(told.exception, SystemExit)):
+            fallen[what] = repr(told.exception)
+        elif told.exit_code == 0:
+            assert json.loads(told.output.splitlines()[-1])["run_id"] == hurt[what].run_id
+    assert not fallen

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from core.evaluation.finalists import PREFERENCES
 from core.evaluation.optimize import Extras, optimize
 from core.evaluation.tables import as_text, write_comparison
 from core.logos.dataset import write_logos
+from core.paths import trace_cache_file
 from core.runs.records import read_config
 from core.runs.run_dir import RunDir
 from core.search.searchers import SEARCHES
@@ -262,6 +265,40 @@ def test_optimize_that_was_killed_goes_on_and_gives_the_same(trained, tmp_path):
     table = pq.read_table(tmp_path / "out" / "optimized.parquet").to_pylist()
     assert table == [r.as_dict() for r in done.results]
     assert not list((tmp_path / "out").glob(".*"))
+
+
+COMPARISON_TO_BE_KILLED = """
+import sys
+from pathlib import Path
+from core.evaluation.comparison import Request, compare
+
+def progress(what, n_done, n_all):
+    if what == "random" and n_done > 70:
+        print("there", flush=True)
+        sys.stdin.read()
+
+compare(Request(None, sys.argv[1], "all", ["random"], [8], 32), Path(sys.argv[2]), progress)
+"""
+
+
+def test_a_comparison_that_was_killed_finds_what_it_did_in_the_cache(home, logo_folder):
+    """All but the last 64 conversions, which wait for one transaction; what is made again would stand in a new row."""
+
+    def rows() -> dict[bytes, int]:
+        with closing(sqlite3.connect(trace_cache_file(home))) as file:
+            return dict(file.execute("SELECT key, id FROM conversions WHERE svg IS NULL"))
+
+    command = [sys.executable, "-c", COMPARISON_TO_BE_KILLED, str(logo_folder), str(home)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "there\n"
+        process.kill()
+    before = rows()
+    assert len(before) >= 64
+    compare(Request(None, str(logo_folder), "all", ["random"], [8], 32), home, quiet)
+    after = rows()
+    assert len(after) > len(before)
+    again = [key for key in before if key in after and after[key] != before[key]]
+    assert not again
 
 
 def test_optimize_keeps_what_is_clear(trained, tmp_path):

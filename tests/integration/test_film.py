@@ -2,25 +2,17 @@
 
 import json
 import shutil
-import time
 
 import pytest
 from PIL import Image
 
 from core.cli.app import app
 from core.scheduling import films
-from core.scheduling.films import FilmJob, Request
+from core.scheduling.films import Request
 from core.scheduling.job import JobStatus
+from tests.support.batches import await_end
 from tests.support.evaluated import EVERY, digest_of, evaluated_run
 from tests.support.pages import caught_up, texts
-
-
-def await_end(job: FilmJob, timeout: float = 90.0) -> JobStatus:
-    deadline = time.monotonic() + timeout
-    while job.status() is JobStatus.WORKING:
-        assert time.monotonic() < deadline, job.progress()
-        time.sleep(0.05)
-    return job.status()
 
 
 @pytest.fixture

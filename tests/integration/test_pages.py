@@ -314,8 +314,8 @@ def test_a_finding_has_a_remedy_that_is_one_click_away(visit, console, ended):
         events.write(96, Ended(status="COMPLETED", reason="all steps done", gain=0.1, best_gain=0.1))
     caught_up(console, ended)
     page = visit("live", run=ended.run_id, tab="Health")
-    assert "approx_kl is 3." in texts(page)
-    (remedy,) = [button for button in page.button if "ppo.learning_rate = 0.001" in button.label]
+    assert plain("approx_kl is 3.") in texts(page)
+    (remedy,) = [button for button in page.button if plain("ppo.learning_rate = 0.001") in button.label]
     # a newer finding comes above it before the press
     with EventWriter(ended.events_file) as events:
         events.attempt = 1
@@ -386,7 +386,9 @@ def test_the_form_of_a_new_run_survives_a_reload(visit):
     assert "Rounded up to 1,024: 2 rollouts of 512 steps." in texts(page)
     assert "for 1,024 steps" in texts(page)
     kept = page.query_params["set"]
-    again = visit("new_run", set=kept)
+    again = visit("new_run", set=[kept, 'workers.backend="ray"', 'workers.address="elsewhere:1"'])
+    assert again.selectbox(key="set.preset.quick.workers.backend").value == "ray"
+    assert again.text_input(key="set.preset.quick.workers.address").value != "elsewhere:1"  # where the token goes is not a link's to say
     assert again.number_input(key="set.preset.quick.total_timesteps").value == 1000
     again.number_input(key="set.preset.quick.ppo.batch_size").set_value(100).run()
     assert "*Batch size*" in texts(again)

@@ -162,6 +162,7 @@ def test_every_answer_has_a_policy_that_allows_no_inline_script(home, tmp_path):
     with serving(home, tmp_path) as server:
         asked = [("GET", path, {}) for path in (*(path for path in ADDRESSES if ".." not in path), "/api/reports/none")]
         asked += [("GET", "/api/runs", {"Host": "evil.example"}), ("POST", "/api/runs", {"Origin": "http://evil.example"})]
+        asked += [("GET", f"/api/changes?{'run=..%2f..%2fetc&' * 60}run=%00&run=none", {})]
         asked += [("DELETE", "/_stcore/upload_file/a/b", {}), ("PUT", "/_stcore/upload_file/a/b", {}), ("GET", "/media/none.svg", {})]
         statuses = set()
         for method, path, headers in asked:

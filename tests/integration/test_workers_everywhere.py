@@ -1,6 +1,9 @@
 """What a worker pool promises, wherever its workers are: here, in this process, or on the nodes of a Ray cluster; and nodes that are lost."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from importlib.util import find_spec
@@ -19,14 +22,15 @@ from core.environment.episode import EnvSpec
 from core.environment.preparation import Preparations
 from core.environment.spec import env_spec, pipeline_of
 from core.environment.vec_env import COLUMN, PoolVecEnv
-from core.errors import ClusterError, RunError
+from core.errors import ClusterError, ClusterRefusedError, RunError
+from core.evaluation import fitting
 from core.evaluation.comparison import Request, compare
 from core.evaluation.files import find_pictures
 from core.evaluation.optimize import Extras, optimize
 from core.logos.dataset import load_logos
 from core.runs.event_types import WorkerLost
 from core.runs.events import read_events
-from core.runs.records import claim, read_config, read_log_tail, read_trial
+from core.runs.records import claim, read_config, read_heartbeat, read_log_tail, read_trial
 from core.runs.run_dir import all_runs
 from core.runs.status import Status
 from core.scheduling import local
@@ -42,7 +46,7 @@ from core.training.data_loader import load_set
 from core.training.trainer import train
 from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
-from core.workers.pool import Limits
+from core.workers.pool import REFUSED, Limits
 from core.workers.ray_cluster import Cluster
 from core.workers.ray_pool import RayPool
 from core.workers.worker import Job
@@ -51,6 +55,7 @@ from tests.support.documents import DOCS, read
 from tests.support.inline_pool import InlinePool
 from tests.support.json_outputs import described, paths_of
 from tests.support.logos import write_logos
+from tests.support.paths import ROOT
 from tests.support.requirements import need
 from tests.support.runs import await_end, await_status, follow, tiny_config, values
 
@@ -185,6 +190,45 @@ def lose_a_node(nodes) -> None:
     nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
 
 
+def test_a_node_that_joins_is_used_and_one_with_other_versions_is_not(nodes, logo_folder, tmp_path, monkeypatch):
+    """The latter says so through a module that Python loads first there; a pool that begins while it is there is refused."""
+    losses = []
+    logos, settings = list(load_logos(str(logo_folder), 48).logos), WorkersConfig(backend="ray", address=nodes.address)
+    fake = "from importlib import metadata\nreal = metadata.version\nmetadata.version = lambda name: '0.1' if name == 'vtracer' else real(name)\n"
+    (tmp_path / "sitecustomize.py").write_text(fake)
+    pool = RayPool(PictureStore.create(logos, PIPELINE), settings, on_loss=losses.append)
+    try:
+        pool.wait_for_all()
+        before = actors(2)
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+            other = add_node(nodes)
+        deadline = time.monotonic() + 60
+        while not losses:
+            assert time.monotonic() < deadline
+            pool._take_in()
+        assert (losses[0].failure, losses[0].is_node, len(pool.by_node())) == (REFUSED, False, 2)
+        assert "is not used: vtracer is 0.1, here" in losses.pop().reason
+        with pytest.raises(ClusterRefusedError, match=r"nodes differ from this machine:\n  .*: vtracer is 0.1, here"):
+            RayPool(PictureStore.create(logos, PIPELINE), settings)
+        nodes.remove_node(other)
+        joined = add_node(nodes)
+        while len(pool.by_node()) < 3:
+            assert time.monotonic() < deadline
+            pool._take_in()
+        stopped = [worker for actor in before for worker in actor.children()]
+        for worker in stopped:
+            worker.suspend()
+        assert all(result.outcome.failure is None for result in pool.measure([Job(i, BEST_SINGLE) for i in range(12)]))
+        assert all(worker.status() == psutil.STATUS_STOPPED for worker in stopped)  # so the one that joined did them
+        for worker in stopped:
+            worker.resume()
+        assert not losses
+        nodes.remove_node(joined)
+    finally:
+        pool.close()
+
+
 @pytest.mark.timeout(300)
 def test_one_two_and_four_nodes_train_the_same(nodes, recordings):
     """To the last weight of the networks."""
@@ -292,6 +336,15 @@ def test_a_comparison_with_policy_search_is_the_same_though_a_node_is_lost(nodes
     np.testing.assert_array_equal(there, call(tmp_path / "another", lambda *_: None))
 
 
+def test_baselines_are_the_same_wherever_they_are_fitted(nodes, tmp_path):
+    folder = write_logos(tmp_path / "pictures", 4)
+
+    def call(cluster):
+        return fitting.fit(fitting.Request(str(folder), "all", 32, 3, 1, 2, cluster=cluster), None, lambda *_: None)
+
+    assert call(nodes.address) == call("")
+
+
 def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home, recordings, recorded):
     config = tiny_config(recordings.logos, n_workers=0, workers={"backend": "ray", "address": nodes.address})
     run = claim(home, config)
@@ -307,20 +360,37 @@ def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home
     losing.join()
     add_node(nodes)
     assert ending.status is Status.COMPLETED
+    assert set(read_heartbeat(run).nodes.values()) == {1}
     assert values(run) == values(recorded())
     (lost,) = [event.data for event in read_events(run.events_file) if isinstance(event.data, WorkerLost)]
     assert lost.worker.startswith("node ")
     assert "conversions are done elsewhere" in lost.reason
 
 
-def test_a_folder_is_optimized_whole_though_it_is_killed_and_a_node_is_lost(nodes, home, tmp_path):
+TO_BE_KILLED = """
+import sys
+from pathlib import Path
+from core.agents.loading import load_model
+from core.evaluation.files import find_pictures
+from core.evaluation.optimize import Extras, optimize
+
+folder, home, out = map(Path, sys.argv[1:4])
+
+def progress(what, n_done, n_all):
+    if n_done > 0.6 * n_all:
+        print("there", flush=True)
+        sys.stdin.read()
+
+optimize(find_pictures([folder])[0], load_model("default", home), 2, "", 48, out, home, progress, extras=Extras(cluster=sys.argv[4], group=3))
+"""
+
+
+@pytest.mark.timeout(400)
+def test_a_folder_is_optimized_whole_though_it_is_killed_and_a_node_is_lost(nodes, home, tmp_path, caplog):
+    """SIGKILL in the midst of the second group; in the second call a node goes."""
     folder, out, seen = write_logos(tmp_path / "pictures", 6), tmp_path / "out", []
     files, _ = find_pictures([folder])
     out.mkdir()
-
-    def killed(what, n_done, n_all):
-        if list(out.rglob("*.svg")):
-            raise InterruptedError(what)
 
     def losing(what, n_done, n_all):
         seen.append(n_done)
@@ -332,14 +402,19 @@ def test_a_folder_is_optimized_whole_though_it_is_killed_and_a_node_is_lost(node
         extras = Extras(cluster=nodes.address, group=len(files) // 2)
         return optimize(files, load_model("default", home), 2, "", 48, out, home, progress, extras=extras)
 
-    with pytest.raises(InterruptedError):
-        call(killed)
+    command = [sys.executable, "-c", TO_BE_KILLED, *map(str, (folder, home, out)), nodes.address]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "there\n"
+        process.kill()
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*.svg")}
     done = call(losing)
     assert len(seen) > 6
     assert done.n_kept == len(written) == len(files) // 2
     assert all(path.stat().st_mtime_ns == at for path, at in written.items())
     assert not done.skipped
+    assert done.n_nodes_lost == done.as_dict()["n_nodes_lost"] == 1
+    assert done.as_text().endswith("; nodes of the cluster lost meanwhile: 1")
+    assert any("was lost" in line and "conversions are done elsewhere" in line for line in caplog.messages)
     table = pq.read_table(out / "optimized.parquet").to_pylist()
     assert [row["file"] for row in table] == [file.shown for file in files]
     assert sorted(row["svg"] for row in table) == sorted(map(str, out.rglob("*.svg")))

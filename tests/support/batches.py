@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from core.scheduling.batch import Batch
+from core.scheduling.job import Job, JobStatus
 
 NAMES = ("one", "two", "=three")
+
+
+def await_end(which: Job, timeout: float = 90.0) -> JobStatus:
+    """Wait for the process of a batch or another job; returns its status."""
+    deadline = time.monotonic() + timeout
+    while which.status() is JobStatus.WORKING:
+        assert time.monotonic() < deadline, which.progress()
+        time.sleep(0.05)
+    return which.status()
 
 
 def svg_of(number: int) -> str:

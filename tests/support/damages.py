@@ -144,6 +144,12 @@ def _cut(log: Path) -> None:
     log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
 
 
+OF_ANY_LOG: dict[str, Damage] = {
+    "cut": _cut, "empty": functools.partial(_write, data=b""), "gone": Path.unlink, "a folder": _folder, "a pipe": _pipe,
+    "a link to itself": _loop,
+}  # fmt: skip
+
+
 def of_logs() -> dict[str, Damage]:
     """{what: how it is done to a log}."""
     lines: dict[str, bytes] = {
@@ -159,14 +165,13 @@ def of_logs() -> dict[str, Damage]:
     for kind in RECORDS:
         fields = ["train/loss"] if kind == Metrics.kind else [name for column in columns_of(RECORDS[kind]) for name in (column.name,)]
         for field in fields:
-            for value in ("x", {"a": [1]}, "HUGE"):
+            for value in ("x", {"a": [1]}, {"a": "x"}, ["x", 5], "HUGE"):
                 known = orjson.loads(orjson.dumps(_plain_data(kind), option=orjson.OPT_SERIALIZE_NUMPY))
                 lines[f"{kind}.{field} = {str(value)[:12]}"] = _line(kind=kind, data=known | {field: value})
         lines[f"{kind} without data"] = _line(kind=kind, data={})
     lines["ended with an unknown status"] = _line(kind=Ended.kind, data={"status": "ASCENDED", "reason": "a"})
     found: dict[str, Damage] = {what: functools.partial(_append, line=line) for what, line in lines.items()}
-    return found | {"cut": _cut, "empty": functools.partial(_write, data=b""), "gone": Path.unlink, "a folder": _folder, "a pipe": _pipe,
-                    "a link to itself": _loop}  # fmt: skip
+    return found | OF_ANY_LOG
 
 
 def _plain_data(kind: str) -> dict[str, Any]:
@@ -233,8 +238,8 @@ def made(home: Path, name: str) -> RunDir:
 
 
 def ruins(home: Path) -> tuple[RunDir, dict[str, RunDir]]:
-    """Every damage at once: a home in which each hits a run of its own, and all that lies beside the runs; the healthy run, and the
-    others by what was done to them."""
+    """Every damage at once: a home in which each hits a run of its own, and all that lies beside the runs; one run's log has every
+    damaged line. The healthy run, and the others by what was done to them."""
     healthy = made(home, "healthy")
     hurt = {}
     for what, (name, damage) in of_small_files().items():
@@ -247,6 +252,10 @@ def ruins(home: Path) -> tuple[RunDir, dict[str, RunDir]]:
         for what in names:
             if run.events_file.is_file() and "long" not in what:
                 logs[what](run.events_file)
+    every = hurt["every line"] = made(home, "hurt")
+    for what, damage in logs.items():
+        if what not in OF_ANY_LOG and "long" not in what:
+            damage(every.events_file)
     for what, damage in of_installation().items():
         if " is a file" not in what and "alerts_read" not in what:
             with contextlib.suppress(OSError):  # there is one thing only in each place

@@ -63,6 +63,16 @@ def test_reading_backwards_gives_the_reverse_whatever_the_block(tmp_path):
         assert [e.seq for e in read_backwards(path, block)] == forwards[::-1]
 
 
+def test_some_kinds_are_found_however_their_lines_are_laid_out(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventWriter(path) as events:
+        events.write(1, WarningGiven("a"))
+        events.write(2, PhaseStarted("warning"))
+    compact = path.read_text()
+    path.write_text(compact + "".join(f"{json.dumps(json.loads(line), indent=None)}\n" for line in compact.splitlines()))
+    assert [event.kind for event in read_events(path, ("warning",))] == ["warning", "warning"]
+
+
 def test_a_line_that_is_no_event_is_passed_over():
     for line in (b"", b"{}", b"[1]", b"nonsense", b'{"v":1,"seq":"x","attempt":1,"ts":0,"kind":"a","step":0,"data":{}}'):
         assert parse(line) is None

@@ -6,10 +6,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from core.evaluation.files import PARQUET, TABLE, OutNames, find_pictures, written_before
-from core.evaluation.journal import FILE, Journal
-from core.evaluation.optimized import Result
+from core.evaluation.alternatives import Alternatives
+from core.evaluation.files import JOURNAL, PARQUET, TABLE, OutNames, find_pictures, written_before
+from core.evaluation.journal import Journal
+from core.evaluation.optimize import Lists
+from core.evaluation.optimized import Optimized, Result
 from core.tracing.outcome import Outcome
+from core.tracing.palette import Palette
 from core.tracing.params import BEST_SINGLE
 
 ASKED = {"budget": 4}
@@ -62,7 +65,7 @@ def test_what_is_done_is_known_again_with_all_its_figures(pictures, tmp_path):
     assert rest == pictures[2:]
     work(out, pictures, 1)
     assert done(out, pictures) == ["a", "b", "c"]
-    assert len((out / FILE).read_text().split()) > 0
+    assert len((out / JOURNAL).read_text().split()) > 0
     Journal(out, ASKED).end()
     assert done(out, pictures) == []
 
@@ -79,15 +82,15 @@ def test_a_picture_that_changed_or_whose_svg_is_not_whole_is_done_again(pictures
 def test_a_torn_or_damaged_line_costs_its_picture_alone(pictures, tmp_path):
     out = tmp_path / "out"
     work(out, pictures, 3)
-    lines = (out / FILE).read_bytes().splitlines()
+    lines = (out / JOURNAL).read_bytes().splitlines()
     damaged = lines[2].replace(b'"path": "b.svg"', b'"path": "../../b.svg"')
-    (out / FILE).write_bytes(b"\n".join([*lines[:2], damaged, b'{"picture": 3}', b"[" * 100_000, b"\xc3\xa9", lines[3][:50]]))
+    (out / JOURNAL).write_bytes(b"\n".join([*lines[:2], damaged, b'{"picture": 3}', b"[" * 100_000, b"\xc3\xa9", lines[3][:50]]))
     (out / "c.svg").unlink()  # which is written after its line
     assert done(out, pictures) == ["a"]
     work(out, pictures, 3)
     assert sorted(done(out, pictures)) == ["a", "b", "c", "d"]
     assert sorted(path.name for path in out.glob("*.svg")) == ["a.svg", "b-2.svg", "b.svg", "c.svg", "d.svg"]  # b.svg could be anybody's
-    (out / FILE).write_bytes(b"\xff\xfe")
+    (out / JOURNAL).write_bytes(b"\xff\xfe")
     assert done(out, pictures) == []
 
 
@@ -97,6 +100,16 @@ def test_a_kill_before_the_svg_leaves_nothing_doubled(pictures, tmp_path):
     work(out, pictures, 1, has_svg=False)
     work(out, pictures, 4)
     assert sorted(path.name for path in out.glob("*.svg")) == ["a.svg", "b.svg", "c.svg", "d.svg"]
+
+
+def test_what_is_not_listed_yet_is_no_picture_where_results_lie_beside_the_pictures(pictures):
+    """The list is written now and then, the journal at once."""
+    folder = pictures[0].path.parent
+    work(folder, pictures, 3)
+    assert not (folder / TABLE).exists()
+    with (folder / JOURNAL).open("ab") as file:
+        file.write(b'[]\n{"path": 3}\n{"path": "\\u0000"}\n{}')
+    assert [source.path for source in find_pictures([folder], folder)[0]] == [source.path for source in pictures]
 
 
 def test_what_was_asked_for_otherwise_is_done_again_over_its_own_results(pictures, tmp_path):
@@ -110,6 +123,19 @@ def test_what_was_asked_for_otherwise_is_done_again_over_its_own_results(picture
     assert done(out, pictures, {"budget": 9}) == list("abcd")
 
 
+def test_the_lists_are_written_for_a_twentieth_of_the_time_and_in_the_end(pictures, tmp_path):
+    seconds = iter([0.0, 0.0, 1.0, 19.0, 20.0, 21.0, 22.0, 23.0, 24.0])  # it is made; the first writing takes a second
+    out, table = tmp_path / "out", tmp_path / "out" / TABLE
+    work(out, pictures, 3)
+    results = [result_of(source, out / f"{name}.svg") for source, name in zip(pictures, "abc", strict=False)]
+    lists = Lists(OutNames(out, pictures), Alternatives(None, Palette()), lambda: next(seconds))
+    n_listed = []
+    for n_done, is_last in ((1, False), (2, False), (2, False), (3, False), (3, True)):
+        lists.write(Optimized(results[:n_done]), is_last)
+        n_listed.append(len(table.read_text().splitlines()) - 1)
+    assert n_listed == [1, 1, 2, 2, 3]
+
+
 def test_the_lists_hold_this_run_and_what_earlier_ones_left(pictures, tmp_path):
     out = tmp_path / "out"
     work(out, pictures[:2], 2)
@@ -117,7 +143,7 @@ def test_the_lists_hold_this_run_and_what_earlier_ones_left(pictures, tmp_path):
     names.write_table([result_of(pictures[0], out / "a.svg").as_dict()], is_last=True)
     rows = pq.read_table(out / PARQUET).to_pylist()
     assert rows == [result_of(source, out / f"{name}.svg").as_dict() for source, name in zip(pictures[:2], "ab", strict=True)]
-    (out / FILE).unlink()
+    (out / JOURNAL).unlink()
     OutNames(out, pictures).write_table([result_of(pictures[0], out / "a.svg").as_dict() | {"remark": "caf\udce9"}], is_last=True)
     again = pq.read_table(out / PARQUET).to_pylist()
     assert again[1] == rows[1]  # of the CSV this time, in the same types

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import rgb2lab
 
+from core.config.config import PipelineConfig, RunConfig
+from core.environment.spec import pipeline_of
 from core.errors import EngineError
 from core.tracing.colours import ColourReference
 from core.tracing.edges import EdgeReference
@@ -305,3 +307,10 @@ def test_an_svg_takes_another_size_and_keeps_what_it_shows():
         assert np.abs(same - drawn_large).max() <= 8  # another scale, rounded elsewhere
         assert sized(large, 300, 300) == large
     assert sized("no svg", 3, 4) == "no svg"
+
+
+@pytest.mark.parametrize(("work_size", "trace_size"), [(0, 512), (128, 512), (256, 512), (512, 1024), (1024, 2048)])
+def test_larger_pictures_are_enlarged_as_many_times_as_those_of_the_training(work_size, trace_size):
+    config = RunConfig(pipeline=PipelineConfig(trace_size=512))
+    assert config.logos.work_size == 256
+    assert pipeline_of(config, work_size) == replace(pipeline_of(config), trace_size=trace_size)

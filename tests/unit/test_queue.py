@@ -254,7 +254,17 @@ def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches
     assert run_state(run).status is Status.INTERRUPTED
 
 
-@pytest.mark.parametrize(("error", "is_retried"), [("OSError", True), ("WorkerError", True), ("LogosError", False), ("ConfigError", False)])
+@pytest.mark.parametrize(
+    ("error", "is_retried"),
+    [
+        ("OSError", True),
+        ("WorkerError", True),
+        ("ClusterError", True),
+        ("ClusterRefusedError", False),
+        ("LogosError", False),
+        ("ConfigError", False),
+    ],
+)
 def test_a_failed_run_is_restarted_where_that_may_help(home, logo_folder, error, is_retried):
     run = local.claim(home, named(logo_folder, "a", recovery={"enabled": True, "backoff_s": 0}))
     write_process(run, Process(2**22 - 1, 1.0))

@@ -1,4 +1,4 @@
-"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the chooser, the contact sheet, the keyboard."""
+"""Mounts the components of pages/views/components in a page: the viewer, the scrubber, the chooser, the contact sheet, the keyboard, the clock."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _KEYS = _mounted("keys")
 _CHOOSER = _mounted("chooser")
 _SHEET = _mounted("sheet")
 _TOGETHER = _mounted("together")
+_CLOCK = _mounted("clock")
 
 
 def before_after(
@@ -58,6 +59,20 @@ def chooser(shown: str, original: str, left: str, right: str, size: tuple[int, i
     """
     data = {"id": shown, "original": original, "left": left, "right": right, "w": size[0], "h": size[1]}
     _CHOOSER(key=key, data=data, on_answer_change=on_answer)
+
+
+def clock(address: str, version: str, every_s: float, key: str, hidden: bool = False) -> None:
+    """Have the fragment that this stands in drawn again when what ``address`` answers is no longer ``version``.
+
+    Asked every ``every_s``, in a tab that nobody sees only if ``hidden``.
+    """
+    data = {"address": address, "version": version, "every_ms": round(1000 * every_s), "hidden": hidden}
+    _CLOCK(key=key, data=data, on_due_change=lambda: None)
+
+
+def when_back(key: str) -> None:
+    """Have the page drawn again when a lost connection is back: it may be another session, or another server."""
+    _CLOCK(key=key, data={}, on_due_change=lambda: None)
 
 
 def sheet(

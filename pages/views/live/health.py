@@ -62,30 +62,30 @@ def panel(console: Console, run: RunDir, events: Sequence[Event]) -> None:
     if not events:
         st.caption(f"{len(RULE_NAMES)} rules check this run; none has found anything.")
         return
-    for event in reversed(events):
+    for place, event in reversed(list(enumerate(events))):
         if isinstance(event.data, ActionTaken):
-            st.caption(f":material/healing: Step {event.step:,}: the doctor {event.data.text}.")
+            st.caption(f":material/healing: Step {event.step:,}: the doctor {plain(event.data.text)}.")
         elif isinstance(event.data, AlertRaised):
-            _finding(console, run, event.data, event.step, f"{event.attempt}.{event.seq}")
+            _finding(console, run, event.data, event.step, place)
 
 
-def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, identity: str) -> None:
-    """``identity``: of its event, so that a press means this finding also where a newer one has come above it meanwhile."""
+def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, place: int) -> None:
+    """``place``: of its event among all, so that a press means this finding also where a newer one has come above it meanwhile."""
     severity = alert.severity
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(severity, color=COLOURS.get(severity, "orange"), icon=ICONS.get(severity))
             st.markdown(f"**{plain(alert.title)}**")
             st.caption(f"step {step:,}")
-        st.markdown(as_sentence(alert.evidence))
-        st.caption(f"{alert.cause} {alert.remedy}")
+        st.markdown(plain(as_sentence(alert.evidence)))
+        st.caption(plain(f"{alert.cause} {alert.remedy}"))
         changes = alert.changes
         if changes:
             told = ", ".join(
                 f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
             )
             if button(
-                f"Fork from the best checkpoint with {told}", does="run.fork", key=f"remedy.{identity}", icon=":material/fork_right:",
+                f"Fork from the best checkpoint with {plain(told)}", does="run.fork", key=f"remedy.{place}", icon=":material/fork_right:",
                 help="Starts a new run from this run's best checkpoint with this change; this run stays unchanged.",
             ):  # fmt: skip
                 actions.fork_with(console, run, changes)

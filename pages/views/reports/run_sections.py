@@ -267,7 +267,10 @@ def health(facts: Facts) -> Section:
         by_rule.setdefault(alert.rule, []).append(alert)
     items = [_finding(alerts) for alerts in by_rule.values()]
     items += [Item("The doctor acted.", action.text) for action in facts.of(ActionTaken)[:MOST_LISTED]]
-    lost = facts.of(WorkerLost)
+    nodes = [one for one in facts.of(WorkerLost) if one.is_node]
+    if nodes:
+        items.append(Item(words.plural(len(nodes), "cluster node"), f"lost, the last because of: {nodes[-1].reason}."))
+    lost = [one for one in facts.of(WorkerLost) if not one.is_node]
     if lost:
         aside = sum(worker.is_quarantined for worker in lost)
         items.append(
