@@ -27,6 +27,7 @@ from core.tracing.params import DEFAULTS
 from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
 from pages.views.buttons import button
+from pages.views.intake import here
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -59,8 +60,10 @@ start = queue.checkpoint_step(forked[0].checkpoints / forked[1]) if forked else 
 
 def source() -> tuple[str, dict[str, Any], str]:
     """(version, settings, a sentence) of what the form starts from: an upload, a cloned run or a preset."""
-    uploaded = st.session_state.get("upload")
-    if uploaded is not None:
+    dropped = st.session_state.get("upload")
+    if dropped is not None and not here([dropped]):
+        st.warning("The console was started again, and no longer has the config file. Choose it again.", icon=":material/upload_file:")
+    for uploaded in here([dropped]):
         text = uploaded.getvalue()
         digest = hashlib.sha256(text).hexdigest()[:8]
         try:

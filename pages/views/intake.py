@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -17,7 +17,7 @@ from core.logos.waiting import KEPT_S, Waiting
 from pages.views import downloads
 from pages.views.access import acts
 from pages.views.buttons import button, locked
-from pages.views.links import drop_parameters
+from pages.views.links import STAYS, drop_parameters
 from pages.views.text import bytes_text, plain
 from pages.views.toasts import say
 
@@ -48,17 +48,30 @@ def done_with_given(home: Path) -> None:
     found = _waiting(home)
     if found is not None:
         found.drop()
-    drop_parameters(GIVEN)
+    _forget()
 
 
 def _waiting(home: Path) -> Waiting | None:
-    return waiting.find(home, st.query_params.get(GIVEN, ""))
+    """Those that the address names. What somebody does in the moment in which they are taken still comes with the address of before; then those
+    of this visit of the page, and the address names them again.
+    """
+    named = st.query_params.get(GIVEN)
+    if named is None:
+        named = st.session_state.get(STAYS, {}).get(GIVEN, "")
+        if named:
+            st.query_params[GIVEN] = named
+    return waiting.find(home, named)
+
+
+def _forget() -> None:
+    st.session_state.get(STAYS, {}).pop(GIVEN, None)
+    drop_parameters(GIVEN)
 
 
 @acts("files.give")
 def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
     dropped = st.session_state[key]
-    fresh: list[UploadedFile] = [dropped] if is_one and dropped else list(dropped or [])
+    fresh = here([dropped] if is_one else dropped or [])
     if not fresh:
         return
     before = _waiting(home)
@@ -69,7 +82,7 @@ def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
         return
     for one in refused[:N_TOLD]:
         say(plain(f"{one} was left out: {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once are allowed"), ":material/error:")
-    st.query_params[GIVEN] = kept.waiting_id
+    st.query_params[GIVEN] = st.session_state.setdefault(STAYS, {})[GIVEN] = kept.waiting_id
     drop_uploads(name, fresh)
 
 
@@ -103,7 +116,7 @@ def _leave_out(found: Waiting, key: str, paths: Sequence[Path]) -> None:
         say(plain(f"The files can't be removed: {error.strerror or error}."), ":material/error:")
         return
     if not found.files():
-        drop_parameters(GIVEN)
+        _forget()
 
 
 def uploader_key(name: str) -> str:
@@ -114,6 +127,11 @@ def uploader_key(name: str) -> str:
 def contents(files: Sequence[UploadedFile]) -> Iterator[tuple[str, bytes]]:
     """(name, content) of each upload, one at a time."""
     return ((file.name, file.getvalue()) for file in files)
+
+
+def here(files: Iterable[object]) -> list[UploadedFile]:
+    """The uploads that the server still has: a browser that has not drawn the emptied field yet, or that had another server, tells of gone ones."""
+    return [file for file in files if isinstance(file, UploadedFile)]
 
 
 def drop_uploads(name: str, files: Sequence[UploadedFile]) -> None:
