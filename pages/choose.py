@@ -50,6 +50,8 @@ class Pair:
 def pairs_of_run(run_id: str) -> list[Pair]:
     """The logos of a run's best evaluation."""
     evaluations = queries.evaluations(console.store, [run_id])
+    if evaluations.empty:  # deleted a moment ago
+        return []
     rows = queries.evaluated_logos(console.store, run_id, int(evaluations.loc[evaluations["gain"].idxmax(), "step"]))
 
     def make(row: Any, a: str, b: str) -> tuple[bytes, bytes, bytes, int, int] | None:

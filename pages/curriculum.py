@@ -37,12 +37,17 @@ names = tables.all_names(console.home)
 
 def report(run_id: str) -> None:
     """What happened, stage by stage."""
-    found = export.curriculum_report(console.store, run_id, peek_config(runs[run_id]).curriculum)
+    try:
+        rules = peek_config(runs[run_id]).curriculum
+    except ConfigError as error:
+        st.error(plain(str(error)))
+        return
+    found = export.curriculum_report(console.store, run_id, rules)
     if not found["stages"]:
         st.info("This run has not started its first stage.")
         return
     is_over = actions.is_over(runs[run_id])
-    stage_figures(found, peek_config(runs[run_id]).curriculum, is_over)
+    stage_figures(found, rules, is_over)
     stage_table(run_id, found["stages"], is_over)
     stage_charts(run_id)
 
@@ -214,7 +219,9 @@ def what_if(edited: CurriculumConfig) -> None:
 
 
 ids = list(runs)
-with_stages = [run_id for run_id, one in shelf.look_all(console.home).items() if one.facts.has_curriculum]
+with_stages = [
+    run_id for run_id, one in shelf.look_all(console.home).items() if one.facts.has_curriculum and run_id in runs and run_id in names
+]
 run_id = ""
 begun_with = wanted("run", with_stages)
 gone.stop_if_deleted(console, begun_with)

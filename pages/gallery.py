@@ -50,6 +50,9 @@ if begun_with not in ids:
 with st.grid(3, min_column_width=190):
     run_id = choose_run("Run", ids, "run", labels, begun_with)
     evaluations = queries.evaluations(console.store, [run_id]).drop_duplicates("step", keep="last")
+    if evaluations.empty:
+        st.warning("This run was deleted a moment ago. Choose another.")
+        st.stop()
     best = int(evaluations.loc[evaluations["gain"].idxmax(), "step"])
     gains = dict(zip(evaluations["step"], evaluations["gain"], strict=True))
     steps = [int(s) for s in evaluations["step"]]

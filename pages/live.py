@@ -54,9 +54,9 @@ def follow_switch() -> None:
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="live-choice"):
     among = offered(ids, "run", labels, [start, *st.query_params.get_all("with")])
-    run_id = choose("Run", among, "run", start, show=lambda i: labels[i], width=250)
+    run_id = choose("Run", among, "run", start, show=lambda i: labels.get(i, i), width=250)
     others = choose_many(
-        "Compare with", [i for i in among if i != run_id], "with", show=lambda i: labels[i], placeholder="other runs", width=250
+        "Compare with", [i for i in among if i != run_id], "with", show=lambda i: labels.get(i, i), placeholder="other runs", width=250
     )
     view = options(more=follow_switch)
     shown = run_list(ids, [run_id, *others], labels, fixed=run_id)
@@ -76,7 +76,7 @@ parent = read_parent(run)
 curve_colours, curve_labels = dict(colours), dict(labels)
 if parent is not None and parent.run_id in ids and parent.run_id not in shown and view.axis not in ("minutes", "wall"):
     curve_colours[parent.run_id] = PARENT_COLOUR
-    curve_labels[parent.run_id] = f"{labels[parent.run_id]}, before the fork"
+    curve_labels[parent.run_id] = f"{labels.get(parent.run_id, parent.run_id)}, before the fork"
 
 
 def watch(every_s: float, key: str) -> None:

@@ -35,8 +35,8 @@ from storage import queries
 console = begin("New run")
 
 
-def fork_of() -> tuple[RunDir, str] | None:
-    """The run and checkpoint that the address names as a parent."""
+def fork_of() -> tuple[RunDir, str, RunConfig, int] | None:
+    """The run and checkpoint that the address names as a parent, the settings that a fork of them has and the step that it begins at."""
     wanted = st.query_params.get("fork")
     if not wanted:
         return None
@@ -47,15 +47,15 @@ def fork_of() -> tuple[RunDir, str] | None:
             raise RunError(f"{parent.run_id} has no checkpoint to continue from")
         checkpoint = st.query_params.get("from", "best")
         checkpoint = checkpoint if checkpoint in names else names[0]
-        queue.fork_config(parent, checkpoint)
+        config, step = queue.fork_config(parent, checkpoint), queue.checkpoint_step(parent.checkpoints / checkpoint)
     except (RunError, ConfigError) as error:
         st.error(plain(f"{wanted} can't be forked: {error}"))
         return None
-    return parent, checkpoint
+    return parent, checkpoint, config, step
 
 
 forked = fork_of()
-start = queue.checkpoint_step(forked[0].checkpoints / forked[1]) if forked else 0
+start = forked[3] if forked else 0
 
 
 def source() -> tuple[str, dict[str, Any], str]:
@@ -74,8 +74,7 @@ def source() -> tuple[str, dict[str, Any], str]:
                 f"{plain(uploaded.name)} can't be used:\n\n" + "\n".join(f"- {forms.with_labels(line)}" for line in str(error).splitlines())
             )
     if forked is not None:
-        parent, checkpoint = forked
-        config = queue.fork_config(parent, checkpoint)
+        parent, checkpoint, config, _ = forked
         told = f"A fork of {plain(tables.display_name(parent))}: continues from {controls.checkpoint_name(checkpoint)} with the settings below."
         return f"fork.{parent.run_id}.{checkpoint}", config.model_dump(mode="json"), told
     clone = st.query_params.get("clone")
@@ -304,7 +303,7 @@ with right, st.container(border=True):
         and config
     ):
         st.session_state.pop(f"draft.{version}", None)
-        actions.fork(console, *forked, config) if forked else actions.start(console, config)
+        actions.fork(console, forked[0], forked[1], config) if forked else actions.start(console, config)
 
 if config is not None:
     with right:

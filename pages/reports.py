@@ -89,6 +89,11 @@ def form() -> None:
         fitting = [name for name, kind in kinds.KINDS.items() if kind.of == "runs" and kind.least <= max(len(chosen), 1) <= kind.most]
         with_stages = len(chosen) == 1 and actions.has_stages(runs[chosen[0]])
         fitting = [name for name in fitting if name != "curriculum" or with_stages]
+        if not fitting:
+            st.caption(
+                f"A report compares at most {max(kind.most for kind in kinds.KINDS.values() if kind.of == 'runs')} runs. Choose fewer."
+            )
+            return
         kind = choose("About", fitting, "kind", kinds.default_kind(max(len(chosen), 1)), lambda name: kinds.KINDS[name].label, width=220)
         if button("Make report", does="report.make", type="primary", icon=":material/summarize:", disabled=not chosen):
             with st.spinner("Making the report …"):

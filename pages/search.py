@@ -14,7 +14,7 @@ from core.runs.requirements import check_preflight, estimated_minutes, has_open_
 from core.studies import analysis, study, winners
 from core.studies.samplers import trial_config
 from core.studies.storage import TrialRow, read_trials
-from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml
+from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, study_yaml, validate_study
 from pages.views import downloads, study_charts, study_form
 from pages.views.access import acts
 from pages.views.buttons import button
@@ -122,7 +122,7 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
     def more() -> None:
         wanted = st.session_state.get("more.trials")
         if wanted and wanted != config.n_trials:
-            found.write_config(StudyConfig.model_validate(config.model_dump() | {"n_trials": int(wanted)}))
+            found.write_config(validate_study(config.model_dump() | {"n_trials": int(wanted)}, found.base()))
         winners.work_in_background(found)
 
     act(more, "Continuing")

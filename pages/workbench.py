@@ -158,6 +158,9 @@ def from_run(ids: list[str], runs: dict[str, RunDir], labels: dict[str, str]) ->
     with st.grid(2, min_column_width=220):
         run_id = choose_run("Run", ids, "run", labels)
         evaluations = queries.evaluations(console.store, [run_id])
+        if evaluations.empty:
+            st.warning("This run was deleted a moment ago. Choose another.")
+            return None
         steps = [str(int(s)) for s in evaluations["step"]]
         best = str(int(evaluations.loc[evaluations["gain"].idxmax(), "step"]))
         step = int(st.query_params["at"]) if st.query_params.get("at") in steps else int(best)

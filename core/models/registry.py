@@ -281,13 +281,14 @@ def promote(home: Path, entry: Entry) -> None:
     """Have "default" mean this model.
 
     Raises:
-        RunError: it is damaged.
+        RunError: it is damaged, or gone.
     """
     if entry.is_shipped:
         remove(folder_of(home) / DEFAULT_FILE)
         return
     if entry.problem:
         raise RunError(entry.problem)
+    _check_there(entry)
     write_aside(folder_of(home) / DEFAULT_FILE, (json.dumps({"model": entry.model_id}) + "\n").encode())
 
 
@@ -295,11 +296,12 @@ def discard(home: Path, entry: Entry) -> None:
     """Take a model out of the list; it can be put back.
 
     Raises:
-        RunError: it is the default, or the one that ships.
+        RunError: it is the default, or the one that ships, or deleted already: what can be put back stays.
     """
     if entry.is_shipped:
         raise RunError("the built-in model can't be deleted")
-    if entry.is_default:
+    _check_there(entry)
+    if _is_default_now(home, entry):  # another may have been promoted since the list was read
         raise RunError(f"{entry.model_id} is the default model; promote another model first, then delete it")
     to = folder_of(home) / _TRASH / entry.model_id
     to.parent.mkdir(exist_ok=True)
@@ -309,10 +311,30 @@ def discard(home: Path, entry: Entry) -> None:
     os.utime(to)
 
 
+def _is_default_now(home: Path, entry: Entry) -> bool:
+    try:
+        return default_id(home) == entry.model_id
+    except RunError:  # what says which is damaged: the list says so
+        return False
+
+
+def _check_there(entry: Entry) -> None:
+    if not entry.path.is_dir():
+        raise RunError(f"{entry.model_id} is gone; it was deleted already")
+
+
 def discarded(home: Path) -> list[Entry]:
     """The deleted models that can be put back, the one deleted last first."""
     found = _folders(folder_of(home) / _TRASH)
-    return [_entry(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    return [_entry(path) for path in sorted(found, key=_discarded_ts, reverse=True)]
+
+
+def _discarded_ts(path: Path) -> float:
+    """When a model was deleted, in seconds since 1970; 0 where it was put back since."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def restore(home: Path, model_id: str) -> Entry:
@@ -329,7 +351,7 @@ def restore(home: Path, model_id: str) -> Entry:
 def empty(home: Path, older_than_s: float = 0.0) -> int:
     """Remove deleted models for good; returns how many."""
     before = time.time() - older_than_s
-    gone = [entry.path for entry in discarded(home) if entry.path.stat().st_mtime <= before]
+    gone = [entry.path for entry in discarded(home) if _discarded_ts(entry.path) <= before]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return len(gone)

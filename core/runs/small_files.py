@@ -27,6 +27,7 @@ Step = Annotated[int, Field(ge=-1, le=10**15)]
 Text = Annotated[str, Field(max_length=10_000)]
 Machine = Annotated[str, Field(max_length=64)]  # core.machine.identity of whoever wrote the file; "" in files of before
 T = TypeVar("T")
+MAX_FIND = 400  # characters of what a saved view looks for
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class SavedView:
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     table: RunTable
-    find: Annotated[str, Field(max_length=400)] = ""
+    find: Annotated[str, Field(max_length=MAX_FIND)] = ""
 
 
 @dataclass(frozen=True)

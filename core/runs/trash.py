@@ -29,8 +29,10 @@ def discard(run: RunDir) -> None:
     """Take a run out of everything; it can be put back.
 
     Raises:
-        RunError: it is live.
+        RunError: it is live, or deleted already: what can be put back stays.
     """
+    if not run.path.is_dir():
+        raise RunError(f"{run.run_id} is gone; it was deleted already")
     check_idle(run)
     drop_queue_entry(run)
     folder = _folder(run.path.parent)
@@ -71,7 +73,7 @@ def restore(home: Path, run_id: str) -> RunDir:
 def empty(home: Path, older_than_s: float = 0.0) -> int:
     """Remove deleted runs for good; returns how many."""
     before = time.time() - older_than_s
-    gone = [run for run in discarded(home) if run.path.stat().st_mtime <= before]
+    gone = [run for run in discarded(home) if discarded_ts(run) <= before]
     for run in gone:
         shutil.rmtree(run.path, ignore_errors=True)
     return len(gone)

@@ -6,6 +6,7 @@ A function that changes anything is decorated with :func:`acts`; hidden and disa
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable
 from typing import ParamSpec
@@ -16,11 +17,13 @@ from core.access import audit
 from core.access.actions import ACTIONS, Action
 from core.access.limits import Limit
 from core.access.roles import Person, Role
+from core.errors import TracewrightError
 from pages.server import identity, service
 from pages.views.text import plain
 from pages.views.toasts import say
 
 P = ParamSpec("P")
+_LOG = logging.getLogger(__name__)
 _MINUTE = Limit(60.0, time.monotonic)
 _LEAVING = "access.leaving"
 
@@ -46,12 +49,17 @@ def acts(name: str, is_drawn: bool = False) -> Callable[[Callable[P, None]], Cal
         @functools.wraps(function)
         def held(*args: P.args, **kwargs: P.kwargs) -> None:
             problem = _problem(action, audit.target_of([*args, *kwargs.values()]))
+            icon = ":material/lock:"
             if not problem:
-                function(*args, **kwargs)
-            elif is_drawn:
-                st.error(plain(problem), icon=":material/lock:")
-            else:
-                say(plain(problem), ":material/lock:")
+                try:
+                    function(*args, **kwargs)
+                except (TracewrightError, OSError) as error:  # what it acts on may be gone since it was drawn, or the disk be full
+                    _LOG.warning("%s failed: %s", name, error)
+                    problem, icon = f"{action.title} failed: {error}", ":material/error:"
+            if problem and is_drawn:
+                st.error(plain(problem), icon=icon)
+            elif problem:
+                say(plain(problem), icon)
 
         held.action = name  # type: ignore[attr-defined] # pages/views/buttons.py switches buttons off by it
         return held

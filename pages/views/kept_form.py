@@ -6,16 +6,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_origin
 
 import streamlit as st
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from core.config.config import RunConfig
-from core.config.fields import walk_fields
+from core.config.fields import kind, walk_fields
 from pages.views.forms import Data, get_setting, put_setting
 
 CHANGED = "set"  # parameter of the address: one "a.b=value" per setting, the value as JSON
 MAX_CHARACTERS = 6000  # of the address
+_OF_RANGE = {
+    "greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long", "string_too_short", "string_too_long", "string_pattern_mismatch", "value_error",
+}  # fmt: skip
 _NEVER = ("workers.address",)  # where a cluster's token is sent: no link says it
 
 
@@ -23,10 +28,33 @@ def restored(version: str, settings: Data) -> Data:
     """``settings`` with what the address changes in them, as it stood when this form was first drawn in this visit: from then on its widgets
     hold what is typed."""
     known = st.session_state.setdefault(f"restored.{version}", st.query_params.get_all(CHANGED))
+    infos = dict(walk_fields(RunConfig))
     for name, value in _read(known).items():
         with suppress(KeyError, TypeError):  # of another version
-            put_setting(settings, name, value)
+            if _has_its_shape(infos[name], value):
+                put_setting(settings, name, value)
     return settings
+
+
+def _has_its_shape(info: FieldInfo, value: Any) -> bool:
+    """Whether a field can show a value: of its kind, though perhaps out of its range, which the form says."""
+    if value is None:  # an emptied field
+        return get_origin(kind(info)) is not list
+    if not _is_finite(value):
+        return False
+    annotation: Any = info.annotation
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        return all(problem["type"] in _OF_RANGE for problem in error.errors())
+    return True
+
+
+def _is_finite(value: Any) -> bool:
+    """Without numbers that a browser can't hold."""
+    if isinstance(value, dict | list):
+        return all(_is_finite(part) for part in (value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) < 2**53
 
 
 def keep(base: Data, settings: Data) -> None:

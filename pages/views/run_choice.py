@@ -15,12 +15,12 @@ MAX_OFFERED = 200
 def choose_run(label: str, ids: Sequence[str], parameter: str, names: Mapping[str, str], default: str = "", **more: Any) -> str:
     """One of ``ids`` (newest first), which the address's ``parameter`` names."""
     found = offered(ids, parameter, names, [default])
-    return choose(label, found, parameter, default, show=lambda run_id: names[run_id], **more)
+    return choose(label, found, parameter, default, show=lambda run_id: names.get(run_id, run_id), **more)
 
 
 def choose_runs(label: str, ids: Sequence[str], parameter: str, names: Mapping[str, str], **more: Any) -> list[str]:
     """Any number of them."""
-    return choose_many(label, offered(ids, parameter, names), parameter, show=lambda run_id: names[run_id], **more)
+    return choose_many(label, offered(ids, parameter, names), parameter, show=lambda run_id: names.get(run_id, run_id), **more)
 
 
 def offered(ids: Sequence[str], parameter: str, names: Mapping[str, str], others: Sequence[str] = ()) -> list[str]:
@@ -37,6 +37,6 @@ def offered(ids: Sequence[str], parameter: str, names: Mapping[str, str], others
 def matching(ids: Sequence[str], names: Mapping[str, str], text: str, always: Sequence[str]) -> list[str]:
     """At most :data:`MAX_OFFERED` whose name or id has the text, and those of ``always`` that there are."""
     wanted = text.strip().lower()
-    found = [run_id for run_id in ids if wanted in names[run_id].lower() or wanted in run_id.lower()][:MAX_OFFERED]
+    found = [run_id for run_id in ids if wanted in names.get(run_id, "").lower() or wanted in run_id.lower()][:MAX_OFFERED]
     kept = {*found, *always}
     return [run_id for run_id in ids if run_id in kept]

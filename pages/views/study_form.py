@@ -131,7 +131,7 @@ def _given(row: dict[Any, Any]) -> dict[str, Any] | None:
     if text:
         try:
             return {"choices": yaml.safe_load(f"[{text}]")}
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # 2024-13-45 is no date
             return {"choices": [part.strip() for part in text.split(",")]}
     numbers = {key: float(row[key]) for key in ("low", "high") if row.get(key) is not None and not pd.isna(row[key])}
     return numbers | {"log": row.get("log") is True} if numbers else None

@@ -198,8 +198,10 @@ def _import(console: Console) -> None:
         else ""
     )
     if button("Import", does="run.import", type="primary", icon=":material/upload:", key="take.import", disabled=not files):
+        st.session_state.pop("take.imported", None)
         _import_all(console, files, name.strip())
-        if not any(is_error for _, _, is_error in st.session_state["take.imported"]):
+        done = st.session_state.get("take.imported")  # None where it was refused
+        if done and not any(is_error for _, _, is_error in done):
             drop_uploads("take.files", files)  # else another name may do
         st.rerun()  # the list below has it too
     for ids, line, is_error in st.session_state.get("take.imported", []):

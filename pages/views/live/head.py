@@ -74,7 +74,7 @@ def origin(row: tables.RunRow, labels: dict[str, str], forks: list[str]) -> None
 
 def link(run_id: str, labels: dict[str, str]) -> None:
     """To a run's live page."""
-    st.page_link(path_of("live"), label=plain(labels[run_id]), query_params={"run": run_id}, width="content")
+    st.page_link(path_of("live"), label=plain(labels.get(run_id, run_id)), query_params={"run": run_id}, width="content")
 
 
 def workers_by_node(row: tables.RunRow) -> None:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from core.errors import DamagedFileError
 from core.files import set_aside, write_aside
-from core.runs.small_files import RunTable, SavedView, SavedViews, read
+from core.runs.small_files import MAX_FIND, RunTable, SavedView, SavedViews, read
 from pages.views.access import acts
 from pages.views.buttons import button
 from pages.views.runs.choices import COLUMNS, Choices, kept_in
@@ -60,7 +60,7 @@ def save(name: str, file: Path, table: RunTable, find: str) -> None:
         say("Give the view a name first", ":material/warning:")
     elif name not in views and len(views) >= MAX_VIEWS:
         say(f"There are {len(views)} views, and {MAX_VIEWS} is the most; delete or overwrite one", ":material/warning:")
-    elif _write(file, views | {name: SavedView(name, table, find)}):
+    elif _write(file, views | {name: SavedView(name, table, find[:MAX_FIND])}):
         _name(name)
         say(f"View {name} saved")
 

@@ -116,6 +116,11 @@ class Versions:
         return queries.picture_history(self._console.store, self.digest)
 
     @cached_property
+    def _favourites(self) -> list[favourites.Favourite]:
+        """Saved settings of the picture, once: another tab may remove one while this page is drawn."""
+        return list(favourites.read(self._console.home, self.digest))
+
+    @cached_property
     def titles(self) -> dict[str, str]:
         """{key: title} of what there is, for a choice."""
         found = {
@@ -131,8 +136,7 @@ class Versions:
         if len(others):
             best = others.loc[others.groupby("run_id")["gain"].idxmax()]
             found |= {f"run.{r.run_id}": f"{self._labels.get(str(r.run_id), r.run_id)}, best ({r.gain:+.3f})" for r in best.itertuples()}
-        kept = favourites.read(self._console.home, self.digest)
-        found |= {f"kept.{k}": f"saved: {f.name} ({f.gain:+.3f})" for k, f in enumerate(kept)}
+        found |= {f"kept.{k}": f"saved: {f.name} ({f.gain:+.3f})" for k, f in enumerate(self._favourites)}
         return found
 
     def get(self, key: str) -> Version:
@@ -147,15 +151,20 @@ class Versions:
             return self._recorded(title, self._run, self._row)
         if kind == "step":
             rows = self.history[(self.history["run_id"] == self._run.run_id) & (self.history["step"] == int(which))]
-            return self._recorded(title, self._run, next(rows.itertuples()))
+            return self._first(title, self._run, rows)
         if kind == "run":
             rows = self.history[self.history["run_id"] == which].sort_values("gain", ascending=False, kind="stable")
-            return self._recorded(title, RunDir(self._console.home / which), next(rows.itertuples()))
+            return self._first(title, RunDir(self._console.home / which), rows)
         if kind == "kept":
-            kept = favourites.read(self._console.home, self.digest)[int(which)]
+            kept = self._favourites[int(which)]
             return self.traced(title, kept.setting, kept.mode)  # type: ignore[arg-type]
         fixed = {DEFAULT: DEFAULTS, SINGLE: BEST_SINGLE}
         return self.traced(title, fixed[kind] if kind in fixed else method1(self.picture.features))
+
+    def _first(self, title: str, run: RunDir, rows: pd.DataFrame) -> Version:
+        """Of results of a run; it may have none of this picture."""
+        row = next(rows.itertuples(), None)
+        return self._recorded(title, run, row) if row is not None else Version(title, b"", problem="the run has no result for this picture")
 
     def _recorded(self, title: str, run: RunDir, row: Any) -> Version:
         """From a run's folder; where the SVG was not kept it is made again."""
