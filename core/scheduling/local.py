@@ -101,6 +101,15 @@ def stop(run: RunDir, force: bool = False) -> None:
         process.send(signal.SIGKILL if force or left is not None else signal.SIGTERM)
 
 
+def recall(run: RunDir) -> None:
+    """Have a run that was cancelled just as its trainer was spawned end like one that is stopped."""
+    alive = trainers(run)
+    if alive:
+        write_stop(run)  # later than what was spawned
+    for process in alive:
+        process.send(signal.SIGTERM)
+
+
 def kill_in_s(run: RunDir) -> float | None:
     """Seconds until a run that was asked to stop may be killed; None if it was not asked."""
     asked, spawned = read_stop(run), read_process(run)

@@ -32,6 +32,7 @@ from core.runs.records import (
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs
 from core.runs.small_files import Parent, QueueEntry
 from core.runs.status import run_state
+from core.scheduling import local
 
 _GAP = 0.001
 RESTART_PRIORITY = 1_000_000  # a run that died is resumed before new ones start
@@ -85,6 +86,7 @@ def cancel(run: RunDir) -> None:
     if not drop_queue_entry(run):
         raise RunError(f"{run.run_id} is not in the queue; it is {run_state(run).status.value}")
     write_stop(run)  # a cancelled restart must not be queued again
+    local.recall(run)  # where a scheduler was at it just now
 
 
 def move(run: RunDir, place: Place) -> None:

@@ -210,12 +210,15 @@ class Scheduler:
                 reasons[run.run_id] = why
                 ahead = ahead or run.run_id
                 continue
+            if read_queue_entry(run) is None:
+                continue  # it was cancelled since the list was read
             try:
                 self._launch(run, entry.checkpoint, entry.cause)
             except OSError as error:
                 reasons[run.run_id], ahead = f"could not be started and will be retried: {error}", run.run_id
                 continue
-            drop_queue_entry(run)
+            if not drop_queue_entry(run) and read_stop(run) > entry.made:
+                local.recall(run)  # it was cancelled meanwhile
             live.append(run)
             started.append(run.run_id)
             log.info("started %s%s", run.run_id, f": {entry.cause}" if entry.cause else "")

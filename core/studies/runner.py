@@ -292,13 +292,16 @@ class Runner:
     def _stop(self) -> tuple[StudyStatus, str]:
         """Have the live trials keep a checkpoint and end; they stay open, to go on when the study is continued."""
         self._report(f"stopping {len(self.live)} trials", 0, 0)
-        for live in self.live:
-            with suppress(RunError, OSError):
-                if read_queue_entry(live.run) is not None:
-                    queue.cancel(live.run)
-                else:
-                    local.stop(live.run)
         deadline = time.monotonic() + STOP_S
-        while any(run_state(live.run).status.is_live for live in self.live) and time.monotonic() < deadline:
+        while True:
+            moving = [live.run for live in self.live if run_state(live.run).status.is_moving]
+            if not moving or time.monotonic() > deadline:
+                break
+            for run in moving:  # each time: one that is just leaving the queue may have no trainer yet that could be asked
+                with suppress(RunError, OSError):
+                    if read_queue_entry(run) is not None:
+                        queue.cancel(run)
+                    elif local.kill_in_s(run) is None:
+                        local.stop(run)
             time.sleep(self._poll_s)
         return StudyStatus.STOPPED, f"asked to stop; continue it with: {program()} search continue {self.study.study_id}"

@@ -5,10 +5,10 @@ import urllib.request
 
 import pytest
 
+from tests.support.browsers import SETTLED
 from tests.support.damages import made, of_logs, of_small_files, remove, ruins
 from tests.support.servers import Server, serving
 
-SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 MAIN_PAGES = ("", "live", "new_run", "compare", "gallery", "curriculum", "optimize", "logos", "system", "alerts", "settings", "workbench")
 
 

@@ -16,7 +16,7 @@ from core.runs.records import read_config, read_parent
 from core.runs.run_dir import all_runs
 from core.runs.status import Status, run_state
 from core.scheduling import local, queue
-from tests.support.browsers import FLAGS, keep_picture
+from tests.support.browsers import FLAGS, keep_picture, press_until
 from tests.support.paths import ROOT
 from tests.support.runs import await_status, await_step, follow, tiny_config
 from tests.support.servers import serving
@@ -110,17 +110,8 @@ def test_closing_the_browser_changes_nothing(home, tmp_path, chromium, logo_fold
 
 
 def press(page: Any, name: str, run, wanted: Status) -> None:
-    """Press a button until the run follows, as a person does: a press just as the page redraws may come to nothing."""
-    for _ in range(3):
-        button = page.get_by_role("button", name=name).first
-        button.wait_for()
-        button.click()
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            if run_state(run).status is wanted:
-                return
-            time.sleep(0.05)
-    pytest.fail(f"{name} did nothing: {run_state(run)}")
+    """Press a button until the run follows."""
+    press_until(page, page.get_by_role("button", name=name).first, lambda: run_state(run).status is wanted)
 
 
 @pytest.mark.timeout(300)
@@ -169,13 +160,7 @@ def test_queue_pause_resume_fork_alerts_and_system_in_a_browser(home, tmp_path, 
 
         # One click on the remedy: a fork waits behind the run that is live
         remedy = page.get_by_role("button", name=re.compile("Fork from the best checkpoint with ppo.learning_rate = 0.15")).first
-        for _ in range(6):  # a press that falls into a redraw does nothing; a person presses again
-            remedy.click()
-            deadline = time.monotonic() + 10
-            while time.monotonic() < deadline and not any(read_parent(run) for run in all_runs(home)):
-                page.wait_for_timeout(100)
-            if any(read_parent(run) for run in all_runs(home)):
-                break
+        press_until(page, remedy, lambda: any(read_parent(run) for run in all_runs(home)))
         page.get_by_text(re.compile("Forked at step")).first.wait_for()
         page.get_by_text("In the queue: waiting for 1 free core").first.wait_for()
         (fork,) = [run for run in all_runs(home) if read_parent(run)]

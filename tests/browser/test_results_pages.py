@@ -11,11 +11,11 @@ import pytest
 from core.models import registry
 from core.reports import kept
 from core.runs.run_dir import RunDir
+from core.studies.runner import STOP_S
 from core.studies.study import StudyStatus, all_studies
+from tests.support.browsers import SETTLED, press_until
 from tests.support.recorded import Recordings
 from tests.support.servers import Server, serving
-
-SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def test_a_study_is_started_by_its_form_seen_at_work_and_stopped(shared, browse)
     config = study.config()
     assert (config.n_trials, config.timesteps, study.base().name) == (3, 1024, "quick")
     page.get_by_role("link", name=re.compile("search")).first.wait_for()  # the first trial is a live run, in the sidebar as any
-    press(page, re.compile("Stop$"))
-    page.get_by_text("Stopped", exact=True).first.wait_for()
+    press_until(page, page.get_by_role("button", name=re.compile("Stop$")).filter(visible=True).first, study.is_stop_wanted)
+    page.get_by_text("Stopped", exact=True).first.wait_for(timeout=2000 * STOP_S)
     assert study.status()[0] is StudyStatus.STOPPED
     press(page, "Delete")
     press(page, "Delete the study")

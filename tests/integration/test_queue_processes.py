@@ -10,12 +10,14 @@ import time
 import pytest
 
 from core.config.installation import Settings, write_settings
+from core.machine import Process
 from core.runs.events import read_events
 from core.runs.records import (
     read_heartbeat,
     read_log_tail,
     read_parent,
     read_process,
+    write_process,
 )
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
@@ -117,3 +119,28 @@ def test_the_command_line_queues_moves_cancels_and_serves(home, logo_folder, tmp
     assert await_end(run) is Status.COMPLETED
     assert read_parent(run).run_id == b
     assert core("health", forked)["findings"] == []
+
+
+@pytest.mark.parametrize("when", ["before it is spawned", "after it is spawned"])
+def test_a_run_that_is_cancelled_just_as_it_starts_does_not_train(home, logo_folder, when):
+    run = queue.submit(home, named(logo_folder, "a"))
+
+    def launch(run: RunDir, checkpoint: str, cause: str) -> None:
+        if when == "before it is spawned":
+            queue.cancel(run)
+        child = subprocess.Popen(["sleep", "600"])
+        children.append(child)
+        write_process(run, Process.of(child.pid))
+        if when == "after it is spawned":
+            queue.cancel(run)
+
+    children: list[subprocess.Popen[bytes]] = []
+    s = Scheduler(home, launch)
+    s.tick()
+    s.release()
+    (child,) = children
+    try:
+        assert child.wait(30) == -signal.SIGTERM
+    finally:
+        child.kill()
+    assert (run_state(run).status, run_state(run).reason) == (Status.STOPPED, "stopped before it started")

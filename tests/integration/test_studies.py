@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,18 +20,21 @@ import yaml
 
 from core.config.installation import Settings, write_settings
 from core.config.text import to_yaml
+from core.errors import RunError
+from core.machine import Process
 from core.reports import kept
 from core.runs.event_types import AttemptStarted, EvaluationEnded
 from core.runs.events import read_events
-from core.runs.records import read_log_tail, read_trial
+from core.runs.records import claim, drop_queue_entry, read_log_tail, read_trial, write_process
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
-from core.scheduling import local
+from core.scheduling import local, queue
+from core.studies.runner import Runner, _Live
 from core.studies.storage import TrialRow, load_optuna, open_storage, read_trials
-from core.studies.study import StudyDir, StudyStatus, all_studies
+from core.studies.study import StudyDir, StudyStatus, all_studies, create
 from tests.support.paths import ROOT
 from tests.support.runs import BY_VTRACER_ALONE, await_end, tiny_config
-from tests.support.studies import made_up
+from tests.support.studies import made_up, study_config
 
 SPACE = {"ppo.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "ppo.n_epochs": {"low": 1, "high": 3}}
 
@@ -242,3 +246,28 @@ def test_optunas_dashboard_opens_the_journal(home):
     assert [trial["state"].upper() for trial in detail["trials"]] == [{"FAIL": "FAIL"}.get(row.state, row.state) for row in own]
     assert {p["name"] for p in detail["trials"][0]["params"]} == set(study.config().space)
     assert load_optuna(study).metric_names == ["gain"]
+
+
+def test_a_trial_that_leaves_the_queue_as_the_study_stops_is_stopped_too(home, logo_folder, monkeypatch):
+    """Its trainer is there only when it was asked once already."""
+    study = create(home, study_config(), tiny_config(logo_folder))
+    runner = Runner(study, poll_s=0.01)
+    run = claim(home, tiny_config(logo_folder))
+    queue.resume(run)
+    runner.live.append(_Live(None, run))  # type: ignore[arg-type]  # whose trial is not asked
+    children = []
+
+    def cancel(run: RunDir) -> None:  # the scheduler was faster
+        children.append(subprocess.Popen(["sleep", "600"]))
+        threading.Thread(target=children[0].wait).start()  # a zombie looks alive
+        write_process(run, Process.of(children[0].pid))
+        drop_queue_entry(run)
+        raise RunError("it is not in the queue")
+
+    monkeypatch.setattr(queue, "cancel", cancel)
+    status, _ = runner._stop()
+    try:
+        assert children[0].wait(30) == -signal.SIGTERM
+    finally:
+        children[0].kill()
+    assert status is StudyStatus.STOPPED

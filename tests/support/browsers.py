@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,18 @@ def keeps_nobody_out(page: Any, ready: Any) -> None:
     ready.first.wait_for()
     assert not violations(page, colours_alone=True)
     page.emulate_media(color_scheme="light")
+
+
+def press_until(page: Any, button: Any, is_done: Callable[[], bool]) -> None:
+    """Press a button until something follows, as a person does: a press just as the page redraws may come to nothing."""
+    for _ in range(4):
+        button.click()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if is_done():
+                return
+            page.wait_for_timeout(50)
+    raise AssertionError(f"{button} did nothing")
 
 
 def tab_to(page: Any, target: Any, most: int = 150) -> None:

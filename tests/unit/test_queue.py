@@ -254,6 +254,16 @@ def test_a_run_that_is_to_stay_dead_is_not_restarted(home, logo_folder, launches
     assert run_state(run).status is Status.INTERRUPTED
 
 
+def test_a_run_that_is_cancelled_since_the_queue_was_read_does_not_start(home, logo_folder, launches, monkeypatch):
+    run = queue.submit(home, named(logo_folder, "a"))
+    s = Scheduler(home, launches)
+    monkeypatch.setattr(s, "_obstacle", lambda *_: queue.cancel(run))  # what is asked just before
+    s.tick()
+    s.release()
+    assert launches.started == []
+    assert run_state(run).status is Status.STOPPED
+
+
 @pytest.mark.parametrize(
     ("error", "is_retried"),
     [
