@@ -6,6 +6,7 @@ Limits of a container (affinity, cgroup) count, not the machine's own figures. E
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import platform
@@ -67,6 +68,14 @@ def memory_mb() -> tuple[float, float]:
     if limited is not None and limited[0] < total:
         total, available = limited[0], min(available, limited[0] - limited[1])
     return total, max(available, 0.0)
+
+
+def give_back_memory() -> bool:
+    """Hand the system what this process has freed; whether it could. Linux's allocator keeps what lies between what is still used."""
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError, TypeError):  # another system, or another C library
+        return False
 
 
 def disk_free_mb(path: Path) -> float:

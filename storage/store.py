@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from core import machine
 from core.errors import StoreError
 from core.runs.event_fields import OLDEST_VERSION
 from core.runs.event_types import EVENT_VERSION, Metrics
@@ -34,6 +35,7 @@ log = logging.getLogger("tracewright")
 CLOSE_PATIENCE_S = 5.0
 _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 TAIL_BYTES = 64
+MEMORY_MB, LEAST_MB = 1024, 128  # of DuckDB, and no more than a quarter of the machine's where that is enough to work with
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
 _PROBE_BYTES = 1_000_000
@@ -64,9 +66,9 @@ def _lines(data: bytes) -> pa.ChunkedArray:
 
 
 class Store:
-    """The index of one folder of runs; ``path`` None keeps it in memory. ``memory_mb``: what DuckDB may take, else most of the machine's."""
+    """The index of one folder of runs; ``path`` None keeps it in memory. ``memory_mb``: what DuckDB may take; beyond it, it works on disk."""
 
-    def __init__(self, path: Path | None, memory_mb: int | None = None) -> None:
+    def __init__(self, path: Path | None, memory_mb: int = MEMORY_MB) -> None:
         self.path, self._memory_mb = path, memory_mb
         self._connection = self._connect()
         self._lock = threading.Lock()
@@ -86,8 +88,7 @@ class Store:
             raise StoreError(
                 f"{self.path} is open in another process: a console is already running on these runs. Use that one, or stop it first."
             ) from error
-        if self._memory_mb is not None:
-            connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
+        connection.execute(f"SET memory_limit = '{min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB)):.0f}MB'")
         prepare(connection)
         return connection
 

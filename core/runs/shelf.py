@@ -11,11 +11,13 @@ import os
 import re
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import yaml
 
@@ -27,6 +29,7 @@ from core.runs.small_files import Label, Parent, read_or_none
 from core.runs.status import RunState, run_state
 from core.runs.trash import is_archived
 
+T = TypeVar("T")
 KEPT = 20_000  # runs of which something is remembered
 _MAX_CONFIG_BYTES = 200_000
 _OWN = ("name", "note", "seed")  # what runs of a group may differ in
@@ -54,22 +57,66 @@ class RunFacts:
         return self.run.run_id
 
 
+class Newest(Generic[T]):
+    """The newest of what was read of each of :data:`KEPT` runs, with when its files had changed then: a live run's change all the time."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Path, tuple[tuple[int, ...], T]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def of(self, path: Path, stamp: tuple[int, ...]) -> T | None:
+        """What was read at this ``stamp``; None where nothing was."""
+        with self._lock:
+            found = self._found.get(path)
+            if found is None or found[0] != stamp:
+                return None
+            self._found.move_to_end(path)
+            return found[1]
+
+    def put(self, path: Path, stamp: tuple[int, ...], value: T) -> T:
+        with self._lock:
+            self._found[path] = (stamp, value)
+            self._found.move_to_end(path)
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        return value
+
+
+_facts: Newest[RunFacts] = Newest()
+_states: Newest[RunState] = Newest()  # of those that do not move
+
+
 def facts_of(run: RunDir) -> RunFacts:
     """What is known of a run; never raises."""
-    return _facts(run.path, *_times(run))
+    return _facts_at(run, _times(run))
 
 
 def known_state(run: RunDir) -> RunState:
     """As :func:`core.runs.status.run_state`, without looking into a run again that has ended and has not changed since."""
-    state = _state(run.path, *_times(run), *_size(run.events_file))
-    return run_state(run) if state.status.is_moving else state
+    return _state_at(run, _times(run))
 
 
 def look(run: RunDir) -> tuple[RunFacts, RunState]:
     """Both at once, at the cost of one."""
     times = _times(run)
-    state = _state(run.path, *times, *_size(run.events_file))
-    return _facts(run.path, *times), run_state(run) if state.status.is_moving else state
+    return _facts_at(run, times), _state_at(run, times)
+
+
+def _facts_at(run: RunDir, times: tuple[int, int]) -> RunFacts:
+    found = _facts.of(run.path, times)
+    return found if found is not None else _facts.put(run.path, times, _read_facts(run))
+
+
+def _state_at(run: RunDir, times: tuple[int, int]) -> RunState:
+    stamp = (*times, *_size(run.events_file))
+    found = _states.of(run.path, stamp)
+    if found is not None:
+        return found
+    state = run_state(run)
+    return state if state.status.is_moving else _states.put(run.path, stamp, state)
 
 
 @dataclass(frozen=True)
@@ -148,14 +195,7 @@ def _size(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-@lru_cache(maxsize=KEPT)
-def _state(path: Path, folder_ns: int, config_ns: int, log_ns: int, log_bytes: int) -> RunState:
-    return run_state(RunDir(path))
-
-
-@lru_cache(maxsize=KEPT)
-def _facts(path: Path, folder_ns: int, config_ns: int) -> RunFacts:
-    run = RunDir(path)
+def _read_facts(run: RunDir) -> RunFacts:
     text, label = _config_text(run), read_or_none(run.label_file, Label) or Label()
     trial, parent = read_trial(run), read_parent(run)
     told = {}

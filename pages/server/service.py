@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import AccessError, StoreError
 from core.logos import waiting
+from core.machine import give_back_memory
 from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
@@ -59,6 +60,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 log = logging.getLogger("tracewright")
 END_S = 15.0  # that a server takes to end at most
+GIVE_BACK_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def serve(home: Path) -> Iterator[Console]:
         scheduler = parts.enter_context(Scheduler(home))
         reporter = parts.enter_context(Reporter(home, scheduler.is_acting))
         notifier = parts.enter_context(Notifier(home, scheduler.is_acting, listener=reporter.note))
-        parts.enter_context(_warm(home))
+        parts.enter_context(_beside("shelf", lambda over: shelf.warm(home, over.is_set)))
+        parts.enter_context(_beside("memory", _stay_small))
         _console = Console(home, store, ingest, scheduler, notifier, reporter)
         try:
             yield _console
@@ -112,16 +115,22 @@ def serve(home: Path) -> Iterator[Console]:
 
 
 @contextlib.contextmanager
-def _warm(home: Path) -> Iterator[None]:
-    """Have a thread look at every run once, while nobody has asked for the list of them yet."""
+def _beside(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Have a thread do something, which ends once the event is set that it is given."""
     over = threading.Event()
-    thread = threading.Thread(target=shelf.warm, args=(home, over.is_set), name="shelf", daemon=True)
+    thread = threading.Thread(target=work, args=(over,), name=name, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join(10)
+
+
+def _stay_small(over: threading.Event) -> None:
+    """Pages and uploads take memory and free it all the time: without this, a server that is up for days looks as if it leaked."""
+    while not over.wait(GIVE_BACK_S):
+        give_back_memory()
 
 
 def end_in_time(patience_s: float = END_S) -> None:
