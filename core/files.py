@@ -27,15 +27,17 @@ def make_folder(folder: Path, within: Path | None = None) -> None:
         at.mkdir(exist_ok=True)
 
 
-def write_aside(path: Path, data: bytes, within: Path | None = None) -> None:
+def write_aside(path: Path, data: bytes, within: Path | None = None, mode: int = 0o666) -> None:
     """Write next to ``path`` and rename over it.
 
     ``within``: no folder above this one is made: a run that was deleted must not come back with one of its files.
+    ``mode``: who may read it, less what this process denies to all its files; nobody else may at any moment.
     """
     make_folder(path.parent, within)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        aside.write_bytes(data)
+        with open(aside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
         try:
             os.replace(aside, path)
         except IsADirectoryError:  # a folder took the file's place: it is kept beside it

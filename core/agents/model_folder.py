@@ -61,9 +61,22 @@ def _read(folder: Path) -> ModelFolder:
         deviation = [float(value) for value in told["deviation"]]
         if len(deviation) != N_PARAMS or not all(0 <= value < _MAX_DEVIATION for value in deviation):
             raise DamagedFileError(f"{PREPROCESS_FILE} is damaged: its deviations are not {N_PARAMS} numbers from 0 to {_MAX_DEVIATION}")
+        _check_what_a_card_tells(told)
         sums = told["checksums"]
     graphs = read_sealed(folder, sums, _LIMITS, _NEEDED)
     for name, data in graphs.items():
         if found := next((word for word in _FOREIGN if word in data), None):
             raise DamagedFileError(f"{name} holds {_FOREIGN[found]}, which no exported model does")
     return ModelFolder(told, validate(told["config"]), graphs)
+
+
+def _check_what_a_card_tells(told: Mapping[str, Any]) -> None:
+    """What nothing is chosen by, but an exported folder's texts are made of."""
+    versions = told.get("versions", {})
+    if not isinstance(told["n_observation"], int) or not isinstance(versions, dict):
+        raise DamagedFileError(f"{PREPROCESS_FILE} is damaged: its n_observation is no number, or its versions are no list of names")
+    if not all(isinstance(value, str) for value in versions.values()):
+        raise DamagedFileError(f"{PREPROCESS_FILE} is damaged: one of its versions is no text")
+    centre = told["centre"]
+    if centre is not None and not (isinstance(centre, dict) and all(isinstance(value, int | float) for value in centre.values())):
+        raise DamagedFileError(f"{PREPROCESS_FILE} is damaged: its centre is no number for each parameter")

@@ -21,6 +21,7 @@ class Progress:
         self._is_terminal = sys.stderr.isatty()
         self._what = ""
         self._began = self._shown = 0.0
+        self._is_at_end = False
         self._first = 0  # steps that were done before what is being done now
 
     def __call__(self, what: str, n_done: int, n_all: int) -> None:
@@ -37,7 +38,8 @@ class Progress:
             aside = self._file.with_suffix(".new")
             aside.write_text(json.dumps(told), encoding="utf-8")
             os.replace(aside, self._file)
-        if not is_new and not is_last and now - self._shown < _EVERY_S[self._is_terminal]:
+        is_at_end, self._is_at_end = is_last and not self._is_at_end, is_last  # a log that is followed comes to its end again and again
+        if not is_new and not is_at_end and now - self._shown < _EVERY_S[self._is_terminal]:
             return
         self._shown = now
         text = what

@@ -16,6 +16,7 @@ from core.errors import ParamError
 from core.tracing.outcome import TERM_NAMES
 from core.tracing.params import BEST_SINGLE, NAMES, Params
 
+MOST_STEPS = 1_000_000_000  # of a run
 GAIN_PER_DIFFICULTY = 0.80  # about what the best single setting reaches on logos of every kind
 CATEGORIES = ("simple", "text", "gradient", "complex")
 Category = Literal["simple", "text", "gradient", "complex"]
@@ -332,9 +333,7 @@ class RunConfig(Section):
     name: str = setting("", "Name shown in lists; if empty, the preset's name.", basic=True, max_length=80)
     note: str = setting("", "Free-form notes.", max_length=2000)
     seed: int = setting(1, "Random seed; the same seed and config give the same episodes.", basic=True, ge=0, le=2**31 - 1)
-    total_timesteps: int = setting(
-        30_000, "Total number of environment steps in the run.", unit="steps", basic=True, ge=1, le=1_000_000_000
-    )
+    total_timesteps: int = setting(30_000, "Total number of environment steps in the run.", unit="steps", basic=True, ge=1, le=MOST_STEPS)
     n_envs: int = setting(128, "Number of environments stepped in parallel.", unit="environments", ge=1, le=1024)
     n_workers: int = setting(
         0,

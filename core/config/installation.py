@@ -126,8 +126,4 @@ def check_settings(data: dict[str, Any], source: str = "settings") -> Settings:
 
 
 def write_settings(home: Path, settings: Settings) -> None:
-    before = os.umask(0o077)
-    try:
-        write_aside(home / SETTINGS_FILE, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).encode())
-    finally:
-        os.umask(before)
+    write_aside(home / SETTINGS_FILE, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).encode(), mode=0o600)

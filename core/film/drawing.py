@@ -16,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from core.errors import DamagedFileError, PictureError, RasterError, SvgError
 from core.files import read_small
@@ -216,7 +215,7 @@ class Painter:
         """The original, small, RGBA; None where its file is gone or damaged."""
         if place not in self._originals:
             self._originals[place] = None
-            with suppress(OSError, ValueError, DamagedFileError, Image.DecompressionBombError):
+            with suppress(OSError, PictureError, DamagedFileError):
                 data = read_small(track.picture, MAX_SVG_BYTES) if track.picture else None
                 if data:
                     pixels = decode_png(data)

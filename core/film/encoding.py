@@ -50,6 +50,7 @@ def write_film(path: Path, keys: Iterator[Pixels], n_keys: int, seconds: float, 
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem[:60]}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix.lower()}")
     try:
+        aside.touch(exist_ok=False)  # OpenCV would not say why it can't
         if aside.suffix in VIDEOS:
             n_frames, lasts_s = _video(aside, keys, n_keys, seconds, progress)
         else:

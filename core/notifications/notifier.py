@@ -46,7 +46,7 @@ class OutboxMessage:
     title: str
     text: str
     not_before: Seconds
-    n_tries: int = 0
+    n_tries: Annotated[int, Field(ge=0, le=MAX_TRIES)] = 0
 
 
 @dataclass
@@ -202,9 +202,7 @@ class Notifier:
             "last_summary": self._last_summary,
             "failures": self.failures,
         }
-        path = self.home / STATE_FILE
-        write_aside(path, json.dumps(state).encode())
-        path.chmod(0o600)  # addresses contain passwords
+        write_aside(self.home / STATE_FILE, json.dumps(state).encode(), mode=0o600)  # addresses contain passwords
 
     @property
     def n_waiting(self) -> int:

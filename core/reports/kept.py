@@ -126,15 +126,15 @@ def problems(home: Path) -> list[str]:
     return found
 
 
-def _abouts(folder: Path) -> list[Path]:
+def _abouts(folder: Path, pattern: str = "*.json") -> list[Path]:
     try:
-        return sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.stem))
+        return sorted(path for path in folder.glob(pattern) if _NAME.fullmatch(path.stem))
     except OSError:
         return []
 
 
-def _in(folder: Path) -> Iterator[Report]:
-    for path in _abouts(folder):
+def _in(folder: Path, pattern: str = "*.json") -> Iterator[Report]:
+    for path in _abouts(folder, pattern):
         with contextlib.suppress(DamagedFileError):
             about = read(path, About)
             if about is not None and path.with_suffix(".html").is_file():
@@ -148,9 +148,8 @@ def find(home: Path, name: str) -> Report:
         RunError: there is none; the text names the newest.
     """
     if _NAME.fullmatch(name):
-        for report in all_reports(home):
-            if report.name == name:
-                return report
+        for report in _in(folder_of(home), f"{name}.json"):
+            return report
     newest = ", ".join(report.name for report in all_reports(home)[:3])
     raise RunError(
         f"no report {name[:100]!r} is saved in {folder_of(home)}" + (f"; newest are {newest}" if newest else "; none are saved yet")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import RasterError
+from core.errors import PictureError, RasterError
 from core.tracing.features import Features, all_features
 from core.tracing.outcome import Outcome
 from core.tracing.params import DEFAULTS, Params
@@ -38,11 +38,20 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def decode_png(png: bytes) -> NDArray[np.uint8]:
-    """RGB, or RGBA where the picture has alpha. One that is larger than any of ours is Pillow's DecompressionBombError, before it is decoded."""
-    picture = Image.open(io.BytesIO(png))
-    if picture.width * picture.height > MAX_PIXELS:
-        raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels; the limit is {MAX_PIXELS:,} pixels")
-    return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+    """RGB, or RGBA where the picture has alpha.
+
+    Raises:
+        PictureError: it is damaged, or larger than any of ours, which is seen before it is decoded.
+    """
+    try:
+        picture = Image.open(io.BytesIO(png))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise PictureError(f"{picture.width} x {picture.height} pixels; the limit is {MAX_PIXELS:,} pixels")
+        return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+    except (PictureError, MemoryError):
+        raise
+    except Exception as error:  # Pillow says much of a damaged file: SyntaxError, struct.error, zlib.error, DecompressionBombError
+        raise PictureError(f"it is damaged ({type(error).__name__})") from error
 
 
 def _is_varied(pixels: NDArray[np.uint8]) -> bool:

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -21,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from core.config.config import RunConfig
+from core.config.config import MOST_STEPS, RunConfig
 from core.config.text import parse_yaml, validate
-from core.errors import ConfigError, RunError, SourceError
+from core.errors import ConfigError, RunError, SourceError, TracewrightError
 from core.files import write_aside
 from core.runs.event_types import AttemptStarted, BaselineMeasured, Ended, EvaluationEnded, Metrics, Record
 from core.runs.events import LIMITS, Event, line_of
@@ -31,6 +30,7 @@ from core.runs.records import write_config, write_label
 from core.runs.run_dir import RunDir
 from core.runs.small_files import read_or_none
 from core.runs.status import Status
+from core.staging import staging
 from core.trackers import event_files
 from core.trackers.series import Recording, Series, parquet_files
 from core.trackers.sink import BASELINE, EVALUATION, flat
@@ -81,7 +81,8 @@ def import_runs(
     ``form``: of FORMATS, by what is there without it; ``gain``: the series that is taken for the validation gain.
 
     Raises:
-        SourceError: there is nothing of the kind, or it can't be read, or no run has the series ``gain``.
+        SourceError: there is nothing of the kind, or it can't be read, or no run has the series ``gain``; or some of the runs can't be
+            taken, after all others were.
     """
     if not source.exists():
         raise SourceError(f"{source} does not exist; give a folder of TensorBoard event files or Parquet files from neptune-exporter")
@@ -94,11 +95,17 @@ def import_runs(
         raise SourceError(
             f"no run in {source} has a series {gain!r}; available series: {', '.join(known[:12])}{' …' if len(known) > 12 else ''}"
         )
-    made = []
+    made, refused = [], []
     for n, recording in enumerate(recordings, start=1):
         told(f"importing {recording.name}", n, len(recordings))
         shown = name if name and len(recordings) == 1 else f"{name} {recording.name}".strip()
-        made.append(_import(recording, found, home, shown, gain))
+        try:
+            made.append(_import(recording, found, home, shown, gain))
+        except (TracewrightError, OSError) as error:
+            refused.append(f"{recording.name} can't be imported: {str(error).splitlines()[0]}")
+    if refused:
+        taken = f"; {len(made)} others of {source} were: {', '.join(one.run_id for one in made)[:2000]}" if made else ""
+        raise SourceError("\n".join(refused) + taken)
     return made
 
 
@@ -122,20 +129,19 @@ def _import(recording: Recording, form: str, home: Path, name: str, gain: str) -
         raise RunError(f"{run.path} already exists and was not imported; move it away first")
     config, others = _config(recording, name)
     origin = Origin(form, recording.source, origin.digest, others)
-    making = RunDir(home / f".importing-{run.run_id}")
-    shutil.rmtree(making.path, ignore_errors=True)
-    making.path.mkdir(parents=True)
     note = f"Imported from {LABELS[form]}: {recording.source}. {recording.note}".strip()
-    write_config(making, config)
-    write_label(making, config.name, note)
-    write_aside(making.imported_file, json.dumps({"v": 1} | asdict(origin), default=str).encode())
-    _write_log(making, series, LABELS[form], config)
-    if before is None:
-        making.path.rename(run.path)
-        return told
-    for file in (making.config_file, making.events_file, making.imported_file):
-        os.replace(file, run.path / file.name)
-    shutil.rmtree(making.path)
+    with staging(home, ".importing-") as folder:
+        making = RunDir(folder / run.run_id)
+        making.path.mkdir()
+        write_config(making, config)
+        write_label(making, config.name, note)
+        write_aside(making.imported_file, json.dumps({"v": 1} | asdict(origin), default=str).encode())
+        _write_log(making, series, LABELS[form], config)
+        if before is None:
+            making.path.rename(run.path)
+            return told
+        for file in (making.config_file, making.events_file, making.imported_file):
+            os.replace(file, run.path / file.name)
     return Imported(**asdict(told) | {"outcome": "replaced"})
 
 
@@ -144,7 +150,7 @@ def _run_id(recording: Recording, form: str) -> str:
     first = min((each.ts[0] for each in recording.series.values() if len(each.ts)), default=0.0)
     slug = re.sub(r"[^a-z0-9]+", "-", recording.name.lower()).strip("-")[:40] or "run"
     key = hashlib.sha256(f"{form} {recording.source} {recording.name}".encode()).hexdigest()[:6]
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(max(first, 0.0)))}-{slug}-{key}"
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(_in_range(first)))}-{slug}-{key}"
 
 
 def _digest(recording: Recording, name: str, gain: str) -> str:
@@ -172,7 +178,7 @@ def _config(recording: Recording, name: str) -> tuple[RunConfig, dict[str, Any]]
         known = next((key for key in (".".join(parts), ".".join(parts[1:])) if key in ours), "")
         if not known or not _put(data, known, value):
             others[path] = value
-    data |= {"name": name[:80]} | ({} if recording.text else {"total_timesteps": max(last, 1)})
+    data |= {"name": name[:80]} | ({} if recording.text else {"total_timesteps": min(max(last, 1), MOST_STEPS)})
     return validate(data), others
 
 
@@ -249,7 +255,7 @@ def _as_records(values: Mapping[str, float]) -> Iterator[Record]:
     if math.isfinite(values.get(GAIN, math.nan)):
         known = {_FIGURES[name]: plain.pop(name) for name in list(plain) if name in _FIGURES}
         shares = {name.removeprefix(_BY_CATEGORY): plain.pop(name) for name in list(plain) if name.startswith(_BY_CATEGORY)}
-        counts = {name: int(known.pop(name)) for name in ("n_logos", "n_failed") if math.isfinite(known.get(name, math.nan))}
+        counts = {name: int(known.pop(name)) for name in ("n_logos", "n_failed") if 0 <= known.get(name, math.nan) < LIMITS["step"]}
         yield EvaluationEnded(**known, **counts, by_category=shares)  # type: ignore[arg-type]
     for name in [name for name in plain if name.startswith(BASELINE)]:
         yield BaselineMeasured(name.removeprefix(BASELINE), plain.pop(name))

@@ -7,13 +7,15 @@ where it can't be started, or fails, that is said once as a warning in the log, 
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from core.config.config import RunConfig
-from core.files import read_small
+from core.files import open_file
 from core.paths import PROJECT, program
 from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
@@ -22,7 +24,7 @@ from core.trackers.targets import TRACKERS, Target, wanted
 
 log = logging.getLogger("tracewright")
 LOOK_S = 5.0
-MAX_LOG_BYTES = 4_000_000
+LOG_TAIL_BYTES = 65_536
 _ERROR = "error: "
 
 
@@ -58,7 +60,10 @@ class Followers:
 
     def _reason(self, name: str, code: int) -> str:
         """What the follower said last, or its exit code."""
-        said = (read_small(self._log_file(name), MAX_LOG_BYTES) or b"").decode(errors="replace").splitlines()
+        said: list[str] = []
+        with suppress(OSError), open_file(self._log_file(name)) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES, 0))
+            said = file.read(LOG_TAIL_BYTES).decode(errors="replace").splitlines()
         errors = [line.removeprefix(_ERROR) for line in said if line.startswith(_ERROR)]
         return errors[-1] if errors else f"its follower ended with exit code {code}; see {self._log_file(name)}"
 

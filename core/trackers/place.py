@@ -31,7 +31,7 @@ class Place:
     handed on, -1 for none; ``attempt``: the log's last so far; ``status``: told at the end."""
 
     offset: Annotated[int, Field(ge=0)] = 0
-    tail: Text = ""
+    tail: Annotated[str, Field(pattern=r"^([0-9a-f]{2}){0,64}$")] = ""
     state: dict[str, Any] | None = None
     max_step: int = -1
     attempt: int = 0
@@ -46,7 +46,8 @@ def place_file(run: RunDir, sink: str, target: str) -> Path:
 
 def read_place(path: Path) -> Place:
     """The place; a missing or damaged file is the log's beginning, from where nothing is lost and nothing doubled."""
-    return read_or_none(path, Place) or Place()
+    found = read_or_none(path, Place) or Place()
+    return found if len(found.tail) // 2 <= found.offset else Place()
 
 
 def write_place(path: Path, place: Place, run: RunDir) -> None:

@@ -21,6 +21,11 @@ EVALUATION, BASELINE = "evaluation/", "baseline/"
 _FIGURES = tuple(f.name for f in fields(EvaluationEnded) if f.name not in ("is_best", "by_category"))
 
 
+def whole(value: object, least: int) -> int:
+    """A whole number that a state holds, which comes from a file; ``least`` where it holds another thing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else least
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one event says in numbers. ``step``: num_timesteps; ``ts``: seconds since 1970. A value may be NaN."""

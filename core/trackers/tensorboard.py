@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.trackers.packages import need
-from core.trackers.sink import About, Reading, State
+from core.trackers.sink import About, Reading, State, whole
 
 SETTINGS_TAG = "config"
 _NAME = "events.out.tfevents"
@@ -33,7 +33,7 @@ class TensorBoardSink:
         self._about = about
         self._run_folder = self._folder / about.run_id
         path = self._run_folder / str((state or {}).get("file", ""))
-        n_bytes = int((state or {}).get("n_bytes", 0))
+        n_bytes = whole((state or {}).get("n_bytes"), 0)
         if state and path.parent == self._run_folder and path.is_file() and path.stat().st_size >= n_bytes > 0:
             self._path, self._file = path, path.open("r+b")
             self._file.truncate(n_bytes)

@@ -8,6 +8,7 @@ axis; nothing is sent of this machine but the run's readings, name, note and set
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 
 from core.errors import TrackerError
 from core.trackers.packages import need
-from core.trackers.sink import About, Reading, State
+from core.trackers.sink import About, Reading, State, whole
 
 KEY = "WANDB_API_KEY"
+_OWN_FOLDER = re.compile(r"offline-run-[\w-]+")  # as wandb names what it writes
 _FAILED = ("FAILED", "INTERRUPTED")
 
 
@@ -38,7 +40,7 @@ class WandbSink:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._wandb = need("wandb")
         self._about = about
-        self._generation = int((state or {}).get("generation", 1))
+        self._generation = whole((state or {}).get("generation"), 1)
         self._forget(str((state or {}).get("folder", "")))
         self._begin()
         return False
@@ -106,6 +108,6 @@ class WandbSink:
 
     def _forget(self, name: str) -> None:
         """Remove what an earlier export wrote offline; only a folder as wandb names them, and below ours."""
-        folder = self._folder / "wandb" / Path(name).name
-        if not self._is_online and name.startswith("offline-run-") and folder.is_dir():
+        folder = self._folder / "wandb" / name
+        if not self._is_online and _OWN_FOLDER.fullmatch(name) and folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from core.errors import RunError
+from core.files import open_file
 from core.reports import kept
 
 PATH = "/api/reports"
@@ -30,10 +31,17 @@ def routes(base: str, home: Callable[[], Path]) -> list[Route]:
         except RunError as error:
             return PlainTextResponse(str(error), 404)
         path = report.pdf_file if name.endswith(".pdf") else report.html_file
-        if not path.is_file():
+        try:
+            data = await run_in_threadpool(_content, path)
+        except OSError:
             return PlainTextResponse(f"{path.name} does not exist; make it on the Reports page", 404)
         kind = "application/pdf" if name.endswith(".pdf") else "text/html; charset=utf-8"
         headers = {"Cache-Control": "no-store"} | ({} if name.endswith(".pdf") else {"Content-Security-Policy": SANDBOX})
-        return FileResponse(path, media_type=kind, headers=headers)
+        return Response(data, media_type=kind, headers=headers)
 
     return [Route(f"{base}{PATH}/{{name}}", show)]
+
+
+def _content(path: Path) -> bytes:
+    with open_file(path) as file:
+        return bytes(file.read())

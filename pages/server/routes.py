@@ -66,7 +66,8 @@ def rule_of(path: str) -> Rule:
     """The first rule that an address falls under. Doubled slashes and dots change nothing: they fall under no looser rule."""
     for rule in RULES:
         if path == rule.path or (rule.path.endswith("/") and len(rule.path) > 1 and path.startswith(rule.path)):
-            return OTHER if ".." in path or "//" in path else rule
+            is_looser = rule.role is not None and rule.role < Role.VIEWER
+            return OTHER if is_looser and (".." in path or "//" in path) else rule
     return OTHER
 
 

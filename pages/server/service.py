@@ -32,8 +32,6 @@ from core.paths import runs_home
 from core.reports.reporter import Reporter
 from core.runs import shelf, trash
 from core.runs.records import problems
-from core.runs.run_dir import all_runs
-from core.runs.status import run_state
 from core.scheduling.scheduler import Scheduler
 from pages.server import changes, identity, kept_reports, start_document
 from pages.server.guard import Guard
@@ -177,7 +175,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
         yield {"console": opened}
 
 
-async def health(_request: Request) -> JSONResponse:
+def health(_request: Request) -> JSONResponse:  # no coroutine: the server has a thread do it, and other requests go on
     """For scripts and tests: whether the server is up and how much it has read."""
     opened = console()
     offsets = opened.store.offsets()
@@ -193,17 +191,16 @@ async def health(_request: Request) -> JSONResponse:
     )
 
 
-async def runs(_request: Request) -> JSONResponse:
+def runs(_request: Request) -> JSONResponse:
     """For scripts and tests: every run with its status, as the pages show it."""
-    found = [(run, run_state(run)) for run in all_runs(console().home)]
     rows = [
         {
-            "run_id": run.run_id, "status": state.status.value, "reason": state.reason, "is_stalled": state.is_stalled,
-            "problems": problems(run),
+            "run_id": run_id, "status": seen.state.status.value, "reason": seen.state.reason, "is_stalled": seen.state.is_stalled,
+            "problems": problems(seen.facts.run),
         }
-        for run, state in found
+        for run_id, seen in reversed(shelf.look_all(console().home).items())
     ]  # fmt: skip
-    return JSONResponse({"ts": time.time(), "runs": rows})
+    return JSONResponse({"ts": time.time(), "runs": rows}, headers={"Cache-Control": "no-store"})
 
 
 class SecurityHeaders:

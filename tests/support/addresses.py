@@ -8,6 +8,6 @@ ADDRESSES = {  # one of every kind that this server has: its own, Streamlit's, a
     "/api/health": 1, "/api/runs": 1, "/api/changes": 1, "/api/reports/x": 1, "/api/reports/x.pdf": 1, "/media/abc.png": 1, "/component/x/y.js": 1,
     "/_stcore/bidi-components/x.js": 1, "/app/static/x.html": 1, "/nothing-here": 1, "/static/../api/runs": 1, "/static//api/runs": 1,
     "/live/": 1, "/API/start.js": 1,
-    "/_stcore/upload_file/session/file": 2, "/_stcore/metrics": 3,
+    "/_stcore/upload_file/session/file": 2, "/_stcore/upload_file/session/a..b": 2, "/_stcore/upload_file/session//b": 2, "/_stcore/metrics": 3,
     "/_stcore/agent/interact": None, "/_stcore/agent/mcp": None, "/_stcore/script-health-check": None,
 }  # fmt: skip

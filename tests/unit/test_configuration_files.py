@@ -1,5 +1,9 @@
 """The files that configure the server."""
 
+import os
+from pathlib import Path
+
+from core.config.installation import Settings, write_settings
 from core.files import remove, write_aside
 from tests.support.paths import ROOT
 
@@ -24,3 +28,13 @@ def test_a_folder_in_the_place_of_a_file_is_kept_beside_it(tmp_path):
     assert not remove(place)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ticket.json.damaged", "ticket.json.damaged-2"]
     assert (tmp_path / "ticket.json.damaged" / "of mine").is_dir()
+
+
+def test_what_is_for_nobody_else_is_so_from_its_first_byte(tmp_path, monkeypatch):
+    modes = []
+    real = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (modes.append(Path(a).stat().st_mode & 0o777), real(a, b)))
+    write_aside(tmp_path / "secret", b"x", mode=0o600)
+    write_settings(tmp_path, Settings())
+    assert modes == [0o600, 0o600]
+    assert (tmp_path / "secret").read_bytes() == b"x"

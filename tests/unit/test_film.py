@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -161,6 +162,12 @@ def test_a_white_logo_on_nothing_stands_on_the_dark_ground():
 def made_up(n: int) -> list[np.ndarray]:
     """Frames that differ in all pixels."""
     return [np.full((64, 96, 3), (40 * k, 255 - 40 * k, 90), np.uint8) for k in range(n)]
+
+
+def test_a_folder_that_takes_no_file_is_no_missing_encoder():
+    folder = Path("/proc")  # where root too may make nothing
+    with pytest.raises(OSError, match=r"denied|No such file|Read-only"):
+        write_film(folder / "film.webm", iter(made_up(2)), 2, 0.5, lambda *_: None)
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".webm"])

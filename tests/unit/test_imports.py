@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.errors import RunError, SourceError
+from core.errors import ConfigError, RunError, SourceError
 from core.runs.event_types import EvaluationEnded
 from core.runs.events import read_events
 from core.runs.records import read_config, read_label
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, check_resumable, overview, run_state
-from core.trackers.imported import import_runs, origin_of
+from core.staging import staging
+from core.trackers import imported
+from core.trackers.imported import _import, import_runs, origin_of
+from core.trackers.series import Recording, Series
 from core.trackers.targets import Target, send
 from tests.support.trackers import THIRD, make_run, of_csv, write_attempt
 
@@ -126,6 +131,28 @@ def test_simple_values_of_other_programs_are_read_too(tmp_path, home):
     assert of_csv(RunDir(Path(made.path)))["evaluation/gain"] == [(0, 0.0), (1, 0.5), (2, 1.0)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "cells"), [("text", [["lr", "0.1"], ["bs", "32"]]), ("text", []), ("scalars", ["a", "b"]), ("scalars", "word")]
+)
+def test_a_table_or_a_word_of_other_programs_is_passed_over(tmp_path, home, kind, cells):
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    about = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=kind))
+    tensor = make_tensor_proto(np.array(cells, dtype=object) if len(cells) else np.zeros((0, 2)))
+    values = [Summary.Value(tag="config", metadata=about, tensor=tensor), Summary.Value(tag="loss", simple_value=0.5)]
+    with (folder / "events.out.tfevents.1.host").open("wb") as file:
+        writer = RecordWriter(file)
+        writer.write(Event(wall_time=1.7e9, file_version="brain.Event:2").SerializeToString())
+        writer.write(Event(wall_time=1.7e9, step=5_000_000_000, summary=Summary(value=values)).SerializeToString())
+    (made,) = import_runs(folder, home)
+    assert of_csv(RunDir(Path(made.path))) == {"loss": [(5_000_000_000, 0.5)]}  # more steps than a training here may have
+
+
 def test_a_damaged_end_of_an_event_file_costs_only_that(exported, home):
     run, folder = exported
     (file,) = (folder / run.run_id).iterdir()
@@ -175,7 +202,7 @@ def test_steps_with_fractions_are_all_multiplied_and_that_is_said(tmp_path, home
 def test_a_run_of_ones_own_is_never_replaced(exported, home):
     (made,) = import_runs(exported[1], home)
     Path(made.path, "imported.json").unlink()
-    with pytest.raises(RunError, match="was not imported"):
+    with pytest.raises(SourceError, match="was not imported"):
         import_runs(exported[1], home)
 
 
@@ -215,3 +242,47 @@ def test_a_hostile_name_stays_inside_the_home(tmp_path, home):
     (made,) = import_runs(tmp_path / "data", home)
     assert Path(made.path).parent == home
     assert json.loads(Path(made.path, "label.json").read_text())["name"] == "x" * 80
+
+
+@pytest.mark.parametrize("ts", [1.7e18, 1e300, -5.0])
+def test_a_moment_that_is_none_is_the_beginning_of_time(tmp_path, home, ts):
+    recording = Recording("a", "b", {"x": Series(np.array([1]), np.array([ts]), np.array([0.5]))})
+    made = _import(recording, "tensorboard", home, "a", "")
+    assert [event.ts for event in read_events(Path(made.path, "events.jsonl"))][1] == 0
+
+
+def test_a_run_that_can_t_be_taken_keeps_none_of_the_others_out(tmp_path, home, monkeypatch):
+    def config(recording: Recording, name: str) -> Any:
+        if "RUN-2" in name:
+            raise ConfigError("of no kind")
+        return real(recording, name)
+
+    real = imported._config
+    monkeypatch.setattr(imported, "_config", config)
+    rows = [row for n in range(1, 4) for row in series("a", [1.0], run=f"RUN-{n}")]
+    write_neptune(tmp_path / "data", rows)
+    with pytest.raises(SourceError, match=r"RUN-2 can't be imported: of no kind; 2 others of .* were: .*run-1.*run-3"):
+        import_runs(tmp_path / "data", home)
+    assert [read_config(run).name for run in all_runs(home)] == ["RUN-1", "RUN-3"]
+
+
+def test_another_import_beside_it_sweeps_nothing_away(exported, home, monkeypatch):
+    def write(*told: Any) -> None:
+        with staging(home, ".importing-"):
+            real(*told)
+
+    real = imported._write_log
+    monkeypatch.setattr(imported, "_write_log", write)
+    (made,) = import_runs(exported[1], home)
+    assert of_csv(RunDir(Path(made.path))) == of_csv(exported[0])
+    assert not list(home.glob(".importing*"))
+
+
+def test_a_full_disk_leaves_nothing_behind(exported, home, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(imported, "_write_log", full)
+    with pytest.raises(SourceError, match="No space left on device"):
+        import_runs(exported[1], home)
+    assert not list(home.iterdir())

@@ -150,3 +150,15 @@ def test_graphs_that_are_none_of_ours(folder, name, made):
     (folder / name).write_bytes(made())
     reseal(folder)
     assert name in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_observation": "x"}, {"n_observation": None}, {"versions": []}, {"versions": None}, {"versions": {"torch": 2}}, {"centre": 3},
+        {"centre": [1.0]}, {"centre": {"max_colors": "x"}},
+    ],
+)  # fmt: skip
+def test_what_a_card_is_made_of_is_checked_as_it_is_read(folder, changes):
+    reseal(folder, **changes)
+    assert PREPROCESS_FILE in refused(folder)

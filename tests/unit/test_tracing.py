@@ -1,5 +1,6 @@
 """Tracer, raster, similarity, features and outcome on small real pictures."""
 
+import io
 import math
 import threading
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from skimage.metrics import structural_similarity
 
-from core.errors import RasterError
+from core.errors import PictureError, RasterError
 from core.search.baselines import BASELINES, method1, method1_raw
 from core.tracing.features import N_FEATURES, all_features, feature_vector, picture_features
 from core.tracing.outcome import ERROR_FLOORS, FAILED_GAIN, HEADLINE, Outcome, Weights, gain
@@ -178,6 +180,25 @@ def test_fit_and_png_keep_the_pixels():
     assert fit(p, 64).shape == p.shape
     assert max(fit(pixels(2, 100), 64).shape) == 64
     np.testing.assert_array_equal(decode_png(encode_png(p)), p)
+
+
+@pytest.mark.parametrize("damage", ["chunk", "end", "content", "nothing", "words"])
+def test_a_damaged_png_is_a_picture_error(damage):
+    png = encode_png(np.random.default_rng(1).integers(0, 255, (200, 200, 3), np.uint8))
+    at = png.index(b"IDAT")
+    damaged = {
+        "chunk": png[: at + 4 + 8192] + b"\xff" * 40 + png[at + 8236 :], "end": png[: len(png) // 2], "content": png[:at] + b"IDAT" + bytes(2000),
+        "nothing": b"", "words": b"no picture",
+    }[damage]  # fmt: skip
+    with pytest.raises(PictureError, match=r"it is damaged \(\w+\)"):
+        decode_png(damaged)
+
+
+def test_a_png_that_is_too_large_is_refused_before_it_is_decoded():
+    buffer = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(buffer, "PNG")
+    with pytest.raises(PictureError, match="9000 x 9000 pixels; the limit is 40,000,000 pixels"):
+        decode_png(buffer.getvalue())
 
 
 def test_the_specs_describe_the_fields_in_order():

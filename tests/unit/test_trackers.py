@@ -17,8 +17,10 @@ from core.runs.events import EventWriter
 from core.runs.requirements import preflight
 from core.trackers import credentials
 from core.trackers.follower import Follower, follow
+from core.trackers.launch import Followers
 from core.trackers.place import locked, place_file
 from core.trackers.targets import Target, describe, send, wanted
+from core.trackers.wandb import WandbSink
 from tests.support.trackers import ListSink, make_run, of_csv, of_tensorboard, write_attempt
 
 
@@ -102,7 +104,9 @@ def test_a_kill_between_the_sink_and_the_place_doubles_nothing(run):
     assert sink.points() == of_csv(run)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"v":1,"offset":-4}'])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[1]", b'{"v":1,"offset":-4}', b'{"v":1,"offset":90,"tail":"zz"}', b'{"v":1,"offset":1,"tail":"0a0a0a"}']
+)
 def test_a_damaged_place_begins_again(run, damage):
     sink = ListSink()
     hand_on(run, sink)
@@ -268,3 +272,39 @@ def test_a_place_names_no_address(run, monkeypatch, tmp_path):
     assert len(files) == 1
     assert set(json.loads(files[0].read_text())) == {"v", "offset", "tail", "state", "max_step", "attempt", "n_readings", "status"}
     assert not [path for path in Path(run.path).rglob("*") if path.is_file() and b"hush" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("state", [{"file": 3, "n_bytes": "x"}, {"file": "../x", "n_bytes": 1e300}, {"n_bytes": None}, {"file": "a\0b"}])
+def test_a_state_of_other_kinds_has_event_files_written_again(run, tmp_path, state):
+    target = Target(tmp_path / "tb", "p")
+    send(run, "tensorboard", target)
+    (place,) = run.trackers.glob("tensorboard-*.json")
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"state": state}))
+    write_attempt(run, 9, range(10, 14))
+    send(run, "tensorboard", target)
+    assert of_tensorboard(tmp_path / "tb" / run.run_id) == of_csv(run)
+
+
+@pytest.mark.parametrize("name", ["offline-run-x/..", "offline-run-../..", "offline-run-x/../../kept", "..", "", "/", "offline-run-\0"])
+def test_wandb_removes_nothing_but_what_it_wrote(tmp_path, name):
+    (tmp_path / "wandb" / "offline-run-x").mkdir(parents=True)
+    (tmp_path / "kept").mkdir()
+    WandbSink(tmp_path, "p", is_online=False)._forget(name)
+    assert (tmp_path / "kept").is_dir()
+    assert (tmp_path / "wandb" / "offline-run-x").is_dir()
+    WandbSink(tmp_path, "p", is_online=False)._forget("offline-run-x")
+    assert not (tmp_path / "wandb" / "offline-run-x").exists()
+
+
+@pytest.mark.parametrize("damage", ["large", "folder", "gone"])
+def test_what_a_follower_said_may_be_long_or_gone(run, damage):
+    with EventWriter(run.events_file) as events:
+        followers = Followers(run, RunConfig(), events)
+        run.trackers.mkdir(exist_ok=True)
+        log = followers._log_file("mlflow")
+        if damage == "large":
+            log.write_bytes(b"x" * 79 + b"\n" + b"line of progress\n" * 400_000 + b"error: the server is gone\n")
+        elif damage == "folder":
+            log.mkdir()
+        told = followers._reason("mlflow", 1)
+    assert told == ("the server is gone" if damage == "large" else f"its follower ended with exit code 1; see {log}")
