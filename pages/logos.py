@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -217,9 +216,10 @@ def left_out(found: Loaded) -> None:
     st.dataframe([{"file": Path(s.source).name, "reason": s.reason, "where": s.source} for s in skipped], hide_index=True)
 
 
-def show_instead(path: str) -> None:
-    """Show another set in the next run of the page, from its start."""
+def show_instead(path: str, at_last: Callable[[], None] = lambda: None) -> None:
+    """Show another set in the next run of the page, from its start. ``at_last``: to do before, where Streamlit may end this run."""
     st.session_state["logos.show"] = path
+    at_last()
     st.rerun()
 
 
@@ -235,7 +235,7 @@ def take_up() -> None:
 
 
 @acts("logos.add", is_drawn=True)
-def made(name: str, make: Any, what: str) -> None:
+def made(name: str, make: Callable[[], Path], what: str, at_last: Callable[[], None] = lambda: None) -> None:
     """Make a set and show it, or say why not."""
     try:
         folder = make()
@@ -243,13 +243,12 @@ def made(name: str, make: Any, what: str) -> None:
         st.error(plain(str(error)))
         return
     say(f"{what} {folder.name}")
-    show_instead(str(folder))
+    show_instead(str(folder), at_last)
 
 
 def add(name: str, files: Sequence[tuple[str, Path]]) -> Path:
     """Add pictures to a set; what became of each is shown with the set."""
     added = sets.add_pictures(console.home, name, files)
-    done_with_given(console.home)
     st.session_state["logos.intake"] = (str(added.folder), added.intake)
     return added.folder
 
@@ -286,7 +285,7 @@ def maker(path: str) -> None:
                 key="set.add",
                 disabled=not (files and name.strip()),
             ):
-                made(name, lambda: add(name.strip(), files), "Added to")
+                made(name, lambda: add(name.strip(), files), "Added to", lambda: done_with_given(console.home))
             if own:
                 sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
                 if button("Delete", does="logos.delete", icon=":material/delete:", key="set.delete", disabled=not sure):

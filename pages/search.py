@@ -130,8 +130,8 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
 
 @acts("study.delete")
 def delete(found: StudyDir) -> None:
-    drop_parameters("study", "trial", "tab")
     act(lambda: study.delete(found), "Study deleted; the runs of its trials stay")
+    drop_parameters("study", "trial", "tab")  # last: Streamlit may end a callback there
 
 
 def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:

@@ -12,6 +12,7 @@ from core.notifications import addresses
 from pages.server import identity
 from pages.views import forms
 from pages.views.access import acts, may
+from pages.views.buttons import pressed
 from pages.views.shell import begin
 from pages.views.text import plain
 
@@ -92,7 +93,7 @@ except ConfigError as error:
     st.error("Not saved:\n\n" + "\n".join(f"- {line.removeprefix('settings: ')}" for line in str(error).splitlines()))
 
 with st.container(horizontal=True):
-    if st.button("Save", type="primary", icon=":material/save:", disabled=wanted is None or wanted == current) and wanted is not None:
+    if pressed("Save", type="primary", icon=":material/save:", disabled=wanted is None or wanted == current) and wanted is not None:
         save(wanted)
-    if st.button("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="Sends one to every saved address."):
+    if pressed("Send a test message", icon=":material/send:", disabled=not current.notify.urls, help="Sends one to every saved address."):
         send_test()

@@ -6,6 +6,7 @@ A courtesy only: pages/views/access.py holds the table in front of every action,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -14,17 +15,41 @@ from core.access.actions import ACTIONS
 from core.access.roles import Role
 from pages.views.access import whoami
 
+_PRESS, _PRESS_S = "press", 10.0  # the last one that nothing was done for yet, and how long it counts
 _SURE_S = 1.0  # for how long a role that was looked up holds for what is drawn: a page has hundreds of buttons
 
 
 def button(label: str, does: str = "", **more: Any) -> bool:
     """``st.button`` for an action, by its name or by the ``on_click`` that does it."""
-    return st.button(label, **_held_back(does, more))
+    return pressed(label, **_held_back(does, more))
 
 
 def submit_button(label: str, does: str, **more: Any) -> bool:
     """The same in a form."""
-    return st.form_submit_button(label, **_held_back(does, more))
+    return _pressed(st.form_submit_button, label, _held_back(does, more))
+
+
+def pressed(label: str, **more: Any) -> bool:
+    """``st.button`` whose press is not lost where the page is drawn again before it has come to the button, as when a field beside it changes or
+    files arrive: Streamlit forgets it then. A callback runs before anything is drawn, so it can keep the press.
+    """
+    return _pressed(st.button, label, more)
+
+
+def _pressed(draw: Callable[..., bool], label: str, more: dict[str, Any]) -> bool:
+    if "on_click" in more:
+        return draw(label, **more)
+    key = more.setdefault("key", f"press.{label}")
+    draw(label, on_click=_note_press, args=(key,), **more)
+    kept, now = st.session_state.get(_PRESS), (key, st.session_state.get("page"))
+    if kept is None or kept[:2] != now:
+        return False
+    del st.session_state[_PRESS]
+    return time.monotonic() - kept[2] < _PRESS_S and not more.get("disabled")
+
+
+def _note_press(key: str) -> None:
+    st.session_state[_PRESS] = (key, st.session_state.get("page"), time.monotonic())
 
 
 def locked(does: str, **more: Any) -> dict[str, Any]:

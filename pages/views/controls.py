@@ -10,7 +10,7 @@ from core.runs.status import Status
 from core.scheduling import local, queue
 from pages.server.service import Console
 from pages.views import actions, tables
-from pages.views.buttons import button
+from pages.views.buttons import button, pressed
 from pages.views.shell import path_of
 from pages.views.text import plain
 
@@ -84,7 +84,7 @@ def resume_choice(console: Console, row: tables.RunRow, key: str) -> None:
                 "Resume from here", key=f"{key}resume_from", on_click=actions.resume, args=(console, row.run, name), icon=":material/play_arrow:",
                 help="Continues from this checkpoint; later steps are repeated.",
             )  # fmt: skip
-        if st.button(
+        if pressed(
             "Fork", key=f"{key}fork", icon=":material/fork_right:", help="Starts a new run from this checkpoint, with other settings."
         ):
             st.switch_page(path_of("new_run"), query_params={"fork": row.run.run_id, "from": name})

@@ -20,7 +20,7 @@ from core.scheduling import batch
 from pages.server.service import Console
 from pages.views import actions, take_home
 from pages.views.access import acts
-from pages.views.buttons import button
+from pages.views.buttons import button, pressed
 from pages.views.charts.svg import Side, svg_url
 from pages.views.components.mount import before_after
 from pages.views.shell import path_of
@@ -73,7 +73,7 @@ def first_visit(console: Console) -> None:
         st.subheader("I have logos")
         st.markdown("Drop pictures, get SVGs, keep the ones you like. Works at once with the built-in model; nothing leaves this machine.")
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Optimize my logos", type="primary", icon=":material/auto_fix_high:", key="first.optimize"):
+            if pressed("Optimize my logos", type="primary", icon=":material/auto_fix_high:", key="first.optimize"):
                 st.switch_page(path_of("optimize"))
             if button(f"Try {N_SAMPLES} sample logos", does="batch.start", icon=":material/category:", key="first.samples"):
                 try_samples(console)
@@ -86,6 +86,6 @@ def first_visit(console: Console) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if button("Start the quick run", does="run.start", type="primary", icon=":material/play_arrow:"):
                 actions.start_preset(console, "quick")
-            if st.button("Set up your own run", icon=":material/tune:", key="first.new"):
+            if pressed("Set up your own run", icon=":material/tune:", key="first.new"):
                 st.switch_page(path_of("new_run"))
             take_home.open_button("import")

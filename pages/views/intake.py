@@ -82,8 +82,9 @@ def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
         return
     for one in refused[:N_TOLD]:
         say(plain(f"{one} was left out: {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once are allowed"), ":material/error:")
-    st.query_params[GIVEN] = st.session_state.setdefault(STAYS, {})[GIVEN] = kept.waiting_id
+    st.session_state.setdefault(STAYS, {})[GIVEN] = kept.waiting_id
     drop_uploads(name, fresh)
+    st.query_params[GIVEN] = kept.waiting_id  # last: where somebody did something else meanwhile, Streamlit goes no further
 
 
 def _show_waiting(found: Waiting, files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:

@@ -23,7 +23,7 @@ from core.runs.unpack import import_archive
 from pages.server.service import Console
 from pages.views import downloads, tables
 from pages.views.access import acts
-from pages.views.buttons import button
+from pages.views.buttons import button, pressed
 from pages.views.intake import drop_uploads, uploader_key
 from pages.views.links import drop_parameters
 from pages.views.run_choice import choose_runs
@@ -61,7 +61,7 @@ def open_button(panel: Literal["export", "import"], runs: Sequence[str] = ()) ->
     text = (
         "Export the listed runs as tables or complete archives." if panel == "export" else "Import runs exported by another installation."
     )
-    if st.button(label, icon=icon, key=f"open.{panel}", help=text, disabled=panel == "export" and not runs):
+    if pressed(label, icon=icon, key=f"open.{panel}", help=text, disabled=panel == "export" and not runs):
         st.query_params[PANEL] = panel
         if panel == "export":
             st.query_params[RUNS] = list(runs)
@@ -75,7 +75,7 @@ def panel(console: Console) -> None:
         with st.container(border=True, key=f"take-{which}"):
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                 st.subheader("Export runs" if which == "export" else "Import runs")
-                if st.button("Close", icon=":material/close:", key="take.close", type="tertiary"):
+                if pressed("Close", icon=":material/close:", key="take.close", type="tertiary"):
                     drop_parameters(PANEL, RUNS)
                     st.session_state.pop("take.imported", None)
                     st.rerun()
@@ -95,7 +95,7 @@ def _export(console: Console) -> None:
     st.caption(SAYS[form])
     asked = (tuple(chosen), form, tuple(kinds) if form != "archive" else ())
     is_made = (st.session_state.get("take.made") or {}).get("asked") == asked
-    if st.button(
+    if pressed(
         "Prepare download",
         type="secondary" if is_made else "primary",
         icon=":material/folder_zip:",

@@ -2,6 +2,8 @@
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
+from streamlit.runtime.state.query_params_proxy import QueryParamsProxy
 
 from tests.support.logos import png
 from tests.support.pages import texts
@@ -46,4 +48,27 @@ def test_files_stay_when_the_next_click_comes_with_the_address_of_before(visit, 
     page.button(key="set.add").click().run()
     assert not page.exception
     assert "given" not in page.query_params
+    assert [path.name for path in (home / "logos").iterdir()] == ["brands"]
+
+
+def test_files_stay_when_something_else_is_done_as_they_come_in(visit, home, monkeypatch):
+    """Streamlit ends a callback at its first message to the browser, where another request waits; that one's run knows the files too."""
+    page = visit("logos", tab="Make a set")
+    real, was_ended = QueryParamsProxy.__setitem__, []
+
+    def ended(self: QueryParamsProxy, key: str, value: object) -> None:
+        if key == "given" and not was_ended:
+            was_ended.append(key)
+            context = get_script_run_ctx()
+            assert context is not None
+            raise RerunException(RerunData(query_string="tab=Make+a+set", page_script_hash=context.page_script_hash))
+        real(self, key, value)
+
+    monkeypatch.setattr(QueryParamsProxy, "__setitem__", ended)
+    page.file_uploader(key="set.files.0").set_value(("mine.png", png(1, 64), "image/png")).run()
+    page.text_input(key="set.name").set_value("brands").run()
+    assert was_ended
+    assert not page.exception
+    assert not page.button(key="set.add").disabled
+    page.button(key="set.add").click().run()
     assert [path.name for path in (home / "logos").iterdir()] == ["brands"]

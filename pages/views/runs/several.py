@@ -11,7 +11,7 @@ from core.runs import trash
 from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views import actions, take_home
-from pages.views.buttons import button
+from pages.views.buttons import button, pressed
 from pages.views.runs.lines import Listed
 from pages.views.runs.rows import PICKED, pick, picked
 from pages.views.shell import path_of
@@ -33,9 +33,9 @@ def bar(console: Console, known: Mapping[str, Listed]) -> None:
     n_live = sum(known[run_id].state.status.is_live for run_id in ids)
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="runs-picked"):
         st.markdown(f"**{len(ids)} selected**", width="content")
-        if st.button("Compare", icon=":material/compare_arrows:", key="picked.compare", disabled=not 2 <= len(ids) <= MAX_COMPARED):
+        if pressed("Compare", icon=":material/compare_arrows:", key="picked.compare", disabled=not 2 <= len(ids) <= MAX_COMPARED):
             st.switch_page(path_of("compare"), query_params={"run": ids})
-        if st.button("Export", icon=":material/folder_zip:", key="picked.export"):
+        if pressed("Export", icon=":material/folder_zip:", key="picked.export"):
             st.query_params.update({take_home.PANEL: "export", take_home.RUNS: ids})
             st.rerun()
         button("Archive", does="run.archive", icon=":material/archive:", key="picked.archive", on_click=actions.archive, args=(runs,))
