@@ -287,8 +287,8 @@ def maker(path: str) -> None:
             ):
                 made(name, lambda: add(name.strip(), files), "Added to", lambda: done_with_given(console.home))
             if own:
-                sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key="set.sure")
-                if button("Delete", does="logos.delete", icon=":material/delete:", key="set.delete", disabled=not sure):
+                sure = st.checkbox(f"Delete {plain(Path(path).name)} and its pictures", key=f"set.sure.{path}")
+                if button("Delete", does="logos.delete", icon=":material/delete:", key=f"set.delete.{path}", disabled=not sure):
                     delete_set(path)
         with cells.cell():
             st.subheader("Procedural")

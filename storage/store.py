@@ -35,6 +35,7 @@ log = logging.getLogger("tracewright")
 CLOSE_PATIENCE_S = 5.0
 _MAX_KEPT, _MAX_KEPT_ROWS = 256, 5000  # results of queries, and their rows
 TAIL_BYTES = 64
+THREAD_MB = 64  # that a thread of DuckDB is given at least
 MEMORY_MB, LEAST_MB = 1024, 128  # of DuckDB, and no more than a quarter of the machine's where that is enough to work with
 _PART = 2048  # lines: what DuckDB takes at once
 DATABASE = "index.duckdb"
@@ -66,7 +67,8 @@ def _lines(data: bytes) -> pa.ChunkedArray:
 
 
 class Store:
-    """The index of one folder of runs; ``path`` None keeps it in memory. ``memory_mb``: what DuckDB may take; beyond it, it works on disk."""
+    """The index of one folder of runs; ``path`` None keeps it in memory, with as much of it as DuckDB takes by itself. ``memory_mb``: what DuckDB
+    may take for a file; beyond it, it works on disk."""
 
     def __init__(self, path: Path | None, memory_mb: int = MEMORY_MB) -> None:
         self.path, self._memory_mb = path, memory_mb
@@ -88,7 +90,10 @@ class Store:
             raise StoreError(
                 f"{self.path} is open in another process: a console is already running on these runs. Use that one, or stop it first."
             ) from error
-        connection.execute(f"SET memory_limit = '{min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB)):.0f}MB'")
+        if self.path is not None:
+            most = min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB))
+            n_threads = min(machine.available_cores(), max(int(most / THREAD_MB), 1))
+            connection.execute(f"SET memory_limit = '{most:.0f}MB'; SET threads = {n_threads}")
         prepare(connection)
         return connection
 

@@ -14,8 +14,9 @@ import streamlit as st
 from core.access.actions import ACTIONS
 from core.access.roles import Role
 from pages.views.access import whoami
+from pages.views.links import PAGE
 
-_PRESS, _PRESS_S = "press", 10.0  # the last one that nothing was done for yet, and how long it counts
+PRESS, _PRESS_S = "press", 10.0  # the last one that nothing was done for yet, and how long it counts where its own run was cut off
 _SURE_S = 1.0  # for how long a role that was looked up holds for what is drawn: a page has hundreds of buttons
 
 
@@ -31,7 +32,8 @@ def submit_button(label: str, does: str, **more: Any) -> bool:
 
 def pressed(label: str, **more: Any) -> bool:
     """``st.button`` whose press is not lost where the page is drawn again before it has come to the button, as when a field beside it changes or
-    files arrive: Streamlit forgets it then. A callback runs before anything is drawn, so it can keep the press.
+    files arrive: Streamlit forgets it then. A callback runs before anything is drawn, so it can keep the press. What the button acts on belongs
+    into its key, or the press could count for what was chosen meanwhile.
     """
     return _pressed(st.button, label, more)
 
@@ -40,16 +42,16 @@ def _pressed(draw: Callable[..., bool], label: str, more: dict[str, Any]) -> boo
     if "on_click" in more:
         return draw(label, **more)
     key = more.setdefault("key", f"press.{label}")
-    draw(label, on_click=_note_press, args=(key,), **more)
-    kept, now = st.session_state.get(_PRESS), (key, st.session_state.get("page"))
-    if kept is None or kept[:2] != now:
-        return False
-    del st.session_state[_PRESS]
-    return time.monotonic() - kept[2] < _PRESS_S and not more.get("disabled")
+    is_pressed = draw(label, on_click=_note_press, args=(key,), **more)
+    kept = st.session_state.get(PRESS)
+    if kept is not None and kept[:2] == (key, st.session_state.get(PAGE)):
+        del st.session_state[PRESS]
+        is_pressed = is_pressed or time.monotonic() - kept[2] < _PRESS_S
+    return is_pressed and not more.get("disabled")
 
 
 def _note_press(key: str) -> None:
-    st.session_state[_PRESS] = (key, st.session_state.get("page"), time.monotonic())
+    st.session_state[PRESS] = (key, st.session_state.get(PAGE), time.monotonic())
 
 
 def locked(does: str, **more: Any) -> dict[str, Any]:

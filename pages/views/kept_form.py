@@ -11,6 +11,7 @@ from typing import Any, get_origin
 import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from core.config.config import RunConfig
 from core.config.fields import kind, walk_fields
@@ -44,10 +45,15 @@ def _has_its_shape(info: FieldInfo, value: Any) -> bool:
         return False
     annotation: Any = info.annotation
     try:
-        TypeAdapter(annotation).validate_python(value)
+        TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        return all(problem["type"] in _OF_RANGE for problem in error.errors())
+        return all(problem["type"] in _OF_RANGE or _is_emptied(problem) for problem in error.errors())
     return True
+
+
+def _is_emptied(problem: ErrorDetails) -> bool:
+    """A number of a stage that was taken out and not put in again."""
+    return problem["input"] is None and isinstance(problem["loc"][-1], str)
 
 
 def _is_finite(value: Any) -> bool:

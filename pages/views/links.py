@@ -17,6 +17,7 @@ from core.tracing.params import Params
 from core.tracing.pipeline import MODES, Mode
 
 _PLAIN = ",plain"
+PAGE = "page.title"  # in the session: the page that is drawn; "page" alone is what paginations are called
 STAYS = "stays"  # what a visit of a page began with, until another page is opened
 
 

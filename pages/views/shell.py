@@ -16,8 +16,9 @@ from core.runs.status import Status
 from pages.server import changes, service, start_document
 from pages.server.registry import HOME, sections
 from pages.views import access, guide
+from pages.views.buttons import PRESS
 from pages.views.components.mount import clock, keys, when_back
-from pages.views.links import STAYS
+from pages.views.links import PAGE, STAYS
 from pages.views.tables import all_names, display_name
 from pages.views.text import plain
 from pages.views.toasts import say as say
@@ -96,9 +97,10 @@ def begin(title: str) -> service.Console:
     """
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=str(MARK), layout="wide", initial_sidebar_state=start_document.SIDEBAR)
     veil = st.empty()
-    before = st.session_state.get("page")
+    before = st.session_state.get(PAGE)
     if before != title:
-        st.session_state["page"] = title
+        st.session_state[PAGE] = title
+        st.session_state.pop(PRESS, None)  # of a button that the page before did not come to
         st.session_state.pop("drawn_here", None)
         st.session_state.pop(STAYS, None)
         if before is not None:

@@ -8,6 +8,8 @@ import pytest
 import streamlit as st
 
 from core.agents.registration import register
+from core.config.config import RunConfig
+from core.config.fields import walk_fields
 from core.errors import RunError
 from core.models import registry
 from core.runs import trash
@@ -74,6 +76,7 @@ def test_what_an_action_meets_is_one_line(error, home, visit):
     [
         'n_envs="abc"', "total_timesteps=1e999", "total_timesteps=NaN", f"total_timesteps={10**30}", "ppo.net_arch_pi=5", "ppo.net_arch_pi=null",
         "curriculum.stages=5", "curriculum.stages=[1]", 'curriculum.stages=[{"name": 5}]', "env.centre=7", "ppo.learning_rate=[]", "seed={}", "note=5",
+        'ppo.learning_rate="0.5"', f'n_envs="{"9" * 25}"', "ppo.net_arch_pi=[null]", "curriculum.stages=[null]",
     ],
 )  # fmt: skip
 def test_an_address_that_no_form_wrote_fells_no_form(changed, visit):
@@ -87,6 +90,10 @@ def test_what_a_form_wrote_comes_back_even_out_of_range_or_empty():
         patch.setattr(st, "session_state", {"restored.x": kept})
         found = kept_form.restored("x", {"n_envs": 4, "total_timesteps": 9, "ppo": {"learning_rate": 0.1}})
     assert found == {"n_envs": -1, "total_timesteps": None, "ppo": {"learning_rate": 0.5}}
+
+
+def test_an_emptied_cell_of_a_stage_costs_none_of_the_others():
+    assert kept_form._has_its_shape(dict(walk_fields(RunConfig))["curriculum.stages"], [{"name": "a", "difficulty": None}])
 
 
 @pytest.mark.parametrize("text", ["2024-13-45", "0x_", "[", "1, 2"])

@@ -15,7 +15,8 @@ def page() -> None:
 
     from pages.views.buttons import pressed
 
-    st.session_state.setdefault("page", "One")
+    st.session_state.setdefault("page.title", "One")
+    st.session_state["page"] = 3  # a pagination
     if st.session_state.pop("goes elsewhere", False):
         st.stop()  # as where another request interrupts the script before it comes to the button
     n = st.session_state.setdefault("n", 0)
@@ -53,7 +54,7 @@ def test_a_press_of_before_does_nothing(at, how, monkeypatch):
         now = time.monotonic()
         monkeypatch.setattr(buttons.time, "monotonic", lambda: now + 60)
     elif how == "elsewhere":
-        at.session_state["page"] = "Two"
+        at.session_state["page.title"] = "Two"
     else:
         at.session_state["is off"] = True
     at.run()

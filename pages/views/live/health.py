@@ -85,7 +85,7 @@ def _finding(console: Console, run: RunDir, alert: AlertRaised, step: int, place
                 f"{name} = {value:g}" if isinstance(value, int | float) else f"{name} = {value}" for name, value in changes.items()
             )
             if button(
-                f"Fork from the best checkpoint with {plain(told)}", does="run.fork", key=f"remedy.{place}", icon=":material/fork_right:",
+                f"Fork from the best checkpoint with {plain(told)}", does="run.fork", key=f"remedy.{run.run_id}.{place}", icon=":material/fork_right:",
                 help="Starts a new run from this run's best checkpoint with this change; this run stays unchanged.",
             ):  # fmt: skip
                 actions.fork_with(console, run, changes)
