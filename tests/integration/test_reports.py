@@ -9,7 +9,7 @@ import time
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from core.errors import ConfigError
 from core.reports import kept
@@ -147,9 +147,17 @@ def answer(home, name: str) -> Response:
 def test_the_console_serves_a_kept_report_in_a_sandbox(home):
     report = kept.keep(home, b"<!DOCTYPE html>", kept.About("run", "t", ["r"], 1e9))
     found = answer(home, report.name)
-    assert isinstance(found, FileResponse)
-    assert found.path == report.html_file
+    assert (found.status_code, found.body) == (200, b"<!DOCTYPE html>")
     assert found.headers["content-security-policy"].startswith("sandbox allow-scripts")
     assert answer(home, f"{report.name}.pdf").status_code == 404
     for name in ("../settings.yaml", "waiting.json", "20260101-000000-none"):
         assert answer(home, name).status_code == 404
+
+
+def test_a_report_that_is_deleted_as_it_is_asked_for_is_not_there(home, monkeypatch):
+    report = kept.keep(home, b"<!DOCTYPE html>", kept.About("run", "t", ["r"], 1e9))
+    report.pdf_file.mkdir()  # what is no file
+    assert answer(home, f"{report.name}.pdf").status_code == 404
+    real = kept.find
+    monkeypatch.setattr(kept, "find", lambda *asked: (real(*asked), report.html_file.unlink())[0])
+    assert answer(home, report.name).status_code == 404
