@@ -3,6 +3,7 @@ can be put back stays.
 """
 
 import json
+import time
 
 import pytest
 import streamlit as st
@@ -11,12 +12,16 @@ from core.agents.registration import register
 from core.config.config import RunConfig
 from core.config.fields import walk_fields
 from core.errors import RunError
+from core.logos import sets
 from core.models import registry
 from core.runs import trash
+from core.runs.event_types import AlertRaised, AttemptStarted
+from core.runs.events import EventWriter
 from core.runs.run_dir import RunDir
 from core.runs.small_files import RunTable
 from pages.views import kept_form
 from pages.views.access import acts
+from pages.views.buttons import PRESS
 from pages.views.runs import saved
 from pages.views.study_form import _given
 from tests.support.events import write_run
@@ -108,3 +113,40 @@ def test_more_runs_than_a_report_takes_are_one_line(console, home, visit):
     assert not page.exception
     assert "at most 40 runs" in texts(page)
     assert isinstance(runs[0], RunDir)
+
+
+def test_a_button_on_a_page_of_a_long_list_counts(console, home, visit):
+    run = write_run(home, 2)
+    with EventWriter(run.events_file) as log:
+        log.write(2, AttemptStarted(from_step=2, total_timesteps=50, pid=1))
+        for step in range(3, 50):
+            log.write(step, AlertRaised(f"rule{step}", "warning", "No rise", step))
+    caught_up(console, run)
+    page = visit("alerts")
+    assert len([e for e in page.markdown if e.value == "**No rise**"]) == 30  # of 47
+    press = next(button for button in page.button if button.label == "Mark all as read")
+    assert not press.disabled
+    press.click().run()
+    assert next(button for button in page.button if button.label == "Mark all as read").disabled
+
+
+def test_a_press_on_one_set_deletes_no_other_that_is_chosen_meanwhile(console, home, visit):
+    for name in ("a", "b"):
+        sets.make_procedural(home, name, 1, 4)
+    a, b = (str(home / "logos" / name) for name in ("a", "b"))
+    page = visit("logos", set=a, tab="Make a set")
+    page.checkbox(key=f"set.sure.{a}").check().run()
+    page.session_state[PRESS] = (
+        f"set.delete.{a}",
+        "Logos",
+        time.monotonic(),
+    )  # as where the page was drawn again before it came to the button
+    page.query_params["set"] = b
+    page.run()
+    assert not page.exception
+    assert sorted(path.name for path in (home / "logos").iterdir()) == ["a", "b"]
+    page.query_params["set"] = a
+    page.run()
+    page.checkbox(key=f"set.sure.{a}").check().run()
+    page.button(key=f"set.delete.{a}").click().run()
+    assert [path.name for path in (home / "logos").iterdir()] == ["b"]

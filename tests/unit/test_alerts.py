@@ -137,6 +137,21 @@ def test_a_target_that_fails_is_tried_again_then_reported_and_survives_a_restart
     assert (home / "notifications.json").stat().st_mode & 0o077 == 0
 
 
+def test_a_number_of_tries_that_none_has_stops_no_other_message(home, run):
+    write_settings(home, Settings.model_validate({"notify": {"urls": ["json://there"]}}))
+    Notifier(home, lambda: True, Sent()).tick(now=1000.0)
+    file = home / "notifications.json"
+    message = {"url": "json://gone", "title": "t", "text": "x", "not_before": 0.0, "n_tries": 10**9}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"outbox": [message]}))
+    sent = Sent()
+    n = Notifier(home, lambda: True, sent)
+    n.tick(now=1001.0)
+    tell(run, ("alert", alert()))
+    n.tick(now=1002.0)
+    assert len(sent) == 1
+    assert (home / "notifications.json.damaged").is_file()
+
+
 def test_summaries_come_when_they_are_due(home, run):
     sent = Sent()
     n = made_notifier(home, sent, summaries="hourly")
