@@ -32,7 +32,7 @@ from core.runs.status import run_state
 from core.statistics import verdict
 from storage import queries, tables
 from storage.ingest import read_new
-from storage.store import MEMORY_MB, Store
+from storage.store import Store
 from storage.table_files import FILES, FORMATS, TableFile, write_table
 from storage.tables import summary
 
@@ -81,7 +81,7 @@ def _index(run: RunDir, out: Path, told: Told | None) -> Iterator[Store]:
         path = None
         if is_large:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".index-", dir=out))) / "index.duckdb"
-        yield stack.enter_context(_filled(Store(path, memory_mb=LARGE_INDEX_MB if is_large else MEMORY_MB), run, told))
+        yield stack.enter_context(_filled(Store(path, memory_mb=LARGE_INDEX_MB), run, told))
 
 
 def episodes(store: Store, run: str) -> pd.DataFrame:
