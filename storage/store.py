@@ -91,11 +91,24 @@ class Store:
                 f"{self.path} is open in another process: a console is already running on these runs. Use that one, or stop it first."
             ) from error
         if self.path is not None:
-            most = min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB))
-            n_threads = min(machine.available_cores(), max(int(most / THREAD_MB), 1))
-            connection.execute(f"SET memory_limit = '{most:.0f}MB'; SET threads = {n_threads}")
+            n_threads = min(machine.available_cores(), max(int(self._most_mb() / THREAD_MB), 1))
+            connection.execute(f"SET memory_limit = '{self._most_mb():.0f}MB'; SET threads = {n_threads}")
         prepare(connection)
         return connection
+
+    def _most_mb(self) -> float:
+        """What DuckDB may take for a file."""
+        return min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB))
+
+    def give_back_memory(self) -> None:
+        """Have DuckDB forget the parts of its file that no query uses just now: by itself it keeps all that it ever read, up to its limit."""
+        if self.path is None:
+            return
+        with contextlib.suppress(duckdb.Error), self._connection.cursor() as cursor:
+            # It lets go of what it can before it refuses so low a limit and stays at its own; queries that run meanwhile do not notice
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                cursor.execute("SET memory_limit = '1KB'")
+            cursor.execute(f"SET memory_limit = '{self._most_mb():.0f}MB'")
 
     def reopen(self) -> None:
         """Reopen the file: after a full disk DuckDB refuses all further work on a connection."""

@@ -104,7 +104,7 @@ def serve(home: Path) -> Iterator[Console]:
         reporter = parts.enter_context(Reporter(home, scheduler.is_acting))
         notifier = parts.enter_context(Notifier(home, scheduler.is_acting, listener=reporter.note))
         parts.enter_context(_beside("shelf", lambda over: shelf.warm(home, over.is_set)))
-        parts.enter_context(_beside("memory", _stay_small))
+        parts.enter_context(_beside("memory", lambda over: _stay_small(store, over)))
         _console = Console(home, store, ingest, scheduler, notifier, reporter)
         try:
             yield _console
@@ -125,9 +125,10 @@ def _beside(name: str, work: Callable[[threading.Event], None]) -> Iterator[None
         thread.join(10)
 
 
-def _stay_small(over: threading.Event) -> None:
-    """Pages and uploads take memory and free it all the time: without this, a server that is up for days looks as if it leaked."""
+def _stay_small(store: Store, over: threading.Event) -> None:
+    """Pages, uploads and the index take memory and free it all the time: without this, a server that is up for days looks as if it leaked."""
     while not over.wait(GIVE_BACK_S):
+        store.give_back_memory()
         give_back_memory()
 
 
