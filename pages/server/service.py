@@ -58,7 +58,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 log = logging.getLogger("tracewright")
 END_S = 15.0  # that a server takes to end at most
-GIVE_BACK_S = 60.0
+GIVE_BACK_S = 15.0
 
 
 @dataclass(frozen=True)

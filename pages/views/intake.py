@@ -38,6 +38,10 @@ def given_files(home: Path, name: str, label: str, help: str, is_one: bool = Fal
     st.file_uploader(
         label, accept_multiple_files=not is_one, key=key, on_change=_keep, args=(home, name, key, is_one), **locked("files.give", help=help)
     )
+    if st.session_state[key]:  # Streamlit calls no callback where the browser lost its connection meanwhile and begins a session anew
+        _keep(home, name, key, is_one)
+        if uploader_key(name) != key:
+            st.rerun()
     found = _waiting(home)
     files = found.files() if found is not None else []
     return _show_waiting(found, files) if found is not None and files else []
@@ -71,14 +75,19 @@ def _forget() -> None:
 @acts("files.give")
 def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
     dropped = st.session_state[key]
-    fresh = here([dropped] if is_one else dropped or [])
+    told_of = [dropped] if is_one and dropped else dropped or []
+    fresh = here(told_of)
     if not fresh:
+        if told_of and key == uploader_key(name):
+            say("The files did not reach the console, or not this one. Choose them again.", ":material/error:")
+            drop_uploads(name, [])
         return
     before = _waiting(home)
     try:
         kept, refused = waiting.keep(home, contents(fresh), None if is_one else before)
     except OSError as error:
         say(plain(f"The files can't be kept: {error.strerror or error}. Free some disk space, and choose them again."), ":material/error:")
+        drop_uploads(name, fresh)
         return
     for one in refused[:N_TOLD]:
         say(plain(f"{one} was left out: {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once are allowed"), ":material/error:")

@@ -3,6 +3,7 @@
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
+from streamlit.runtime.state import SessionState
 from streamlit.runtime.state.query_params_proxy import QueryParamsProxy
 
 from tests.support.logos import png
@@ -34,6 +35,43 @@ def test_an_upload_that_is_gone_fells_no_page(name, key, address, visit, home, m
     assert not list((home / "uploads").glob("*"))
     if name == "new_run":
         assert "Choose it again" in texts(page)
+    elif name != "runs":
+        assert "Choose them again." in " ".join(t.value for t in page.toast)
+        assert page.file_uploader(key=f"{key[:-1]}1").value in (None, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "address"),
+    [
+        ("optimize", "files.0", {}),
+        ("logos", "set.files.0", {"tab": "Make a set"}),
+        ("workbench", "bench.file.0", {"source": "a picture of my own"}),
+    ],
+)
+def test_files_are_taken_where_streamlit_forgot_to_say_that_they_came(name, key, address, visit, home, monkeypatch):
+    """As where a session begins anew with what the browser still shows: nothing has changed for it, so no callback is called."""
+    page = visit(name, **address)
+    page.file_uploader(key=key).set_value(("mine.png", png(1, 64), "image/png"))
+    with monkeypatch.context() as patched:
+        patched.setattr(SessionState, "_call_callbacks", lambda *_, **__: None)
+        page.run()
+    assert not page.exception
+    (waits,) = (home / "uploads").iterdir()
+    assert page.query_params["given"] in (waits.name, [waits.name])
+    assert page.file_uploader(key=f"{key[:-1]}1").value in (None, [])
+
+
+def test_files_that_cannot_be_kept_are_not_kept_by_the_field_either(visit, monkeypatch):
+    page = visit("optimize")
+    monkeypatch.setattr("pages.views.intake.waiting.keep", _full)
+    page.file_uploader(key="files.0").set_value(("mine.png", png(1, 64), "image/png")).run()
+    assert not page.exception
+    assert "Free some disk space" in " ".join(t.value for t in page.toast)
+    assert page.file_uploader(key="files.1").value in (None, [])
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_files_stay_when_the_next_click_comes_with_the_address_of_before(visit, home):
