@@ -1,6 +1,6 @@
 """Whom a console answers: this machine alone, whoever signs in, or whoever has the token that was asked for with a flag.
 
-Guarantee: at any address that others can reach, a console that asks nobody who they are does not start.
+Guarantee: at any address that others can reach, or under a name for others, a console that asks nobody who they are does not start.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from core.errors import AccessError
 
 TOKEN_VARIABLE = "TRACEWRIGHT_TOKEN"  # nosec B105
+HOSTS_VARIABLE = "TRACEWRIGHT_HOSTS"
 MIN_TOKEN, MIN_SECRET = 20, 32  # characters
+GUIDE = "docs/access.md"  # how to set up sign-in
 _PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 Way = Literal["local", "sign-in", "token"]
 
@@ -43,11 +46,26 @@ def is_loopback(address: str) -> bool:
     return bool(found) and all(ipaddress.ip_address(str(each).partition("%")[0]).is_loopback for each in found)
 
 
-def decide(address: str, auth: Mapping[str, Any], token: str, has_authlib: bool) -> Exposure:
-    """How people get into a console at ``address``. ``auth``: the section of that name in secrets.toml, empty without one.
+def for_others(hosts: str) -> list[str]:
+    """Those of the names in TRACEWRIGHT_HOSTS under which others may come, as through a proxy. None is looked up."""
+    found = []
+    for entry in filter(None, (entry.strip() for entry in hosts.split(","))):
+        try:
+            host = urlsplit(f"//[{entry}]" if entry.count(":") > 1 and not entry.startswith("[") else f"//{entry}").hostname or ""
+            if host and host != "localhost" and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+                found.append(entry)
+        except ValueError:  # a name, or nothing that a browser could ask for
+            found.append(entry)
+    return found
+
+
+def decide(address: str, auth: Mapping[str, Any], token: str, has_authlib: bool, hosts: str = "") -> Exposure:
+    """How people get into a console at ``address``. ``auth``: the section of that name in secrets.toml, empty without one; ``hosts``: what
+    TRACEWRIGHT_HOSTS lists.
 
     Raises:
-        AccessError: others reach the address and nobody is asked who they are; or what asks them is set up incompletely.
+        AccessError: others reach the address, or come under a name that is listed for them, and nobody is asked who they are; or what asks
+            them is set up incompletely.
     """
     if auth:
         problem = sign_in_problem(auth, has_authlib)
@@ -62,7 +80,12 @@ def decide(address: str, auth: Mapping[str, Any], token: str, has_authlib: bool)
         to_all = "0.0.0.0"  # nosec B104
         raise AccessError(
             f"The console does not listen on {address or 'all addresses'} without sign-in: anybody who reaches it could use it. Set up "
-            f"sign-in (SECURITY.md), or start it with `console --address {address or to_all} --share`, or listen on 127.0.0.1."
+            f"sign-in ({GUIDE}), or start it with `console --address {address or to_all} --share`, or listen on 127.0.0.1."
+        )
+    if others := for_others(hosts):
+        raise AccessError(
+            f"{HOSTS_VARIABLE} lists {others[0][:100]}, a name for others, but nobody is asked to sign in: whoever comes through a proxy could do "
+            f"everything. Set up sign-in ({GUIDE}), or start it with `console --share`, or leave {HOSTS_VARIABLE} out."
         )
     return Exposure("local")
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.access.exposure import TOKEN_VARIABLE, is_loopback, new_token
+from core.access.exposure import GUIDE, TOKEN_VARIABLE, is_loopback, new_token
 from core.cli.common import clear_errors
 from core.errors import ConfigError, DamagedFileError
 from core.files import read_text
@@ -60,7 +60,7 @@ def check_address(address: str, token: str) -> None:
         raise ConfigError(f"{secrets_file()} can't be read") from None
     if not has_sign_in:
         raise ConfigError(
-            f"--address {address}: anybody who reaches it could use the console. Set up sign-in (SECURITY.md), add --share for an address "
+            f"--address {address}: anybody who reaches it could use the console. Set up sign-in ({GUIDE}), add --share for an address "
             f"with a token, or leave --address out"
         )
 

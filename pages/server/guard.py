@@ -19,11 +19,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.access.exposure import Way
+from core.access.exposure import HOSTS_VARIABLE, Way
 from core.machine import own_addresses
 from pages.server import identity
 
-HOSTS_VARIABLE = "TRACEWRIGHT_HOSTS"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _MOST_NAMES = 50  # that a refusal lists

@@ -22,7 +22,7 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from core.access.exposure import TOKEN_VARIABLE, Exposure, Way, decide, providers
+from core.access.exposure import GUIDE, HOSTS_VARIABLE, TOKEN_VARIABLE, Exposure, Way, decide, providers
 from core.access.roles import BY_TOKEN, LOCAL, NOBODY, Person, person_of
 from core.access.sign_outs import SignOuts
 from core.config.installation import AccessSettings, read_settings
@@ -64,10 +64,9 @@ def open_to() -> Exposure:
     global _asks, _token
     given = os.environ.pop(TOKEN_VARIABLE, _token)  # no trainer inherits it
     if config.get_option("server.trustedUserHeaders"):
-        raise AccessError(
-            "server.trustedUserHeaders is set: anybody could name themselves in a header. Remove it; sign-in is in SECURITY.md"
-        )
-    found = decide(str(config.get_option("server.address") or ""), auth_section(), given, importlib.util.find_spec("authlib") is not None)
+        raise AccessError(f"server.trustedUserHeaders is set: anybody could name themselves in a header. Remove it; sign-in is in {GUIDE}")
+    address, has_authlib = str(config.get_option("server.address") or ""), importlib.util.find_spec("authlib") is not None
+    found = decide(address, auth_section(), given, has_authlib, os.environ.get(HOSTS_VARIABLE, ""))
     _token, _asks = found.token, found.way == "sign-in"
     return found
 

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 import psutil
 import pytest
 
+from core.access.exposure import HOSTS_VARIABLE, TOKEN_VARIABLE
 from core.config.installation import PageSettings, Settings, write_settings
 from core.csv_files import unguarded
 from core.names import printable
@@ -40,6 +41,7 @@ from tests.support.servers import serving
 
 STRANGER = "stranger.example"
 OPERATORS = "logos.example"  # a name that the operator gave the console
+TOKEN = "a token for those behind a proxy".replace(" ", "-")
 # What a page can try: it tells in `tried` what came of each
 ATTACK = """<!doctype html><title>elsewhere</title><body><script>
 window.tried = {};
@@ -133,8 +135,8 @@ def opens(page, url):
     page.on("websocket", lambda found: sockets.append(found.url))
     page.goto(url)
     page.get_by_role("heading", name="Welcome").wait_for()  # there is no run yet
-    page.get_by_role("link", name="Settings", exact=True).first.click()
-    page.get_by_role("heading", name="Settings").first.wait_for()
+    page.get_by_role("link", name="Logos", exact=True).first.click()
+    page.get_by_role("heading", name="Logos").first.wait_for()
     assert sockets
 
 
@@ -215,8 +217,10 @@ def proxy_to(port: int):
 
 
 def test_the_console_works_behind_a_proxy_that_the_operator_names(home, tmp_path, foreign):
-    with serving(home, tmp_path, environment={"TRACEWRIGHT_HOSTS": OPERATORS}) as server, proxy_to(urlsplit(server.url).port) as port:
-        opens(foreign, f"http://{OPERATORS}:{port}/")
+    named = {HOSTS_VARIABLE: OPERATORS, TOKEN_VARIABLE: TOKEN}  # without sign-in or a token it does not start
+    with serving(home, tmp_path, is_open=False, environment=named) as server, proxy_to(urlsplit(server.url).port) as port:
+        assert foreign.goto(f"http://{OPERATORS}:{port}/").status == 401
+        opens(foreign, f"http://{OPERATORS}:{port}/?token={TOKEN}")
         assert foreign.goto(f"http://{STRANGER}:{port}/").status == 421
         speaks_to_itself_only(server)
 

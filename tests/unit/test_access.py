@@ -85,6 +85,23 @@ def test_an_address_that_others_reach_takes_sign_in_or_a_token(address):
         decide(address, {}, "x" * (MIN_TOKEN - 1), has_authlib=True)
 
 
+@pytest.mark.parametrize(
+    "hosts", ["logos.example.org", "localhost, logos.example.org:8443", "192.168.1.5", "[2001:db8::1]:8444", "2001:db8::2"]
+)
+def test_a_name_for_others_takes_sign_in_or_a_token(hosts):
+    """Behind a proxy the console listens on this machine alone, and yet anybody may come."""
+    with pytest.raises(AccessError, match="nobody is asked to sign in") as told:
+        decide("127.0.0.1", {}, "", has_authlib=True, hosts=hosts)
+    assert "\n" not in str(told.value)
+    assert decide("127.0.0.1", AUTH, "", has_authlib=True, hosts=hosts).way == "sign-in"
+    assert decide("127.0.0.1", {}, "x" * MIN_TOKEN, has_authlib=True, hosts=hosts).way == "token"
+
+
+@pytest.mark.parametrize("hosts", ["", " , ", "localhost", "LocalHost:8501, 127.0.0.1", "127.0.0.2:9000", "::1, [::1]:8501"])
+def test_a_name_of_this_machine_alone_needs_no_sign_in(hosts):
+    assert decide("127.0.0.1", {}, "", has_authlib=False, hosts=hosts) == Exposure("local")
+
+
 @pytest.mark.parametrize("missing", sorted(AUTH))
 def test_sign_in_that_is_set_up_by_half_is_refused_without_quoting_a_secret(missing):
     auth = {key: value for key, value in AUTH.items() if key != missing}
