@@ -246,10 +246,12 @@ def _reader(file: Path) -> Callable[[Decoders, int], Found]:
 
 
 def _find(folder: Path, category: str, name: str, listed: dict[Path, set[str]]) -> Path | None:
-    """A row's picture, in its category's folder or beside the manifest; ``listed`` caches the folders' contents."""
+    """A row's picture: in its category's folder, beside the manifest or, since it may have been given another category, in a folder of another;
+    ``listed`` caches the folders' contents.
+    """
     if "/" in name or "\\" in name or name in (".", ".."):
         return None
-    for parent in (folder / category, folder):
+    for parent in (folder / category, folder, *(folder / other for other in CATEGORIES if other != category)):
         if parent not in listed:
             listed[parent] = {entry.name for entry in os.scandir(parent) if entry.is_file()} if parent.is_dir() else set()
         for candidate in (name, *(f"{name}{suffix}" for suffix in FORMATS)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from core.tracing.features import picture_features
 
 _NAME = re.compile(r"[\w][\w .-]{0,59}")
 _STAGING = ".adding-"
+_relabelling = threading.Lock()
 _READ_SIDE = 256  # longest side in pixels at which categories are found
 
 
@@ -125,8 +127,14 @@ def _read_all(folder: Path) -> list[Logo]:
 
 def write_manifest(folder: Path, logos: Iterable[Logo]) -> None:
     """Record the category and split of each logo, so that neither changes when pictures are added."""
-    rows = [{"name": logo.name, "category": logo.category, "split": logo.split, "brand": logo.brand} for logo in logos]
+    rows = [{"name": _file_name(logo), "category": logo.category, "split": logo.split, "brand": logo.brand} for logo in logos]
     write_csv(folder / "manifest.csv", rows)
+
+
+def _file_name(logo: Logo) -> str:
+    """What a manifest calls it: without the number that it has here where files of several folders are called alike."""
+    stem = Path(logo.source).stem
+    return stem if logo.name.startswith(f"{stem}~") else logo.name
 
 
 def relabel(home: Path, path: str, name: str, category: str = "", split: str = "") -> None:
@@ -140,10 +148,16 @@ def relabel(home: Path, path: str, name: str, category: str = "", split: str = "
     if (category and category not in CATEGORIES) or (split and split not in SPLITS):
         raise LogosError(f"{category or split!r} is not one of {', '.join((*CATEGORIES, *SPLITS))}")
     folder = Path(path)
-    logos = load_logos(path, 64).logos
-    if name not in {logo.name for logo in logos}:
-        raise LogosError(f"{path} has no logo {name!r}")
-    write_manifest(folder, (replace(x, category=category or x.category, split=split or x.split) if x.name == name else x for x in logos))
+    with _relabelling:  # or the second of two quick changes would write over the first
+        logos = load_logos(path, 64).logos
+        moved = next((logo for logo in logos if logo.name == name), None)
+        if moved is None:
+            raise LogosError(f"{path} has no logo {name!r}")
+        if category not in ("", moved.category) and sum(_file_name(logo) == _file_name(moved) for logo in logos) > 1:
+            raise LogosError(f"{path} has another file called {_file_name(moved)}, in another folder; rename one of them first")
+        write_manifest(
+            folder, (replace(x, category=category or x.category, split=split or x.split) if x.name == name else x for x in logos)
+        )
 
 
 def make_procedural(home: Path, name: str, seed: int, n_per_category: int, longest_side: int = 512) -> Path:

@@ -12,7 +12,7 @@ from core.errors import DamagedFileError, PictureError
 from core.files import inside, read_small, read_text
 from core.logos.dataset import BUILTIN, Logo
 from core.logos.pictures import MAX_FILE_BYTES, is_svg, unpacked
-from core.logos.procedural import make_logos
+from core.logos.procedural import CATEGORIES, make_logos
 from core.logos.svg_source import MAX_BYTES, cleaned_svg
 from core.tracing.raster import ground_of
 
@@ -34,7 +34,10 @@ def vector_named(name: str, category: str, images: str, seed: int = 7, n_per_cat
     if any(mark in part for part in (name, category) for mark in ("/", "\\", "..")):
         return None
     file = Path(images) / "svg" / category / f"{name}.svg"
-    if stays_inside and inside(Path(images), file) is None:
+    if not file.is_file():  # it may have been given another category
+        others = [path for other in CATEGORIES if (path := Path(images) / "svg" / other / f"{name}.svg").is_file()]
+        file = others[0] if len(others) == 1 else file
+    if not file.is_file() or (stays_inside and inside(Path(images), file) is None):
         return None
     try:
         text = read_text(file, MAX_BYTES)
