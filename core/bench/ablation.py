@@ -39,10 +39,10 @@ def measure(config: Path, vary: str, changes: list[str], seeds: str, images: str
         load_config(config, [*common, f"{name}={value}"])  # all are looked at before the first one starts
     gains: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as home:
-        for value in options:
+        for n, value in enumerate(options):
             for seed in numbers:
                 say(f"ablation: {name}={value}, seed {seed}")
-                run = Path(home) / f"{value}-{seed}"
+                run = Path(home) / f"{n}-{seed}"  # not by its value, which may be a path
                 gains.setdefault(value, []).append(_train(config, [*common, f"{name}={value}", f"seed={seed}"], run))
     steps = load_config(config, common).total_timesteps
     report = Report(f"ablation-{name}", f"Ablation of {name}: {steps:,} steps of {config.name}, {', '.join(changes) or 'as it is'}")

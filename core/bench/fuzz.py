@@ -132,7 +132,7 @@ def measure_one(executions: int, seed: int) -> Measured:
         weights = sum(reader.weight for reader in readers)
         progress = _Progress(executions, seed)
         found = {reader.name: fuzz(reader, -(-executions * reader.weight // weights), seed, progress.done) for reader in readers}
-        n_left = sum(1 for _ in (Path(scratch) / "home").iterdir()) + _n_open() - n_open
+        n_left = sum(1 for _ in (Path(scratch) / "home").iterdir()) + max(_n_open() - n_open, 0)
     return Measured(found, n_left, max((psutil.Process().memory_info().rss - before) / MB, 0.0))
 
 

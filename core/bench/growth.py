@@ -6,6 +6,7 @@ consoles on the machine start and end.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from itertools import combinations
@@ -43,15 +44,17 @@ def after(points: Points, minutes: float) -> Points:
 
 
 def slope_per_hour(points: Points) -> float:
-    """The median of the slopes between all pairs (Theil and Sen): a cache that fills at once, or one high sample, does not tilt it."""
+    """The median of the slopes between all pairs (Theil and Sen): a cache that fills at once, or one high sample, does not tilt it. NaN where
+    there are no two.
+    """
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2) if t > s]
-    return 60.0 * statistics.median(slopes) if slopes else 0.0
+    return 60.0 * statistics.median(slopes) if slopes else math.nan
 
 
 def relative_slope(points: Points) -> float:
-    """Per hour, in percent of the median."""
+    """Per hour, in percent of the median; NaN where that is nothing, or there are no two points."""
     level = statistics.median([value for _, value in points]) if points else 0.0
-    return 100 * slope_per_hour(points) / level if level else 0.0
+    return 100 * slope_per_hour(points) / level if level else math.nan
 
 
 def interval_per_hour(points: Points) -> str:
@@ -65,9 +68,10 @@ def tell(report: Report, series: Mapping[str, Points], warm_minutes: float) -> N
     known = {name: after(points, warm_minutes) for name, points in series.items() if points}
     enough = len(known.get(f"server{OWN}", [])) / 2
     runs = sorted(name for name, points in known.items() if name.endswith(RUN + OWN) and len(points) >= enough)
+    slopes = [relative_slope(known[name]) for name in runs]
     report.keys |= {
         "soak_server_slope": relative_slope(known.get(f"server{OWN}", [])),
-        "soak_trainer_slope": max((relative_slope(known[name]) for name in runs), default=0.0),
+        "soak_trainer_slope": math.nan if not slopes or any(map(math.isnan, slopes)) else max(slopes),
         "soak_browser_slope": relative_slope(known.get(f"chromium{OWN}", [])),
         "soak_heap_mb_per_hour": slope_per_hour(known.get("heap_mb", [])),
         "soak_files_per_hour": slope_per_hour(known.get("server_files", [])),

@@ -171,30 +171,36 @@ def _write(path: str, stop: Event) -> None:
 
 
 def _watch(store: Store, seconds: float, writers: Sequence[BaseProcess]) -> list[float]:
-    """Lag of every episode, from the writer's clock to the first query that shows it; begins once all writers write.
+    """Lag of every episode of so many seconds, from the writer's clock to the first query that shows it; begins once all writers write, and waits
+    for the last ones.
 
     Raises:
-        BenchError: a writer ended, or its first event did not arrive.
+        BenchError: a writer ended, or its first event, or its last one, did not arrive.
     """
     lags: list[float] = []
     seen: dict[int, int] = {}
-    until, give_up = None, time.monotonic() + PATIENCE_S
-    while until is None or time.monotonic() < until:
+    arrived: dict[int, float] = {}  # {run: when its last event that arrived was written}
+    until, give_up, end_ts = None, time.monotonic() + PATIENCE_S, 0.0
+    while until is None or min(arrived.values(), default=0.0) < end_ts:
         if gone := [writer.exitcode for writer in writers if writer.exitcode is not None]:
             raise BenchError(f"{len(gone)} of {len(writers)} writers ended with {gone[0]} while their lag was measured; run it again")
-        if until is None and time.monotonic() > give_up:
-            raise BenchError(f"the first events of {len(writers)} writers did not arrive in {PATIENCE_S:.0f} s; is the disk full?")
+        if time.monotonic() > give_up:
+            raise BenchError(
+                f"the {'first' if until is None else 'last'} events of {len(writers)} writers did not arrive in {PATIENCE_S:.0f} s; is the disk full?"
+            )
         rows = store.rows("SELECT run, max(seq) FROM episodes GROUP BY run")
         now = time.time()
         if until is None:
             seen = {int(run): int(seq) for run, seq in rows}
             if len(rows) == len(writers):
-                until = time.monotonic() + seconds
+                until, end_ts = time.monotonic() + seconds, now + seconds
+                give_up = until + PATIENCE_S
+                arrived = dict.fromkeys(seen, 0.0)
             continue
         for run, seq in rows:
             if seq > seen[run]:
                 found = store.rows("SELECT ts FROM episodes WHERE run = ? AND seq > ? AND seq <= ?", [run, seen[run], seq])
-                lags += [now - ts for (ts,) in found]
-                seen[run] = seq
+                lags += [now - ts for (ts,) in found if ts <= end_ts]
+                seen[run], arrived[run] = seq, max(ts for (ts,) in found)
         time.sleep(0.005)
     return lags

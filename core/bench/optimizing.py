@@ -20,6 +20,7 @@ from core.evaluation.delivery import Delivery
 from core.evaluation.files import find_pictures
 from core.evaluation.optimize import optimize
 from core.logos.dataset import Logo, load_logos
+from core.paths import runs_home
 from core.tracing.params import Params
 from core.tracing.picture import encode_png
 from core.workers.picture_store import PictureStore
@@ -40,7 +41,7 @@ def measure(images: str, model: str, repeats: int, is_short: bool = False) -> Re
     logos = list(load_logos(images, WORK_SIZE).logos[: 6 if is_short else 200])
     if not logos:
         raise BenchError(f"{images} holds no logos")
-    chosen = load_model(model, Path("."))
+    chosen = load_model(model, runs_home())
     rates: dict[str, list[float]] = {"optimize": [], "pool": []}
     n_worse, n_over, n_look, visual = 0, 0, 0, []
     shares: list[tuple[int, int, int, int]] = []  # bytes and nodes, the defaults' beside them

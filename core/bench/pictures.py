@@ -37,7 +37,7 @@ from core.tracing.params import BEST_SINGLE, DEFAULTS, LARGE_SINGLE, Params
 from core.tracing.picture import fit
 from core.tracing.pipeline import PLAIN, Canvas, Pipeline, Trace, convert
 from core.tracing.svg_stats import svg_stats
-from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge, draw_with_resvg
+from core.tracing.vector_judge import LONGEST_SIDE, VectorErrors, VectorJudge, check_resvg, draw_with_resvg
 
 Pixels = NDArray[np.uint8]
 _SHEET_SEED = 2026
@@ -176,7 +176,9 @@ def measure(images: str, split: str = "validation", work_size: int = 256, is_sho
 
     Raises:
         BenchError: no logos with their vectors.
+        RasterError: resvg is not installed.
     """
+    check_resvg()
     logos = sources(images, work_size, split)
     logos = logos[:: max(len(logos) // 2, 1)][:2] if is_short else logos
     drawn_side = work_size if is_short else LONGEST_SIDE
@@ -221,6 +223,8 @@ def _tell(report: Report, judged: list[list[Judged]], degrading: str) -> None:
             if name == OURS:
                 report.keys["flip_worse_share"] = worse
             remark += f"; FLIP {np.mean([math.log(base / own) for own, base in flips]):+.2f}, worse by over 10 % on {worse:.0%}"
+        if name not in PROGRAMS and len(pairs) < len(judged):
+            remark += f"; {len(judged) - len(pairs)} logos that it made nothing of are left out"
         if name in PROGRAMS:
             remark += f"; {_beside(judged, place)}"
         key = f"{name}{f', {degrading}' if degrading else ''}"

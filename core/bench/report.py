@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
 import statistics
@@ -49,6 +50,7 @@ TARGETS: dict[str, tuple[str, float]] = {
     "events_doubled": ("<=", 0),
     "wrong_states": ("<=", 0),
     "orphans": ("<=", 0),
+    "runs_unfinished": ("<=", 0),
     "runs_unresumable": ("<=", 0),
     "fuzz_crashes": ("<=", 0),
     "fuzz_hangs": ("<=", 0),
@@ -79,13 +81,16 @@ this machine's; the ratios are what counts.
 
 @dataclass
 class Report:
-    """One benchmark. ``keys`` are the named figures, ``rows`` whatever else was measured: (what, figure, remark)."""
+    """One benchmark. ``keys`` are the named figures (NaN: nothing to tell it from, which meets no target), ``rows`` whatever else was measured:
+    (what, figure, remark). ``is_whole``: it was not ended before its time.
+    """
 
     name: str
     title: str
     keys: dict[str, float] = field(default_factory=dict)
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    is_whole: bool = True
 
     def add(self, what: str, figure: str, remark: str = "") -> None:
         self.rows.append((what, figure, remark))
@@ -109,6 +114,8 @@ class Report:
 
 
 def number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}" if abs(value) < 0.1 else f"{value:.3f}"
 
 

@@ -23,7 +23,7 @@ from core.bench.logs_compared import index_faults, log_faults
 from core.bench.report import Report, say
 from core.bench.soak_samples import Sampler
 from core.bench.soak_visitor import N_PAGES, Visitor
-from core.bench.ui import FLAGS, browser_parts
+from core.bench.ui import browser_parts, chromium
 from core.bench.watched_console import Server, kill, trainers
 from core.config.config import RunConfig
 from core.config.installation import QueueSettings, Settings, write_settings
@@ -32,7 +32,7 @@ from core.errors import BenchError, RunError
 from core.runs.events import read_backwards
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir, all_runs
-from core.runs.status import run_state
+from core.runs.status import Status, run_state
 from core.scheduling import local, queue
 from storage.store import Store, database_file
 
@@ -64,17 +64,13 @@ def measure(minutes: float, images: str, keep: Path | None = None, samples: Path
         BenchError: no Chromium or no playwright, or the runs or the console did not start.
     """
     pace = Pace(0.2, round_s=1.0, sample_s=1.0, n_live=1) if is_short else Pace(minutes)
-    browser_path, sync_playwright = browser_parts()
-    from playwright.sync_api import Error as PlaywrightError
-
-    with _folders(keep) as (home, scratch), _asked_to_end() as is_over, sync_playwright() as playwright:
+    browser_parts()  # or it is said before anything starts
+    with _folders(keep) as (home, scratch), _asked_to_end() as is_over:
         soak = Soak(home, scratch, images, pace, is_over)
         try:
             soak.begin()
-            browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS, handle_sigint=False, handle_sigterm=False)
-            soak.run(Visitor(browser, soak.url, home, is_over, samples.parent if samples else None), samples)
-            with suppress(PlaywrightError):  # Ctrl-C ended it too
-                browser.close()
+            with chromium(handle_sigint=False, handle_sigterm=False) as browser:
+                soak.run(Visitor(browser, soak.url, home, is_over, samples.parent if samples else None), samples)
             soak.stop_runs()
             return soak.report()
         finally:
@@ -146,9 +142,15 @@ class Soak:
         """Start the runs."""
         self._top_up()
         if not _await(
-            lambda: len(trainers(self._home)) >= self._pace.n_live and all(r.events_file.exists() for r in self._submitted), START_S
+            lambda: (
+                self._is_over.is_set()
+                or (len(trainers(self._home)) >= self._pace.n_live and all(r.events_file.exists() for r in self._submitted))
+            ),
+            START_S,
         ):
             raise BenchError(f"{len(trainers(self._home))} of the {self._pace.n_live} runs started; see train.log in their folders")
+        if self._is_over.is_set():
+            raise BenchError("it was ended before all runs had started; there is nothing to report")
 
     def _top_up(self) -> None:
         """Keep so many runs live or waiting."""
@@ -163,6 +165,7 @@ class Soak:
         visitor.open_live(self._submitted[0].run_id)
         n, began = 0, time.monotonic()
         with self._sampler.into(csv):
+            self._sampler.note(visitor.heap_mb())
             while not self._is_over.is_set() and (n < LEAST_ROUNDS or time.monotonic() < began + self._pace.minutes * 60):
                 visitor.take_round(n)
                 self._sampler.note(visitor.heap_mb())
@@ -209,12 +212,13 @@ class Soak:
         """End the server, hold the logs against the index, and tell it all."""
         n_bytes = sum(run.events_file.stat().st_size for run in all_runs(self._home) if run.events_file.exists())
         _await(lambda: (answer := self._server.ask("health")) is not None and answer["read_bytes"] >= n_bytes, READ_S)
-        self._server.kill(signal.SIGTERM)
+        if not self._server.kill(signal.SIGTERM):
+            self._problems.append("the console did not end within a minute of being asked to")
         report = Report("soak", "The console for hours")
         report.keys["soak_minutes"] = self.minutes
+        report.is_whole = not self._is_over.is_set()
         growth.tell(report, self._sampler.series, self._warm_minutes)
         report.details["warm_minutes"] = self._warm_minutes
-        report.details["sampling_errors"] = self._sampler.errors[:20]
         self._tell_use(report)
         self._tell_logs(report)
         left = self._left_behind()
@@ -231,7 +235,12 @@ class Soak:
             if path.exists() and TRACE in (text := path.read_text(errors="replace"))
         }
         report.keys["soak_uploads_per_minute"] = v.n_uploads / max(self.minutes, 1e-9)
-        report.keys["soak_failures"] = float(len(failures := v.failures + self._problems))
+        states = [(run.run_id, run_state(run).status) for run in self._submitted]
+        n_restarts = self._n_attempts() - len(self._submitted)
+        failures = v.failures + self._problems + [f"what was measured, {error}" for error in self._sampler.errors]
+        failures += [f"{run_id} is {status.value}" for run_id, status in states if status not in (Status.STOPPED, Status.COMPLETED)]
+        failures += [f"runs were restarted {n_restarts} times"] if n_restarts > 0 else []
+        report.keys["soak_failures"] = float(len(failures))
         report.keys["soak_page_errors"] = float(len(v.errors))
         report.keys["soak_tracebacks"] = float(sum(traces.values()))
         report.add(
@@ -240,7 +249,7 @@ class Soak:
             f"{v.n_files} files, {v.n_refused} of them refused as they should be; {v.n_deleted} sets and batches deleted",
         )
         report.add("visits to other pages", f"{v.n_visits}")
-        statuses = Counter(run_state(run).status.value for run in self._submitted)
+        statuses = Counter(status.value for _, status in states)
         told = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
         report.add("runs", f"{len(self._submitted)}", f"in the end {told}; {self._n_attempts()} attempts")
         report.details |= {"failures": failures[:50], "page_errors": v.errors[:50], "tracebacks": traces}

@@ -43,6 +43,8 @@ class Sampler:
             try:
                 yield
             finally:
+                if not thread.is_alive():
+                    self.errors.append("nothing was sampled any more: its thread ended")
                 self._stop.set()
                 thread.join()
                 self._csv = None

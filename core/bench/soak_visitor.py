@@ -235,7 +235,10 @@ class Visitor:
         self._drop(given)
         self._tab.locator(".st-key-go button").first.click()
         self._tab.wait_for_function(_IS_ANOTHER, arg=sorted(known))
-        batch = next(batch for batch in all_batches(self._home) if batch.batch_id not in known)
+        batch = next((batch for batch in all_batches(self._home) if batch.batch_id not in known), None)
+        if batch is None:
+            self.failures.append("the address names a batch that is not there")
+            return
         self._await_done(batch)
         self._tab.locator(".card .pair").first.wait_for()
         self._tab.wait_for_selector(SETTLED)

@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,35 @@ def browser_parts() -> tuple[str, Any]:
     return path, sync_playwright
 
 
+@contextmanager
+def chromium(**options: Any) -> Iterator[Any]:
+    """A browser, which ends with the block. ``options``: of playwright's ``launch``.
+
+    Raises:
+        BenchError: no Chromium or no playwright, or it did not do what was asked of it.
+    """
+    path, sync_playwright = browser_parts()
+    from playwright.sync_api import Error
+
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS, **options)
+            try:
+                yield browser
+            finally:
+                with suppress(Error):  # it has ended
+                    browser.close()
+    except Error as error:
+        raise BenchError(f"the browser did not do what was asked: {' '.join(str(error).split())[:300]}") from error
+
+
+def frames_of(page: Any) -> list[int]:
+    """The sizes of what a page receives over its socket, in bytes, as it comes; to be asked before the page is opened."""
+    sizes: list[int] = []
+    page.on("websocket", lambda w: w.on("framereceived", lambda frame: sizes.append(len(frame))))
+    return sizes
+
+
 @dataclass(frozen=True)
 class _Size:
     """How much is measured; ``n_points``: episodes of the large run; ``n_small``: other runs, at least two; ``n_many``: runs of a list."""
@@ -111,21 +140,16 @@ def measure(n_repeats: int, is_short: bool = False) -> Report:
         BenchError: no Chromium or no playwright.
     """
     size = _Size(n_repeats, 20_000, 3, 50, 4.0, 0.5, waits_for_quiet=False) if is_short else _Size(n_repeats)
-    browser_path, sync_playwright = browser_parts()
     report = Report("ui", "Console")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        try:
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-                home = Path(folder)
-                runs = _write_runs(home, size)
-                with server_on(home) as (url, server):
-                    _measure_visits(report, browser, url, home, runs, size)
-                    _measure_idling(report, browser, url, server, runs.large, size)
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-                _measure_many(report, browser, Path(folder), size)
-        finally:
-            browser.close()
+    with chromium() as browser:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            home = Path(folder)
+            runs = _write_runs(home, size)
+            with server_on(home) as (url, server):
+                _measure_visits(report, browser, url, home, runs, size)
+                _measure_idling(report, browser, url, server, runs.large, size)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            _measure_many(report, browser, Path(folder), size)
     return report
 
 
@@ -206,20 +230,23 @@ def _measure_idling(report: Report, browser: Any, url: str, server: psutil.Proce
     say(f"an idle live page for {size.idle_s:g} s")
     n_refreshes = int(size.idle_s / REFRESH_S)
     with alive(run):
-        page, frames = browser.new_page(), [0]
-        page.on("websocket", lambda w: w.on("framereceived", lambda frame: frames.__setitem__(0, frames[0] + len(frame))))
+        page = browser.new_page()
+        frames = frames_of(page)
         page.goto(f"{url}/live?run={run.run_id}")
         page.wait_for_function(DRAWN, timeout=120_000)
         page.wait_for_timeout(size.settle_s * 1000)
-        before, started, frames[0] = _cpu(server), time.monotonic(), 0
+        frames.clear()
+        before, started = _cpu(server), time.monotonic()
         page.wait_for_timeout(size.idle_s * 1000)
         share = (_cpu(server) - before) / (time.monotonic() - started)
-        quiet = frames[0] / size.idle_s * REFRESH_S
-        frames[0] = 0
+        quiet = sum(frames) / size.idle_s * REFRESH_S
+        frames.clear()
         for n in range(n_refreshes):  # something new at each refresh
             go_on(run, 2 * size.n_points + n)
             page.wait_for_timeout(1000 * REFRESH_S)
-        lively = frames[0] / max(n_refreshes, 1)
+        lively = sum(frames) / max(n_refreshes, 1)
+    if len(frames) < n_refreshes / 2:
+        raise BenchError(f"the live page received {len(frames)} messages in {n_refreshes} refreshes with new data: it is not refreshed")
     report.keys["refresh_kb"] = lively / 1000
     report.add("a refresh with new data", f"{lively / 1000:.0f} kB", f"over the socket; {quiet / 1000:.1f} kB without any")
     report.add("idle live page", f"{share:.0%} of a core", f"of the server; one visitor, {size.n_points:,} episodes, updates every 2 s")
@@ -252,13 +279,13 @@ def _await_quiet() -> None:
 
 def _bytes_of(context: Any, url: str) -> int:
     """Bytes received over the socket until the page rests: a visit of its own, since to count them takes time."""
-    page, received = context.new_page(), [0]
-    page.on("websocket", lambda w: w.on("framereceived", lambda frame: received.__setitem__(0, received[0] + len(frame))))
+    page = context.new_page()
+    received = frames_of(page)
     try:
         page.goto(url)
         page.wait_for_function(DRAWN, timeout=120_000)
         page.wait_for_selector(SETTLED, timeout=120_000)
-        return received[0]
+        return sum(received)
     finally:
         page.close()
 
@@ -327,4 +354,8 @@ def server_on(home: Path) -> Iterator[tuple[str, psutil.Process]]:
         yield url, psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,19 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=PROJECT, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+        try:
+            self._await_up()
+        except BaseException:  # it leads a group of its own: nothing else would end it
+            self.kill()
+            raise
+        self.up_since = time.monotonic()
+
+    def _await_up(self) -> None:
         deadline = time.monotonic() + self._up_s
         while self.ask("health") is None:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise BenchError(f"the console did not start:\n{self._log.read_text()[-2000:]}")
+                raise BenchError(f"the console did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
-        self.up_since = time.monotonic()
 
     def ask(self, what: str) -> dict[str, Any] | None:
         """An answer of its JSON interface; None while it is down."""
@@ -61,14 +69,21 @@ class Server:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{what}", timeout=10) as answer:  # nosec B310
                 found: dict[str, Any] = json.load(answer)
                 return found
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):  # the last: it was killed while it answered
             return None
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
+    def kill(self, number: int = signal.SIGKILL) -> bool:
+        """Send it a signal, and wait for its end; whether that took at most a minute, after which it is killed."""
         self.up_since = 0.0
         if self.process.poll() is None:
             self.process.send_signal(number)
-        self.process.wait(60)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+            return False
+        return True
 
 
 class Watcher:
@@ -87,6 +102,8 @@ class Watcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._thread.is_alive():
+            self.wrong.append("what the console shows was not compared to the end: the thread that does it ended")
         self._stop.set()
         self._thread.join(30)
 

@@ -122,7 +122,11 @@ def _train(preset: Path, settings: list[str], replay: Replay) -> _Trained:
                 replay(latest)
                 os.killpg(trainer.pid, signal.SIGCONT)
                 paused += time.monotonic() - stopped
-        return _Trained(list(read_events(run.events_file)), paused)
+        events = list(read_events(run.events_file))
+        ended = next((e.data.status for e in reversed(events) if isinstance(e.data, Ended)), "without an end")
+        if ended != "COMPLETED":
+            raise BenchError(f"the training did not finish: it is {ended}")
+        return _Trained(events, paused)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ def _told(fitted: Fitted, path: Path, as_json: bool) -> None:
 @app.command("fit")
 def fit_baselines(
     images: Annotated[str, typer.Option(help="A folder of logos, or 'builtin'.")],
-    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.", dir_okay=False)],
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "train",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
     singles: Annotated[int, typer.Option(help="Settings to try for the best single setting.", min=1)] = 60,

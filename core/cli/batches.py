@@ -93,7 +93,7 @@ def show(batch: BatchName, as_json: Json = False) -> None:
 @app.command("zip")
 def zip_accepted(
     batch: BatchName,
-    out: Annotated[Path, typer.Argument(help="ZIP file to write.")],
+    out: Annotated[Path, typer.Argument(help="ZIP file to write.", dir_okay=False)],
     everything: Annotated[bool, typer.Option("--all", help="All results instead of the accepted.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 ABLATED = PRESETS / "recommended.yaml"
 VARIED = "curriculum.enabled=true,false"
 DOCUMENTS = {"scale": SCALE}  # others write to docs/benchmarks.md
+MINUTES = {"heap": 8.0, "chaos": 10.0, "soak": 120.0}  # that it takes to say something, by default
 NAMES = ("throughput", "telemetry", "ingest", "ui", "heap", "optimize", "ablation", "pictures", "scale", "chaos", "fuzz", "soak")
+
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        help=f"chaos: how long to inject faults, default {MINUTES['chaos']:g}; heap, soak: how long to keep the console open, "
+        f"default {MINUTES['heap']:g} and {MINUTES['soak']:g} (minutes).",
+        min=0.1,
+    ),
+]
+Samples = Annotated[Path | None, typer.Option(help="soak: a CSV file for each sample, written as it is taken.", dir_okay=False)]
+Out = Annotated[Path | None, typer.Option(help="Document whose section is replaced; default is the benchmark's in docs.", dir_okay=False)]
 
 
 def bench(  # noqa: C901 - one case per benchmark
@@ -31,16 +44,14 @@ def bench(  # noqa: C901 - one case per benchmark
         list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="ablation: change a setting in all runs.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="ablation: seeds, comma-separated.")] = "1,2,3",
-    minutes: Annotated[
-        float, typer.Option(help="chaos: how long to inject faults; heap, soak: how long to keep the console open (minutes).", min=0.1)
-    ] = 8.0,
+    minutes: Minutes = None,
     work_size: Annotated[int, typer.Option(help="pictures: longest side of the logos, in pixels.", min=32, max=2048)] = 256,
     executions: Annotated[int, typer.Option(help="fuzz: damaged files to give to all readers together.", min=1)] = 100_000,
     processes: Annotated[int, typer.Option(help="fuzz: processes to share them among, each with a seed of its own.", min=1, max=64)] = 1,
     keep: Annotated[Path | None, typer.Option(help="soak: a new folder for the runs, which stays; else a temporary one.")] = None,
-    samples: Annotated[Path | None, typer.Option(help="soak: a CSV file for each sample, written as it is taken.")] = None,
+    samples: Samples = None,
     short: Annotated[bool, typer.Option("--short", help="Run each for a few seconds as a smoke test; writes nothing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Document whose section is replaced; default is the benchmark's in docs.")] = None,
+    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks on this machine, mostly as ratios of two alternatives. Keep the machine otherwise idle."""
@@ -58,7 +69,7 @@ def bench(  # noqa: C901 - one case per benchmark
                 case "ui":
                     report = ui.measure(repeats, short)
                 case "heap":
-                    report = heap.measure(0.1 if short else minutes)
+                    report = heap.measure(0.1 if short else minutes or MINUTES["heap"])
                 case "optimize":
                     report = optimizing.measure(images, model, repeats, short)
                 case "pictures":
@@ -66,18 +77,20 @@ def bench(  # noqa: C901 - one case per benchmark
                 case "scale":
                     report = scaling.measure(images, repeats, short)
                 case "chaos":
-                    report = chaos.measure(0.5 if short else minutes)
+                    report = chaos.measure(0.5 if short else minutes or MINUTES["chaos"])
                 case "fuzz":
                     report = fuzz.measure(500 if short else executions, processes=processes)
                 case "soak":
-                    report = soak.measure(minutes, images, keep, samples, short)
+                    report = soak.measure(minutes or MINUTES["soak"], images, keep, samples, short)
                 case _:
                     report = ablation.measure(config, vary, settings or [], seeds, images, short)
         except BenchError as error:
             fail(error, 1)
-        if not short or out is not None:
+        result(report.as_dict(), as_json, lambda: print(report.as_text()))  # first: hours of work must not be lost to a document
+        if not report.is_whole:
+            print("it was ended early, so its document stays as it is", file=sys.stderr)
+        elif not short or out is not None:
             _write(what, report, out)
-        result(report.as_dict(), as_json, lambda: print(report.as_text()))
 
 
 def _known(what: str) -> str:

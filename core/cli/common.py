@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import ConfigError, LogosError, RunError, SourceError, StoreError, StudyError, SvgError, TrackerError, WorkerError
+from core.errors import CheckpointError, ConfigError, LogosError, RunError, SourceError, StudyError, TracewrightError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or directory.")]
@@ -26,16 +26,12 @@ def clear_errors() -> Iterator[None]:
 
     try:
         yield
-    except (ConfigError, RunError, LogosError, SourceError, StudyError) as error:
+    except (ConfigError, RunError, LogosError, SourceError, StudyError, CheckpointError) as error:
         fail(error, 2)
-    except (StoreError, SvgError, TrackerError, WorkerError) as error:
+    except TracewrightError as error:
         fail(error, 1)
-    except ValueError as error:
-        if type(error).__name__ != "CheckpointError":
-            raise
-        fail(error, 2)
     except OSError as error:
-        fail(RuntimeError(f"{error.filename or ''}: {error.strerror}".lstrip(": ")), 1)
+        fail(RuntimeError(f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")), 1)
 
 
 def fail(error: Exception, code: int) -> NoReturn:

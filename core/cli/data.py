@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from core.cli.common import Json, clear_errors, result
 from core.cli.progress import Progress
 from core.cli.trackers import export_to_tracker, import_figures
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, RunError, StoreError
 from core.paths import runs_home
 from core.runs.run_dir import RunDir, find_run
 
@@ -42,6 +43,8 @@ def export(
 
     with clear_errors():
         names = list(dict.fromkeys(runs))
+        if only and form in (*TRACKERS, "onnx", "archive"):
+            raise ConfigError(f"--tables is of csv, json and parquet; --format {form} has none")
         if form in TRACKERS:
             export_to_tracker(_only(names, form), form, out, project, online, follow, as_json)
             return
@@ -196,16 +199,23 @@ def choices(
 
 def rebuild(as_json: Json = False) -> None:
     """Rebuild the database from the event logs (only while no console is running)."""
+    import duckdb
+
     from storage.ingest import catch_up
-    from storage.store import Store, database_file
+    from storage.store import Store, database_file, open_store
 
     with clear_errors():
         home, started = runs_home(), time.monotonic()
         path = database_file(home)
         if path.exists():
-            Store(path).close()  # refuses while a console has it
+            with suppress(duckdb.Error):  # damaged: that is what this is for
+                Store(path).close()  # refuses while a console has it
             path.unlink()
-        with Store(path) as store:
-            n_events = catch_up(store, home, {})
+            path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        try:
+            with open_store(home) as store:
+                n_events = catch_up(store, home, {})
+        except duckdb.Error as error:
+            raise StoreError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
         data = {"database": str(path), "events": n_events, "seconds": round(time.monotonic() - started, 2)}
         result(data, as_json, lambda: print(f"{n_events} events read into {path}"))

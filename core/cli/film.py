@@ -23,7 +23,7 @@ def film(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="IDs or directories of runs; several are shown side by side, in step.")
     ],
-    out: Annotated[Path, typer.Option(help=f"Output file; its extension sets the format: {', '.join(FORMATS)}.")],
+    out: Annotated[Path, typer.Option(help=f"Output file; its extension sets the format: {', '.join(FORMATS)}.", dir_okay=False)],
     logos: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,8 +45,6 @@ def film(
             raise ConfigError(f"--out {str(out)!r} does not end in one of {', '.join(FORMATS)}")
         if not SECONDS[0] <= seconds <= SECONDS[1]:
             raise ConfigError(f"--seconds {seconds:g} is not in [{SECONDS[0]:g}, {SECONDS[1]:g}]")
-        if out.is_dir():
-            raise ConfigError(f"--out {str(out)!r} is a folder; give a file")
         progress = Progress(progress_file)
         home = runs_home()
         reel = reel_of([find_run(name, home) for name in runs], logos or [], progress)

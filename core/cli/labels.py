@@ -61,9 +61,21 @@ def note(
     with clear_errors():
         found = find_run(run, runs_home())
         if text is not None:
-            baseline_run.write_note(found, sys.stdin.read() if text == "-" else text)
+            baseline_run.write_note(found, _given() if text == "-" else text)
         now = read_label(found).get("note", "")
         result({"run": found.run_id, "note": now}, as_json, lambda: print(now or f"{found.run_id} has no note"))
+
+
+def _given() -> str:
+    """What comes on stdin.
+
+    Raises:
+        ConfigError: it is not UTF-8 text.
+    """
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the note is not UTF-8 text (byte {error.start})") from error
 
 
 def tags(

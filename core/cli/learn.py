@@ -67,7 +67,7 @@ def _run_to_train(config: Path | None, settings: list[str], run_dir: Path | None
         run = find_run(resume, runs_home())
         check_resumable(run)
         return run
-    if config is None and run_dir is not None and RunDir(run_dir).exists() and not settings:
+    if config is None and run_dir is not None and RunDir(run_dir).exists() and not settings and curriculum is None:
         run = RunDir(run_dir.resolve())
         if next(read_backwards(run.events_file), None) is not None:
             raise RunError(f"{run.run_id} has already been started; continue it with --resume {run_dir}")

@@ -119,7 +119,7 @@ def trace_logo(
         str, typer.Option(help="The ten parameters, comma-separated; only the first seven, or 'default', means plain VTracer.")
     ] = "default",
     work_size: Annotated[int, typer.Option(help="Longest side in pixels.", min=32, max=1024)] = 256,
-    out: Annotated[Path | None, typer.Option(help="SVG file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="SVG file to write.", dir_okay=False)] = None,
     trace_size: Annotated[
         int, typer.Option(help="Longest side that VTracer works at, in pixels; 0 means plain VTracer.", min=0, max=4096)
     ] = 512,

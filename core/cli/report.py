@@ -39,7 +39,7 @@ class _Wish:
 
 def report(
     runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="IDs or directories of runs; several are compared.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Output file; default is RUN-report.html or STUDY-report.html.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file; default is RUN-report.html or STUDY-report.html.", dir_okay=False)] = None,
     kind: Annotated[str, typer.Option(help="run, comparison or curriculum; default depends on the number of runs.")] = "",
     period: Annotated[str, typer.Option(help="day or week: a summary of all runs instead.")] = "",
     study: Annotated[str, typer.Option(metavar="STUDY", help="Report on a study instead: its ID, name or directory.")] = "",

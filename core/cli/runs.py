@@ -14,7 +14,7 @@ from core.cli.common import Json, RunName, clear_errors, result
 from core.cli.labels import labels_of
 from core.config.installation import SETTINGS_FILE, SEVERITIES, read_settings
 from core.config.text import load_config
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError
 from core.files import write_aside
 from core.logos.dataset import load_logos
 from core.notifications.addresses import masked, send
@@ -25,7 +25,7 @@ from core.runs.events import read_events
 from core.runs.records import read_config, write_command
 from core.runs.requirements import check_preflight, preflight
 from core.runs.run_dir import COMMANDS, RunDir, all_runs, find_run, unlisted
-from core.runs.status import check_steerable, overview, run_state
+from core.runs.status import check_checkpoint, check_steerable, overview, run_state
 from core.scheduling import local, queue
 
 app = typer.Typer(help="List, show, queue, stop, pause, resume, fork, control and delete runs.", no_args_is_help=True)
@@ -101,6 +101,8 @@ def queue_run(
             run = queue.submit(home, wanted, priority)
             result({"run": run.run_id, "path": str(run.path)}, as_json, lambda: print(f"{run.run_id} is queued: {run_state(run).reason}"))
             return
+        if settings or priority:
+            raise ConfigError("--set and --priority are of a new run; give --config FILE too")
         rows = [{"run_id": run.run_id, "priority": entry.priority, "reason": run_state(run).reason} for run, entry in queue.waiting(home)]
         result(
             {"queue": rows},
@@ -204,8 +206,7 @@ def fork_run(
     with clear_errors():
         home = runs_home()
         parent = find_run(run, home)
-        if checkpoint not in parent.checkpoint_names():
-            raise RunError(f"{parent.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(parent.checkpoint_names()) or 'none'}")
+        check_checkpoint(parent, checkpoint)
         forked = queue.fork(home, parent, checkpoint, queue.fork_config(parent, checkpoint, settings))
         data = {"run": forked.run_id, "parent": parent.run_id, "checkpoint": checkpoint}
         result(data, as_json, lambda: print(f"{forked.run_id} is queued: {run_state(forked).reason}"))
@@ -284,7 +285,7 @@ def notify(
 def compare_runs(
     first: RunName,
     second: Annotated[str, typer.Argument(help="The run to compare it with.")],
-    out: Annotated[Path | None, typer.Option(help="Write a CSV with one row per logo.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a CSV with one row per logo.", dir_okay=False)] = None,
     as_json: Json = False,
 ) -> None:
     """Compare two runs on the logos that both evaluated: mean difference, wins, ties, losses and a paired test."""
@@ -341,7 +342,7 @@ def delete_run(
     """Delete a run and all its files for good."""
     with clear_errors():
         found = find_run(run, runs_home())
-        if not yes and not typer.confirm(f"Delete {found.run_id} and all its files in {found.path}?"):
+        if not yes and not typer.confirm(f"Delete {found.run_id} and all its files in {found.path}?", err=True):
             raise typer.Exit(1)
         local.delete(found)
         result({"deleted": found.run_id}, as_json, lambda: print(f"{found.run_id} is deleted"))

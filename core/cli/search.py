@@ -20,12 +20,12 @@ from core.runs.requirements import check_preflight
 from core.runs.status import run_state
 from core.studies import analysis
 from core.studies.storage import TrialRow, read_trials
-from core.studies.study import StudyConfig, StudyDir, StudyStatus, all_studies, create, find_study, load_study
+from core.studies.study import MOST_HOURS, MOST_TRIALS, StudyConfig, StudyDir, StudyStatus, all_studies, create, find_study, load_study
 
 app = typer.Typer(help="Run hyperparameter studies; each trial is a run in the queue.", invoke_without_command=True)
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's ID, name or directory.")]
-Trials = Annotated[int | None, typer.Option(min=1, help="Total trials, overriding the study.")]
-Hours = Annotated[float | None, typer.Option(min=0.001, help="Time limit in hours, overriding the study.")]
+Trials = Annotated[int | None, typer.Option(min=1, max=MOST_TRIALS, help="Total trials, overriding the study.")]
+Hours = Annotated[float | None, typer.Option(min=0.001, max=MOST_HOURS, help="Time limit in hours, overriding the study.")]
 Number = Annotated[int | None, typer.Option("--trial", min=0, help="Number of the trial; default is the best.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting of the runs; repeatable.")]
 
@@ -41,6 +41,9 @@ def search(
 ) -> None:
     """Search hyperparameters. Ctrl-C stops and keeps all checkpoints; continue with `search continue`."""
     if context.invoked_subcommand is not None:
+        with clear_errors():
+            if as_json or config or settings or trials is not None or hours is not None:
+                raise ConfigError(f"options of a command follow it: search {context.invoked_subcommand} --json, for example")
         return
     with clear_errors():
         if config is None:
@@ -274,7 +277,7 @@ def delete_study(
 
     with clear_errors():
         found = find_study(study, runs_home())
-        if not yes and not typer.confirm(f"Delete the study {found.study_id}? The runs of its trials stay."):
+        if not yes and not typer.confirm(f"Delete the study {found.study_id}? The runs of its trials stay.", err=True):
             raise typer.Exit(1)
         delete(found)
         result({"deleted": found.study_id, "ts": time.time()}, as_json, lambda: print(f"{found.study_id} is deleted"))

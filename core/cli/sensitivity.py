@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 Runs = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="IDs or directories of runs; default is all.")]
-Out = Annotated[Path | None, typer.Option(help="Write the table as CSV.")]
+Out = Annotated[Path | None, typer.Option(help="Write the table as CSV.", dir_okay=False)]
 _SHOWN = 5  # of what is left out, by name
 
 

@@ -38,6 +38,7 @@ from core.tracing.cache import TraceCache
 from core.tracing.judge import Fidelity, fidelity
 from core.tracing.outcome import SSIM_SLACK, Outcome, gain
 from core.tracing.params import DEFAULTS, Params
+from core.tracing.vector_judge import check_resvg
 from core.workers.backend import open_pool
 from core.workers.picture_store import PictureStore
 from core.workers.pool import WorkerPool
@@ -221,8 +222,11 @@ def compare(request: Request, home: Path, on_progress: Callable[[str, int, int],
     Raises:
         ConfigError: an unknown method, split or budget, or a learned method without a model.
         LogosError: no logo in the split.
+        RasterError: results are to be compared with the vectors, and resvg is not installed.
     """
     request.check()
+    if request.vectors:
+        check_resvg()
     model = load_model(request.model, home) if request.model is not None else None
     c = model.config if model is not None else RunConfig()
     path, size = request.images or c.logos.path, request.work_size or c.logos.work_size

@@ -187,6 +187,12 @@ def waiting_reason(run: RunDir, entry: QueueEntry, now: float) -> str:
     return scheduler.reasons.get(run.run_id, "next in the queue")
 
 
+def check_checkpoint(run: RunDir, checkpoint: str) -> None:
+    """Raise :class:`RunError` where a run has no checkpoint of this name; "" is none asked for."""
+    if checkpoint and checkpoint not in run.checkpoint_names():
+        raise RunError(f"{run.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(run.checkpoint_names()) or 'none'}")
+
+
 def check_resumable(run: RunDir) -> None:
     """Raise :class:`RunError` where a run can't be gone on with.
 

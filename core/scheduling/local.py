@@ -32,7 +32,7 @@ from core.runs.records import (
     write_stop,
 )
 from core.runs.run_dir import RunDir
-from core.runs.status import Status, check_idle, run_state
+from core.runs.status import Status, check_checkpoint, check_idle, run_state
 
 GRACE_S = 10.0  # after this, a second stop kills
 _start_lock = threading.Lock()
@@ -49,12 +49,13 @@ def resume(run: RunDir, checkpoint: str = "") -> None:
     """Resume a run at once, bypassing the queue.
 
     Raises:
-        RunError: the run is live or complete.
+        RunError: the run is live or complete, or has no such checkpoint.
     """
     with _start_lock:
         state = run_state(run)
         if not state.status.can_resume and state.status is not Status.QUEUED:
             raise RunError(f"{run.run_id} is {state.status.value}: only a stopped, failed or interrupted run can be resumed")
+        check_checkpoint(run, checkpoint)
         drop_queue_entry(run)
         want_pause(run, False)
         spawn(run, checkpoint)

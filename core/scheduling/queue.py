@@ -31,7 +31,7 @@ from core.runs.records import (
 )
 from core.runs.run_dir import PARENT_CHECKPOINT, RunDir, all_runs
 from core.runs.small_files import Parent, QueueEntry
-from core.runs.status import run_state
+from core.runs.status import check_checkpoint, run_state
 from core.scheduling import local
 
 _GAP = 0.001
@@ -71,8 +71,7 @@ def resume(run: RunDir, checkpoint: str = "", priority: int = 0) -> None:
     state = run_state(run)
     if not state.status.can_resume:
         raise RunError(f"{run.run_id} is {state.status.value}: only a stopped, failed or interrupted run can be resumed")
-    if checkpoint and checkpoint not in run.checkpoint_names():
-        raise RunError(f"{run.run_id} has no checkpoint {checkpoint!r}; it has {', '.join(run.checkpoint_names()) or 'none'}")
+    check_checkpoint(run, checkpoint)
     want_pause(run, False)
     write_queue_entry(run, QueueEntry(_end(run.path.parent), priority, checkpoint, made=moment(run)))
 

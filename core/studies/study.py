@@ -35,6 +35,7 @@ from core.studies.space import Dimension, resolve
 
 FOLDER = "studies"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MOST_TRIALS, MOST_HOURS = 100_000, 10_000.0
 Objective = Literal["gain", "minutes", "bytes"]
 OBJECTIVES: dict[str, tuple[str, str]] = {  # direction, and what it is
     "gain": ("maximize", "best validation gain"),
@@ -63,10 +64,10 @@ class StudyConfig(Section):
         None, "Constraint: maximum share of validation logos whose result looks worse than with the defaults; null sets none.", ge=0, le=1
     )
     n_trials: int | None = setting(
-        20, "Number of trials, including pruned and failed ones; null runs trials until the time limit.", ge=1, le=100_000
+        20, "Number of trials, including pruned and failed ones; null runs trials until the time limit.", ge=1, le=MOST_TRIALS
     )
     hours: float | None = setting(
-        None, "Time limit in hours, after which no new trial starts; null sets no limit.", unit="hours", gt=0, le=10_000
+        None, "Time limit in hours, after which no new trial starts; null sets no limit.", unit="hours", gt=0, le=MOST_HOURS
     )
     parallel: int = setting(1, "Trials at a time; above 1, set n_workers in the config, since 0 takes all cores.", ge=1, le=64)
     seed: int = setting(1, "Seed of the sampler.", ge=0, le=2**31 - 1)

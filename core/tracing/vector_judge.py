@@ -46,16 +46,27 @@ class VectorErrors:
         return visual_error(self.structure, self.colour, self.edge)
 
 
+def check_resvg() -> None:
+    """Say it once, before the work.
+
+    Raises:
+        RasterError: resvg is not installed.
+    """
+    try:
+        import resvg_py  # noqa: F401
+    except ImportError as error:
+        raise RasterError(f"resvg is not installed: {how_to_install('bench')}") from error
+
+
 def draw_with_resvg(svg: str, width: int, height: int, background: str = "#ffffff") -> NDArray[np.uint8]:
     """RGB, shape (height, width, 3).
 
     Raises:
         RasterError: resvg is not installed, or the SVG can't be parsed.
     """
-    try:
-        import resvg_py
-    except ImportError as error:
-        raise RasterError(f"resvg is not installed: {how_to_install('bench')}") from error
+    check_resvg()
+    import resvg_py
+
     try:
         png = bytes(resvg_py.svg_to_bytes(svg_string=_without_units(svg), width=width, height=height, background=background))
         image = Image.open(io.BytesIO(png)).convert("RGB")

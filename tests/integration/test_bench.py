@@ -4,6 +4,9 @@ import json
 import math
 import random
 import re
+import socket
+import threading
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 from core.bench import ablation, ingest, report, throughput
 from core.bench.made_up import made_up
 from core.bench.report import TARGETS, Report, met_text, percentile, take_turns, write_section
+from core.bench.watched_console import Server
 from core.bench.whole_training import Replay, time_of_steps
 from core.cli.app import app
 from core.cli.bench import NAMES
@@ -54,6 +58,62 @@ def test_targets_are_held_in_their_direction():
     assert met_text("events_lost", 0) == "yes"
     assert met_text("events_lost", 1) == "**no**"
     assert {direction for direction, _ in TARGETS.values()} == {"<=", ">="}
+
+
+class Writer:
+    exitcode = None
+
+
+def test_the_lag_counts_what_comes_late():
+    """Not only what is there when the time is over: that would make a stalled writer look fast."""
+    began, n = time.time(), 40
+    late_s = 0.6
+
+    class Slow:
+        """Two runs with an event every 20 ms; those of the second are seen only ``late_s`` after they were written."""
+
+        def rows(self, sql: str, parameters: list | None = None) -> list[tuple]:
+            now = time.time() - began
+            seen = {1: int(now / 0.02), 2: int((now - late_s) / 0.02)}
+            if parameters is None:
+                return [(run, seq) for run, seq in seen.items() if seq > 0]
+            _, first, last = parameters
+            return [(began + seq * 0.02,) for seq in range(first + 1, last + 1)]
+
+    lags = ingest._watch(Slow(), n * 0.02, [Writer(), Writer()])
+    n_late = n + late_s / 0.02  # those too that had not been seen when it began
+    assert sum(lag > late_s / 2 for lag in lags) == pytest.approx(n_late, abs=8)
+    assert len(lags) == pytest.approx(n + n_late, abs=12)
+
+
+def test_a_server_that_dies_while_it_answers_is_down():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            taken, _ = listener.accept()
+            taken.recv(4096)
+            taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+            taken.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        server = Server.__new__(Server)
+        server.port = listener.getsockname()[1]
+        assert server.ask("runs") is None
+        thread.join()
+
+
+def test_a_benchmark_that_was_ended_early_leaves_its_document(tmp_path, monkeypatch):
+    document = tmp_path / "benchmarks.md"
+    document.write_text("as it was")
+    ended = Report("soak", "Soak", {"soak_minutes": 3.0}, is_whole=False)
+    monkeypatch.setattr("core.bench.soak.measure", lambda *_: ended)
+    done = CliRunner().invoke(app, ["bench", "soak", "--out", str(document)])
+    assert done.exit_code == 0
+    assert "soak_minutes" in done.output
+    assert document.read_text() == "as it was"
 
 
 def test_sides_take_turns_and_the_median_counts():

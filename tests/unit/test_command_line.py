@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+import typer
 
 from core.cli.app import app
+from core.cli.common import clear_errors
+from core.errors import CheckpointError, TrainingError
+from core.runs.event_types import AttemptStarted, Ended
+from core.runs.events import EventWriter
+from core.runs.records import claim
+from storage.store import Store, database_file
+from tests.support.events import write_run
 from tests.support.paths import ROOT
+from tests.support.runs import tiny_config
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,15 @@ from tests.support.paths import ROOT
         (["logos", "trace", "none.png", "--params", "1,2"], "holds 2 numbers, not 10 or 7"),
         (["logos", "trace", "none.png", "--params", "a,b"], "is not 10 numbers"),
         (["logos", "trace", "none.png", "--params", "0,16,60,4,10,45,2"], "color_precision = 0 is not a whole number in [1, 8] bits"),
+        (["search", "--config", "configs/studies/learning.yaml", "--trials", "200000"], "less than or equal to 100000"),
+        (["search", "--json", "list"], "options of a command follow it"),
+        (["runs", "queue", "--set", "seed=2"], "give --config FILE too"),
+        (["train", "--run-dir", "tests", "--curriculum", "none"], "give --config FILE or --resume RUN"),
+        (["export", "x", "--format", "archive", "--tables", "runs"], "--tables is of csv, json and parquet"),
+        (["report", "x", "--out", "docs"], "is a directory"),
+        (["logos", "trace", "none.png", "--out", "."], "is a directory"),
+        (["runs", "compare", "x", "y", "--out", "docs"], "is a directory"),
+        (["bench", "ui", "--out", "docs"], "is a directory"),
         (["bench", "everything"], "bench 'everything' is not one of throughput, telemetry, ingest, ui"),
     ],
 )
@@ -48,5 +68,55 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, told, capsys, mo
         app(arguments)
     assert ended.value.code == 2
     err = capsys.readouterr().err
-    assert told in err
+    assert told in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (TrainingError("the networks hold no numbers"), 1, "error: the networks hold no numbers"),
+        (CheckpointError("no checkpoint best"), 2, "error: no checkpoint best"),
+        (OSError("the disk is gone"), 1, "error: the disk is gone"),
+        (FileNotFoundError(2, "No such file or directory", "a.png"), 1, "error: a.png: No such file or directory"),
+    ],
+)
+def test_whatever_of_ours_fails_is_one_line(error, code, told, capsys):
+    with pytest.raises(typer.Exit) as ended, clear_errors():
+        raise error
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err.strip() == told
+
+
+def test_a_note_that_is_no_text_is_one_line(home, capsys, monkeypatch):
+    run = write_run(home)
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
+    with pytest.raises(SystemExit) as ended:
+        app(["runs", "note", run.run_id, "-"])
+    assert ended.value.code == 2
+    assert "is not UTF-8 text (byte 3)" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_not_there_is_said_before_anything_starts(home, capsys, monkeypatch):
+    run = claim(home, tiny_config(home))
+    with EventWriter(run.events_file) as log:
+        log.write(0, AttemptStarted(from_step=0, total_timesteps=8, pid=1))
+        log.write(4, Ended("STOPPED", "asked to stop"))
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    with pytest.raises(SystemExit) as ended:
+        app(["runs", "resume", run.run_id, "--checkpoint", "bset"])
+    assert ended.value.code == 2
+    assert "no checkpoint 'bset'" in capsys.readouterr().err
+
+
+def test_a_damaged_index_is_rebuilt(home, capsys, monkeypatch):
+    write_run(home)
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    database_file(home).write_bytes(b"no database" * 1000)
+    with pytest.raises(SystemExit) as ended:
+        app(["rebuild"])
+    assert ended.value.code == 0
+    assert "events read into" in capsys.readouterr().out
+    with Store(database_file(home)) as store:
+        assert store.rows("SELECT count(*) FROM runs") == [(1,)]
