@@ -154,22 +154,34 @@ def answer() -> None:
     choices.keep(console.home, Choice(ts=time.time(), left=left, answer=chosen, seconds=time.time() - asked["since"], **about))
 
 
-def next_pair() -> tuple[Pair, tuple[bytes, bytes, bytes, int, int]] | None:
-    """The first that has no answer yet and two different SVGs."""
+def next_pair() -> tuple[tuple[Pair, tuple[bytes, bytes, bytes, int, int]] | None, int]:
+    """(the first that has no answer yet and two different SVGs, how many before it lack one)."""
+    n_lacking = 0
     for pair in order:
         if pair.digest not in done:
             made = pair.make(one, other)
             if made is not None and made[1] != made[2]:
-                return pair, made
-    return None
+                return (pair, made), n_lacking
+            n_lacking += made is None
+    return None, n_lacking
+
+
+def nothing_left(n_lacking: int) -> None:
+    """Why there is no pair to show."""
+    if answered:
+        st.success("You have compared every picture whose two SVGs differ. The results are below.", icon=":material/done_all:")
+    elif n_lacking < len(pairs):
+        st.info("Both methods give the same SVG for every picture they share; there is nothing to choose.", icon=":material/equal:")
+    if n_lacking or not pairs:
+        st.info(f"{n_lacking:,} of {len(pairs):,} pictures can't be compared: the picture, or one method's SVG of it, is missing.")
 
 
 room = room_for("chooser", CHOOSER_HEIGHT)
-found = next_pair()
+found, n_lacking = next_pair()
 with room():
     st.progress(len(done) / max(len(pairs), 1), text=f"{len(done)} of {len(pairs)} pictures answered")
     if found is None:
-        st.success("You have compared every picture whose two SVGs differ. The results are below.", icon=":material/done_all:")
+        nothing_left(n_lacking)
     else:
         pair, (png, svg_a, svg_b, width, height) = found
         shown = f"{source}/{a}/{b}/{pair.digest}/{len(kept.rows)}"

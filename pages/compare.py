@@ -21,7 +21,7 @@ from pages.views.chart_options import options, run_list, zoom_state
 from pages.views.charts import curves, plots
 from pages.views.charts import groups as group_charts
 from pages.views.charts.svg import png_url, svg_url
-from pages.views.links import choose
+from pages.views.links import choose, write_address
 from pages.views.live.run_view import view_to_end
 from pages.views.run_choice import choose_runs
 from pages.views.shell import begin, path_of, room_for
@@ -43,7 +43,7 @@ base = baseline_run.read(console.home)
 base = base if base in ids else None
 
 if "run" not in st.query_params:
-    st.query_params["run"] = [base, next(i for i in ids if i != base)] if base else ids[:2]
+    write_address(run=[base, next(i for i in ids if i != base)] if base else ids[:2])
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choice"):
     shown = choose_runs("Runs", ids, "run", names)
     drawn = run_list(ids, shown, names, "run") if shown else []

@@ -22,7 +22,7 @@ from pages.views.buttons import button
 from pages.views.charts import curves, plots
 from pages.views.charts.curves import View
 from pages.views.event_text import decision_text
-from pages.views.links import choose, wanted
+from pages.views.links import choose, wanted, write_address
 from pages.views.live import charts
 from pages.views.live.run_view import RunView
 from pages.views.run_choice import choose_run
@@ -166,28 +166,30 @@ def rules() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Save as", placeholder="name", key="keep_as", width=260)
-        button("Save", icon=":material/save:", key="keep", on_click=keep, args=(name, edited), disabled=not name)
+        if button("Save", does="curriculum.save", icon=":material/save:", key=f"keep.{start}", disabled=not name):
+            keep(name, edited)  # no callback: that would save what was drawn last
         if kind == "file":
-            button("Delete the file", icon=":material/delete:", key="drop", on_click=drop, args=(which,))
+            button("Delete the file", icon=":material/delete:", key=f"drop.{which}", on_click=drop, args=(which,))
             st.page_link(path_of("new_run"), label="Train with it", icon=":material/play_arrow:", query_params={"curriculum": which})
     what_if(edited)
 
 
-@acts("curriculum.save")
+@acts("curriculum.save", is_drawn=True)
 def keep(name: str, edited: CurriculumConfig) -> None:
     try:
         path = library.write(console.home, name.strip(), edited)
     except (ConfigError, OSError) as error:
-        say(str(error), ":material/warning:")
+        st.error(plain(str(error)))
         return
-    st.query_params["rules"] = f"file:{name.strip()}"
     say(f"Saved as {path.name}; use it on New run or with train --curriculum")
+    write_address(rules=f"file:{name.strip()}")
+    st.rerun()
 
 
 @acts("curriculum.delete")
 def drop(name: str) -> None:
     library.delete(console.home, name)
-    st.query_params.pop("rules", None)
+    write_address(rules="")
     say(f"Deleted {name}")
 
 

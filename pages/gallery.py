@@ -12,7 +12,7 @@ from core.tracing.params import NAMES
 from pages.views import actions, downloads, gone, tables
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import scrubber
-from pages.views.links import choose, wanted
+from pages.views.links import choose, wanted, write_address
 from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for
 from pages.views.text import bytes_text, plain
@@ -90,7 +90,7 @@ gains_of = dict(zip(logos["logo"], logos["gain"], strict=True))
 
 
 def go(to: int) -> None:
-    st.query_params["logo"] = names[to % len(names)]
+    write_address(logo=names[to % len(names)])
 
 
 with bar:
@@ -104,7 +104,7 @@ versions = Versions(console, run, row, labels)
 
 
 def swap(a: str, b: str) -> None:
-    st.query_params["left"], st.query_params["right"] = b, a
+    write_address(left=b, right=a)
 
 
 def compare_tab() -> None:
@@ -215,7 +215,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 
 def pick(logo: str) -> None:
-    st.query_params["logo"] = logo
+    write_address(logo=logo)
 
 
 n_pages = (len(shown) - 1) // PER_PAGE + 1

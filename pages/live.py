@@ -22,7 +22,7 @@ from pages.views.charts import curves, plots
 from pages.views.components.mount import clock
 from pages.views.event_text import detail, text_of_decision
 from pages.views.first_visit import duration_of
-from pages.views.links import choose, choose_many, wanted
+from pages.views.links import choose, choose_many, wanted, write_address
 from pages.views.live import charts, head, health
 from pages.views.live.run_view import PARENT_COLOUR, RunView, forks_of, view_to_end
 from pages.views.run_choice import offered
@@ -66,7 +66,7 @@ follows = bool(st.session_state.get("follow"))
 run = runs[run_id]
 if follows and run_id != ids[0] and st.session_state.get("followed") != ids[0]:
     st.session_state["followed"] = ids[0]
-    st.query_params["run"] = ids[0]
+    write_address(run=ids[0])
     st.rerun()
 colours = curves.run_colours(shown, ids)
 view = view_to_end(view, [runs[i] for i in shown])
@@ -178,7 +178,7 @@ def events(now: RunView) -> None:
             if picked and len(spans):
                 at = now.place(found[picked[0]])
                 low, high = float(spans[view.axis].min()), float(spans[f"{view.axis}_end"].max())
-                st.query_params["zoom"] = f"{max(at - NEAR * (high - low), low):.10g}~{min(at + NEAR * (high - low), high):.10g}"
+                write_address(zoom=f"{max(at - NEAR * (high - low), low):.10g}~{min(at + NEAR * (high - low), high):.10g}")
                 st.session_state["redraw"] = True
 
         st.dataframe(

@@ -25,7 +25,7 @@ from pages.views.buttons import button, locked
 from pages.views.charts import plots
 from pages.views.charts.svg import png_url, svg_url
 from pages.views.intake import UPLOAD_HELP, done_with_given, given_files, show_intake
-from pages.views.links import choose, drop_parameters
+from pages.views.links import choose, drop_parameters, write_address
 from pages.views.shell import begin, path_of, say
 from pages.views.text import plain
 from storage import export
@@ -97,7 +97,7 @@ def relabel(path: str, name: str, key: str, what: str) -> None:
 
 
 def pick(name: str) -> None:
-    st.query_params["logo"] = name
+    write_address(logo=name)
 
 
 def browse(path: str, found: LogoSet) -> None:
@@ -230,8 +230,8 @@ def take_up() -> None:
         for key, value in {"path": "", "find": "", "category": [], "split": [], "tab": "Logos"}.items():
             if key in st.session_state:
                 st.session_state[key] = value
-        drop_parameters("logo", "path", "find", "category", "split", "tab")  # of widgets that were not drawn
-        st.query_params["set"] = wanted
+        drop_parameters("path", "find", "category", "split", "tab")  # of widgets that were not drawn
+        write_address(set=wanted, logo="")
 
 
 @acts("logos.add", is_drawn=True)

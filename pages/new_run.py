@@ -28,6 +28,7 @@ from pages.views import actions, controls, downloads, forms, kept_form, tables
 from pages.views.access import may
 from pages.views.buttons import button
 from pages.views.intake import here
+from pages.views.links import write_address
 from pages.views.shell import begin
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -99,8 +100,7 @@ def source() -> tuple[str, dict[str, Any], str]:
 
 def forget_clone() -> None:
     """Choosing a preset leaves the copy of a run."""
-    for name in ("clone", "fork", "from", "curriculum", kept_form.CHANGED):
-        st.query_params.pop(name, None)
+    write_address(**dict.fromkeys(("clone", "fork", "from", "curriculum", kept_form.CHANGED), ""))
 
 
 def logos_of(path: str, n_per_category: int, seed: int) -> tuple[int, dict[str, dict[str, int]], list[tuple[str, str]], str]:

@@ -22,8 +22,8 @@ from core.tracing.palette import MOST_COLOURS, palette_of
 from pages.views import batch_result, cluster
 from pages.views.access import acts
 from pages.views.buttons import button
-from pages.views.intake import UPLOAD_HELP, done_with_given, given_files, show_intake
-from pages.views.links import choose, drop_parameters
+from pages.views.intake import UPLOAD_HELP, done_with_given, given_files, show_intake, waiting_files
+from pages.views.links import choose, drop_parameters, write_address
 from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
 from storage import queries
@@ -55,6 +55,7 @@ def models() -> dict[str, str]:
 
 @acts("batch.start", is_drawn=True)
 def begin_batch(make: Callable[[], Batch]) -> None:
+    given = waiting_files(console.home)
     try:
         made = make()
     except RunError as error:
@@ -64,9 +65,11 @@ def begin_batch(make: Callable[[], Batch]) -> None:
     except (ConfigError, OSError) as error:
         st.error(plain(str(error)))
         return
+    if given is not None:
+        given.drop()  # at once: Streamlit may end this at any look into the session, and what was begun must not wait to be begun again
     done_with_given(console.home)
-    drop_parameters("batch", "picture", "show")
-    st.query_params["batch"] = made.batch_id
+    write_address(batch=made.batch_id, picture="")
+    drop_parameters("show")
     st.rerun()
 
 
@@ -201,6 +204,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if shown is None:
     stays = "" if request.cluster else ", and nothing leaves this machine"
     st.info(f"Drop pictures above, then press Optimize. No training needed{stays}.", icon=":material/upload:")
+    batch_result.deleted(console.home / "batches")
     st.stop()
 st.divider()
 options = list(dict.fromkeys([*(b.batch_id for b in batches[:N_RECENT]), shown.batch_id]))
@@ -222,5 +226,6 @@ elif status is BatchStatus.CANCELLED:
     batch_result.delete_button(shown)
 else:
     batch_result.results(shown)
+batch_result.deleted(console.home / "batches")
 st.caption("Train an agent on logos like yours:")
 st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")

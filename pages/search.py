@@ -19,7 +19,7 @@ from pages.views import downloads, study_charts, study_form
 from pages.views.access import acts
 from pages.views.buttons import button
 from pages.views.chart_box import redraw_if_asked
-from pages.views.links import choose, drop_parameters
+from pages.views.links import choose, drop_parameters, write_address
 from pages.views.shell import begin, path_of, redraw_when, say, show_toasts
 from pages.views.study_view import SHORT, StudyView
 from pages.views.text import bytes_text, duration_text, gain_text, plain
@@ -34,6 +34,7 @@ COLOURS = {
     StudyStatus.INTERRUPTED: "orange",
 }
 N_CHOICES = 40
+PICKED = "front.picked"  # in the session: (study, trial) that is picked in its trade-off
 console = begin("Search")
 known = {found.study_id: found for found in all_studies(console.home)}
 
@@ -49,8 +50,8 @@ def start(config: StudyConfig, base: RunConfig) -> None:
     except (LogosError, RunError, StudyError, OSError) as error:
         st.error(plain(f"The study could not be started: {error}"))
         return
-    drop_parameters("study", "trial", "tab")
-    st.query_params["study"] = made.study_id
+    write_address(study=made.study_id, trial="")
+    drop_parameters("tab")
     st.session_state["fold_form"] = True  # what was started stands below it
     st.rerun()
 
@@ -131,7 +132,8 @@ def go_on(found: StudyDir, config: StudyConfig) -> None:
 @acts("study.delete")
 def delete(found: StudyDir) -> None:
     act(lambda: study.delete(found), "Study deleted; the runs of its trials stay")
-    drop_parameters("study", "trial", "tab")  # last: Streamlit may end a callback there
+    drop_parameters("tab")
+    write_address(study="", trial="")  # last: Streamlit may end a callback there
 
 
 def figures(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
@@ -178,7 +180,7 @@ def controls(found: StudyDir, config: StudyConfig, status: StudyStatus) -> None:
         button("Continue", key="continue", type="primary", on_click=go_on, args=(found, config))
     with st.popover("Delete", icon=":material/delete:"):
         st.caption("The study is deleted for good; the runs of its trials stay.")
-        button("Delete the study", key="delete", on_click=delete, args=(found,))
+        button("Delete the study", key=f"delete.{found.study_id}", on_click=delete, args=(found,))
 
 
 def of_the_best(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
@@ -245,8 +247,9 @@ def tabs(found: StudyDir, config: StudyConfig, trials: list[TrialRow]) -> None:
     if "Trade-off" in boxes and boxes["Trade-off"].open:
         with boxes["Trade-off"]:
             picked = study_charts.trade_off(StudyView(found, config, trials))
-            if picked is not None and st.query_params.get("trial") != str(picked):
-                st.query_params["trial"] = str(picked)
+            was_picked, st.session_state[PICKED] = st.session_state.get(PICKED), (found.study_id, picked)
+            if picked is not None and was_picked != (found.study_id, picked):  # the chart keeps it; the field above may say another since
+                write_address(trial=str(picked))
                 st.rerun()
     if boxes["Trials"].open:
         with boxes["Trials"]:

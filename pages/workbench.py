@@ -26,7 +26,7 @@ from pages.views import tables
 from pages.views.access import acts
 from pages.views.buttons import button
 from pages.views.intake import given_files
-from pages.views.links import choose, drop_parameters, setting_of, setting_text
+from pages.views.links import choose, setting_of, setting_text, write_address
 from pages.views.run_choice import choose_run
 from pages.views.shell import begin, path_of, room_for, say
 from pages.views.text import plain
@@ -215,10 +215,11 @@ def start_from() -> None:
             put(favourite.setting, favourite.mode)
 
 
-@acts("favourite.save")
+@acts("favourite.save", is_drawn=True)
 def keep(favourite: Favourite) -> None:
     favourites.keep(console.home, favourite)
     say(f"Saved as {favourite.name}")
+    st.rerun()
 
 
 @acts("favourite.delete")
@@ -242,9 +243,9 @@ mode_now: Mode = mode if mode in MODES else "spline"
 begun = starts[first].clamped().with_values(is_plain=starts[first].is_plain)
 now = setting_text(chosen_params, mode_now)
 if now == setting_text(begun, "spline"):
-    drop_parameters(VALUES)
+    write_address(**{VALUES: ""})
 elif st.query_params.get(VALUES) != now:
-    st.query_params[VALUES] = now
+    write_address(**{VALUES: now})
 against = {"start": first, "original": "original picture"}
 with stage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -277,18 +278,18 @@ with stage:
         favourite = Favourite(
             called.strip()[:60], digest, name, chosen_params.as_tuple(), mode_now, mine.gain or 0.0, is_plain=chosen_params.is_plain
         )
-        button(
+        if button(  # no callback: that would save what was drawn last, rather than what the sliders say
             "Save",
+            does="favourite.save",
             icon=":material/star:",
-            key="bench.keep",
-            on_click=keep,
-            args=(favourite,),
+            key=f"bench.keep.{digest}",
             disabled=not called.strip() or bool(mine.problem),
-        )
-    for k, f in enumerate(kept):
+        ):
+            keep(favourite)
+    for f in kept:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(f.name)}** · gain {f.gain:+.3f}")
-            button("Remove", icon=":material/close:", key=f"bench.drop.{k}", on_click=drop, args=(f,), type="tertiary")
+            button("Remove", icon=":material/close:", key=f"bench.drop.{f.name}", on_click=drop, args=(f,), type="tertiary")
     if stats is not None:
         with st.expander(f"{len(stats.palette)} colours", icon=":material/palette:"):
             inspect.palette(stats)

@@ -7,6 +7,7 @@ from the process and the result, so nothing is "working" that is not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -169,6 +170,15 @@ def claim(folder: Path) -> Path:
             continue
         return path
     raise RunError(f"no free name in {folder}: {stamp} and its numbered variants are taken")
+
+
+def discarded(folder: Path) -> list[str]:
+    """The names of the discarded jobs of ``folder`` that can be put back, the last one first."""
+    found = []
+    for path in folders(folder / TRASH):
+        with contextlib.suppress(OSError):  # put back in this moment
+            found.append((path.stat().st_mtime, path.name))
+    return [name for ts, name in sorted(found, reverse=True) if time.time() - ts <= KEPT_S]
 
 
 def restore(folder: Path, name: str) -> None:

@@ -24,7 +24,7 @@ from pages.views.buttons import button
 from pages.views.charts.svg import Side, png_url, svg_url
 from pages.views.components.mount import before_after
 from pages.views.intake import show_intake
-from pages.views.links import drop_parameters
+from pages.views.links import write_address
 from pages.views.shell import say
 from pages.views.text import bytes_text, gain_text, plain
 from pages.views.viewer.vectors import against_the_vector
@@ -65,6 +65,7 @@ MEDIANS: dict[str, Any] = {
     "colour_default": number("colour error, defaults", format="%.2f"),
 }
 UNDO = "batch.undo"
+N_DELETED = 20  # deleted batches that are listed
 
 
 @st.cache_data(max_entries=200, max_size="200MB", show_spinner=False)
@@ -164,12 +165,13 @@ def delete_button(which: Batch) -> None:
 def delete(which: Batch) -> None:
     """Out of the list, to be put back by what :func:`undo` offers."""
     try:
+        gone: dict[str, str] = st.session_state.setdefault(UNDO, {})  # before: Streamlit may end this at any look into the session
         which.discard()
     except OSError as error:
         say(f"{which.batch_id} can't be deleted: {error.strerror}", ":material/warning:")
         return
-    st.session_state[UNDO] = which.batch_id
-    drop_parameters("batch", "picture")
+    gone["batch"] = which.batch_id
+    write_address(batch="", picture="")
     say("Deleted")
 
 
@@ -180,11 +182,25 @@ def cancel(which: Batch) -> None:
 
 def undo(folder: Path) -> None:
     """What was just deleted, with the button that puts it back. ``folder``: of all batches."""
-    batch_id = st.session_state.get(UNDO)
+    batch_id = st.session_state.get(UNDO, {}).get("batch")
     if batch_id:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"Batch **{plain(batch_id)}** was deleted.")
             button("Undo", icon=":material/undo:", key="undo.button", on_click=_restore, args=(folder, batch_id))
+
+
+def deleted(folder: Path) -> None:
+    """What was deleted within the last week, each with the button that puts it back. ``folder``: of all batches."""
+    found = job.discarded(folder)
+    if not found:
+        return
+    with st.expander(f"Deleted batches ({len(found):,})", icon=":material/restore_from_trash:", key="deleted"):
+        for batch_id in found[:N_DELETED]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(plain(batch_id), width="content")
+                button("Restore", key=f"restore.{batch_id}", icon=":material/undo:", on_click=_restore, args=(folder, batch_id))
+        if len(found) > N_DELETED:
+            st.caption(f"{len(found) - N_DELETED:,} more, in `{job.TRASH}` in the folder of the batches.")
 
 
 @acts("batch.restore")
@@ -195,7 +211,7 @@ def _restore(folder: Path, batch_id: str) -> None:
     except (RunError, OSError) as error:
         say(str(error), ":material/warning:")
         return
-    st.query_params["batch"] = batch_id
+    write_address(batch=batch_id)
     say("Restored")
 
 
@@ -216,7 +232,7 @@ def all_results(items: Sequence[Item]) -> None:
     def selected() -> None:
         rows = st.session_state["figures"].selection.rows
         if rows:
-            st.query_params["picture"] = names[rows[0]]
+            write_address(picture=names[rows[0]])
 
     st.dataframe(
         table[columns], hide_index=True, placeholder="–", column_config=COLUMN_CONFIG, key="figures", on_select=selected,
@@ -230,10 +246,10 @@ def one(which: Batch, items: Sequence[Item], item: Item) -> None:
     at = names.index(item.name)
 
     def go(to: int) -> None:
-        st.query_params["picture"] = names[to % len(names)]
+        write_address(picture=names[to % len(names)])
 
     def picked() -> None:
-        st.query_params["picture"] = st.session_state["picture.open"]
+        write_address(picture=st.session_state["picture.open"])
 
     st.session_state["picture.open"] = item.name
     with st.container(border=True, key="large"):
@@ -243,7 +259,7 @@ def one(which: Batch, items: Sequence[Item], item: Item) -> None:
             st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(at - 1,), key="previous")
             st.button("Next", icon=":material/chevron_right:", on_click=go, args=(at + 1,), key="next")
             pair = st.segmented_control("Compare", list(PAIRS), default="defaults | best", key="pair", bind="query-params", required=True)
-            st.button("Close", icon=":material/close:", on_click=drop_parameters, args=("picture",), key="close", type="tertiary")
+            st.button("Close", icon=":material/close:", on_click=write_address, kwargs={"picture": ""}, key="close", type="tertiary")
         grid = st.grid(3, min_column_width=230, gap="medium")
         picture, facts = grid.cell(column_span=2), grid.cell()
         with picture:

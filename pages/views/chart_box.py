@@ -16,6 +16,7 @@ import streamlit as st
 
 from pages.views import downloads
 from pages.views.charts.curves import ZOOM, Chart, View, saved
+from pages.views.links import hold_address, write_address
 from storage import export
 
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "html": "text/html"}
@@ -111,11 +112,13 @@ def _menu(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool
 
 def pinned() -> list[str]:
     """The charts that are kept at the top, in the order in which they were."""
+    hold_address()
     return list(dict.fromkeys(st.query_params.get_all("pin")))
 
 
 def _pin(name: str) -> None:
-    st.query_params["pin"] = [n for n in pinned() if n != name] if name in pinned() else [*pinned(), name]
+    now = pinned()
+    write_address(pin=[n for n in now if n != name] if name in now else [*now, name])
     st.session_state["redraw"] = True
 
 
@@ -128,7 +131,7 @@ def _zoom(key: str, view: View) -> None:
     scale = 1000.0 if view.axis == "wall" else 1.0
     low, high = sorted(float(end) / scale for end in ends)
     if high > low:
-        st.query_params["zoom"] = f"{low:.10g}~{high:.10g}"
+        write_address(zoom=f"{low:.10g}~{high:.10g}")
         st.session_state["redraw"] = True
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.views.chart_box import redraw_if_asked
 from pages.views.charts.curves import AXIS_TITLES, View
+from pages.views.links import hold_address, write_address
 
 AXES = {"step": "step", "episode": "episode", "minutes": "minutes", "clock": "wall"}
 SMOOTHING = 0.6
@@ -19,7 +20,7 @@ _FARTHEST = 1e15  # of what an axis shows: steps, or seconds since 1970
 
 
 def _clear(name: str) -> None:
-    st.query_params.pop(name, None)
+    write_address(**{name: ""})
     st.session_state["redraw"] = True  # of all of the page, also from within a fragment
 
 
@@ -89,14 +90,18 @@ def matching(pattern: str, ids: Sequence[str], labels: dict[str, str]) -> list[s
     return [i for i in ids if found.search(labels.get(i, i)) or found.search(i)]
 
 
-def _toggle(run_id: str, parameter: str) -> None:
+def _toggle(run_id: str, parameter: str, key: str) -> None:
+    """By what the box says, rather than the other way round from what the address says: that may be of before."""
+    is_named = bool(st.session_state[key]) != (parameter == "hide")
+    hold_address()
     now = st.query_params.get_all(parameter)
-    st.query_params[parameter] = [i for i in now if i != run_id] if run_id in now else [*now, run_id]
+    write_address(**{parameter: [*now, *([run_id] if run_id not in now else [])] if is_named else [i for i in now if i != run_id]})
     st.session_state["redraw"] = True
 
 
 def _add(run_ids: Sequence[str], parameter: str) -> None:
-    st.query_params[parameter] = list(dict.fromkeys([*st.query_params.get_all(parameter), *run_ids]))
+    hold_address()
+    write_address(**{parameter: list(dict.fromkeys([*st.query_params.get_all(parameter), *run_ids]))})
     st.session_state["redraw"] = True
 
 
@@ -123,12 +128,13 @@ def _boxes(ids: Sequence[str], chosen: Sequence[str], hidden: set[str], labels: 
         for run_id in found[:MAX_LISTED]:
             is_known = run_id in chosen
             name = parameter if not is_known else "hide"  # a run that is drawn is hidden, one that is not is added
+            key = f"run.{name}.{run_id}.{run_id in hidden}"
             st.checkbox(
                 labels.get(run_id, run_id),
                 value=is_known and run_id not in hidden,
-                key=f"run.{name}.{run_id}.{run_id in hidden}",
+                key=key,
                 on_change=_toggle,
-                args=(run_id, name),
+                args=(run_id, name, key),
             )
         if not found:
             st.caption("No run matches.")

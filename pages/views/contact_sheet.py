@@ -25,6 +25,7 @@ from pages.views.access import acts
 from pages.views.buttons import button
 from pages.views.charts.svg import svg_url
 from pages.views.components.mount import sheet
+from pages.views.links import write_address
 from pages.views.shell import say
 from pages.views.text import bytes_text, gain_text
 
@@ -158,7 +159,7 @@ def _chosen(batch: Batch) -> None:
 def _opened() -> None:
     told = st.session_state["sheet"].opened
     if told:
-        st.query_params["picture"] = str(told["name"])
+        write_address(picture=str(told["name"]))
 
 
 def medians(items: Sequence[Item]) -> pd.DataFrame:

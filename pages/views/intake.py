@@ -17,7 +17,7 @@ from core.logos.waiting import KEPT_S, Waiting
 from pages.views import downloads
 from pages.views.access import acts
 from pages.views.buttons import button, locked
-from pages.views.links import STAYS, drop_parameters
+from pages.views.links import STAYS, write_address
 from pages.views.text import bytes_text, plain
 from pages.views.toasts import say
 
@@ -38,24 +38,24 @@ def given_files(home: Path, name: str, label: str, help: str, is_one: bool = Fal
     st.file_uploader(
         label, accept_multiple_files=not is_one, key=key, on_change=_keep, args=(home, name, key, is_one), **locked("files.give", help=help)
     )
-    if st.session_state[key]:  # Streamlit calls no callback where the browser lost its connection meanwhile and begins a session anew
+    if st.session_state[key]:  # Streamlit calls no callback where the browser lost its connection meanwhile and begins a new session
         _keep(home, name, key, is_one)
         if uploader_key(name) != key:
             st.rerun()
-    found = _waiting(home)
+    found = waiting_files(home)
     files = found.files() if found is not None else []
     return _show_waiting(found, files) if found is not None and files else []
 
 
 def done_with_given(home: Path) -> None:
     """What :func:`given_files` told was used, or is of no use."""
-    found = _waiting(home)
+    found = waiting_files(home)
     if found is not None:
         found.drop()
     _forget()
 
 
-def _waiting(home: Path) -> Waiting | None:
+def waiting_files(home: Path) -> Waiting | None:
     """Those that the address names. What somebody does in the moment in which they are taken still comes with the address of before; then those
     of this visit of the page, and the address names them again.
     """
@@ -63,13 +63,13 @@ def _waiting(home: Path) -> Waiting | None:
     if named is None:
         named = st.session_state.get(STAYS, {}).get(GIVEN, "")
         if named:
-            st.query_params[GIVEN] = named
+            write_address(**{GIVEN: named})
     return waiting.find(home, named)
 
 
 def _forget() -> None:
     st.session_state.get(STAYS, {}).pop(GIVEN, None)
-    drop_parameters(GIVEN)
+    write_address(**{GIVEN: ""})
 
 
 @acts("files.give")
@@ -82,7 +82,7 @@ def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
             say("The files did not reach the console, or not this one. Choose them again.", ":material/error:")
             drop_uploads(name, [])
         return
-    before = _waiting(home)
+    before = waiting_files(home)
     try:
         kept, refused = waiting.keep(home, contents(fresh), None if is_one else before)
     except OSError as error:
@@ -93,7 +93,7 @@ def _keep(home: Path, name: str, key: str, is_one: bool) -> None:
         say(plain(f"{one} was left out: {MAX_FILES:,} files and {MAX_BYTES // 2**20} MB at once are allowed"), ":material/error:")
     st.session_state.setdefault(STAYS, {})[GIVEN] = kept.waiting_id
     drop_uploads(name, fresh)
-    st.query_params[GIVEN] = kept.waiting_id  # last: where somebody did something else meanwhile, Streamlit goes no further
+    write_address(**{GIVEN: kept.waiting_id})  # last: where somebody did something else meanwhile, Streamlit goes no further
 
 
 def _show_waiting(found: Waiting, files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from core.config.config import RunConfig
 from core.config.fields import kind, walk_fields
 from pages.views.forms import Data, get_setting, put_setting
+from pages.views.links import write_address
 
 CHANGED = "set"  # parameter of the address: one "a.b=value" per setting, the value as JSON
 MAX_CHARACTERS = 6000  # of the address
@@ -70,7 +71,7 @@ def keep(base: Data, settings: Data) -> None:
     ]
     fitting = changed if sum(map(len, changed)) <= MAX_CHARACTERS else [text for text in changed if len(text) < MAX_CHARACTERS // 10]
     if fitting != st.query_params.get_all(CHANGED):
-        st.query_params[CHANGED] = fitting
+        write_address(**{CHANGED: fitting})
 
 
 def _names() -> list[str]:

@@ -18,7 +18,7 @@ from pages.server.registry import HOME, sections
 from pages.views import access, guide
 from pages.views.buttons import PRESS
 from pages.views.components.mount import clock, keys, when_back
-from pages.views.links import PAGE, STAYS
+from pages.views.links import PAGE, STAYS, WRITTEN, begin_address
 from pages.views.tables import all_names, display_name
 from pages.views.text import plain
 from pages.views.toasts import say as say
@@ -99,13 +99,15 @@ def begin(title: str) -> service.Console:
     veil = st.empty()
     before = st.session_state.get(PAGE)
     if before != title:
-        st.session_state[PAGE] = title
         st.session_state.pop(PRESS, None)  # of a button that the page before did not come to
         st.session_state.pop("drawn_here", None)
         st.session_state.pop(STAYS, None)
+        st.session_state.pop(WRITTEN, None)
+        st.session_state[PAGE] = title  # last: Streamlit may end this run at any of these
         if before is not None:
             st.session_state["veil"] = veil
             veil.html(VEIL)
+    begin_address()
     navigation()
     is_dark = st.context.theme.type == "dark"
     wordmark = WORDMARK.read_text(encoding="utf-8")

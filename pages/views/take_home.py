@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import StopException
 
 from core.errors import TracewrightError
 from core.paths import program
@@ -25,7 +27,7 @@ from pages.views import downloads, tables
 from pages.views.access import acts
 from pages.views.buttons import button, pressed
 from pages.views.intake import drop_uploads, uploader_key
-from pages.views.links import drop_parameters
+from pages.views.links import write_address
 from pages.views.run_choice import choose_runs
 from pages.views.shell import path_of
 from pages.views.text import bytes_text, plain
@@ -62,9 +64,7 @@ def open_button(panel: Literal["export", "import"], runs: Sequence[str] = ()) ->
         "Export the listed runs as tables or complete archives." if panel == "export" else "Import runs exported by another installation."
     )
     if pressed(label, icon=icon, key=f"open.{panel}", help=text, disabled=panel == "export" and not runs):
-        st.query_params[PANEL] = panel
-        if panel == "export":
-            st.query_params[RUNS] = list(runs)
+        write_address(**{PANEL: panel, RUNS: list(runs) if panel == "export" else ""})
         st.rerun()
 
 
@@ -76,7 +76,7 @@ def panel(console: Console) -> None:
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                 st.subheader("Export runs" if which == "export" else "Import runs")
                 if pressed("Close", icon=":material/close:", key="take.close", type="tertiary"):
-                    drop_parameters(PANEL, RUNS)
+                    write_address(**{PANEL: "", RUNS: ""})
                     st.session_state.pop("take.imported", None)
                     st.rerun()
             (_export if which == "export" else _import)(console)
@@ -216,15 +216,21 @@ def _import(console: Console) -> None:
 
 @acts("run.import")
 def _import_all(console: Console, files: Sequence[Any], name: str) -> None:
-    st.session_state["take.imported"] = [_imported(console, file, name) for file in files]
+    bar = st.progress(0.0, text="Reading")
+    found: list[tuple[list[str], str, bool]] = []
+    st.session_state["take.imported"] = (
+        found  # before: if the page is left meanwhile, Streamlit ends this at the next look into the session
+    )
+    found.extend(_imported(console, file, name, bar) for file in files)
+    bar.empty()
 
 
-def _imported(console: Console, file: Any, name: str) -> tuple[list[str], str, bool]:
+def _imported(console: Console, file: Any, name: str, bar: DeltaGenerator) -> tuple[list[str], str, bool]:
     """(run ids, what to say, whether it failed) of one upload."""
-    bar = st.progress(0.0, text=plain(file.name))
 
     def told(what: str, n_done: int, n_all: int) -> None:
-        bar.progress(min(n_done / n_all, 1.0) if n_all else 0.0, text=f"{plain(what)}: {n_done:,} of {n_all:,}")
+        with contextlib.suppress(StopException):  # somebody went to another page; what was asked for is done all the same
+            bar.progress(min(n_done / n_all, 1.0) if n_all else 0.0, text=f"{plain(file.name)}: {plain(what)}, {n_done:,} of {n_all:,}")
 
     try:
         folder = _folder(console)
@@ -237,6 +243,4 @@ def _imported(console: Console, file: Any, name: str) -> tuple[list[str], str, b
             shutil.rmtree(folder, ignore_errors=True)
     except (TracewrightError, OSError) as error:
         return [], str(error).replace("upload.zip", file.name), True
-    finally:
-        bar.empty()
     return [each.run.run_id for each in found], "; ".join(each.told for each in found), False

@@ -79,6 +79,7 @@ def test_the_page_without_anything_and_with_a_batch(visit, console):
     assert "This batch failed" in page.error[0].value
     page.button(key="delete").click().run()
     assert not failed.path.exists()
+    assert visit("optimize").button(key=f"restore.{failed.batch_id}")  # in another tab, or after a reload
     page.button(key="undo.button").click().run()
     assert failed.path.exists()
     page = visit("optimize", batch="gone")

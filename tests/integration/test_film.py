@@ -62,7 +62,7 @@ def test_the_gallery_makes_shows_and_deletes_films(visit, console, run):
     assert not page.exception
     assert "3 evaluations, 4 s" in texts(page)
     assert "logo 1 at step 1,024\\: missing" in texts(page)  # as it is shown: no colon may begin one of Streamlit's icons
-    page.button(key="film.delete").click().run()
+    page.button(key=f"film.delete.{job.film_id}").click().run()
     assert not page.exception
     assert films.films_of(console.home, run) == []
 

@@ -49,7 +49,7 @@ def test_an_upload_that_is_gone_fells_no_page(name, key, address, visit, home, m
     ],
 )
 def test_files_are_taken_where_streamlit_forgot_to_say_that_they_came(name, key, address, visit, home, monkeypatch):
-    """As where a session begins anew with what the browser still shows: nothing has changed for it, so no callback is called."""
+    """As where a new session begins with what the browser still shows: nothing has changed for it, so no callback is called."""
     page = visit(name, **address)
     page.file_uploader(key=key).set_value(("mine.png", png(1, 64), "image/png"))
     with monkeypatch.context() as patched:
@@ -92,17 +92,17 @@ def test_files_stay_when_the_next_click_comes_with_the_address_of_before(visit, 
 def test_files_stay_when_something_else_is_done_as_they_come_in(visit, home, monkeypatch):
     """Streamlit ends a callback at its first message to the browser, where another request waits; that one's run knows the files too."""
     page = visit("logos", tab="Make a set")
-    real, was_ended = QueryParamsProxy.__setitem__, []
+    real, was_ended = QueryParamsProxy.update, []
 
-    def ended(self: QueryParamsProxy, key: str, value: object) -> None:
-        if key == "given" and not was_ended:
-            was_ended.append(key)
+    def ended(self: QueryParamsProxy, values: dict[str, list[str]]) -> None:
+        if "given" in values and not was_ended:
+            was_ended.append(values)
             context = get_script_run_ctx()
             assert context is not None
             raise RerunException(RerunData(query_string="tab=Make+a+set", page_script_hash=context.page_script_hash))
-        real(self, key, value)
+        real(self, values)
 
-    monkeypatch.setattr(QueryParamsProxy, "__setitem__", ended)
+    monkeypatch.setattr(QueryParamsProxy, "update", ended)
     page.file_uploader(key="set.files.0").set_value(("mine.png", png(1, 64), "image/png")).run()
     page.text_input(key="set.name").set_value("brands").run()
     assert was_ended

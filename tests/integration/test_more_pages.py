@@ -76,7 +76,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     assert not page.exception
     assert "**1 stage ended** within 96 episodes; the run would now be in **second**." in texts(page)
     page.text_input(key="keep_as").set_value("mine").run()
-    page.button(key="keep").click().run()
+    page.button(key=f"keep.run:{ended.run_id}").click().run()
     assert not page.exception
     assert library.names(console.home) == ["mine"]
     assert library.read(console.home, "mine").stages == read_config(ended).curriculum.stages
@@ -84,7 +84,7 @@ def test_the_curriculum_page_tells_what_happened_and_keeps_rules(visit, console,
     assert not page.exception
     assert "With the curriculum mine." in texts(page)
     page = visit("curriculum", tab="Rules and replay", rules="file:mine")
-    page.button(key="drop").click().run()
+    page.button(key="drop.mine").click().run()
     assert library.names(console.home) == []
 
 
@@ -102,9 +102,9 @@ def test_the_workbench_starts_from_the_agent_and_keeps_favourites(visit, console
     page.slider(key="bench.color_precision").set_value(3).run()
     assert "--params 3," in page.code[0].value
     page.text_input(key="bench.name").set_value("three bits").run()
-    page.button(key="bench.keep").click().run()
+    next(button for button in page.button if str(button.key).startswith("bench.keep")).click().run()
     assert [f.params[0] for f in favourites.read(console.home)] == [3.0]
-    page.button(key="bench.drop.0").click().run()
+    page.button(key="bench.drop.three bits").click().run()
     assert favourites.read(console.home) == []
     assert not page.exception
 
@@ -222,3 +222,12 @@ def test_a_version_is_held_against_the_vector_that_its_picture_was_made_of(visit
     page.toggle(key="vector").set_value(True).run(timeout=90)
     assert not page.exception
     assert {"Visual gain", "FLIP", "Structure", "Colour", "Edges"} <= {metric.label for metric in page.metric}
+
+
+def test_choose_says_which_pictures_cannot_be_compared(visit, ended):
+    for path in ended.path.rglob("*.png"):
+        path.unlink()
+    page = visit("choose", source=f"run/{ended.run_id}")
+    assert not page.exception
+    assert "can't be compared" in texts(page)
+    assert "You have compared" not in texts(page)

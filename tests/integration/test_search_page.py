@@ -14,9 +14,10 @@ from core.runs.records import read_config, write_trial
 from core.runs.run_dir import all_runs
 from core.runs.small_files import Trial
 from core.scheduling import queue
-from core.studies import winners
+from core.studies import analysis, winners
 from core.studies.storage import read_trials
 from core.studies.study import StudyStatus, all_studies, create
+from pages.views import study_charts
 from tests.support.pages import texts
 from tests.support.runs import tiny_config
 from tests.support.studies import made_up, study_config
@@ -130,6 +131,19 @@ def test_several_objectives_have_a_front_to_choose_on(visit, console, objectives
         assert "on the Pareto front" in texts(page)
 
 
+def test_a_trial_can_be_chosen_after_a_point_of_the_front_was(visit, console, monkeypatch):
+    study = made_up(console.home, 30, objectives=["gain", "minutes"], pruner="none")
+    other, picked = (trial.number for trial in analysis.ranked(read_trials(study), study.config(), 2))
+    monkeypatch.setattr(
+        study_charts, study_charts.trade_off.__name__, lambda _: picked
+    )  # the chart tells it again whenever the page is drawn
+    page = visit("search", study=study.study_id, tab="Trade-off")
+    assert page.selectbox(key="trial").value == str(picked)
+    page.selectbox(key="trial").set_value(str(other)).run()
+    assert not page.exception
+    assert page.selectbox(key="trial").value == str(other)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_a_study_that_has_hardly_begun_says_what_it_waits_for(visit, console, n):
     study = made_up(console.home, n) if n else create(console.home, study_config(), RunConfig())
@@ -172,7 +186,7 @@ def test_a_study_is_continued_with_more_trials_stopped_and_deleted(visit, consol
     study.write_ended(StudyStatus.STOPPED, "asked to stop")
     page = visit("search", study=study.study_id)
     assert "Asked to stop" in texts(page)
-    page.button(key="delete").click().run()
+    page.button(key=f"delete.{study.study_id}").click().run()
     assert not page.exception
     assert not list(all_studies(console.home))
 

@@ -30,7 +30,7 @@ CHANGES = re.compile(
 # Called by an action's function alone
 WITHIN = {"take_home.py": {"_made", "_folder", "_imported"}, "pareto.py": {"explore"}, "logos.py": {"add"}}
 # Callbacks that change nothing but what the visitor sees
-SHOWS = {"_note_press", "selected", "picked", "drop_parameters",
+SHOWS = {"_note_press", "selected", "picked", "write_address",
     "go", "swap", "pick", "start_from", "relook", "_pin", "_write", "_clear", "_add", "_toggle", "forget_clone", "jump", "rerun", "ignore",
     "st.login", "sign_out", "chooser",
     "_dismiss", "_pick", "_pick_one", "_turn", "_write_columns", "actions.archive", "actions.delete", "actions.restore",  # of several runs: each of them is an action of its own

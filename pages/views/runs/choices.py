@@ -15,7 +15,7 @@ from core.files import write_aside
 from core.runs.small_files import RunTable, read_or_none
 from pages.server import identity
 from pages.views.access import whoami
-from pages.views.links import choose
+from pages.views.links import choose, write_address
 from pages.views.runs.lines import GROUPS, SORTS
 
 TABLE_FILE = "runs_table.json"
@@ -74,4 +74,4 @@ def _columns(kept: RunTable) -> list[str]:
 
 
 def _write_columns() -> None:
-    st.query_params["columns"] = st.session_state["columns"]
+    write_address(columns=st.session_state["columns"])

@@ -12,6 +12,7 @@ from core.statistics import TIE
 from pages.server.service import Console
 from pages.views import actions, controls, tables
 from pages.views.buttons import button, locked
+from pages.views.links import hold_address, write_address
 from pages.views.runs.choices import COLUMNS, Choices
 from pages.views.runs.lines import Line, Listed
 from pages.views.shell import path_of
@@ -139,11 +140,13 @@ def group(line: Line, is_open: bool, base: Listed | None) -> None:
 
 def unfolded() -> list[str]:
     """The groups whose runs are shown."""
+    hold_address()
     return st.query_params.get_all("open")
 
 
 def _turn(key: str) -> None:
-    st.query_params["open"] = [k for k in unfolded() if k != key] if key in unfolded() else [*unfolded(), key]
+    now = unfolded()
+    write_address(open=[k for k in now if k != key] if key in now else [*now, key])
 
 
 def more(console: Console, shown: tables.RunRow, base: Listed | None) -> None:

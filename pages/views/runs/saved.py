@@ -18,6 +18,7 @@ from core.files import set_aside, write_aside
 from core.runs.small_files import MAX_FIND, RunTable, SavedView, SavedViews, read
 from pages.views.access import acts
 from pages.views.buttons import button
+from pages.views.links import write_address
 from pages.views.runs.choices import COLUMNS, Choices, kept_in
 from pages.views.runs.lines import GROUPS, SORTS
 from pages.views.shell import say
@@ -67,17 +68,18 @@ def save(name: str, file: Path, table: RunTable, find: str) -> None:
 
 @acts("view.delete")
 def delete(name: str, file: Path) -> None:
+    box: dict[str, SavedView] = st.session_state.setdefault(_DELETED, {})  # before: Streamlit may end this at any look into the session
     views, _ = read_views(file)
     gone = views.pop(name, None)
     if gone is not None and _write(file, views):
-        st.session_state[_DELETED] = gone
+        box["view"] = gone
         _name("")
 
 
 @acts("view.save")
 def restore(name: str, file: Path) -> None:
     """Put back the view that was deleted last in this visit."""
-    gone: SavedView | None = st.session_state.pop(_DELETED, None)
+    gone: SavedView | None = st.session_state.get(_DELETED, {}).pop("view", None)
     if gone is not None and _write(file, {name: gone} | read_views(file)[0]):
         _name(name)
         say(f"View {name} restored")
@@ -86,20 +88,15 @@ def restore(name: str, file: Path) -> None:
 def _name(name: str) -> None:
     """Have the address name a view as the one that is shown."""
     st.session_state[_OPENED] = st.session_state[_NAME] = name
-    if name:
-        st.query_params[PARAMETER] = name
-    else:
-        st.query_params.pop(PARAMETER, None)
+    write_address(**{PARAMETER: name})
 
 
 def _open(view: SavedView) -> None:
     """Have the list be looked at as a view says; what this version does not know is left as it is."""
     table = view.table
     st.session_state["columns"] = [name for name in COLUMNS if name in table.columns]
-    st.query_params["columns"] = st.session_state["columns"]
-    for parameter, value, known in (("sort", table.sort, SORTS), ("fold", table.group, GROUPS)):
-        if value in known:
-            st.query_params[parameter] = value
+    known = {"sort": table.sort if table.sort in SORTS else "", "fold": table.group if table.group in GROUPS else ""}
+    write_address(columns=st.session_state["columns"], **{parameter: value for parameter, value in known.items() if value})
     st.session_state["unfinished"], st.session_state["find"] = table.hides_finished, view.find
     _name(view.name)
 
@@ -151,7 +148,7 @@ def menu(home: Path, shown: Choices, find: str) -> None:
 
 def undo(home: Path) -> None:
     """The view that was deleted last in this visit, with an undo button."""
-    gone: SavedView | None = st.session_state.get(_DELETED)
+    gone: SavedView | None = st.session_state.get(_DELETED, {}).get("view")
     if gone is not None:
         with st.container(horizontal=True, vertical_alignment="center", border=True, key="undo-view"):
             st.markdown(f"The view **{plain(gone.name)}** was deleted.", width="content")

@@ -12,6 +12,7 @@ from core.runs.run_dir import RunDir
 from pages.server.service import Console
 from pages.views import actions, take_home
 from pages.views.buttons import button, pressed
+from pages.views.links import write_address
 from pages.views.runs.lines import Listed
 from pages.views.runs.rows import PICKED, pick, picked
 from pages.views.shell import path_of
@@ -36,7 +37,7 @@ def bar(console: Console, known: Mapping[str, Listed]) -> None:
         if pressed("Compare", icon=":material/compare_arrows:", key="picked.compare", disabled=not 2 <= len(ids) <= MAX_COMPARED):
             st.switch_page(path_of("compare"), query_params={"run": ids})
         if pressed("Export", icon=":material/folder_zip:", key="picked.export"):
-            st.query_params.update({take_home.PANEL: "export", take_home.RUNS: ids})
+            write_address(**{take_home.PANEL: "export", take_home.RUNS: ids})
             st.rerun()
         button("Archive", does="run.archive", icon=":material/archive:", key="picked.archive", on_click=actions.archive, args=(runs,))
         button(

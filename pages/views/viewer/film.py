@@ -18,7 +18,7 @@ from pages.server.service import Console
 from pages.views import downloads
 from pages.views.access import acts
 from pages.views.buttons import button
-from pages.views.links import choose
+from pages.views.links import choose, write_address
 from pages.views.shell import say, show_toasts
 from pages.views.text import bytes_text, duration_text, plain
 
@@ -75,7 +75,7 @@ def _make(console: Console, request: Request) -> None:
     except (RunError, OSError) as error:
         st.error(plain(f"The film could not be started: {error}"))
         return
-    st.query_params["film"] = job.film_id
+    write_address(film=job.film_id)
     st.rerun()
 
 
@@ -106,7 +106,7 @@ def _shown(job: FilmJob) -> None:
                 f"Download ({bytes_text(file.stat().st_size)})", file.read_bytes, f"{job.request().runs[0]}{file.suffix}",  # type: ignore[union-attr]
                 MIMES[file.suffix], icon=":material/download:", type="primary", key="film.download",
             )  # fmt: skip
-        button("Delete", icon=":material/delete:", key="film.delete", on_click=_delete, args=(job,))
+        button("Delete", icon=":material/delete:", key=f"film.delete.{job.film_id}", on_click=_delete, args=(job,))
 
 
 def _film(job: FilmJob, file: Path, result: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def _working(job: FilmJob) -> None:
     left = f", about {duration_text(now.left_s / 60)} left" if now.left_s is not None and now.left_s >= 1 else ""
     share = now.n_done / now.n_all if now.n_all else 0.0
     st.progress(min(share, 1.0), text=f"{now.what}: {now.n_done} of {now.n_all}{left}" if now.n_all else now.what.capitalize())
-    button("Cancel", icon=":material/close:", key="film.cancel", on_click=_cancel, args=(job,))
+    button("Cancel", icon=":material/close:", key=f"film.cancel.{job.film_id}", on_click=_cancel, args=(job,))
 
 
 @acts("film.cancel")
@@ -144,5 +144,5 @@ def _cancel(job: FilmJob) -> None:
 @acts("film.delete")
 def _delete(job: FilmJob) -> None:
     job.delete()
-    st.query_params.pop("film", None)
+    write_address(film="")
     say("Deleted")
