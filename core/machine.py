@@ -24,6 +24,8 @@ import psutil
 from pydantic import Field
 
 MB = 2**20
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of mallopt, as malloc.h has them
+_LARGE_BYTES, _MAX_HEAPS = 256 * 1024, 2
 _CGROUP = Path("/sys/fs/cgroup")
 _MACHINE_ID, _BOOT_ID = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
 
@@ -74,6 +76,17 @@ def give_back_memory() -> bool:
     """Hand the system what this process has freed; whether it could. Linux's allocator keeps what lies between what is still used."""
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError, TypeError):  # another system, or another C library
+        return False
+
+
+def keep_memory_whole() -> bool:
+    """Have Linux's allocator take each large block from the system by itself, so that it goes back when it is freed, and share few heaps among all
+    threads; whether it could. To be called before there are many threads: by itself it keeps up to eight heaps per core, each with gaps.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        return bool(libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)) and bool(libc.mallopt(_ARENA_MAX, _MAX_HEAPS))
     except (OSError, AttributeError, TypeError):  # another system, or another C library
         return False
 
