@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from core.bench.logs_compared import index_faults, log_faults
+from core.bench.logs_compared import index_faults
 from core.bench.report import Report, say
 from core.bench.watched_console import UP_S, Server, Watcher, kill, trainers
 from core.config.config import RunConfig
@@ -31,6 +31,7 @@ from core.config.text import validate
 from core.errors import BenchError
 from core.logos.dataset import write_logos
 from core.paths import HOME_VARIABLE
+from core.runs.events import parse
 from core.runs.records import drop_queue_entry
 from core.runs.run_dir import RunDir, all_runs
 from core.runs.status import Status, run_state
@@ -295,8 +296,7 @@ class Chaos:
             for run in all_runs(self.home):
                 data = run.events_file.read_bytes() if run.events_file.exists() else b""
                 lines = data.splitlines()
-                logged, faults = log_faults(lines)
-                lost += [f"{run.run_id}: {fault}" for fault in faults]
+                logged = {seq: line for line in lines if (event := parse(line)) is not None and (seq := event.seq)}
                 doubled += len(lines) - len(set(lines))
                 lost += [f"{run.run_id}: {line[:120]!r} is no longer in the log" for line in self._seen.get(run.run_id, set()) - set(lines)]
                 different, n_double = index_faults(store, run, logged)
