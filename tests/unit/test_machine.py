@@ -1,13 +1,9 @@
 """What is measured of the machine and of a run on it."""
 
 import math
-import platform
 import time
 
-import psutil
-import pytest
-
-from core.machine import MB, Meter, _Cores, available_cores, give_back_memory, keep_memory_whole, sample
+from core.machine import Meter, _Cores, available_cores, sample
 
 
 def test_a_meter_measures_a_run_under_the_names_of_its_charts(tmp_path):
@@ -37,28 +33,3 @@ def test_who_asks_again_at_once_is_told_the_same_share_of_each_core(tmp_path):
     first, again = sample(tmp_path).cores, sample(tmp_path).cores
     assert first == again
     assert max(first) > 0.1
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back by themselves, or not at all")
-def test_what_is_free_between_what_is_used_goes_back_to_the_system():
-    blocks = [bytes(4096) for _ in range(40_000)]
-    kept, full = blocks[::40], psutil.Process().memory_info().rss
-    del blocks
-    assert give_back_memory()
-    assert psutil.Process().memory_info().rss < full - 60 * MB
-    assert len(kept) == 1000
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back by themselves, or not at all")
-def test_large_blocks_go_back_when_they_are_freed():
-    """Also after larger ones, which would have the allocator keep all that are smaller."""
-    bytearray(20 * MB)
-    assert keep_memory_whole()
-    blocks, small = [], []
-    for _ in range(100):
-        blocks.append(bytearray(MB))
-        small.append([bytes(1000) for _ in range(50)])
-    full = psutil.Process().memory_info().rss
-    del blocks
-    assert psutil.Process().memory_info().rss < full - 80 * MB
-    assert len(small) == 100
