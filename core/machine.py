@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import importlib
 import os
 import platform
 import shutil
@@ -83,7 +84,11 @@ def give_back_memory() -> bool:
 def keep_memory_whole() -> bool:
     """Have Linux's allocator take each large block from the system by itself, so that it goes back when it is freed, and share few heaps among all
     threads; whether it could. To be called before there are many threads: by itself it keeps up to eight heaps per core, each with gaps.
+    Arrow's tables lie there as well, where pyarrow is: its own allocator keeps what each thread freed, and each look at a page is a new thread.
     """
+    with contextlib.suppress(ImportError):
+        pyarrow = importlib.import_module("pyarrow")
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     try:
         libc = ctypes.CDLL(None)
         return bool(libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)) and bool(libc.mallopt(_ARENA_MAX, _MAX_HEAPS))

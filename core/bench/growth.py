@@ -17,6 +17,7 @@ from core.bench.report import Report
 from core.trends import fit
 
 Points = list[tuple[float, float]]  # (minutes since the start, figure)
+KEPT = "_kept"  # what the series of the browser are called by that are taken just after its tabs collected their garbage
 OWN, ALL = "_own_mb", "_mb"  # endings of the two series of a kind of process: USS, and PSS
 RUN = " memory"  # what the series of a run's processes begin with, after its id
 _TOLD = {
@@ -24,7 +25,10 @@ _TOLD = {
     f"server{ALL}": "server, with its share of what is shared",
     f"chromium{OWN}": "Chromium, all processes",
     f"chromium{ALL}": "Chromium, with its share of what is shared",
+    f"chromium{KEPT}{OWN}": "Chromium, after a full collection in both tabs",
     "heap_mb": "heap of the tab that stays on Live",
+    "tab_nodes": "nodes that it holds",
+    "tab_listeners": "listeners that it holds",
     "server_files": "open files of the server",
     "server_threads": "threads of the server",
     "helpers_n": "other processes of the server",
@@ -72,7 +76,7 @@ def tell(report: Report, series: Mapping[str, Points], warm_minutes: float) -> N
     report.keys |= {
         "soak_server_slope": relative_slope(known.get(f"server{OWN}", [])),
         "soak_trainer_slope": math.nan if not slopes or any(map(math.isnan, slopes)) else max(slopes),
-        "soak_browser_slope": relative_slope(known.get(f"chromium{OWN}", [])),
+        "soak_browser_slope": relative_slope(known.get(f"chromium{KEPT}{OWN}", [])),
         "soak_heap_mb_per_hour": slope_per_hour(known.get("heap_mb", [])),
         "soak_files_per_hour": slope_per_hour(known.get("server_files", [])),
         "soak_threads_per_hour": slope_per_hour(known.get("server_threads", [])),

@@ -21,7 +21,7 @@ import psutil
 from core.bench import growth
 from core.bench.logs_compared import index_faults, log_faults
 from core.bench.report import Report, say
-from core.bench.soak_samples import Sampler
+from core.bench.soak_samples import Sampler, browser_processes, memory
 from core.bench.soak_visitor import N_PAGES, Visitor
 from core.bench.ui import browser_parts, chromium
 from core.bench.watched_console import Server, kill, trainers
@@ -165,10 +165,10 @@ class Soak:
         visitor.open_live(self._submitted[0].run_id)
         n, began = 0, time.monotonic()
         with self._sampler.into(csv):
-            self._sampler.note(visitor.heap_mb())
+            self._look(visitor)
             while not self._is_over.is_set() and (n < LEAST_ROUNDS or time.monotonic() < began + self._pace.minutes * 60):
                 visitor.take_round(n)
-                self._sampler.note(visitor.heap_mb())
+                self._look(visitor)
                 self._top_up()
                 n += 1
                 if n == N_PAGES:  # each page fills caches of its own when it is first seen
@@ -178,6 +178,10 @@ class Soak:
                 while time.monotonic() < until and not self._is_over.is_set():
                     visitor.wait(min(until - time.monotonic(), 1.0))
             self.minutes = (time.monotonic() - began) / 60
+
+    def _look(self, visitor: Visitor) -> None:
+        """What the browser has left after a full collection: the garbage that it has yet to collect comes and goes by hundreds of MB."""
+        self._sampler.note(visitor.tab_figures() | memory(f"chromium{growth.KEPT}", browser_processes()))
 
     def _progress(self, minute: float) -> str:
         s = self._sampler

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from core.bench.heap import heap_bytes
+from core.bench.heap import heap_bytes, held_objects
 from core.bench.ui import SETTLED, VIEWPORT
 from core.logos.procedural import CATEGORIES, make_logo
 from core.logos.sets import sets_folder
@@ -125,11 +125,17 @@ class Visitor:
         self._live.goto(f"{self._url}/live?run={run_id}")
         self._live.wait_for_selector('[data-testid="stVegaLiteChart"]')
 
-    def heap_mb(self) -> dict[str, float]:
-        """Of the tab that stays on Live, after a full collection."""
+    def tab_figures(self) -> dict[str, float]:
+        """Heap (MB), nodes and listeners of the tab that stays on Live, after a full collection in both."""
         found: dict[str, float] = {}
-        self._try("heap", lambda: found.update(heap_mb=heap_bytes(self._devtools) / 1e6))
+        self._try("collection", self._collect_other)
+        self._try("heap", lambda: found.update({"heap_mb": heap_bytes(self._devtools) / 1e6} | held_objects(self._devtools)))
         return found
+
+    def _collect_other(self) -> None:
+        devtools = self._context.new_cdp_session(self._tab)
+        heap_bytes(devtools)
+        devtools.detach()
 
     def wait(self, seconds: float) -> None:
         """So long, and meanwhile take in what the pages tell."""

@@ -44,7 +44,7 @@ def test_each_kind_of_process_is_told_and_a_run_that_hardly_lasted_is_not():
     flat, rising = minutes(120, lambda t: 400.0 + t % 3), minutes(120, lambda t: 300.0 + t / 10)
     series = {
         "server_own_mb": flat,
-        "chromium_own_mb": rising,
+        "chromium_kept_own_mb": rising,
         "a memory_own_mb": flat,
         "b memory_own_mb": rising[-20:],
         "server_files": flat,
@@ -58,7 +58,7 @@ def test_each_kind_of_process_is_told_and_a_run_that_hardly_lasted_is_not():
     assert any(re.fullmatch(r"soak_heap_mb_per_hour +–  <= 50 \*\*no\*\*", line) for line in report.as_text().splitlines())
     assert [what for what, _, _ in report.rows] == [
         "server",
-        "Chromium, all processes",
+        "Chromium, after a full collection in both tabs",
         "open files of the server",
         "trainer and workers of a",
     ]
