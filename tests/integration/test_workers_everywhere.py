@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from importlib.util import find_spec
 
 import numpy as np
@@ -56,8 +57,10 @@ from tests.support.inline_pool import InlinePool
 from tests.support.json_outputs import described, paths_of
 from tests.support.logos import write_logos
 from tests.support.paths import ROOT
+from tests.support.ray_nodes import TO_BE_KILLED, actors, lose_a_node
 from tests.support.requirements import need
 from tests.support.runs import await_end, await_status, follow, tiny_config, values
+from tests.support.studies import follow_first
 
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster serves them all
 PIPELINE = Pipeline(trace_size=96)
@@ -75,9 +78,8 @@ def nodes():
 @pytest.fixture(params=["local", "inline", "ray"])
 def open_anywhere(request, logo_folder):
     """Makes pools of one kind over twelve small logos, and closes them."""
-    settings = WorkersConfig()
-    if request.param == "ray":
-        settings = WorkersConfig(backend="ray", address=request.getfixturevalue("nodes").address)
+    is_ray = request.param == "ray"
+    settings = WorkersConfig(backend="ray", address=request.getfixturevalue("nodes").address) if is_ray else WorkersConfig()
     logos, opened = list(load_logos(str(logo_folder), 48).logos), []
 
     def make():
@@ -124,23 +126,9 @@ def test_a_seed_gives_the_same_episodes_wherever_they_are_converted(open_anywher
         return seen
 
     pool, logos = open_anywhere()
-    reference = InlinePool(PictureStore.create(logos, PIPELINE), 1)
-    try:
+    with closing(InlinePool(PictureStore.create(logos, PIPELINE), 1)) as reference:
         for here, there in zip(episodes(reference, logos), episodes(pool, logos), strict=True):
             np.testing.assert_array_equal(here, there)
-    finally:
-        reference.close()
-
-
-def actors(n: int | None = None) -> list[psutil.Process]:
-    """The processes of ``n`` nodes, or of all; those of a pool that was closed may take a moment to end."""
-    deadline = time.monotonic() + 20
-    while True:
-        found = [p for p in psutil.process_iter(["cmdline"]) if "".join((p.info["cmdline"] or [])[:1]).startswith("ray::NodeWorkers")]
-        if n is None or len(found) == n:
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
 
 
 def test_a_conversion_that_hangs_fails_alone_on_a_cluster_as_here(nodes, logo_folder):
@@ -183,11 +171,6 @@ def test_jobs_that_are_late_on_one_node_are_done_on_an_idle_one(nodes, logo_fold
         assert not losses
     finally:
         pool.close()
-
-
-def lose_a_node(nodes) -> None:
-    """One goes without a word."""
-    nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
 
 
 def test_a_node_that_joins_is_used_and_one_with_other_versions_is_not(nodes, logo_folder, tmp_path, monkeypatch):
@@ -309,15 +292,6 @@ def test_trials_run_on_nodes_and_a_lost_one_loses_and_doubles_nothing(nodes, hom
     assert n_lost >= 1
 
 
-def follow_first(study, wanted) -> None:
-    """Wait until the first trial's run tells of what is wanted."""
-    run, deadline = study.run_of(0), time.monotonic() + 120
-    while not run.events_file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    follow(run, wanted, 120)
-
-
 def test_a_comparison_with_policy_search_is_the_same_though_a_node_is_lost(nodes, home, tmp_path):
     folder, seen = write_logos(tmp_path / "pictures", 6), []
 
@@ -365,24 +339,6 @@ def test_a_training_that_loses_a_node_is_the_training_that_lost_none(nodes, home
     (lost,) = [event.data for event in read_events(run.events_file) if isinstance(event.data, WorkerLost)]
     assert lost.worker.startswith("node ")
     assert "conversions are done elsewhere" in lost.reason
-
-
-TO_BE_KILLED = """
-import sys
-from pathlib import Path
-from core.agents.loading import load_model
-from core.evaluation.files import find_pictures
-from core.evaluation.optimize import Extras, optimize
-
-folder, home, out = map(Path, sys.argv[1:4])
-
-def progress(what, n_done, n_all):
-    if n_done > 0.6 * n_all:
-        print("there", flush=True)
-        sys.stdin.read()
-
-optimize(find_pictures([folder])[0], load_model("default", home), 2, "", 48, out, home, progress, extras=Extras(cluster=sys.argv[4], group=3))
-"""
 
 
 @pytest.mark.timeout(400)

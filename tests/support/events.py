@@ -43,3 +43,17 @@ def write_run(home: Path, n: int = 20, name: str = "tiny") -> RunDir:
             log.write(n, record("evaluation", gain=0.3, by_category={"simple": 0.3}, is_best=True))
             log.write(n, Ended("COMPLETED", "all steps done", 0.3, 0.3))
     return run
+
+
+def write_attempts(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
+    """A made-up run of so many attempts of ``n`` steps, each from ten steps after the one before."""
+    run = claim(home, tiny_config(home))
+    for attempt in range(attempts):
+        with EventWriter(run.events_file) as log:
+            log.write(0, AttemptStarted(from_step=10 * attempt, total_timesteps=n, pid=1))
+            for i in range(10 * attempt + 1, 10 * attempt + n + 1):
+                log.write(i, episode(i))
+                if i % 5 == 0:
+                    log.write(i, Metrics({"train/loss": i * 1.0, "time/fps": float("nan")}))
+            log.write(10 * attempt + n, record("evaluation", gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
+    return run

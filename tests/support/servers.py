@@ -111,3 +111,11 @@ def serving(home: Path, tmp_path: Path, *flags: str, **more: Any) -> Iterator[Se
                 local.stop(run, force=True)
                 while run_state(run).status is Status.RUNNING:
                     time.sleep(0.05)
+
+
+def speaks_to_itself_only(server: Server) -> None:
+    """Whatever Host and Origin said: no look-up and no packet to anything but this machine."""
+    told = server.addresses()
+    assert told, "nothing was recorded"
+    own = ("'127.0.0.1'", "'::1'", "'localhost'", "('127.0.0.1', ", "('::1', ", "'/", "b'127.0.0.1'")
+    assert not {(event, address) for event, address in told if not address.startswith(own)}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from core.config.config import RunConfig
+from core.runs.events import Event
 from core.studies.samplers import make_sampler
 from core.studies.space import distributions
 from core.studies.storage import open_storage
 from core.studies.study import OBJECTIVES, StudyConfig, StudyDir, create, validate_study
+from tests.support.runs import follow
 
 SPACE = {
     "ppo.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
@@ -69,3 +73,12 @@ def _fill(study: StudyDir, config: StudyConfig, n: int, n_steps: int) -> None:
             found.tell(trial, state=TrialState.PRUNED)
         else:
             found.tell(trial, [figures[name] for name in config.objectives])
+
+
+def follow_first(study: StudyDir, wanted: Callable[[Event], bool]) -> None:
+    """Wait until the first trial's run tells of what is wanted."""
+    run, deadline = study.run_of(0), time.monotonic() + 120
+    while not run.events_file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    follow(run, wanted, 120)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing.process
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
+from storage.store import Store
 
 TIMEOUT_S = 30
 
@@ -37,3 +41,10 @@ def started_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         monkeypatch.setattr(os, name, refuse(f"os.{name}"))
     yield started
     assert not started
+
+
+@pytest.fixture(params=["in memory", "in a file"])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Opens a store; whatever holds of one kind holds of the other."""
+    names = (tmp_path / f"index-{n}.duckdb" for n in itertools.count())
+    return lambda: Store(None if request.param == "in memory" else next(names))

@@ -95,6 +95,12 @@ def test_a_source_says_what_it_owns_and_stays_readable(path):
     assert not long
 
 
+def test_no_file_of_tests_is_longer_than_a_module_may_be():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+    assert len(lengths) > 100
+    assert {str(path): n for path, n in lengths.items() if n > MAX_LINES} == {}
+
+
 def test_no_room_has_one_module():
     rooms = [Path(folder) for top in ("core", "storage", "pages") for folder, _, names in os.walk(ROOT / top) if "__init__.py" in names]
     modules = {room: [path for path in room.glob("*.py") if path.name != "__init__.py"] for room in rooms}

@@ -1,58 +1,34 @@
 """Store, ingest, queries, export: exactly once, whatever is killed."""
 
-import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, make_dataclass
-from pathlib import Path
 from typing import ClassVar, get_type_hints
 
 import duckdb
-import numpy as np
 import pandas as pd
 import pytest
 
 from core.errors import StoreError
 from core.runs import event_fields, event_types
-from core.runs.event_types import AttemptStarted, Ended, EpisodeEnded, Metrics, PhaseStarted, Record, WarningGiven
+from core.runs.event_types import AttemptStarted, Ended, EpisodeEnded, PhaseStarted, Record, WarningGiven
 from core.runs.events import EventWriter, read_events
 from core.runs.records import claim, delete_run
-from core.runs.run_dir import RunDir
 from core.tracing.params import DEFAULTS, NAMES
 from storage import export, queries, schema
 from storage.ingest import Ingest, catch_up, read_new
 from storage.store import LogPart, Store
-from tests.support.events import episode, record
+from tests.support.events import episode, record, write_attempts
 from tests.support.paths import ASSETS
 from tests.support.runs import tiny_config
 
 GOLDEN = ASSETS / "events_v1.jsonl"
 
 
-@pytest.fixture(params=["in memory", "in a file"])
-def new_store(request, tmp_path) -> Callable[[], Store]:
-    """Opens a store; whatever holds of one kind holds of the other."""
-    names = (tmp_path / f"index-{n}.duckdb" for n in itertools.count())
-    return lambda: Store(None if request.param == "in memory" else next(names))
-
-
-def write_run(home: Path, n: int = 20, attempts: int = 1) -> RunDir:
-    run = claim(home, tiny_config(home))
-    for attempt in range(attempts):
-        with EventWriter(run.events_file) as log:
-            log.write(0, AttemptStarted(from_step=10 * attempt, total_timesteps=n, pid=1))
-            for i in range(10 * attempt + 1, 10 * attempt + n + 1):
-                log.write(i, episode(i))
-                if i % 5 == 0:
-                    log.write(i, Metrics({"train/loss": i * 1.0, "time/fps": float("nan")}))
-            log.write(10 * attempt + n, record("evaluation", gain=0.3, gain_low=0.2, gain_high=0.4, n_logos=2, by_category={"simple": 0.3}))
-    return run
-
-
 def test_a_log_is_taken_in_whole(tmp_path, new_store):
-    run = write_run(tmp_path)
+    run = write_attempts(tmp_path)
     with new_store() as store:
         catch_up(store, tmp_path, {})
         assert queries.counts(store, run.run_id) == {"episodes": 20, "metrics": 8, "evaluated": 0, "evaluations": 1, "events": 1}
@@ -64,7 +40,7 @@ def test_a_log_is_taken_in_whole(tmp_path, new_store):
 
 
 def test_a_torn_last_line_waits_for_the_next_read(tmp_path, new_store):
-    run = write_run(tmp_path, 5)
+    run = write_attempts(tmp_path, 5)
     whole = run.events_file.read_bytes()
     run.events_file.write_bytes(whole[:-30])
     offsets: dict[str, int] = {}
@@ -76,7 +52,7 @@ def test_a_torn_last_line_waits_for_the_next_read(tmp_path, new_store):
 
 
 def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path, new_store):
-    run = write_run(tmp_path, 5)
+    run = write_attempts(tmp_path, 5)
     with run.events_file.open("ab") as file:
         file.write(b'nonsense\n{"seq": 1}\n\xff\xfe\n[1]\n')
     with EventWriter(run.events_file) as log:
@@ -89,7 +65,7 @@ def test_lines_that_are_no_events_are_counted_and_the_rest_goes_on(tmp_path, new
 
 
 def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path, new_store):
-    run, kept = write_run(tmp_path, 8), write_run(tmp_path, 5)
+    run, kept = write_attempts(tmp_path, 8), write_attempts(tmp_path, 5)
     offsets: dict[str, int] = {}
     with new_store() as store:
         catch_up(store, tmp_path, offsets)
@@ -104,7 +80,7 @@ def test_a_deleted_run_is_forgotten_and_a_new_log_of_its_name_read_anew(tmp_path
 
 
 def test_what_a_resumed_attempt_does_again_is_there_once(tmp_path, new_store):
-    run = write_run(tmp_path, 20, attempts=2)  # the second goes on from step 10 to 30
+    run = write_attempts(tmp_path, 20, attempts=2)  # the second goes on from step 10 to 30
     with new_store() as store:
         catch_up(store, tmp_path, {})
         frame = export.episodes(store, run.run_id)
@@ -127,7 +103,7 @@ def test_a_run_that_starts_over_without_a_checkpoint_replaces_its_first_try(tmp_
 
 
 def test_rebuilding_gives_the_same_rows(tmp_path):
-    write_run(tmp_path, 30, attempts=2)
+    write_attempts(tmp_path, 30, attempts=2)
     frames = []
     for chunk in (200, 8_000_000):
         with Store(tmp_path / f"{chunk}.duckdb") as store, pytest.MonkeyPatch.context() as patch:
@@ -139,14 +115,14 @@ def test_rebuilding_gives_the_same_rows(tmp_path):
 
 def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch, new_store):
     monkeypatch.setattr("storage.ingest.CHUNK_BYTES", 64)
-    run = write_run(tmp_path, 3)
+    run = write_attempts(tmp_path, 3)
     with new_store() as store:
         assert catch_up(store, tmp_path, {}) == run.events_file.read_bytes().count(b"\n")
 
 
 def test_a_log_that_is_written_on_and_on_keeps_no_other_waiting(tmp_path):
     """What comes while a log is taken in waits for the next look."""
-    busy, quiet = write_run(tmp_path), write_run(tmp_path)
+    busy, quiet = write_attempts(tmp_path), write_attempts(tmp_path)
 
     class WrittenMeanwhile(Store):
         n = 0
@@ -166,7 +142,7 @@ def test_a_log_that_is_written_on_and_on_keeps_no_other_waiting(tmp_path):
 
 def test_many_logs_are_taken_in_at_once_and_a_value_that_is_refused_holds_none_of_the_others(tmp_path, monkeypatch):
     """Thousands of short logs were a transaction each: a first start took minutes."""
-    runs = [write_run(tmp_path) for _ in range(3)]
+    runs = [write_attempts(tmp_path) for _ in range(3)]
 
     class Counting(Store):
         parts: ClassVar[list[int]] = []
@@ -193,7 +169,7 @@ def test_many_logs_are_taken_in_at_once_and_a_value_that_is_refused_holds_none_o
 
 def test_a_database_with_other_tables_is_made_again_from_the_logs(tmp_path, monkeypatch):
     """Such as one of an older version: its rows were of other columns."""
-    run, path = write_run(tmp_path), tmp_path / "a.duckdb"
+    run, path = write_attempts(tmp_path), tmp_path / "a.duckdb"
     with Store(path) as store:
         catch_up(store, tmp_path, store.offsets())
         before = export.episodes(store, run.run_id)
@@ -266,7 +242,7 @@ def test_a_golden_log_of_the_first_version_is_read_with_all_its_values(tmp_path,
 
 
 def test_lines_of_a_newer_version_are_counted_and_left_in_the_log(tmp_path, new_store):
-    run = write_run(tmp_path, 4)
+    run = write_attempts(tmp_path, 4)
     with run.events_file.open("ab") as file:
         file.write(
             b'{"v":99,"seq":99,"attempt":1,"ts":1.0,"kind":"episode","step":5,"data":{"episode":5,"training_gain":"another thing"}}\n'
@@ -295,84 +271,8 @@ def test_the_ingest_thread_follows_a_growing_log(tmp_path):
         assert queries.counts(store, run.run_id)["episodes"] == 199
 
 
-def test_down_sampling_keeps_extremes_and_does_not_jitter(tmp_path, new_store):
-    run = claim(tmp_path, tiny_config(tmp_path))
-    rng, offsets = np.random.default_rng(0), {}
-    with new_store() as store, EventWriter(run.events_file) as log:
-        log.write(0, AttemptStarted(from_step=0, total_timesteps=0))
-        values = rng.normal(size=3000)
-        values[1234] = 50.0
-        for i, v in enumerate(values[:2500], 1):
-            log.write(i, episode(i, training_gain=float(v)))
-        catch_up(store, tmp_path, offsets)
-        before = queries.episode_series(store, [run.run_id], "training_gain", max_points=300)
-        assert len(before) <= 301
-        assert before["high"].max() == 50.0
-        assert int(before["n"].sum()) == 2500
-        for i, v in enumerate(values[2500:2600], 2501):
-            log.write(i, episode(i, training_gain=float(v)))
-        catch_up(store, tmp_path, offsets)
-        after = queries.episode_series(store, [run.run_id], "training_gain", max_points=300)
-        n = len(before) - 1
-        np.testing.assert_allclose(after["mean"][:n], before["mean"][:n])
-
-
-def test_every_query_answers_for_a_run_without_rows(tmp_path, new_store):
-    run = claim(tmp_path, tiny_config(tmp_path))
-    with new_store() as store:
-        catch_up(store, tmp_path, {})
-        r = run.run_id
-        empty = [
-            queries.metric_series(store, [r], ["a"]), queries.metric_series(store, [r], ["a"], "episode"), queries.metric_series(store, [], ["a"]),
-            queries.episode_series(store, [r], "headline_gain"), queries.episode_series(store, [], "headline_gain"), queries.evaluations(store, [r]),
-            queries.evaluations(store, []), queries.evaluated_logos(store, r), queries.baselines(store, [r]), queries.baselines(store, []),
-            queries.success_by(store, r, "category"), queries.param_density(store, r, "color_precision", 1, 8),
-            queries.gain_by_value(store, r, "color_precision"), queries.reward_histogram(store, r), queries.end_reasons(store, r),
-            *(table(store, r) for table in export.TABLES.values()),
-        ]  # fmt: skip
-        assert all(len(frame) == 0 for frame in empty)
-        assert queries.events_of(store, r) == []
-        assert queries.recent_rate(store, r) is None
-        assert queries.metric_names(store, []) == []
-
-
-def test_histogram_and_heatmap_count_every_episode(tmp_path, new_store):
-    run = write_run(tmp_path, 100)
-    with new_store() as store:
-        catch_up(store, tmp_path, {})
-        cells = queries.param_density(store, run.run_id, "layer_difference", 0, 128)
-        assert int(cells["n"].sum()) == 100
-        assert cells.groupby("x")["share"].sum().to_list() == pytest.approx([1.0] * cells["x"].nunique())
-        histogram = queries.reward_histogram(store, run.run_id)
-        assert int(histogram["n"].sum()) == 100
-        assert int(queries.gain_by_value(store, run.run_id, "layer_difference")["n"].sum()) == 100
-        assert int(queries.success_by(store, run.run_id, "category")["n"].sum()) == 100
-
-
-def test_names_that_are_no_column_are_refused(tmp_path, new_store):
-    with new_store() as store:
-        for bad in ("reward; DROP TABLE episodes", "seq"):
-            with pytest.raises(ValueError, match="is not one of"):
-                queries.episode_series(store, ["x"], bad)
-            with pytest.raises(ValueError, match="is not one of"):
-                queries.gain_by_value(store, "x", bad)
-
-
-def test_a_csv_cell_never_starts_a_formula():
-    text = export.to_csv(pd.DataFrame({"logo": ["=1+1", "ok", "-x"], "n": [-1, 2, 3]})).decode()
-    assert text == "logo,n\n'=1+1,-1\nok,2\n'-x,3\n"
-
-
-def test_the_export_equals_the_log(tmp_path):
-    run = write_run(tmp_path, 25)
-    written = export.export_run(run, "csv", tmp_path / "out")
-    frame = pd.read_csv(written["episodes"][0])
-    logged = [e.data.headline_gain for e in read_events(run.events_file) if e.kind == "episode"]
-    assert frame["headline_gain"].to_list() == logged
-
-
 def test_store_error_is_raised_for_bytes_out_of_order(tmp_path, new_store):
-    run = write_run(tmp_path, 2)
+    run = write_attempts(tmp_path, 2)
     data = run.events_file.read_bytes()
     with new_store() as store:
         store.take_in(run.run_id, data, 0)
