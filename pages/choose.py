@@ -72,7 +72,7 @@ def batch_picture(path: str, mtime_ns: int, max_side: int) -> Picture:
 
 def pairs_of_batch(batch_id: str) -> list[Pair]:
     """The pictures of a batch of Optimize."""
-    which = batch.Batch(console.home / "batches" / batch_id)
+    which = batch.Batch(batch.batches_folder(console.home) / batch_id)
 
     def make(row: dict[str, Any], a: str, b: str) -> tuple[bytes, bytes, bytes, int, int] | None:
         svg, file = which.out / Path(row["svg"]).name, which.pictures / Path(row["file"]).name  # nothing outside the batch

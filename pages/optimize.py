@@ -17,7 +17,7 @@ from core.logos.samples import N_SAMPLES, sample_logos
 from core.models import registry
 from core.runs.rounds import known_runs
 from core.scheduling import batch
-from core.scheduling.batch import Batch, BatchStatus, Request
+from core.scheduling.batch import Batch, BatchStatus, Request, batches_folder
 from core.tracing.palette import MOST_COLOURS, palette_of
 from pages.views import batch_result, cluster
 from pages.views.access import acts
@@ -141,7 +141,7 @@ def form() -> tuple[list[tuple[str, Path]], Request]:
 
 
 def batch_label(batch_id: str) -> str:
-    found = Batch(console.home / "batches" / batch_id)
+    found = Batch(batches_folder(console.home) / batch_id)
     asked, result, when = found.request(), found.result(), batch_id
     if found.problem_with_files():
         return f"{batch_id} · damaged"
@@ -179,7 +179,7 @@ if asked_for and shown is None:
     instead = "; the newest is shown" if newest is not None else ""
     st.warning(plain(f"There is no batch {asked_for}{instead}. It may have been deleted."))
 shown = shown or newest
-batch_result.undo(console.home / "batches")
+batch_result.undo(batches_folder(console.home))
 opened = st.expander(
     "Pictures and settings", expanded=shown is None, icon=":material/upload:", key=f"form.{'' if shown is None else shown.batch_id}"
 )
@@ -204,12 +204,12 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if shown is None:
     stays = "" if request.cluster else ", and nothing leaves this machine"
     st.info(f"Drop pictures above, then press Optimize. No training needed{stays}.", icon=":material/upload:")
-    batch_result.deleted(console.home / "batches")
+    batch_result.deleted(batches_folder(console.home))
     st.stop()
 st.divider()
 options = list(dict.fromkeys([*(b.batch_id for b in batches[:N_RECENT]), shown.batch_id]))
 batch_id = choose("Batch", options, "batch", default=shown.batch_id, show=batch_label, width=460)
-shown = Batch(console.home / "batches" / batch_id)
+shown = Batch(batches_folder(console.home) / batch_id)
 status = shown.status()
 if status is not BatchStatus.DONE:
     show_intake(shown.intake(), shown.batch_id)  # a batch that is done says it with what could not be converted
@@ -226,6 +226,6 @@ elif status is BatchStatus.CANCELLED:
     batch_result.delete_button(shown)
 else:
     batch_result.results(shown)
-batch_result.deleted(console.home / "batches")
+batch_result.deleted(batches_folder(console.home))
 st.caption("Train an agent on logos like yours:")
 st.page_link(path_of("new_run"), label="New run", icon=":material/tune:")

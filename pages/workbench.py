@@ -17,7 +17,7 @@ from core.logos.pictures import FORMATS, decode_picture
 from core.logos.procedural import CATEGORIES, make_logo
 from core.runs.run_dir import RunDir
 from core.scheduling import review
-from core.scheduling.batch import Batch
+from core.scheduling.batch import Batch, batches_folder
 from core.search.baselines import BASELINES
 from core.tracing.params import DEFAULTS, NAMES, SPECS, Params, ParamSpec
 from core.tracing.picture import Picture, fit
@@ -136,7 +136,7 @@ def from_upload() -> tuple[Picture, str, str, dict[str, Params]] | None:
 
 def from_batch() -> tuple[Picture, str, str, dict[str, Params]] | None:
     """A picture that Optimize was given, from what it chose; named by the address."""
-    batch = Batch(console.home / "batches" / Path(st.query_params.get("batch", "")).name)
+    batch = Batch(batches_folder(console.home) / Path(st.query_params.get("batch", "")).name)
     asked = st.query_params.get("picture", "")
     item = next((each for each in review.items(batch) if asked in (each.picture, each.name)), None)
     if item is None:

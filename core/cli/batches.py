@@ -1,4 +1,4 @@
-"""``batches``: what became of the pictures that Optimize was given, which results are accepted, and these as a zip."""
+"""``batches``: what became of the pictures that Optimize was given, which results are accepted, these as a zip, and deleted ones put back."""
 
 from __future__ import annotations
 
@@ -11,30 +11,42 @@ from core.cli.common import Json, clear_errors, result
 from core.errors import RunError
 from core.files import write_aside
 from core.paths import program, runs_home
-from core.scheduling import review
-from core.scheduling.batch import Batch, all_batches
+from core.scheduling import job, review
+from core.scheduling.batch import Batch, all_batches, batches_folder
 from core.scheduling.job import JobStatus
 
-app = typer.Typer(help="List batches of Optimize, accept their results, and write the accepted SVGs as a zip.", no_args_is_help=True)
+app = typer.Typer(
+    help="List batches of Optimize, accept their results, write the accepted SVGs as a zip, and cancel, delete or restore batches.",
+    no_args_is_help=True,
+)
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's ID, or 'last'.")]
 
 
-def _found(name: str) -> Batch:
+def _named(name: str) -> Batch:
     known = all_batches(runs_home())
     which = next((batch for batch in known if name in ("last", batch.batch_id)), None)
     if which is None:
         raise RunError(f"there is no batch {name!r}; there are {', '.join(batch.batch_id for batch in known[:8]) or 'none'}")
+    return which
+
+
+def _found(name: str) -> Batch:
+    """One that is done."""
+    which = _named(name)
     if which.status() is not JobStatus.DONE:
         raise RunError(f"batch {which.batch_id} is {which.status().value.lower()}, not done")
     return which
 
 
 @app.command("list")
-def list_batches(as_json: Json = False) -> None:
+def list_batches(
+    deleted: Annotated[bool, typer.Option("--deleted", help="List deleted batches that can be restored.")] = False, as_json: Json = False
+) -> None:
     """Show all batches, newest first."""
     with clear_errors():
-        rows = []
-        for batch in all_batches(runs_home()):
+        rows, folder = [], batches_folder(runs_home())
+        gone = (Batch(folder / job.TRASH / name) for name in job.discarded(folder))
+        for batch in gone if deleted else all_batches(runs_home()):
             items = review.items(batch)
             n_accepted = sum(bool(item.choice) for item in items)
             rows.append({"batch": batch.batch_id, "status": batch.status().value, "pictures": len(items), "accepted": n_accepted})
@@ -105,3 +117,38 @@ def zip_accepted(
             raise RunError(f"nothing of {which.batch_id} is accepted; use: {program()} batches choose {which.batch_id}, or --all")
         write_aside(out, review.archive(which, not everything))
         result({"batch": which.batch_id, "out": str(out), "svgs": n}, as_json, lambda: print(f"{n} SVGs in {out}"))
+
+
+@app.command("cancel")
+def cancel(batch: BatchName, as_json: Json = False) -> None:
+    """Stop working on a batch; what is done so far stays in its folder."""
+    with clear_errors():
+        which = _named(batch)
+        if which.status() is not JobStatus.WORKING:
+            raise RunError(f"batch {which.batch_id} is {which.status().value.lower()}; only one that is worked on can be cancelled")
+        which.cancel()
+        result({"batch": which.batch_id}, as_json, lambda: print(f"{which.batch_id} is cancelled"))
+
+
+@app.command("delete")
+def delete(batch: BatchName, as_json: Json = False) -> None:
+    """Delete a batch, its pictures and its SVGs; it can be restored within a week."""
+    with clear_errors():
+        which = _named(batch)
+        try:
+            which.discard()
+        except OSError as error:
+            raise RunError(f"{which.path} can't be deleted: {error.strerror or error}") from error
+        told = f"{which.batch_id} is deleted; restore it with: {program()} batches restore {which.batch_id}"
+        result({"batch": which.batch_id}, as_json, lambda: print(told))
+
+
+@app.command("restore")
+def restore(batch: Annotated[str, typer.Argument(metavar="BATCH", help="ID of a deleted batch.")], as_json: Json = False) -> None:
+    """Restore a batch that was deleted within the last week."""
+    with clear_errors():
+        try:
+            job.restore(batches_folder(runs_home()), batch)
+        except OSError as error:
+            raise RunError(f"{batch} can't be restored: {error.strerror or error}") from error
+        result({"batch": batch}, as_json, lambda: print(f"{batch} is restored"))

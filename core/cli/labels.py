@@ -1,4 +1,4 @@
-"""``runs baseline|note|tags``: what people say of runs, and the run that the others are held against."""
+"""``runs baseline|rename|note|tags``: what people say of runs, and the run that the others are held against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.cli.common import Json, RunName, clear_errors, result
 from core.errors import ConfigError
 from core.paths import runs_home
 from core.runs import baseline_run, shelf
-from core.runs.records import read_label, read_tags
+from core.runs.records import MAX_NAME, read_label, read_tags, write_label
 from core.runs.run_dir import RunDir, find_run
 
 
@@ -48,6 +48,21 @@ def baseline(
             baseline_run.choose(home, None)
         now = baseline_run.read(home)
         result({"baseline": now}, as_json, lambda: print(f"the baseline run is {now}" if now else "there is no baseline run"))
+
+
+def rename(
+    run: RunName,
+    name: Annotated[str, typer.Argument(help=f"The new name, at most {MAX_NAME} characters; '' for the one that it began with.")],
+    as_json: Json = False,
+) -> None:
+    """Give a run another name; its ID and its directory stay."""
+    with clear_errors():
+        found = find_run(run, runs_home())
+        if len(name.strip()) > MAX_NAME:
+            raise ConfigError(f"the name has {len(name.strip())} characters; at most {MAX_NAME} are allowed")
+        write_label(found, name.strip(), read_label(found).get("note", ""))
+        now = shelf.facts_of(found).name
+        result({"run": found.run_id, "name": now}, as_json, lambda: print(f"{found.run_id} is called {now}"))
 
 
 def note(
@@ -91,4 +106,4 @@ def tags(
         result({"run": found.run_id, "tags": now}, as_json, lambda: print(", ".join(now) or f"{found.run_id} has no tags"))
 
 
-COMMANDS = (baseline, note, tags)
+COMMANDS = (baseline, rename, note, tags)

@@ -112,6 +112,26 @@ def label_logo(
         result({"set": path, "logo": name, "category": category, "split": split}, as_json, lambda: print(f"{name}: {category} {split}"))
 
 
+@app.command("delete")
+def delete_set(
+    path: Annotated[str, typer.Argument(help="Folder of your own set.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a set of your own and its pictures for good."""
+    with clear_errors():
+        folder = str(Path(path).resolve())
+        if not sets.is_own(runs_home(), folder):
+            raise LogosError(f"{folder} is not a set of this console, so it can't be deleted")
+        if not yes and not typer.confirm(f"Delete {folder} and all its pictures?", err=True):
+            raise typer.Exit(1)
+        try:
+            sets.delete(runs_home(), folder)
+        except OSError as error:
+            raise LogosError(f"{folder} can't be deleted: {error.strerror or error}") from error
+        result({"deleted": folder}, as_json, lambda: print(f"{folder} is deleted"))
+
+
 @app.command("trace")
 def trace_logo(
     picture: Annotated[Path, typer.Argument(help="A picture.")],

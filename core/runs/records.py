@@ -56,6 +56,7 @@ from core.runs.small_files import (
 
 _HEARTBEAT_BYTES = 400
 LOCK_PATIENCE_S = 10.0
+MAX_NAME = 80  # characters of a run's name
 
 
 def peek_config(run: RunDir) -> RunConfig:

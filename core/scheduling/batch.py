@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.config.workers import WorkersConfig, workers_on
 from core.errors import ConfigError, RunError
@@ -94,10 +94,10 @@ class _Left(BaseModel):
 
 
 class _Result(BaseModel):
-    """What ``optimize --json`` says in the end."""
+    """What ``optimize --json`` says in the end; each of its rows is read by itself."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    results: list[_Row]
+    results: list[Any]
     skipped: list[_Left]
     n_done: int
     mean_gain: float | None
@@ -105,6 +105,17 @@ class _Result(BaseModel):
     bytes: _Size
     bytes_default: _Size
     n_nodes_lost: _Size = 0
+
+
+def _name_in(row: object) -> str:
+    """What a row that is damaged calls its picture, where that can be read."""
+    name = row.get("file") if isinstance(row, dict) else None
+    return Path(name).name[:200] if isinstance(name, str) else ""
+
+
+def _why(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}"
 
 
 @dataclass(frozen=True)
@@ -136,15 +147,28 @@ class Batch(Job):
         return read_or_none(self.path / "request.json", Request) or Request()
 
     def result(self) -> dict[str, Any] | None:
-        """The output of ``optimize --json``; None until it is done."""
+        """The output of ``optimize --json``; None until it is done. A picture whose row is damaged is among the skipped, with the reason."""
         try:
-            return _Result.model_validate_json(self.last_line()).model_dump()
+            told = _Result.model_validate_json(self.last_line()).model_dump()
         except ValueError:
             return None
+        rows, told["results"] = told["results"], []
+        for n, row in enumerate(rows, 1):
+            try:
+                told["results"].append(_Row.model_validate(row).model_dump())
+            except ValidationError as error:
+                told["skipped"].append(
+                    {"file": _name_in(row) or f"picture {n}", "reason": f"its row in result.json is damaged: {_why(error)}"}
+                )
+        return told
 
     def intake(self) -> Intake:
         """What became of the files that were given; empty for a batch of before that was kept."""
         return read_or_none(self.path / _INTAKE, Intake) or Intake()
+
+
+def batches_folder(home: Path) -> Path:
+    return home / "batches"
 
 
 def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
@@ -155,12 +179,12 @@ def start(home: Path, files: Iterable[Given], request: Request) -> Batch:
         ConfigError: the request can't be done here; the files are not looked at.
     """
     _check(request)
-    with staging(home / "batches", _STAGING) as staged:
+    with staging(batches_folder(home), _STAGING) as staged:
         intake = take_in(files, staged)
         if not intake.taken:
             why = intake.reasons() or f"supported are {', '.join(sorted(set(FORMATS.values())))}, and ZIP files of them"
             raise RunError(f"these files contain no pictures ({why})")
-        batch = Batch(claim(home / "batches"))
+        batch = Batch(claim(batches_folder(home)))
         try:
             os.rename(staged, batch.pictures)
             write_aside(batch.path / _INTAKE, json.dumps(asdict(intake)).encode())
@@ -178,7 +202,7 @@ def again(home: Path, before: Batch, request: Request) -> Batch:
         ConfigError: the request can't be done here.
     """
     _check(request)
-    batch = Batch(claim(home / "batches"))
+    batch = Batch(claim(batches_folder(home)))
     try:
         shutil.copytree(before.pictures, batch.pictures)
         if (before.path / _INTAKE).is_file():
@@ -192,7 +216,7 @@ def again(home: Path, before: Batch, request: Request) -> Batch:
 
 def all_batches(home: Path) -> list[Batch]:
     """All batches, newest first."""
-    return [Batch(path) for path in folders(home / "batches")]
+    return [Batch(path) for path in folders(batches_folder(home))]
 
 
 def _check(request: Request) -> None:

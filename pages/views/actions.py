@@ -11,7 +11,7 @@ from core.config.config import RunConfig
 from core.config.text import load_config, presets
 from core.errors import ConfigError, RunError
 from core.runs import baseline_run, trash
-from core.runs.records import peek_config, read_label, write_command, write_label
+from core.runs.records import MAX_NAME, peek_config, read_label, write_command, write_label
 from core.runs.requirements import check_preflight
 from core.runs.run_dir import RunDir
 from core.runs.status import check_steerable, run_state
@@ -145,7 +145,7 @@ def steer(run: RunDir, command: str) -> None:
 
 @acts("run.rename")
 def rename(run: RunDir, key: str) -> None:
-    name = str(st.session_state.get(key, "")).strip()[:80]
+    name = str(st.session_state.get(key, "")).strip()[:MAX_NAME]
     _tell(lambda: write_label(run, name, read_label(run).get("note", "")), f"Renamed to {name}" if name else "Name removed")
 
 

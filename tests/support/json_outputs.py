@@ -7,6 +7,8 @@ import math
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -92,6 +94,7 @@ def _runs(out: Outputs, run: RunDir, other: RunDir, tmp_path: Path) -> None:
     (out.home / "with a space" / "config.yaml").write_text(to_yaml(RunConfig()))
     out.call("runs baseline", run.run_id)
     out.call("runs note", run.run_id, "a note")
+    out.call("runs rename", run.run_id, "a name")
     out.call("runs tags", run.run_id, "--add", "night")
     out.call("runs list")
     out.call("runs baseline", "--none")
@@ -133,6 +136,7 @@ def _logos(out: Outputs, recordings: Recordings, tmp_path: Path) -> None:
     out.call("logos check", folder)
     added = out.call("logos add", "mine", picture, folder / "text" / "logo 1.png", folder / "simple" / "broken.png")
     out.call("logos label", added["set"], "logo 0", "--category", "text")
+    out.call("logos delete", added["set"], "--yes")
     out.call("logos trace", picture, "--out", tmp_path / "one.svg")
     made = next((tmp_path / "built-in").rglob("*.png"))
     source = next((tmp_path / "built-in").rglob(f"{made.stem}.svg"))
@@ -168,6 +172,12 @@ def _learning(out: Outputs, run: RunDir, recordings: Recordings, tmp_path: Path)
     out.call("batches choose", batch.batch_id, "one.svg", "--take", "faithful")
     out.call("batches show", "last")
     out.call("batches zip", batch.batch_id, tmp_path / "accepted.zip")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:  # as if this one worked on it
+        process = Process.of(worker.pid)
+        (batch.path / "process.json").write_text(json.dumps({"v": 1, "pid": process.pid, "create_time": process.create_time}))
+        out.call("batches cancel", batch.batch_id)
+    out.call("batches delete", batch.batch_id)
+    out.call("batches restore", batch.batch_id)
     fitted = tmp_path / "fitted.json"
     out.call("baselines fit", "--images", recordings.logos, "--out", fitted, "--work-size", 48, "--singles", 1, "--each", 1, "--size", 1)
     out.call("baselines show", fitted)

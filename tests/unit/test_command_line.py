@@ -10,10 +10,13 @@ import typer
 from core.cli.app import app
 from core.cli.common import clear_errors
 from core.errors import CheckpointError, TrainingError
+from core.logos.sets import sets_folder
 from core.runs.event_types import AttemptStarted, Ended
 from core.runs.events import EventWriter
-from core.runs.records import claim
+from core.runs.records import claim, read_label
+from core.runs.run_dir import find_run
 from storage.store import Store, database_file
+from tests.support.batches import made_up_batch
 from tests.support.events import write_run
 from tests.support.paths import ROOT
 from tests.support.runs import tiny_config
@@ -120,3 +123,31 @@ def test_a_damaged_index_is_rebuilt(home, capsys, monkeypatch):
     assert "events read into" in capsys.readouterr().out
     with Store(database_file(home)) as store:
         assert store.rows("SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_batches_sets_and_names_are_changed_as_on_the_pages(home, capsys, monkeypatch):
+    monkeypatch.setenv("TRACEWRIGHT_HOME", str(home))
+    batch, run = made_up_batch(home).batch_id, write_run(home).run_id
+    (sets_folder(home) / "mine").mkdir(parents=True)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            app(list(arguments))
+        told = capsys.readouterr()
+        assert ended.value.code == 0 or told.err.count("\n") == 1
+        return told.out + told.err
+
+    assert "is done; only one that is worked on can be cancelled" in call("batches", "cancel", batch)
+    assert f"batches restore {batch}" in call("batches", "delete", batch)
+    assert call("batches", "list") == ""
+    assert call("batches", "list", "--deleted").startswith(f"{batch}  done          3 pictures")
+    assert "there is no batch" in call("batches", "delete", batch)
+    assert "is restored" in call("batches", "restore", batch)
+    assert call("batches", "list").startswith(batch)
+    assert "is not among what was deleted" in call("batches", "restore", "20200101-000000")
+    assert "is called better" in call("runs", "rename", run, " better ")
+    assert "81 characters; at most 80" in call("runs", "rename", run, "x" * 81)
+    assert read_label(find_run(run, home))["name"] == "better"
+    assert "is not a set of this console" in call("logos", "delete", str(home), "--yes")
+    assert "is deleted" in call("logos", "delete", str(sets_folder(home) / "mine"), "--yes")
+    assert not (sets_folder(home) / "mine").exists()

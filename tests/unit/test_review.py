@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from core.errors import RunError
 from core.scheduling import review
 from core.scheduling.batch import Batch
-from core.scheduling.job import folders, restore
+from core.scheduling.job import JobStatus, folders, restore
 from pages.views.contact_sheet import ALL, CHANGED, KEPT, LOOK, OPEN, filtered, medians
 from tests.support.batches import made_up_batch, row, svg_of
 
@@ -70,6 +71,18 @@ def test_what_there_is_not_can_not_be_chosen(made):
 def test_a_damaged_list_of_alternatives_leaves_the_results(made):
     (made.alternatives / "alternatives.json").write_text('{"pictures": {"one.svg": 3}}')
     assert [list(item.versions) for item in review.items(made)] == [["best"], ["best"], ["best", "defaults"]]
+
+
+@pytest.mark.parametrize("damage", [{"gain": "high"}, {"svg": ""}, {"bytes": -1}, {"corner_threshold": "wide"}, None], ids=str)
+def test_a_damaged_row_costs_its_picture_alone_and_is_named(made, damage):
+    told = json.loads((made.path / "result.json").read_text())
+    told["results"][1] = damage and told["results"][1] | damage
+    (made.path / "result.json").write_text(json.dumps(told))
+    assert made.status() is JobStatus.DONE
+    assert [item.name for item in review.items(made)] == ["one.svg", "=three.svg"]
+    (left,) = made.result()["skipped"]
+    assert left["file"] == ("two.png" if damage else "picture 2")
+    assert left["reason"].startswith("its row in result.json is damaged: ")
 
 
 def test_filters_and_medians_with_photographs_apart(made):

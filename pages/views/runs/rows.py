@@ -8,6 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.runs import trash
+from core.runs.records import MAX_NAME
 from core.statistics import TIE
 from pages.server.service import Console
 from pages.views import actions, controls, tables
@@ -192,7 +193,7 @@ def _words(shown: tables.RunRow) -> None:
     """Name, tags and note."""
     run = shown.run
     key = f"name.{run.run_id}"
-    st.text_input("Name", value=shown.name, key=key, on_change=actions.rename, args=(run, key), max_chars=80, **locked("run.rename"))
+    st.text_input("Name", value=shown.name, key=key, on_change=actions.rename, args=(run, key), max_chars=MAX_NAME, **locked("run.rename"))
     key = f"tags.{run.run_id}"
     st.text_input(
         "Tags",
