@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from pages.views.links import hold_address, write_address
 from storage import export
 
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "html": "text/html"}
+FRESH_S = 600
 ICON = {"png": ":material/image:", "svg": ":material/polyline:", "html": ":material/html:"}
 
 
@@ -40,7 +42,7 @@ def show(
         # Another key once the range changes: what was brushed belongs to the chart before
         key = f"{name}.{view.window}" if view is not None and view.window else name
         more: Any = {"on_select": lambda: _zoom(key, view), "selection_mode": ZOOM} if is_zoomable and view is not None else {}
-        st.altair_chart(unchecked(chart), key=key, alt=title, **more)
+        st.altair_chart(unchecked(fresh(chart, name)), key=key, alt=title, **more)
         told = [part for part in (thinned(data), note, age(newest_ts)) if part]
         if told:
             st.caption(" · ".join(told))
@@ -71,6 +73,16 @@ def unchecked(chart: Chart) -> Chart:
     """
     object.__setattr__(chart, "to_dict", functools.partial(chart.to_dict, validate=False))  # its own attributes are the chart's
     return chart
+
+
+def fresh(chart: Chart, name: str) -> Chart:
+    """The chart, which the browser makes from nothing every ten minutes, each of a page at another moment; between, it is given new data.
+
+    Given new data, Vega keeps up to 10,000 of the marks before for each kind of mark: a page that is left open would grow for hours.
+    """
+    marked = chart.copy(deep=False)
+    marked.usermeta = {"drawn": int((time.time() + zlib.crc32(name.encode()) % FRESH_S) // FRESH_S)}
+    return marked
 
 
 def _head(chart: Chart, name: str, title: str, data: pd.DataFrame, can_pin: bool) -> None:
