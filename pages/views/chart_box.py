@@ -21,7 +21,7 @@ from pages.views.links import hold_address, write_address
 from storage import export
 
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "html": "text/html"}
-FRESH_S = 600
+FRESH_S = 300
 ICON = {"png": ":material/image:", "svg": ":material/polyline:", "html": ":material/html:"}
 
 
@@ -76,7 +76,7 @@ def unchecked(chart: Chart) -> Chart:
 
 
 def fresh(chart: Chart, name: str) -> Chart:
-    """The chart, which the browser makes from nothing every ten minutes, each of a page at another moment; between, it is given new data.
+    """The chart, which the browser makes from nothing every five minutes, each of a page at another moment; between, it is given new data.
 
     Given new data, Vega keeps up to 10,000 of the marks before for each kind of mark: a page that is left open would grow for hours.
     """
