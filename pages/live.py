@@ -96,7 +96,7 @@ def stages(row: tables.RunRow, now: RunView) -> None:
     if row.config is None or not row.config.curriculum.enabled:
         return
     if len(now.stages):
-        st.altair_chart(plots.stage_strip(now.stages, view), key="stages", alt="Curriculum stages over the run")
+        st.altair_chart(chart_box.fresh(plots.stage_strip(now.stages, view), "stages"), key="stages", alt="Curriculum stages over the run")
         name = now.stages["name"].iloc[-1]
         stage = next((s for s in row.config.curriculum.stages if s.name == name), None)
         share = now.stages["success_share"].iloc[-1]

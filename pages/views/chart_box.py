@@ -59,7 +59,7 @@ def empty(name: str, title: str, awaited: str, height: int = 0) -> None:
 def choose(chart: Chart, name: str, title: str, data: pd.DataFrame, selection: str, note: str = "") -> dict[str, Any] | None:
     """Draw a chart of points one of which can be clicked; returns the one that is, None without."""
     _head(chart, name, title, data, can_pin=False)
-    state: Any = st.altair_chart(unchecked(chart), key=name, alt=title, on_select="rerun", selection_mode=selection)
+    state: Any = st.altair_chart(unchecked(fresh(chart, name)), key=name, alt=title, on_select="rerun", selection_mode=selection)
     if note:
         st.caption(note)
     found = (state.get("selection", {}) if state else {}).get(selection) or []

@@ -1,6 +1,7 @@
 """The charts' common behaviour: ranges, gaps, outliers, bands, colours, files."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -179,3 +180,20 @@ def test_the_points_of_a_short_curve_are_drawn():
 
     assert opacity(1) > 0.5
     assert opacity(curves.SPARSE + 1) == 0
+
+
+def test_a_chart_is_another_every_five_minutes_each_at_its_own_moment(monkeypatch):
+    chart = curves.line(series([1.0, 2.0]), {"r": "#000000"}, View(), "y")
+
+    def marks(name: str) -> list[object]:
+        found = []
+        for second in range(0, 2 * chart_box.FRESH_S, 10):
+            monkeypatch.setattr(chart_box, "time", SimpleNamespace(time=lambda second=second: 1e9 + second))
+            found.append(chart_box.fresh(chart, name).usermeta["drawn"])
+        return found
+
+    names = ["gain", "reward", "explored"]
+    changes = [[i for i in range(1, 60) if seen[i] != seen[i - 1]] for seen in map(marks, names)]
+    assert all(len(found) == 2 and found[1] - found[0] == 30 for found in changes)
+    assert len({found[0] for found in changes}) == len(names)
+    assert "usermeta" not in chart.to_dict()
