@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,6 @@ from pages.views.shell import begin, path_of, show_toasts
 from pages.views.text import duration_text, plain
 from storage import queries
 
-PREFERENCES = {"smaller": "smaller file", "": "balanced", "faithful": "closer match"}
 BACKGROUNDS = {"keep": "keep", "remove": "around the logo", "everywhere": "also in its holes"}
 N_RECENT = 8
 MOST_RUNS = 20  # that are offered as models, the best
@@ -133,22 +130,11 @@ def form() -> tuple[list[tuple[str, Path]], Request]:
             help="More attempts find better SVGs but take longer; 1 uses the agent's first choice.",
         )
         prefer = st.segmented_control(
-            "Prioritise", list(PREFERENCES), format_func=lambda p: PREFERENCES[p], default="", key="prefer", required=True, bind="query-params",
+            "Prioritise", list(batch_result.PREFERENCES), format_func=lambda p: batch_result.PREFERENCES[p], default="", key="prefer", required=True, bind="query-params",
             help="Balance file size against visual match. Unless you choose smaller file, no result looks visibly worse than VTracer's defaults.",
         )  # fmt: skip
         address = cluster.field()
     return files, Request(model, int(budget), str(prefer), **fields, cluster=address)
-
-
-def batch_label(batch_id: str) -> str:
-    found = Batch(batches_folder(console.home) / batch_id)
-    asked, result, when = found.request(), found.result(), batch_id
-    if found.problem_with_files():
-        return f"{batch_id} · damaged"
-    with contextlib.suppress(ValueError):  # a folder that was renamed
-        when = f"{datetime.strptime(batch_id[:15], '%Y%m%d-%H%M%S'):%b %d, %H:%M}"
-    n = f"{result['n_done']} picture{'s'[: result['n_done'] != 1]}" if result else found.status().value.lower()
-    return f"{when} · {n} · {asked.budget} attempt{'s'[: asked.budget != 1]}, {PREFERENCES.get(asked.prefer, asked.prefer)}"
 
 
 def began_s(which: Batch) -> float:
@@ -208,7 +194,10 @@ if shown is None:
     st.stop()
 st.divider()
 options = list(dict.fromkeys([*(b.batch_id for b in batches[:N_RECENT]), shown.batch_id]))
-batch_id = choose("Batch", options, "batch", default=shown.batch_id, show=batch_label, width=460)
+batch_id = choose(
+    "Batch", options, "batch", default=shown.batch_id, width=460,
+    show=lambda batch_id: batch_result.label(Batch(batches_folder(console.home) / batch_id)),
+)  # fmt: skip
 shown = Batch(batches_folder(console.home) / batch_id)
 status = shown.status()
 if status is not BatchStatus.DONE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from core.errors import PictureError, RunError, SvgError
 from core.logos.intake import read_picture
 from core.logos.uploads import Intake, Refused
 from core.logos.vectors import own_vector
+from core.paths import program
 from core.scheduling import job, review
 from core.scheduling.batch import Batch
 from core.scheduling.review import Item
@@ -65,6 +68,7 @@ MEDIANS: dict[str, Any] = {
     "colour_default": number("colour error, defaults", format="%.2f"),
 }
 UNDO = "batch.undo"
+PREFERENCES = {"smaller": "smaller file", "": "balanced", "faithful": "closer match"}
 N_DELETED = 20  # deleted batches that are listed
 
 
@@ -189,6 +193,17 @@ def undo(folder: Path) -> None:
             button("Undo", icon=":material/undo:", key="undo.button", on_click=_restore, args=(folder, batch_id))
 
 
+def label(which: Batch) -> str:
+    """When a batch was started, how many pictures it has, and what was asked for."""
+    asked, result, when = which.request(), which.result(), which.batch_id
+    if which.problem_with_files():
+        return f"{which.batch_id} · damaged"
+    with contextlib.suppress(ValueError):  # a folder that was renamed
+        when = f"{datetime.strptime(which.batch_id[:15], '%Y%m%d-%H%M%S'):%b %d, %H:%M}"
+    n = f"{result['n_done']} picture{'s'[: result['n_done'] != 1]}" if result else which.status().value.lower()
+    return f"{when} · {n} · {asked.budget} attempt{'s'[: asked.budget != 1]}, {PREFERENCES.get(asked.prefer, asked.prefer)}"
+
+
 def deleted(folder: Path) -> None:
     """What was deleted within the last week, each with the button that puts it back. ``folder``: of all batches."""
     found = job.discarded(folder)
@@ -197,10 +212,10 @@ def deleted(folder: Path) -> None:
     with st.expander(f"Deleted batches ({len(found):,})", icon=":material/restore_from_trash:", key="deleted"):
         for batch_id in found[:N_DELETED]:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(plain(batch_id), width="content")
+                st.markdown(plain(label(Batch(folder / job.TRASH / batch_id))), width="content")
                 button("Restore", key=f"restore.{batch_id}", icon=":material/undo:", on_click=_restore, args=(folder, batch_id))
         if len(found) > N_DELETED:
-            st.caption(f"{len(found) - N_DELETED:,} more, in `{job.TRASH}` in the folder of the batches.")
+            st.caption(f"{len(found) - N_DELETED:,} more; `{program()} batches list --deleted` lists all, `batches restore` restores each.")
 
 
 @acts("batch.restore")
