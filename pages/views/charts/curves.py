@@ -30,6 +30,7 @@ CLOCK = {"milliseconds": "%H:%M:%S", "seconds": "%H:%M:%S", "minutes": "%H:%M", 
 AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of training", "wall": "time of day"}
 HEIGHT = 260
 _LABEL_ROOM = 0.07  # of the height, that the label of a level line takes
+_LEGEND_CHARACTER, _LEGEND_SYMBOL = 7, 28  # pixels of a legend that a character takes, and a symbol with the space around it
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 _SAVED_WIDTH = 900  # pixels
@@ -117,10 +118,16 @@ def x_tip(axis: str, field: str = "x") -> alt.Tooltip:
     )
 
 
+def legend_columns(names: Sequence[str]) -> alt.ExprRef:
+    """Of a legend above a chart: its names beside each other where the chart is wide enough for them, else in two columns."""
+    width = sum(_LEGEND_CHARACTER * len(name) + _LEGEND_SYMBOL for name in names)
+    return alt.ExprRef(f"width < {width} ? 2 : 0")
+
+
 def colour_of(colours: dict[str, str], field: str = "label", title: str | None = None, with_legend: bool = True) -> alt.Color:
     is_long = sum(len(name) + 4 for name in colours) > LEGEND_ROW
     limit = alt.ExprRef("clamp(width / 2 - 24, 90, 260)") if is_long else 260  # two columns fit a phone too
-    legend = alt.Legend(orient="top", labelLimit=limit, symbolOpacity=1, columns=2 if is_long else 0)
+    legend = alt.Legend(orient="top", labelLimit=limit, symbolOpacity=1, columns=2 if is_long else legend_columns(list(colours)))
     return alt.Color(
         f"{field}:N",
         title=title,

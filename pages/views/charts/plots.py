@@ -14,6 +14,7 @@ from pages.views.charts.curves import (
     Chart,
     View,
     colour_of,
+    legend_columns,
     shown_x,
     stage_bands,
     x_axis,
@@ -237,13 +238,13 @@ def trade_off(points: pd.DataFrame, front: pd.DataFrame) -> Chart:
                 "kind:N",
                 title=None,
                 scale=alt.Scale(domain=present, range=[colours[kinds.index(k)] for k in present]),
-                legend=alt.Legend(orient="top"),
+                legend=alt.Legend(orient="top", columns=legend_columns(present)),
             ),
             shape=alt.Shape(
                 "kind:N",
                 title=None,
                 scale=alt.Scale(domain=present, range=[shapes[kinds.index(k)] for k in present]),
-                legend=alt.Legend(orient="top"),
+                legend=alt.Legend(orient="top", columns=legend_columns(present)),
             ),
             size=alt.condition(pick, alt.value(260), alt.value(70)),
             tooltip=[
@@ -332,7 +333,9 @@ def stage_strip(stages: pd.DataFrame, view: View) -> alt.Chart:
             x=x_of(view),
             x2="x2:T" if view.axis == "wall" else "x2:Q",
             color=alt.Color(
-                "name:N", scale=alt.Scale(domain=order, range=list(palette.values())), legend=alt.Legend(orient="top", title=None)
+                "name:N",
+                scale=alt.Scale(domain=order, range=list(palette.values())),
+                legend=alt.Legend(orient="top", title=None, columns=legend_columns(order)),
             ),
             tooltip=["name:N", "reason:N"],
         )

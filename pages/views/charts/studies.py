@@ -12,7 +12,7 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
-from pages.views.charts.curves import CLOCK, HEIGHT, PALETTE, Chart
+from pages.views.charts.curves import CLOCK, HEIGHT, PALETTE, Chart, legend_columns
 
 STATE_COLOURS = {
     "complete": "#0072b2",
@@ -29,7 +29,9 @@ BAD_TO_GOOD: Literal["viridis"] = "viridis"
 
 def _state(frame: pd.DataFrame, with_legend: bool = True) -> alt.Color:
     present = [state for state in STATE_COLOURS if state in set(frame["state"])]
-    legend = alt.Legend(orient="top", title=None, symbolOpacity=1) if with_legend and len(present) > 1 else None
+    legend = (
+        alt.Legend(orient="top", title=None, symbolOpacity=1, columns=legend_columns(present)) if with_legend and len(present) > 1 else None
+    )
     return alt.Color("state:N", scale=alt.Scale(domain=present, range=[STATE_COLOURS[s] for s in present]), legend=legend)
 
 
@@ -68,7 +70,7 @@ def importance(shares: pd.DataFrame) -> Chart:
     methods = list(dict.fromkeys(shares["method"]))
     colour = alt.Color(
         "method:N", scale=alt.Scale(domain=methods, range=list(PALETTE[: len(methods)])),
-        legend=alt.Legend(orient="top", title=None) if len(methods) > 1 else None,
+        legend=alt.Legend(orient="top", title=None, columns=legend_columns(methods)) if len(methods) > 1 else None,
     )  # fmt: skip
     return (
         alt.Chart(shares)
