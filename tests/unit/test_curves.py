@@ -197,3 +197,9 @@ def test_a_chart_is_another_every_five_minutes_each_at_its_own_moment(monkeypatc
     assert all(len(found) == 2 and found[1] - found[0] == 30 for found in changes)
     assert len({found[0] for found in changes}) == len(names)
     assert "usermeta" not in chart.to_dict()
+
+
+def test_a_legend_asks_for_as_much_width_as_its_names_take():
+    few, many = (curves.legend_columns(names).expr for names in (["a", "b"], ["complex", "gradient", "simple", "text"]))
+    asked = [int(expr.split("<")[1].split("?")[0]) for expr in (few, many)]
+    assert asked[0] < 200 < 342 < asked[1] < 600  # of a chart on a phone, and of one on half a screen

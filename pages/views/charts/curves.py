@@ -30,7 +30,8 @@ CLOCK = {"milliseconds": "%H:%M:%S", "seconds": "%H:%M:%S", "minutes": "%H:%M", 
 AXIS_TITLES = {"step": "step", "episode": "episode", "minutes": "minutes of training", "wall": "time of day"}
 HEIGHT = 260
 _LABEL_ROOM = 0.07  # of the height, that the label of a level line takes
-_LEGEND_CHARACTER, _LEGEND_SYMBOL = 7, 28  # pixels of a legend that a character takes, and a symbol with the space around it
+# Pixels of a legend: a character, a symbol with the space around it, the axis left of it
+_LEGEND_CHARACTER, _LEGEND_SYMBOL, _LEGEND_LEFT = 7, 28, 70
 LEGEND_ROW = 52  # characters that fit beside each other
 ZOOM = "zoom"
 _SAVED_WIDTH = 900  # pixels
@@ -119,9 +120,11 @@ def x_tip(axis: str, field: str = "x") -> alt.Tooltip:
 
 
 def legend_columns(names: Sequence[str]) -> alt.ExprRef:
-    """Of a legend above a chart: its names beside each other where the chart is wide enough for them, else in two columns."""
-    width = sum(_LEGEND_CHARACTER * len(name) + _LEGEND_SYMBOL for name in names)
-    return alt.ExprRef(f"width < {width} ? 2 : 0")
+    """Of a legend above a chart: its names beside each other where there is width enough for them, else in two columns. Asked of the container:
+    the chart's own width is known only after the legend has been given its place.
+    """
+    width = _LEGEND_LEFT + sum(_LEGEND_CHARACTER * len(name) + _LEGEND_SYMBOL for name in names)
+    return alt.ExprRef(f"containerSize()[0] < {width} ? 2 : 0")
 
 
 def colour_of(colours: dict[str, str], field: str = "label", title: str | None = None, with_legend: bool = True) -> alt.Color:
