@@ -75,7 +75,7 @@ class Store:
         self._connection = self._connect()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
-        self._generation = 0
+        self._generation = self.n_reads = 0  # n_reads: queries that were begun
         self._generations = {str(run_id): 0 for (run_id,) in self.rows("SELECT run_id FROM runs")}
         self._tails = self._read_tails()
 
@@ -155,6 +155,7 @@ class Store:
             if kept is not None and kept[0] == version:
                 self._kept.move_to_end(key)
                 return kept[1].copy()
+        self.n_reads += 1
         with self._connection.cursor() as cursor:
             found = cursor.execute(sql, parameters or []).df()
         if len(found) <= _MAX_KEPT_ROWS:
@@ -180,11 +181,13 @@ class Store:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The same as plain tuples, for small results; not kept."""
+        self.n_reads += 1
         with self._connection.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
 
     def batches(self, sql: str, parameters: list[Any] | None = None, n_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
         """The same as Arrow batches of at most ``n_rows``, for results of any size; not kept."""
+        self.n_reads += 1
         with self._connection.cursor() as cursor:
             yield from cursor.sql(sql, params=parameters or []).to_arrow_reader(n_rows)
 

@@ -1,7 +1,6 @@
 """Store, ingest, queries, export: exactly once, whatever is killed."""
 
 import json
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import fields, make_dataclass
@@ -323,56 +322,3 @@ def test_what_was_read_is_known_again_after_the_database_is_opened_anew(home):
             writer.write(2, WarningGiven(text="two"))
             read_new(store, run.run_id, run.events_file, store.offsets())
             assert store.rows("SELECT count(*) FROM events") == [(2,)]
-
-
-def test_a_database_forgets_what_it_can_read_again(home):
-    run = claim(home, tiny_config("builtin"))
-    with EventWriter(run.events_file) as writer:
-        for i in range(20_000):
-            writer.write(i, WarningGiven(text=f"{i} of many"))
-    held = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag IN ('BASE_TABLE', 'IN_MEMORY_TABLE')"
-    limit = "SELECT current_setting('memory_limit')"
-    with Store(home / "index.duckdb") as store:
-        read_new(store, run.run_id, run.events_file, {})
-        store.rows("CHECKPOINT")
-        before, normal = store.rows("SELECT sum(hash(data)), count(*) FROM events"), store.rows(limit)
-        [(most,)] = store.rows(held)
-        store.give_back_memory()
-        [(left,)] = store.rows(held)
-        assert left < most / 4
-        assert store.rows(limit) == normal
-        assert store.rows("SELECT sum(hash(data)), count(*) FROM events") == before
-
-
-def test_work_goes_on_while_a_database_forgets(home):
-    run = claim(home, tiny_config("builtin"))
-    with EventWriter(run.events_file) as writer:
-        for i in range(5_000):
-            writer.write(i, WarningGiven(text=f"{i} of many"))
-    lines = run.events_file.read_bytes().splitlines(keepends=True)
-    with Store(home / "index.duckdb") as store:
-        is_over = threading.Event()
-
-        def forget() -> None:
-            while not is_over.is_set():
-                store.give_back_memory()
-
-        thread = threading.Thread(target=forget)
-        thread.start()
-        try:
-            at = 0
-            for n in range(0, len(lines), 100):
-                part = b"".join(lines[n : n + 100])
-                store.take_in(run.run_id, part, at)
-                at += len(part)
-            for _ in range(50):
-                sorted_rows = (
-                    "SELECT count(*) FROM (SELECT a.data FROM events a, (SELECT unnest(range(4))) ORDER BY a.data, a.seq LIMIT 100000)"
-                )
-                assert store.rows(sorted_rows) == [(20_000,)]
-        finally:
-            is_over.set()
-            thread.join()
-    with Store(None) as store:
-        store.give_back_memory()  # there is nowhere to read it again from
-        assert store.rows("SELECT count(*) FROM events") == [(0,)]
