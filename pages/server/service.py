@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import AccessError, StoreError
 from core.logos import waiting
-from core.machine import give_back_memory, keep_memory_whole
+from core.machine import give_back_memory
 from core.models import registry
 from core.notifications.notifier import Notifier
 from core.paths import runs_home
@@ -93,7 +93,6 @@ def serve(home: Path) -> Iterator[Console]:
     global _console
     if _console is not None:
         raise RuntimeError(f"This process already serves {_console.home}.")
-    keep_memory_whole()
     home.mkdir(parents=True, exist_ok=True)
     trash.empty(home, trash.KEPT_S)
     registry.empty(home, registry.KEPT_S)
