@@ -24,6 +24,7 @@ from core.errors import ConfigError, RunError
 from core.files import write_aside
 from core.logos.pictures import FORMATS
 from core.logos.uploads import Given, Intake, take_in
+from core.names import printable
 from core.paths import how_to_install
 from core.runs.small_files import read_or_none
 from core.scheduling.job import Job, JobStatus, claim, folders
@@ -110,7 +111,7 @@ class _Result(BaseModel):
 def _name_in(row: object) -> str:
     """What a row that is damaged calls its picture, where that can be read."""
     name = row.get("file") if isinstance(row, dict) else None
-    return Path(name).name[:200] if isinstance(name, str) else ""
+    return printable(Path(name).name)[:200] if isinstance(name, str) else ""
 
 
 def _why(error: ValidationError) -> str:
