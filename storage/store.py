@@ -72,6 +72,7 @@ class Store:
 
     def __init__(self, path: Path | None, memory_mb: int = MEMORY_MB) -> None:
         self.path, self._memory_mb = path, memory_mb
+        self._at_work, self._n_at_work = threading.Lock(), 0  # statements that run
         self._connection = self._connect()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[tuple[int, ...], pd.DataFrame]] = OrderedDict()
@@ -100,15 +101,33 @@ class Store:
         """What DuckDB may take for a file."""
         return min(self._memory_mb, max(machine.memory_mb()[0] / 4, LEAST_MB))
 
-    def give_back_memory(self) -> None:
-        """Have DuckDB forget the parts of its file that no query uses just now: by itself it keeps all that it ever read, up to its limit."""
-        if self.path is None:
-            return
-        with contextlib.suppress(duckdb.Error), self._connection.cursor() as cursor:
-            # It lets go of what it can before it refuses so low a limit and stays at its own; queries that run meanwhile do not notice
-            with contextlib.suppress(duckdb.OutOfMemoryException):
-                cursor.execute("SET memory_limit = '1KB'")
-            cursor.execute(f"SET memory_limit = '{self._most_mb():.0f}MB'")
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """For a statement or more; nothing is taken from DuckDB's memory meanwhile."""
+        with self._at_work:
+            self._n_at_work += 1
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        finally:
+            with self._at_work:
+                self._n_at_work -= 1
+
+    def give_back_memory(self) -> bool:
+        """Have DuckDB forget what it read of its file, all of which it keeps by itself, up to its limit; whether it did: not while a query runs.
+        One that begins meanwhile waits, some milliseconds: it would be refused for the low limit.
+        """
+        with self._at_work:
+            if self.path is None or self._n_at_work:
+                return False
+            with contextlib.suppress(duckdb.Error), self._connection.cursor() as cursor:
+                try:
+                    # It lets go of what it can, and then refuses so low a limit, or takes it where it holds nothing
+                    with contextlib.suppress(duckdb.OutOfMemoryException):
+                        cursor.execute("SET memory_limit = '1KB'")
+                finally:
+                    cursor.execute(f"SET memory_limit = '{self._most_mb():.0f}MB'")
+            return True
 
     def reopen(self) -> None:
         """Reopen the file: after a full disk DuckDB refuses all further work on a connection."""
@@ -156,7 +175,7 @@ class Store:
                 self._kept.move_to_end(key)
                 return kept[1].copy()
         self.n_reads += 1
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             found = cursor.execute(sql, parameters or []).df()
         if len(found) <= _MAX_KEPT_ROWS:
             with self._lock:
@@ -182,13 +201,13 @@ class Store:
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The same as plain tuples, for small results; not kept."""
         self.n_reads += 1
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
 
     def batches(self, sql: str, parameters: list[Any] | None = None, n_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
         """The same as Arrow batches of at most ``n_rows``, for results of any size; not kept."""
         self.n_reads += 1
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             yield from cursor.sql(sql, params=parameters or []).to_arrow_reader(n_rows)
 
     def offsets(self) -> dict[str, int]:
@@ -205,7 +224,7 @@ class Store:
         Rows and the new offsets become visible together or not at all. Lines that are no events are counted.
         """
         tails: dict[str, bytes] = {}
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 runs = self._run_keys(cursor, [part.run_id for part in parts])
@@ -241,7 +260,7 @@ class Store:
     def leave_out(self, run_id: str, line: bytes, at: int) -> None:
         """Count a line that starts at byte ``at`` as bad, without taking it in."""
         tail = (self.tail(run_id) + line[-TAIL_BYTES:])[-TAIL_BYTES:]
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             run = self._run_keys(cursor, [run_id])[run_id]
             cursor.execute(
                 "UPDATE sources SET read_bytes = ?, n_bad = n_bad + 1, tail = ? WHERE run = ? AND read_bytes = ?",
@@ -299,7 +318,7 @@ class Store:
 
     def forget(self, run_id: str) -> None:
         """Remove every row of a run."""
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 found = cursor.execute("SELECT run FROM runs WHERE run_id = ?", [run_id]).fetchall()

@@ -134,8 +134,7 @@ def _stay_small(store: Store, over: threading.Event) -> None:
     n_before, n_done, due = store.n_reads, -1, time.monotonic() + GIVE_BACK_S
     while not over.wait(LOOK_S):
         n_reads, is_due = store.n_reads, time.monotonic() >= due
-        if is_due or n_before == n_reads != n_done:
-            store.give_back_memory()
+        if (is_due or n_before == n_reads != n_done) and store.give_back_memory():
             n_done = n_reads
         if is_due:
             give_back_memory()

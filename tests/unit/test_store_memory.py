@@ -2,6 +2,9 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from core.runs.event_types import WarningGiven
 from core.runs.events import EventWriter
@@ -72,7 +75,7 @@ def test_work_goes_on_while_a_database_forgets(home):
         is_over = threading.Event()
 
         def forget() -> None:
-            while not is_over.is_set():
+            while not is_over.wait(0.002):
                 store.give_back_memory()
 
         thread = threading.Thread(target=forget)
@@ -94,3 +97,36 @@ def test_work_goes_on_while_a_database_forgets(home):
     with Store(None) as store:
         store.give_back_memory()  # there is nowhere to read it again from
         assert store.rows("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_a_query_that_begins_while_a_database_forgets_waits_for_its_memory(home, monkeypatch):
+    with Store(home / "index.duckdb") as store:
+        store.rows("CREATE TABLE numbers AS SELECT range AS n FROM range(1_000_000)")
+        store.rows("CHECKPOINT")
+        usual, is_low, may_go_on = store._most_mb(), threading.Event(), threading.Event()
+
+        def waits() -> float:
+            is_low.set()
+            assert may_go_on.wait(10)
+            return usual
+
+        monkeypatch.setattr(store, "_most_mb", waits)
+        with ThreadPoolExecutor(2) as pool:
+            forgetting = pool.submit(store.give_back_memory)
+            assert is_low.wait(10)
+            asked = pool.submit(store.rows, "SELECT count(*) FROM (SELECT n FROM numbers ORDER BY hash(n) OFFSET 1)")
+            with pytest.raises(TimeoutError):
+                asked.result(0.3)
+            may_go_on.set()
+            assert forgetting.result(10)
+            assert asked.result(10) == [(999_999,)]
+
+
+def test_a_database_does_not_forget_under_a_query(home):
+    with Store(home / "index.duckdb") as store:
+        store.rows("CREATE TABLE numbers AS SELECT range AS n FROM range(200_000)")
+        reading = store.batches("SELECT n FROM numbers", n_rows=1000)
+        next(reading)
+        assert not store.give_back_memory()
+        reading.close()
+        assert store.give_back_memory()
