@@ -115,7 +115,7 @@ class Store:
 
     def give_back_memory(self) -> bool:
         """Have DuckDB forget what it read of its file, all of which it keeps by itself, up to its limit; whether it did: not while a query runs.
-        One that begins meanwhile waits, some milliseconds: it would be refused for the low limit.
+        One that begins meanwhile waits, some milliseconds, so that it never meets the low limit.
         """
         with self._at_work:
             if self.path is None or self._n_at_work:

@@ -135,10 +135,7 @@ def delete(batch: BatchName, as_json: Json = False) -> None:
     """Delete a batch, its pictures and its SVGs; it can be restored within a week."""
     with clear_errors():
         which = _named(batch)
-        try:
-            which.discard()
-        except OSError as error:
-            raise RunError(f"{which.path} can't be deleted: {error.strerror or error}") from error
+        which.discard()
         told = f"{which.batch_id} is deleted; restore it with: {program()} batches restore {which.batch_id}"
         result({"batch": which.batch_id}, as_json, lambda: print(told))
 
@@ -147,8 +144,5 @@ def delete(batch: BatchName, as_json: Json = False) -> None:
 def restore(batch: Annotated[str, typer.Argument(metavar="BATCH", help="ID of a deleted batch.")], as_json: Json = False) -> None:
     """Restore a batch that was deleted within the last week."""
     with clear_errors():
-        try:
-            job.restore(batches_folder(runs_home()), batch)
-        except OSError as error:
-            raise RunError(f"{batch} can't be restored: {error.strerror or error}") from error
+        job.restore(batches_folder(runs_home()), batch)
         result({"batch": batch}, as_json, lambda: print(f"{batch} is restored"))

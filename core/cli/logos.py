@@ -125,10 +125,7 @@ def delete_set(
             raise LogosError(f"{folder} is not a set of this console, so it can't be deleted")
         if not yes and not typer.confirm(f"Delete {folder} and all its pictures?", err=True):
             raise typer.Exit(1)
-        try:
-            sets.delete(runs_home(), folder)
-        except OSError as error:
-            raise LogosError(f"{folder} can't be deleted: {error.strerror or error}") from error
+        sets.delete(runs_home(), folder)
         result({"deleted": folder}, as_json, lambda: print(f"{folder} is deleted"))
 
 
